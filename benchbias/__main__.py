@@ -1,0 +1,5 @@
+"""`python -m benchbias`: the same as the command."""
+
+from benchbias.cli import main
+
+main()

@@ -1,0 +1,157 @@
+"""Running suites from Python: `benchbias.run(...)` does the same as `benchbias run`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchbias import canonical, suite
+from benchbias.engine.local import LocalEngine
+from benchbias.errors import UsageError
+from benchbias.leaderboard import render
+from benchbias.plan import Plan, Selection, make
+from benchbias.plugins import Registry, load_registry
+from benchbias.results import TrialRecord
+from benchbias.runner import Reporter, RunReport, execute, select_rows, suite_label
+from benchbias.store import Store
+
+if TYPE_CHECKING:
+    from benchbias.plan import Stage
+
+TIMEOUT_SECONDS = 3600.0
+RERUN = ("missing", "failed", "all")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The tables and the plugins that a command works with."""
+
+    catalogue: suite.Catalogue
+    registry: Registry
+
+    @staticmethod
+    def open(
+        config: Path | None = None, plugins: Iterable[Path] = (), *, strict: bool = False, quiet: bool = False
+    ) -> Workspace:
+        """Read benchmarks.toml and the plugins' descriptions. Raises UsageError."""
+        registry = load_registry(plugins, quiet=quiet)
+        if strict and registry.broken:
+            name, broken = next(iter(registry.broken.items()))
+            raise UsageError(f"--strict-plugins: plugin {name!r} is broken: {broken.reason}")
+        return Workspace(suite.load(config), registry)
+
+    def plan(self, name: str, selection: Selection | None = None) -> Plan:
+        """Plan a suite."""
+        return make(self.catalogue, self.registry, name, selection)
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a run gives: `exit_code` (0 where every trial is done), the records, and the leaderboard's file."""
+
+    report: RunReport
+    board: Path
+
+    @property
+    def exit_code(self) -> int:
+        return self.report.exit_code
+
+    @property
+    def records(self) -> tuple[TrialRecord, ...]:
+        return self.report.records
+
+    def leaderboard(self) -> str:
+        """The leaderboard as markdown."""
+        return self.board.read_text()
+
+
+class Silent:
+    """A reporter that says nothing."""
+
+    def begin(self, plan: Plan, cached: int, todo: int) -> None: ...
+
+    def stage(self, stage: Stage, outcome: str, seconds: float, detail: str) -> None: ...
+
+    def end(self) -> None: ...
+
+
+def run(
+    suite: str,
+    *,
+    methods: Sequence[str] | None = None,
+    tasks: Sequence[str] | None = None,
+    seeds: int | Sequence[int] | None = None,
+    jobs: int | None = None,
+    out: str | Path = "results",
+    config: str | Path | None = None,
+    plugins: Sequence[str | Path] = (),
+    assignments: Sequence[str] = (),
+    rerun: str = "missing",
+    limit: int | None = None,
+    timeout: float = TIMEOUT_SECONDS,
+    device: str = "cpu",
+) -> Results:
+    """Run a suite: compute what is missing, write its records and its leaderboard below `out`.
+
+    seeds: 5 means 0 to 4. jobs: stages at once (default: the number of CPUs); changes no number. assignments: as
+    `--set`. Raises BenchbiasError for a mistake in the arguments, the TOML or a plugin, before anything runs.
+    """
+    workspace = Workspace.open(Path(config) if config is not None else None, [Path(p) for p in plugins], quiet=True)
+    selection = Selection(methods, tasks, seeds, assignments, limit, device)
+    return run_plan(workspace, suite, selection, Silent(), Path(out), jobs=jobs, rerun=rerun, timeout=timeout)
+
+
+def run_plan(
+    workspace: Workspace,
+    name: str,
+    selection: Selection,
+    reporter: Reporter,
+    out: Path,
+    *,
+    jobs: int | None = None,
+    rerun: str = "missing",
+    timeout: float = TIMEOUT_SECONDS,
+    shuffle: int | None = None,
+) -> Results:
+    """Run a suite's plan on the local engine and write its leaderboard. The board shows all current records."""
+    if rerun not in RERUN:
+        raise UsageError(f"--rerun {rerun}: known: {', '.join(RERUN)}")
+    plan = workspace.plan(name, selection)
+    store = Store(out).create()
+    path = write_payload(plan, store, recompute=rerun == "all")
+    report = execute(
+        plan,
+        store,
+        lambda: LocalEngine(out, path, timeout=timeout),
+        reporter,
+        jobs=jobs if jobs is not None else available_cpus(),
+        rerun=rerun,
+        shuffle=shuffle,
+    )
+    return Results(report, write_board(workspace, plan, selection, store))
+
+
+def available_cpus() -> int:
+    """The CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def write_payload(plan: Plan, store: Store, *, recompute: bool) -> Path:
+    """Write what workers read of a plan; the file is named by its content."""
+    text = canonical.dumps({**plan.payload(), "recompute": recompute}) + "\n"
+    path = store.root / "plans" / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+    store.replace(path, text)
+    return path
+
+
+def write_board(workspace: Workspace, plan: Plan, selection: Selection, store: Store) -> Path:
+    """Write the suite's leaderboard: this run's rows and every other current record of the suite."""
+    whole = workspace.plan(plan.suite, Selection(limit=selection.limit, device=selection.device))
+    records = select_rows([plan, whole], store)
+    path = store.root / "leaderboards" / f"{suite_label(plan)}.md"
+    store.replace(path, render(records, f"benchbias run --suite {plan.suite}"))
+    return path

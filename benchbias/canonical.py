@@ -1,0 +1,80 @@
+"""One way to write a value as JSON, so that equal values have equal bytes and equal hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+from typing import Any
+
+from benchbias.errors import StorageError
+
+DIGEST_LENGTH = 64  # hexadecimal digits of a sha256
+MAX_DEPTH = 40  # nested lists and tables in a document that we read
+
+
+def _plain(value: Any) -> Any:
+    """Copy a value with text in NFC and tuples as lists; anything that JSON cannot hold exactly is refused."""
+    if isinstance(value, str):
+        return unicodedata.normalize("NFC", value)
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, dict):
+        return {_plain(_name(key)): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    raise TypeError(f"{type(value).__name__} has no canonical JSON form")
+
+
+def _name(key: Any) -> str:
+    if not isinstance(key, str):
+        raise TypeError(f"a JSON key must be text, not {key!r}")
+    return key
+
+
+def dumps(value: Any) -> str:
+    """Canonical JSON: sorted keys, no spaces, NFC text, floats by repr, no NaN. Raises ValueError, TypeError."""
+    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest(value: Any) -> str:
+    """The sha256 (hexadecimal) of a value's canonical JSON."""
+    return hashlib.sha256(dumps(value).encode()).hexdigest()
+
+
+def loads(text: str | bytes) -> Any:
+    """Parse JSON strictly: no NaN or infinity, no key twice, no deep nesting. Raises StorageError."""
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        table = dict(items)
+        if len(table) != len(items):
+            raise ValueError("a key stands twice")
+        return table
+
+    def constant(name: str) -> Any:
+        raise ValueError(f"{name} is not allowed")
+
+    try:
+        value = json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
+        _check(value, MAX_DEPTH)
+    except (ValueError, RecursionError) as error:
+        raise StorageError(f"not a valid JSON document: {error}") from None
+    return value
+
+
+def _check(value: Any, depth: int) -> None:
+    if depth < 0:
+        raise ValueError("nested too deeply")
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        raise ValueError("a number is not finite")
+    if isinstance(value, dict):
+        for item in value.values():
+            _check(item, depth - 1)
+    elif isinstance(value, list):
+        for item in value:
+            _check(item, depth - 1)
+
+
+def is_digest(text: object) -> bool:
+    """Whether `text` is a sha256 in lower-case hexadecimal."""
+    return isinstance(text, str) and len(text) == DIGEST_LENGTH and not set(text) - set("0123456789abcdef")

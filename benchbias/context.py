@@ -1,0 +1,186 @@
+"""What a trainer and a pruner work with besides the model and the data."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from benchbias.data import TrainingData
+from benchbias.errors import ComponentError
+from benchbias.masks import Mask
+from benchbias.training import FitReport, Loss, cross_entropy, fit
+
+if TYPE_CHECKING:
+    from benchbias.suite import Recipe
+
+HEAD = "head"  # in `layers`: the layer that makes the logits
+
+
+def head_name(model: nn.Module, images: Tensor) -> str:
+    """The name of the last nn.Linear called in a forward pass of images (1, C, H, W).
+
+    A model may name another layer in an attribute `head_name`. Raises ComponentError if there is none.
+    """
+    named = getattr(model, "head_name", None)
+    if isinstance(named, str):
+        return named
+    called: list[str] = []
+    linears = {name: module for name, module in model.named_modules() if isinstance(module, nn.Linear)}
+    handles = [
+        module.register_forward_pre_hook(lambda module, args, name=name: called.append(name))
+        for name, module in linears.items()
+    ]
+    training = model.training
+    try:
+        with torch.no_grad():
+            model.eval()(images)
+    finally:
+        model.train(training)
+        for handle in handles:
+            handle.remove()
+    if not called:
+        raise ComponentError("the model calls no nn.Linear: name its head in an attribute `head_name`")
+    return called[-1]
+
+
+def prunable_weights(model: nn.Module, layers: Sequence[str], images: Tensor) -> dict[str, nn.Parameter]:
+    """Convolution and linear weights by parameter name, those that `layers` admits.
+
+    layers: globs of layer names; `!` in front excludes; `head` stands for the layer that makes the logits. Empty,
+    or only exclusions, starts from all. Raises ComponentError where a glob fits no layer.
+    """
+    weights = {
+        name: module.weight
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear | nn.modules.conv._ConvNd) and isinstance(module.weight, nn.Parameter)
+    }
+    patterns = [(not item.startswith("!"), item.removeprefix("!")) for item in layers]
+    chosen = set() if any(include for include, _ in patterns) else set(weights)
+    for include, pattern in patterns:
+        glob = head_name(model, images) if pattern == HEAD else pattern
+        found = {name for name in weights if fnmatch.fnmatchcase(name, glob)}
+        if not found:
+            raise ComponentError(f"layers: {pattern!r} fits no layer of the model (known: {', '.join(weights)}, head)")
+        chosen = chosen | found if include else chosen - found
+    return {f"{name}.weight": weight for name, weight in weights.items() if name in chosen}
+
+
+@dataclass(kw_only=True)
+class Context:
+    """Common to trainers and pruners.
+
+    device: where model and data are. generator: the method's own random numbers; draw from no other.
+    recipe: how this stage trains. mask: the mask in force, or None. auxiliary_mask: a mask made by an earlier
+    stage with `mask = "auxiliary"`, not in force.
+    """
+
+    device: torch.device
+    generator: torch.Generator
+    recipe: Recipe
+    data: TrainingData
+    order: torch.Generator
+    layers: Sequence[str] = ()
+    mask: Mask | None = None
+    auxiliary_mask: Mask | None = None
+    earlier: Mapping[str, Tensor] = field(default_factory=dict)
+    written: dict[str, Tensor] = field(default_factory=dict)
+    reports: list[FitReport] = field(default_factory=list)
+    after_epoch: Callable[[int, nn.Module], None] | None = None
+
+    @property
+    def _sample(self) -> Tensor:
+        return self.data.batch(self.data.train, torch.zeros(1, dtype=torch.int64, device=self.device)).images
+
+    def prunable(self, model: nn.Module) -> dict[str, nn.Parameter]:
+        """Convolution and linear weights by parameter name: those that the stage's `layers` admits."""
+        return prunable_weights(model, self.layers, self._sample)
+
+    def head(self, model: nn.Module) -> nn.Module:
+        """The layer that makes the logits: the last nn.Linear called, or the one the model names `head_name`."""
+        return model.get_submodule(head_name(model, self._sample))
+
+    def features(self, model: nn.Module, images: Tensor) -> Tensor:
+        """What goes into the head, float (B, D), for images (B, C, H, W); gradients flow."""
+        seen: list[Tensor] = []
+        handle = self.head(model).register_forward_pre_hook(lambda module, args: seen.append(args[0]))
+        try:
+            model(images)
+        finally:
+            handle.remove()
+        return seen[-1]
+
+    def fit(
+        self,
+        model: nn.Module,
+        data: TrainingData,
+        *,
+        loss: Loss | None = None,
+        parameters: Iterable[nn.Parameter] | None = None,
+        sampling: Tensor | None = None,
+        after_epoch: Callable[[int, nn.Module], None] | None = None,
+    ) -> None:
+        """Train by the recipe: the only training loop. See `benchbias.training.fit` for the arguments."""
+
+        def both(epoch: int, model: nn.Module) -> None:
+            for call in (self.after_epoch, after_epoch):
+                if call is not None:
+                    call(epoch, model)
+
+        self.reports.append(
+            fit(
+                model,
+                data,
+                self.recipe,
+                self.order,
+                loss=loss or cross_entropy,
+                parameters=parameters,
+                sampling=sampling,
+                after_epoch=both,
+            )
+        )
+
+    def save(self, name: str, tensor: Tensor) -> None:
+        """Keep a tensor with the stage's product, for a later stage of the trial."""
+        self.written[name] = tensor.detach().cpu()
+
+    def saved(self, name: str) -> Tensor:
+        """A tensor that an earlier stage of the trial saved. Raises ComponentError with the known names."""
+        if name not in self.earlier:
+            known = ", ".join(sorted(self.earlier)) or "none"
+            raise ComponentError(f"no earlier stage saved {name!r} (known: {known})")
+        return self.earlier[name].to(self.device)
+
+
+@dataclass(kw_only=True)
+class TrainContext(Context):
+    """What a trainer is given. reference: the model of the stage before, frozen and in eval mode, or None.
+
+    checkpoints: weights of the epochs that the stage before kept (`keep_epochs`).
+    """
+
+    reference: nn.Module | None = None
+    checkpoints: Mapping[int, Callable[[], nn.Module]] = field(default_factory=dict)
+
+    def checkpoint(self, epoch: int) -> nn.Module:
+        """The stage before's model after an epoch that its recipe's `keep_epochs` names. Raises ComponentError."""
+        if epoch not in self.checkpoints:
+            known = ", ".join(map(str, sorted(self.checkpoints))) or "none"
+            raise ComponentError(f"epoch {epoch} was not kept (known: {known}); see `keep_epochs`")
+        return self.checkpoints[epoch]()
+
+
+@dataclass(kw_only=True)
+class PruneContext(Context):
+    """What a pruner is given. density: the fraction of the prunable weights to keep, or None where none is set.
+
+    counts: kept weights a tensor, where the budget is uniform or erk; None for a global budget, which only the
+    scores decide.
+    """
+
+    density: float | None = None
+    counts: Mapping[str, int] | None = None

@@ -1,0 +1,1 @@
+"""Engines dispatch stages to processes; the store alone knows what is done."""

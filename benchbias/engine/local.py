@@ -1,0 +1,102 @@
+"""The default engine: a child process of our own that forks one worker for each stage, on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchbias.engine.base import Ended
+from benchbias.environment import worker_environment
+from benchbias.errors import BenchbiasError
+
+START_SECONDS = 300  # importing torch from a cold disk
+CLOSE_SECONDS = 10
+
+
+class EngineError(BenchbiasError):
+    """The engine's own process has ended: a broken installation of torch, most often."""
+
+    exit_code = 1
+
+
+class LocalEngine:
+    """Runs stages in processes of this machine. A child does the forking, so that no user's script is imported."""
+
+    def __init__(self, results: Path, plan: Path, *, timeout: float) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the engine)
+        self._child = subprocess.Popen(
+            [sys.executable, "-P", "-m", "benchbias.engine", str(os.getpid()), str(results), str(plan), str(timeout)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env=worker_environment(os.environ),
+            start_new_session=True,
+        )
+        self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+        self._ready = False
+
+    def _read(self) -> None:
+        assert self._child.stdout is not None
+        for line in self._child.stdout:
+            self._events.put(json.loads(line))
+        self._events.put(None)
+
+    def submit(self, keys: Sequence[str]) -> None:
+        """Start stages, each in its own process."""
+        self._send({"submit": list(keys)})
+
+    def poll(self, seconds: float) -> list[Ended]:
+        """Stages that have ended since the last call. Raises EngineError if the engine's process has ended."""
+        deadline = time.monotonic() + seconds
+        ended: list[Ended] = []
+        while True:
+            try:
+                event = self._events.get(timeout=0 if ended else max(deadline - time.monotonic(), 0.001))
+            except queue.Empty:
+                return ended
+            if event is None:
+                raise EngineError(self._last_words())
+            if "key" in event:
+                ended.append(Ended(**event))
+
+    def cancel(self) -> None:
+        """End all running stages."""
+        self._send({"cancel": True})
+
+    def close(self) -> None:
+        """End the engine's process and all of its workers."""
+        assert self._child.stdin is not None
+        with contextlib.suppress(OSError):
+            self._child.stdin.close()
+        try:
+            self._child.wait(CLOSE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()
+        self._errors.close()
+
+    def _send(self, command: dict[str, Any]) -> None:
+        assert self._child.stdin is not None
+        try:
+            self._child.stdin.write(json.dumps(command).encode() + b"\n")
+            self._child.stdin.flush()
+        except OSError:
+            raise EngineError(self._last_words()) from None
+
+    def _last_words(self) -> str:
+        self._child.wait(CLOSE_SECONDS)
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        why = lines[-1] if lines else f"exit code {self._child.returncode}"
+        return f"the engine's process has ended: {why}"

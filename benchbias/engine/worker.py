@@ -1,0 +1,116 @@
+"""One stage in one process: claim it, run it, commit its product or note its failure."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import resource
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchbias.engine.base import BUSY, FAILED, STORAGE
+from benchbias.environment import THREADS
+from benchbias.errors import BenchbiasError, ComponentError, Skip, StorageError
+from benchbias.loading import PluginRef, components_of
+from benchbias.plugins import source_digest
+from benchbias.stages.common import Job, Made
+from benchbias.store import Store
+
+
+def run_stage(store: Store, plan: Mapping[str, Any], key: str) -> int:
+    """Run one stage of a plan; the exit code of its process is returned."""
+    with store.claim(key) as mine:
+        if not mine:
+            return BUSY
+        if not plan["recompute"] and store.has(key):
+            return 0
+        started, cpu = time.monotonic(), time.process_time()
+        try:
+            made = _make(store, plan, key)
+            blobs = {name: store.put_blob(tensors) for name, tensors in made.blobs.items()}
+            store.put(key, plan["stages"][key]["inputs"], made.body, blobs)
+            store.put_measured(key, _measured(time.monotonic() - started, time.process_time() - cpu))
+        except StorageError as error:
+            print(error, flush=True)
+            return STORAGE
+        except BaseException as error:
+            return _note_failure(store, plan["stages"][key], key, error)
+    return 0
+
+
+def _make(store: Store, plan: Mapping[str, Any], key: str) -> Made:
+    stage = plan["stages"][key]
+    device = _prepare_torch(plan["device"])
+    components: dict[tuple[str, str], Callable[..., Any]] = {}
+    for name in _needed_plugins(plan, key):
+        plugin = plan["plugins"][name]
+        ref = PluginRef(**plugin["ref"])
+        if source_digest(ref) != plugin["digest"]:
+            raise ComponentError(f"plugin {name!r} was changed while this run was going on; run again")
+        components |= components_of(ref)
+    job = Job(
+        store,
+        stage["inputs"],
+        {other: value["inputs"] for other, value in plan["stages"].items()},
+        components,
+        device,
+        Path(os.environ.get("BENCHBIAS_DATA", "data")),
+    )
+    function = importlib.import_module(f"benchbias.stages.{stage['inputs']['kind']}").run
+    made: Made = function(job)
+    return made
+
+
+def _needed_plugins(plan: Mapping[str, Any], key: str) -> list[str]:
+    """The stage's own plugins, and those of the model that it rebuilds."""
+    stages = plan["stages"]
+    init = stages[key]["inputs"]["parents"].get("init")
+    return sorted({*stages[key]["plugins"], *(stages[init]["plugins"] if init else ())})
+
+
+def _prepare_torch(device: str) -> Any:
+    import torch
+
+    torch.set_num_threads(THREADS)
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    return torch.device(device)
+
+
+def _measured(seconds: float, cpu_seconds: float) -> dict[str, Any]:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return {
+        "seconds": round(seconds, 4),
+        "cpu_seconds": round(cpu_seconds, 4),
+        "peak_memory_bytes": usage.ru_maxrss * 1024,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _note_failure(store: Store, stage: Mapping[str, Any], key: str, error: BaseException) -> int:
+    """Write the failure down: the next run knows it, `logs` shows it."""
+    skipped = isinstance(error, Skip)
+    memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    text = str(error).split("\n")[0]
+    told = text if isinstance(error, BenchbiasError | Skip) else f"{type(error).__name__}: {text}".rstrip(": ")
+    attempt = {
+        "status": "skipped" if skipped else "failed",
+        "kind": "skip" if skipped else "memory" if memory else "exception",
+        "stage": stage["label"],
+        "plugins": list(stage["plugins"]),
+        "reason": told,
+        "traceback": "".join(traceback.format_exception(error)),
+    }
+    try:
+        store.put_attempt(key, attempt)
+    except StorageError as full:
+        print(full, flush=True)
+        return STORAGE
+    return FAILED

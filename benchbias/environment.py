@@ -1,0 +1,102 @@
+"""What of a machine and its packages decides a result's bytes; read without importing torch."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from benchbias.errors import UsageError
+
+THREADS = 1  # in every stage, whatever --jobs is: other thread counts give other bytes
+
+PACKAGES = ("torchvision", "timm", "numpy", "scipy", "scikit-learn")
+
+WORKER_SETTINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "OMP_NUM_THREADS": str(THREADS),
+        "MKL_NUM_THREADS": str(THREADS),
+        "OPENBLAS_NUM_THREADS": str(THREADS),
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+        "PYTHONHASHSEED": "0",
+    }
+)
+
+_DECIDES_BYTES = re.compile(r"^(MKL|ONEDNN|DNNL|OMP|KMP|ATEN|TORCH|CUBLAS|OPENBLAS|GOTO|NPY|PYTORCH)_")
+
+
+def worker_environment(base: Mapping[str, str]) -> dict[str, str]:
+    """The environment variables of workers: those that change the bytes removed, our own set."""
+    return {name: value for name, value in base.items() if not _DECIDES_BYTES.match(name)} | dict(WORKER_SETTINGS)
+
+
+@functools.cache
+def describe_environment(device: str) -> Mapping[str, object]:
+    """The environment field of every stage key. Raises UsageError where the device is not there."""
+    return MappingProxyType(
+        {
+            "torch": torch_version(),
+            "packages": {name: _version(name) for name in PACKAGES},
+            "device": device_name(device),
+            "cpu": cpu(),
+            "threads": THREADS,
+            "deterministic": True,
+        }
+    )
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "absent"
+
+
+def torch_version() -> str:
+    """torch's version with its build, e.g. 2.15.0+cu132, from its version file. Raises UsageError if absent."""
+    spec = importlib.util.find_spec("torch")
+    if spec is None or not spec.submodule_search_locations:
+        raise UsageError("torch is not installed in this environment (pip install torch)")
+    text = Path(spec.submodule_search_locations[0], "version.py").read_text()
+    found = re.search(r"__version__ = '([^']+)'", text)
+    return found.group(1) if found else _version("torch")
+
+
+@functools.cache
+def cpu() -> str:
+    """The CPU's model and a digest of its feature flags, from the system."""
+    model, flags = platform.processor() or platform.machine(), ""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            name, _, value = (part.strip() for part in line.partition(":"))
+            if name == "model name":
+                model = value
+            if name in ("flags", "Features"):
+                flags = " ".join(sorted(value.split()))
+                break
+    except OSError:  # no Linux: the platform's name must do
+        pass
+    return f"{platform.machine()} {model} {hashlib.sha256(flags.encode()).hexdigest()[:12]}"
+
+
+def device_name(device: str) -> str:
+    """`cpu`, or `cuda` with the model of the first GPU, from the driver. Raises UsageError."""
+    if device == "cpu":
+        return "cpu"
+    if device != "cuda":
+        raise UsageError(f"unknown device {device!r} (known: cpu, cuda)")
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
+    cards = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    if not cards or visible in ("", "-1"):
+        raise UsageError("--device cuda: this machine shows no NVIDIA GPU (known here: cpu)")
+    models = {
+        line.partition(":")[2].strip() for card in cards for line in card.read_text().splitlines() if "Model" in line
+    }
+    return "cuda " + ", ".join(sorted(models))

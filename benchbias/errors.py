@@ -1,0 +1,42 @@
+"""The errors a user may meet: each carries one message (what, where, the known choices) and an exit code."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class BenchbiasError(Exception):
+    """Base of every error that is shown as one message instead of a traceback."""
+
+    exit_code = 2
+
+
+class UsageError(BenchbiasError):
+    """A mistake in the command line, in benchmarks.toml or in a plugin's description (exit code 2)."""
+
+
+class StorageError(BenchbiasError):
+    """The results folder cannot be written: full, read-only, damaged (exit code 4). Nothing finished is lost."""
+
+    exit_code = 4
+
+
+class ComponentError(BenchbiasError):
+    """A plugin's component returned something that its contract does not allow (its trial fails, exit code 1)."""
+
+    exit_code = 1
+
+
+class Skip(Exception):
+    """Raised by a component that does not fit the task: the trial is recorded as skipped, with this reason."""
+
+
+def unknown(what: str, name: object, known: Iterable[str], where: str = "") -> str:
+    """Say that `name` is no known `what`, with the nearest known name and all of them."""
+    names = sorted(known)
+    near = difflib.get_close_matches(str(name), names, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    choices = ", ".join(names) if names else "none"
+    place = f"{where}: " if where else ""
+    return f"{place}unknown {what} {str(name)!r}{hint} (known: {choices})"

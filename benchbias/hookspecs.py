@@ -1,0 +1,107 @@
+"""Every hook of benchbias. A plugin is a module that implements some of them with `@benchbias.hookimpl`.
+
+All hooks are collections: each implementation returns `{name: component}`, and the names of all plugins are put
+together; a name that two plugins use is an error that names both. Hooks are called once when a plugin is
+described (in a child process, whose result is cached) and once in each worker process that needs one of the
+plugin's components; never in the command line's own process. They take no arguments and should do nothing but
+return the table: no work, no printing, no random numbers.
+
+What stands before `*` in a component's signature the core gives, recognised by its name; what stands after are
+its options, which benchmarks.toml may set: typed, with defaults (bool, int, float, str, Literal, tuple[T, ...],
+T | None, each perhaps Annotated with `benchbias.Range`). A component that declares `train_groups` or
+`val_groups` is given group labels, and the leaderboard says so.
+
+Any component may raise `benchbias.Skip("why")`: its trials are shown as skipped, with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+hookspec = pluggy.HookspecMarker("benchbias")
+hookimpl = pluggy.HookimplMarker("benchbias")
+
+
+@hookspec
+def benchbias_datasets() -> dict[str, Callable[..., Any]]:  # type: ignore[empty-body]
+    """Data sets: `{name: (root: Path, seed: int, *, <options>) -> BiasedDataset}`.
+
+    Called in a `data` stage. `root` is the folder of data files that the user named; `seed` decides the split,
+    the conflicts and the noise: equal seed and options must give equal bytes. The result is hashed and stored.
+    """
+
+
+@hookspec
+def benchbias_models() -> dict[str, Callable[..., Any]]:  # type: ignore[empty-body]
+    """Models: `{name: (input_shape: (C, H, W), num_classes: int, *, <options>) -> nn.Module}`.
+
+    Called in an `init` stage, whose initial weights are stored, and again wherever those weights are needed.
+    torch is seeded before each call. A factory with a parameter `backbone` is given the task's own model
+    builder, `backbone() -> nn.Module`.
+    """
+
+
+@hookspec
+def benchbias_trainers() -> dict[str, Callable[..., Any]]:  # type: ignore[empty-body]
+    """Trainers: `{name: (model, data: TrainingData, context: TrainContext, *, <options>) -> None}`.
+
+    Called in a `train` stage; changes the model's weights in place, usually through `context.fit`, the recipe's
+    training loop. A mask in force holds whatever the trainer does. Declare `train_groups: GroupLabels` or
+    `val_groups: GroupLabels` before `*` to be given group labels.
+    """
+
+
+@hookspec
+def benchbias_pruners() -> dict[str, Callable[..., Any]]:  # type: ignore[empty-body]
+    """Pruners: `{name: (model, data: TrainingData, context: PruneContext, *, <options>) -> Scores | Mask}`.
+
+    Called in a `prune` stage, on a copy of the model: only the return value counts. Scores (higher = kept
+    longer) are cut by the core to the stage's sparsity or density, exactly, over its layers and budget. A pruner
+    whose counts are its own returns a Mask.
+    """
+
+
+@hookspec
+def benchbias_metrics() -> dict[str, Callable[..., Any]]:  # type: ignore[empty-body]
+    """Metrics: `{name: (predictions: Predictions, *, <options>) -> float}`.
+
+    Called in a `score` stage, on the test split. NaN means undefined (a group without an example) and is shown
+    as such.
+    """
+
+
+@hookspec
+def benchbias_probes() -> dict[str, Callable[..., Any]]:  # type: ignore[empty-body]
+    """Probes: `{name: (model, data: BiasedDataset, context: ProbeContext, *, <options>) -> Table}`.
+
+    Questions put to one trained model. A probe may see test data and groups; nothing of it flows back into
+    training.
+    """
+
+
+@hookspec
+def benchbias_analyses() -> dict[str, Callable[..., Any]]:  # type: ignore[empty-body]
+    """Analyses: `{name: (population: Population, *, <options>) -> Table}`.
+
+    Questions put to all trials of a suite together, such as what pruning did to which class against its dense
+    twins.
+    """
+
+
+KINDS: Mapping[str, str] = MappingProxyType({
+    "benchbias_datasets": "dataset",
+    "benchbias_models": "model",
+    "benchbias_trainers": "trainer",
+    "benchbias_pruners": "pruner",
+    "benchbias_metrics": "metric",
+    "benchbias_probes": "probe",
+    "benchbias_analyses": "analysis",
+})
+"""The kind of component that each hook returns."""

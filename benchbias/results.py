@@ -1,0 +1,120 @@
+"""Records of trials: all that a leaderboard is built from. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchbias import canonical
+from benchbias.errors import StorageError, UsageError
+
+RECORD_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One trial: `body`, a function of its key, and `measured`, what differs from run to run."""
+
+    body: Mapping[str, Any]
+    measured: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        missing = [name for name in ("trial", "suite", "task", "method", "seed", "status") if name not in self.body]
+        if missing:
+            raise UsageError(f"a record lacks {', '.join(missing)}")
+        if self.body["status"] == "ok" and not self.body.get("metrics"):
+            raise UsageError("a record with status ok has no metrics")
+
+    @property
+    def id(self) -> str:
+        return str(self.body["trial"])
+
+    def to_text(self) -> str:
+        """The record's file: canonical JSON."""
+        document = {"schema": RECORD_SCHEMA, "body": dict(self.body), "measured": dict(self.measured)}
+        return canonical.dumps(document) + "\n"
+
+    @staticmethod
+    def from_file(path: Path) -> TrialRecord:
+        """Read a record. Raises UsageError naming the file."""
+        try:
+            document = canonical.loads(path.read_bytes())
+            if document["schema"] != RECORD_SCHEMA:
+                raise UsageError(f"schema {document['schema']!r} is not {RECORD_SCHEMA}")
+            return TrialRecord(document["body"], document["measured"])
+        except OSError as error:
+            raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+        except (KeyError, TypeError, StorageError, UsageError) as error:
+            raise UsageError(f"{path}: not a record: {error}") from None
+
+
+def record_folder(root: Path, suite: str) -> Path:
+    """Where the records of a suite lie, below a results folder or a published one."""
+    return root / "records" / suite
+
+
+def read_records(folder: Path) -> list[TrialRecord]:
+    """All records of a folder, exactly one a trial. Raises UsageError."""
+    records = [TrialRecord.from_file(path) for path in sorted(folder.glob("*.json"))]
+    seen: dict[str, TrialRecord] = {}
+    for record in records:
+        if record.id in seen:
+            raise UsageError(f"{folder}: two records of the trial {record.id}")
+        seen[record.id] = record
+    return records
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a probe or an analysis returns: columns by name, each (kind, unit, values); all of one length.
+
+    kind: text, number, count, fraction or image (indices into a split; at most one such column). Raises
+    ValueError.
+    """
+
+    columns: Mapping[str, tuple[str, str, tuple[Any, ...]]]
+    caption: str
+
+    def __post_init__(self) -> None:
+        lengths = {len(values) for _, _, values in self.columns.values()}
+        if len(lengths) > 1:
+            raise ValueError(f"the columns of a table must have one length, not {sorted(lengths)}")
+        kinds = [kind for kind, _, _ in self.columns.values()]
+        unknown = sorted(set(kinds) - {"text", "number", "count", "fraction", "image"})
+        if unknown or kinds.count("image") > 1:
+            raise ValueError(f"unknown kinds of columns {unknown}, or more than one image column")
+
+
+@dataclass(frozen=True)
+class Member:
+    """One trial of a population: its method, swept values and seed, its record, its predictions by split."""
+
+    method: str
+    swept: Mapping[str, Any]
+    seed: int
+    record: TrialRecord
+    predictions: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Population:
+    """All trials of one task, on the same data: what an analysis is given."""
+
+    members: tuple[Member, ...]
+
+    def pairs(self) -> list[tuple[Member, Member]]:
+        """(baseline, member) of one seed, for every member whose method names a baseline that is there."""
+        by_method: dict[tuple[str, int], Member] = {(m.method, m.seed): m for m in self.members if not m.swept}
+        found = []
+        for member in self.members:
+            baseline = by_method.get((member.record.body["baseline"], member.seed))
+            if baseline is not None:
+                found.append((baseline, member))
+        return found
+
+
+def sorted_records(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """In the order of task, method, swept values, seed: whatever order they were made in."""
+    return sorted(records, key=lambda r: (r.body["task"], r.body["method"], canonical.dumps(r.body["swept"]), r.body["seed"]))

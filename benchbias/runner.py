@@ -1,0 +1,281 @@
+"""Run a plan: what is in the store is done, the rest goes to an engine, parents before children."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from benchbias import canonical
+from benchbias.engine.base import BUSY, STORAGE, Ended, Engine
+from benchbias.errors import StorageError
+from benchbias.plan import Plan, Stage, Trial
+from benchbias.recording import Failure, make_record
+from benchbias.results import TrialRecord, record_folder
+from benchbias.store import Store
+
+POLL_SECONDS = 0.5
+BUSY_SECONDS = 0.2  # before a stage that another run has claimed is asked for again
+SIGNAL_TRIES = 3  # deaths by signal, memory or timeout of one stage before it counts as failed for good
+
+
+class Reporter(Protocol):
+    """Told of everything that happens while a plan runs."""
+
+    def begin(self, plan: Plan, cached: int, todo: int) -> None: ...
+
+    def stage(self, stage: Stage, outcome: str, seconds: float, detail: str) -> None:
+        """A stage has ended: outcome is done, failed or skipped."""
+
+    def end(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What a run did: stages found in the store, computed and failed; what became of every trial."""
+
+    cached: int
+    computed: int
+    failures: Mapping[str, Failure]
+    records: tuple[TrialRecord, ...]
+    missing: int
+    seconds: float
+
+    @property
+    def exit_code(self) -> int:
+        """0 where every trial is done or was skipped, else 1."""
+        return int(self.missing > 0 or any(record.body["status"] == "failed" for record in self.records))
+
+
+@dataclass
+class _State:
+    waiting: dict[str, set[str]]
+    children: dict[str, list[str]]
+    ready: deque[str]
+    failures: dict[str, Failure]
+    running: dict[str, float] = field(default_factory=dict)
+    later: list[tuple[float, str]] = field(default_factory=list)
+    computed: int = 0
+
+
+def execute(
+    plan: Plan,
+    store: Store,
+    start_engine: Callable[[], Engine],
+    reporter: Reporter,
+    *,
+    jobs: int,
+    rerun: str = "missing",
+    shuffle: int | None = None,
+) -> RunReport:
+    """Compute every stage of the plan that is not in the store, then write the records of its trials.
+
+    rerun: `missing` computes what is neither done nor known to fail, `failed` tries failures again, `all`
+    computes everything and compares it with what is there. shuffle: dispatch ready stages in a random order (of this seed), which changes no byte.
+    Raises StorageError where the results folder cannot be written; nothing finished is lost.
+    """
+    started = time.monotonic()
+    done = set() if rerun == "all" else {key for key in plan.stages if store.has(key)}
+    failures = {} if rerun != "missing" else _known_failures(plan, store, done)
+    state = _initial(plan, done, failures)
+    reporter.begin(plan, len(done), len(plan.stages) - len(done) - len(_blocked(plan, state.failures)))
+    try:
+        if state.ready:
+            engine = start_engine()
+            try:
+                _loop(plan, store, engine, reporter, state, jobs, random.Random(shuffle) if shuffle is not None else None)
+            finally:
+                engine.close()
+    finally:
+        reporter.end()
+    records = write_records(plan, store, state.failures)
+    missing = len(plan.trials) - len(records)
+    return RunReport(len(done), state.computed, state.failures, tuple(records), missing, time.monotonic() - started)
+
+
+def _initial(plan: Plan, done: set[str], failures: Mapping[str, Failure]) -> _State:
+    waiting: dict[str, set[str]] = {}
+    children: dict[str, list[str]] = {}
+    for key in _needed(plan, done):
+        if key in failures:
+            continue
+        waiting[key] = {parent for parent in plan.stages[key].parents.values() if parent not in done}
+        for parent in waiting[key]:
+            children.setdefault(parent, []).append(key)
+    ready = deque(key for key, parents in waiting.items() if not parents)
+    return _State(waiting, children, ready, dict(failures))
+
+
+def _needed(plan: Plan, done: set[str]) -> list[str]:
+    """Stages not done that some product not done rests on, in the plan's order."""
+    needed: set[str] = set()
+    for key in reversed(list(plan.stages)):
+        if key not in done:
+            needed.add(key)
+    return [key for key in plan.stages if key in needed]
+
+
+def _loop(
+    plan: Plan,
+    store: Store,
+    engine: Engine,
+    reporter: Reporter,
+    state: _State,
+    jobs: int,
+    order: random.Random | None,
+) -> None:
+    while state.ready or state.running or state.later:
+        now = time.monotonic()
+        state.ready.extend(key for when, key in state.later if when <= now)
+        state.later = [(when, key) for when, key in state.later if when > now]
+        while state.ready and len(state.running) < jobs:
+            if order is not None:
+                state.ready.rotate(order.randrange(len(state.ready)))
+            key = state.ready.popleft()
+            state.running[key] = now
+            engine.submit([key])
+        for ended in engine.poll(POLL_SECONDS if state.running else BUSY_SECONDS):
+            state.running.pop(ended.key, None)
+            _settle(plan, store, reporter, state, ended)
+
+
+def _settle(plan: Plan, store: Store, reporter: Reporter, state: _State, ended: Ended) -> None:
+    """Whether a stage is done, only the store says."""
+    stage = plan.stages[ended.key]
+    if ended.exit_code == STORAGE:
+        raise StorageError(_storage_reason(store, ended.key))
+    if store.has(ended.key):
+        state.computed += 1
+        reporter.stage(stage, "done", ended.seconds, "")
+        for child in state.children.get(ended.key, ()):
+            state.waiting[child].discard(ended.key)
+            if not state.waiting[child]:
+                state.ready.append(child)
+        return
+    if ended.exit_code == BUSY:
+        state.later.append((time.monotonic() + BUSY_SECONDS, ended.key))
+        return
+    if ended.exit_code != 1:
+        attempt = {
+            "status": "failed",
+            "kind": "timeout" if ended.timed_out else "signal" if ended.signal is not None else "exit",
+            "stage": stage.label,
+            "plugins": list(stage.plugins),
+            "reason": ended.reason,
+            "traceback": "",
+        }
+        store.put_attempt(ended.key, attempt)
+    failure = last_failure(store, stage) or Failure("failed", stage.label, ended.reason)
+    state.failures[ended.key] = failure
+    reporter.stage(stage, failure.status, ended.seconds, failure.reason)
+
+
+def _storage_reason(store: Store, key: str) -> str:
+    with contextlib.suppress(OSError):
+        lines = (store.root / "attempts" / f"{key}.log").read_text(errors="replace").strip().splitlines()
+        if lines:
+            return lines[-1]
+    return f"a stage could not write to {store.root}; what is finished is safe"
+
+
+def last_failure(store: Store, stage: Stage) -> Failure | None:
+    """The last noted failure of a stage."""
+    attempts = store.attempts(stage.key)
+    if not attempts:
+        return None
+    last = attempts[-1]
+    return Failure(str(last.get("status", "failed")), stage.label, str(last.get("reason", "")))
+
+
+def _known_failures(plan: Plan, store: Store, done: set[str]) -> dict[str, Failure]:
+    """Failures that a plain run does not try again: exceptions, skips, and repeated deaths."""
+    found: dict[str, Failure] = {}
+    for key, stage in plan.stages.items():
+        if key in done:
+            continue
+        attempts = store.attempts(key)
+        deaths = sum(attempt.get("kind") in ("signal", "timeout", "memory") for attempt in attempts)
+        decided = any(attempt.get("kind") in ("exception", "exit", "skip") for attempt in attempts)
+        if decided or deaths >= SIGNAL_TRIES:
+            failure = last_failure(store, stage)
+            if failure is not None:
+                found[key] = failure
+    return found
+
+
+def _blocked(plan: Plan, failures: Mapping[str, Failure]) -> dict[str, Failure]:
+    """Every stage that has failed or rests on one that has."""
+    blocked: dict[str, Failure] = {}
+    for key, stage in plan.stages.items():
+        cause = failures.get(key) or next((blocked[p] for p in stage.parents.values() if p in blocked), None)
+        if cause is not None:
+            blocked[key] = cause
+    return blocked
+
+
+def trial_failure(plan: Plan, trial: Trial, blocked: Mapping[str, Failure]) -> Failure | None:
+    """Why a trial cannot be scored, or None."""
+    if trial.blocked is not None:
+        return Failure("failed", "plan", trial.blocked)
+    return next((blocked[key] for key in trial.stages if key in blocked), None)
+
+
+def write_records(plan: Plan, store: Store, failures: Mapping[str, Failure]) -> list[TrialRecord]:
+    """Write the record of every trial that is done or has failed; those that exist are returned."""
+    blocked = _blocked(plan, failures)
+    folder = record_folder(store.root, suite_label(plan))
+    records = []
+    for trial in plan.trials:
+        record = make_record(plan, trial, store, trial_failure(plan, trial, blocked))
+        if record is not None:
+            store.replace(folder / f"{trial.id}.json", record.to_text())
+            records.append(record)
+    for digest, layout in _layouts(plan, store, records).items():
+        store.replace(folder / "test" / f"{digest}.json", canonical.dumps(layout) + "\n")
+    return records
+
+
+def _layouts(plan: Plan, store: Store, records: Iterable[TrialRecord]) -> dict[str, object]:
+    """The cells of each test split that the records count in, by digest."""
+    wanted = {record.body["correct"]["layout"] for record in records if record.body["status"] == "ok"}
+    found: dict[str, object] = {}
+    for key, stage in plan.stages.items():
+        if stage.kind == "data" and (product := store.get(key)) is not None:
+            layout = product.body["layout"]
+            if (digest := canonical.digest(layout)) in wanted:
+                found[digest] = layout
+    return found
+
+
+def suite_label(plan: Plan) -> str:
+    """The suite's name; a limited run has files of its own."""
+    return plan.suite if plan.limit is None else f"{plan.suite}.limit-{plan.limit}"
+
+
+def current_records(plan: Plan, store: Store) -> tuple[list[TrialRecord], list[str]]:
+    """The plan's records whose keys are today's, and the ids of older (stale) ones."""
+    folder = record_folder(store.root, suite_label(plan))
+    current, stale = [], []
+    for trial in plan.trials:
+        path = folder / f"{trial.id}.json"
+        if not path.is_file():
+            continue
+        record = TrialRecord.from_file(path)
+        if tuple(record.body["stages"]) == trial.stages:
+            current.append(record)
+        else:
+            stale.append(trial.id)
+    return current, stale
+
+
+def select_rows(plans: Sequence[Plan], store: Store) -> list[TrialRecord]:
+    """The current records of several plans of one suite, each trial once."""
+    found: dict[str, TrialRecord] = {}
+    for plan in plans:
+        for record in current_records(plan, store)[0]:
+            found.setdefault(record.id, record)
+    return list(found.values())

@@ -1,0 +1,152 @@
+"""Records -> scores: one row a method and setting, with mean, spread, n and Student's t intervals. No torch."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchbias import canonical
+from benchbias.results import TrialRecord, sorted_records
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds: mean, sd (n - 1), n, and half the width of its 95 % interval (None for n < 2)."""
+
+    mean: float
+    sd: float | None
+    n: int
+    half_width: float | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the leaderboard: a method at one setting on one task, over its seeds."""
+
+    task: str
+    method: str
+    swept: Mapping[str, Any]
+    track: str
+    ranked: bool
+    baseline: str | None
+    seeds: tuple[int, ...]
+    metrics: Mapping[str, Estimate | None]
+    sparsity: float
+    parameters: int
+    flops: int
+    sparse_flops: int
+    training_flops: float
+    train_conflicting_accuracy: Estimate | None
+    to_baseline: Estimate | None
+    to_reference: Estimate | None
+
+    @property
+    def label(self) -> str:
+        """E.g. `magnitude[sparsity=0.8]`."""
+        swept = ", ".join(f"{name}={value}" for name, value in self.swept.items())
+        return f"{self.method}[{swept}]" if swept else self.method
+
+
+def estimate(values: Sequence[float]) -> Estimate | None:
+    """Mean, sd, n and the half-width t(0.975, n - 1) sd / sqrt(n) of values, one a seed; None without values."""
+    if not values:
+        return None
+    mean = math.fsum(values) / len(values)
+    if len(values) < 2:
+        return Estimate(mean, None, len(values), None)
+    sd = statistics.stdev(values)
+    return Estimate(mean, sd, len(values), student_t(len(values) - 1) * sd / math.sqrt(len(values)))
+
+
+def student_t(freedom: float) -> float:
+    """The quantile of Student's t that bounds a two-sided 95 % interval."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, (1 + LEVEL) / 2))
+
+
+def score(records: Iterable[TrialRecord]) -> list[Row]:
+    """Rows from records, the best first (by the suite's rank_by); rows without a value last."""
+    done = [record for record in sorted_records(records) if record.body["status"] == "ok"]
+    rows: dict[tuple[str, str, str], list[TrialRecord]] = {}
+    for record in done:
+        key = (record.body["task"], record.body["method"], canonical.dumps(record.body["swept"]))
+        rows.setdefault(key, []).append(record)
+    made = [_row(members, rows) for members in rows.values()]
+    return sorted(made, key=lambda row: _order(row, rank_metric(done)))
+
+
+def rank_metric(records: Sequence[TrialRecord]) -> str:
+    """The suite's rank_by; empty without records."""
+    return str(records[0].body["suite"]["rank_by"]) if records else ""
+
+
+def _order(row: Row, rank_by: str) -> tuple[Any, ...]:
+    value = row.metrics.get(rank_by.removeprefix("-"))
+    sign = 1 if rank_by.startswith("-") else -1
+    return (row.task, value is None, sign * value.mean if value else 0.0, row.method, canonical.dumps(row.swept))
+
+
+def _row(members: list[TrialRecord], rows: Mapping[tuple[str, str, str], list[TrialRecord]]) -> Row:
+    first = members[0].body
+    rank_by = str(first["suite"]["rank_by"]).removeprefix("-")
+    baseline = _twin(members, first["baseline"], rows)
+    reference = _twin(members, first["suite"]["reference"], rows)
+    return Row(
+        task=first["task"],
+        method=first["method"],
+        swept=first["swept"],
+        track=first["track"],
+        ranked=first["ranked"],
+        baseline=first["baseline"],
+        seeds=tuple(record.body["seed"] for record in members),
+        metrics={name: _over_seeds(members, name) for name in first["metrics"]},
+        sparsity=statistics.fmean(record.body["sparsity"] for record in members),
+        parameters=first["parameters"],
+        flops=first["flops"],
+        sparse_flops=round(statistics.fmean(record.body["sparse_flops"] for record in members)),
+        training_flops=statistics.fmean(record.body["training_flops"] for record in members),
+        train_conflicting_accuracy=estimate(
+            [v for record in members if (v := record.body["train_conflicting_accuracy"]) is not None]
+        ),
+        to_baseline=_paired(members, baseline, rank_by),
+        to_reference=_paired(members, reference, rank_by),
+    )
+
+
+def _over_seeds(members: Sequence[TrialRecord], name: str) -> Estimate | None:
+    """None where the metric is undefined in some seed: a mean over the others would be of another quantity."""
+    values = [record.body["metrics"].get(name) for record in members]
+    return None if None in values else estimate(values)
+
+
+def _twin(
+    members: Sequence[TrialRecord], method: str | None, rows: Mapping[tuple[str, str, str], list[TrialRecord]]
+) -> list[TrialRecord]:
+    """The row of another method on the same task that a row is compared with: equal where both sweep a parameter."""
+    first = members[0].body
+    if method is None or method == first["method"]:
+        return []
+    for (task, name, _), others in rows.items():
+        swept = others[0].body["swept"]
+        if (task, name) == (first["task"], method) and all(
+            first["swept"].get(key, value) == value for key, value in swept.items()
+        ):
+            return others
+    return []
+
+
+def _paired(members: Sequence[TrialRecord], others: Sequence[TrialRecord], metric: str) -> Estimate | None:
+    """The mean difference over the seeds that both have, with its interval."""
+    values = {record.body["seed"]: record.body["metrics"].get(metric) for record in others}
+    differences = [
+        record.body["metrics"][metric] - values[record.body["seed"]]
+        for record in members
+        if record.body["metrics"].get(metric) is not None and values.get(record.body["seed"]) is not None
+    ]
+    return estimate(differences)

@@ -1,0 +1,72 @@
+"""Stage `data`: build a data set, check it, and store one blob a split, attributes apart."""
+
+from __future__ import annotations
+
+import torch
+
+from benchbias.data import BiasedDataset, GroupLabels, LabelledSplit, Split
+from benchbias.errors import ComponentError
+from benchbias.evaluation import Layout
+from benchbias.seeding import seed_everything
+from benchbias.stages.common import Job, Made
+
+
+def run(job: Job) -> Made:
+    """Call the data set's factory and take it apart, so that a train worker never opens the test split."""
+    seed_everything(job.seed, "data")
+    dataset = job.call("dataset", {"root": job.data_root, "seed": job.seed})
+    if not isinstance(dataset, BiasedDataset):
+        raise ComponentError(f"a data set factory returns a BiasedDataset, not {type(dataset).__name__}")
+    limit = job.inputs["limit"]
+    splits = {name: _limited(item, limit) for name, item in sorted(dataset.splits.items())}
+    groups = dataset.splits["train"].groups
+    layout = Layout.of(splits["test"].cluster, splits["test"].groups.groups)
+    body = {
+        "num_classes": dataset.num_classes,
+        "num_attributes": dataset.num_attributes,
+        "group_names": list(groups.group_names),
+        "input_shape": list(splits["train"].split.images.shape[1:]),
+        "mean": list(dataset.mean),
+        "std": list(dataset.std),
+        "augmentations": list(dataset.augmentations),
+        "source": dataset.source,
+        "licence": dataset.licence,
+        "counts": {name: _counts(item, len(groups.group_names)) for name, item in splits.items()},
+        "conflicting": {name: int((~item.groups.aligned).sum()) for name, item in splits.items()},
+        "layout": layout.to_json(),
+    }
+    blobs = {}
+    for name, item in splits.items():
+        blobs[name] = {"images": item.split.images, "labels": item.split.labels}
+        blobs[f"{name}-groups"] = {
+            "labels": item.split.labels,
+            "attributes": item.groups.attributes,
+            "aligned": item.groups.aligned.to(torch.uint8),
+            "cluster": item.cluster,
+        }
+    return Made(body, blobs)
+
+
+def _counts(item: LabelledSplit, num_groups: int) -> list[int]:
+    counts: list[int] = torch.bincount(item.groups.groups, minlength=num_groups).tolist()
+    return counts
+
+
+def _limited(item: LabelledSplit, limit: int | None) -> LabelledSplit:
+    """At most `limit` examples, spread evenly over the split."""
+    length = len(item.split)
+    if limit is None or length <= limit:
+        return item
+    keep = torch.linspace(0, length - 1, limit).round().to(torch.int64)
+    split, groups = item.split, item.groups
+    return LabelledSplit(
+        Split(split.images[keep], split.labels[keep], split.num_classes, split.name),
+        GroupLabels(
+            groups.attributes[keep],
+            groups.groups[keep],
+            groups.aligned[keep],
+            groups.num_attributes,
+            groups.group_names,
+        ),
+        item.cluster[keep],
+    )

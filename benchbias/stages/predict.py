@@ -1,0 +1,43 @@
+"""Stage `predict`: the logits of a finished model on the test and the training split, and its cost, counted."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import torch
+
+from benchbias.data import Split, TrainingData
+from benchbias.errors import ComponentError
+from benchbias.evaluation import count_cost
+from benchbias.masks import apply
+from benchbias.stages.common import Job, Made
+from benchbias.training import logits
+
+BATCH = 256  # larger ones are slower on a CPU
+
+
+def run(job: Job) -> Made:
+    """Predict on the task's own test split, whatever the method trained on; the two must be the same."""
+    own, test = job.product("data").blobs["test"], job.product("test").blobs["test"]
+    if own != test:
+        raise ComponentError("the method's own data set has another test split than the task's: it cannot be compared")
+    model = job.model("model")
+    mask = job.mask("mask")
+    if mask is not None:
+        apply(model, mask)
+    body = job.product("data").body
+    splits = {"test": _images(job, "test", "test"), "train": _images(job, "data", "train")}
+    data = TrainingData(splits["train"], splits["train"], tuple(body["mean"]), tuple(body["std"]), BATCH)
+    answers = {name: logits(model, data, split) for name, split in splits.items()}
+    for name, values in answers.items():
+        if not bool(torch.isfinite(values).all()):
+            raise ComponentError(f"the model's logits on {name} are not finite")
+    cost = count_cost(model, data.batch(splits["train"], torch.zeros(1, dtype=torch.int64, device=job.device)).images)
+    return Made({"cost": asdict(cost)}, {"logits": answers})
+
+
+def _images(job: Job, role: str, name: str) -> Split:
+    """The images of a split; their labels stay in the store until they are scored."""
+    images = job.blob(role, name, ("images",))["images"].to(job.device)
+    labels = torch.zeros(len(images), dtype=torch.int64, device=job.device)
+    return Split(images, labels, int(job.product(role).body["num_classes"]), name)

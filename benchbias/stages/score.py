@@ -1,0 +1,76 @@
+"""Stage `score`: the metrics of a trial, and the counts that every estimator is computed from."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+from benchbias.data import Predictions
+from benchbias.errors import ComponentError
+from benchbias.evaluation import Layout, group_counts, pack_counts
+from benchbias.seeding import seed_everything
+from benchbias.stages.common import Job, Made, call_component
+
+
+def run(job: Job) -> Made:
+    """Score the stored logits: a new metric costs no training. An undefined metric is stored as null."""
+    seed_everything(job.seed)
+    test, train = predictions(job, "test", "test"), predictions(job, "data", "train")
+    num_groups = len(job.product("data").body["group_names"])
+    correct, total = group_counts(test, num_groups)
+    layout = Layout.of(test.cluster, test.groups)
+    conflicting = ~train.aligned
+    body = {
+        "metrics": {spec["name"]: _metric(job, spec, test) for spec in job.inputs["metrics"]},
+        "group_names": list(job.product("data").body["group_names"]),
+        "group_correct": correct,
+        "group_total": total,
+        "group_aligned": _aligned_groups(test, num_groups),
+        "train_group_total": torch.bincount(train.groups, minlength=num_groups).tolist(),
+        "train_conflicting_accuracy": _share(int(train.correct[conflicting].sum()), int(conflicting.sum())),
+        "correct": pack_counts(test.correct, layout),
+    }
+    return Made(body)
+
+
+def predictions(job: Job, role: str, split: str) -> Predictions:
+    """The stored logits of a split with all its labels."""
+    labels = job.groups(role, split)
+    cluster = job.blob(role, f"{split}-groups", ("cluster", "labels"))
+    trained_on = job.groups("data", "train")
+    shares = torch.bincount(trained_on.groups, minlength=len(labels.group_names)).float() / len(trained_on.groups)
+    return Predictions(
+        split,
+        job.blob("predict", "logits", (split,))[split],
+        cluster["labels"],
+        labels.attributes,
+        labels.groups,
+        labels.aligned,
+        cluster["cluster"],
+        shares,
+        labels.num_attributes,
+    )
+
+
+def _metric(job: Job, spec: dict[str, Any], test: Predictions) -> float | None:
+    component = job.components["metric", spec["name"]]
+    value = call_component(component, {"predictions": test}, spec["options"])
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ComponentError(f"metric {spec['name']!r} returned {type(value).__name__}, not a float")
+    if math.isinf(value):
+        raise ComponentError(f"metric {spec['name']!r} returned {value}")
+    return None if math.isnan(value) else float(value)
+
+
+def _aligned_groups(test: Predictions, num_groups: int) -> list[bool]:
+    """Whether the examples of each group are bias-aligned (all of a group's are, or none)."""
+    aligned = torch.zeros(num_groups, dtype=torch.bool)
+    aligned[test.groups[test.aligned]] = True
+    flags: list[bool] = aligned.tolist()
+    return flags
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

@@ -1,0 +1,279 @@
+"""The results folder: immutable objects and blobs named by content, the only truth of a run.
+
+    objects/ab/<key>.json        a stage's product: a function of its key
+    blobs/ab/<sha256>.safetensors  tensors that objects name
+    measured/ab/<key>.json       seconds, memory, host: what differs between runs; first write wins
+    attempts/<key>/              failures and output of stages; never read for scores
+    claims/  tmp/  quarantine/  plans/  records/  leaderboards/
+
+A file appears whole or not at all: temporary file, fsync, link(2) to its final name (never a rename over
+something), fsync of the folder. Whatever is damaged is moved to quarantine/ and made again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchbias import canonical
+from benchbias.errors import StorageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SCHEMA = 1
+MAX_OBJECT_BYTES = 64 << 20
+FOLDERS = ("objects", "blobs", "measured", "attempts", "claims", "tmp", "quarantine", "plans", "records", "leaderboards")
+
+
+@dataclass(frozen=True)
+class Product:
+    """What a stage has made: `body`, small and JSON; `blobs`, name -> sha256 of a file of tensors."""
+
+    body: Mapping[str, Any]
+    blobs: Mapping[str, str]
+
+
+@contextlib.contextmanager
+def storage_errors(what: str) -> Iterator[None]:
+    """Turn a failing system call into the one line that a user is shown."""
+    try:
+        yield
+    except OSError as error:
+        name = errno.errorcode.get(error.errno or 0, "")
+        raise StorageError(f"{what}: {error.strerror or error} ({name}); what is finished is safe") from error
+
+
+class Store:
+    """A results folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def create(self) -> Store:
+        """Make the folders. Raises StorageError."""
+        with storage_errors(f"cannot use the results folder {self.root}"):
+            for name in FOLDERS:
+                (self.root / name).mkdir(parents=True, exist_ok=True)
+        return self
+
+    # where things lie
+
+    def object_path(self, key: str) -> Path:
+        return self.root / "objects" / key[:2] / f"{key}.json"
+
+    def blob_path(self, sha256: str) -> Path:
+        return self.root / "blobs" / sha256[:2] / f"{sha256}.safetensors"
+
+    def measured_path(self, key: str) -> Path:
+        return self.root / "measured" / key[:2] / f"{key}.json"
+
+    # writing
+
+    def _publish(self, content: bytes, final: Path) -> bool:
+        """Write a file that does not exist yet, durably. False where it is there already."""
+        with storage_errors(f"cannot write {final}"):
+            final.parent.mkdir(exist_ok=True)
+            partial = self.root / "tmp" / f"{uuid.uuid4().hex}.tmp"
+            try:
+                write_whole(partial, content)
+                try:
+                    os.link(partial, final)
+                except FileExistsError:
+                    return False
+                except OSError:
+                    if partial.stat().st_nlink != 2:  # on NFS the link may have been made and the answer lost
+                        raise
+            finally:
+                with contextlib.suppress(FileNotFoundError):
+                    partial.unlink()
+            sync_folder(final.parent)
+        return True
+
+    def put_blob(self, tensors: Mapping[str, Tensor]) -> str:
+        """Store tensors as one safetensors file; its sha256 is returned."""
+        import safetensors.torch
+
+        content = safetensors.torch.save({name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)})
+        sha256 = hashlib.sha256(content).hexdigest()
+        path = self.blob_path(sha256)
+        if not self._publish(content, path) and not self._blob_is_whole(sha256):
+            self.quarantine(path, "damaged")
+            self._publish(content, path)
+        return sha256
+
+    def put(self, key: str, inputs: Mapping[str, Any], body: Mapping[str, Any], blobs: Mapping[str, str]) -> None:
+        """Commit a stage's product. An equal one there already is fine; another is kept aside as a conflict."""
+        content = {"inputs": dict(inputs), "body": dict(body), "blobs": dict(blobs)}
+        document = {"schema": SCHEMA, "key": key, "sha256": canonical.digest(content), "content": content}
+        text = (canonical.dumps(document) + "\n").encode()
+        path = self.object_path(key)
+        if self._publish(text, path):
+            return
+        if self.get(key) is None:  # what was there was damaged and is now in quarantine
+            self._publish(text, path)
+        elif path.read_bytes() != text:
+            name = f"conflict-{key}-{document['sha256'][:12]}.json"
+            self._publish(text, self.root / "quarantine" / name)
+
+    def put_measured(self, key: str, measured: Mapping[str, Any]) -> None:
+        """Note what differs from run to run; the first note stays."""
+        self._publish((canonical.dumps(measured) + "\n").encode(), self.measured_path(key))
+
+    def put_attempt(self, key: str, attempt: Mapping[str, Any]) -> None:
+        """Note a stage that ended without a product."""
+        with storage_errors("cannot note a failure"):
+            (self.root / "attempts" / key).mkdir(exist_ok=True)
+        number = len(list((self.root / "attempts" / key).glob("*.json")))
+        name = f"{number:04d}-{uuid.uuid4().hex[:8]}.json"
+        self._publish((canonical.dumps(attempt) + "\n").encode(), self.root / "attempts" / key / name)
+
+    def replace(self, path: Path, text: str) -> None:
+        """Write a derived file (a record, a leaderboard) whole, over an older one."""
+        with storage_errors(f"cannot write {path}"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_file() and path.read_text() == text:
+                return
+            partial = self.root / "tmp" / f"{uuid.uuid4().hex}.tmp"
+            write_whole(partial, text.encode())
+            partial.replace(path)
+            sync_folder(path.parent)
+
+    # reading
+
+    def has(self, key: str) -> bool:
+        """Whether a product is there and whole, by its own checks (its blobs are checked when they are read)."""
+        return self.get(key) is not None
+
+    def get(self, key: str) -> Product | None:
+        """A stage's product; None where it is missing or damaged (which puts it into quarantine)."""
+        path = self.object_path(key)
+        try:
+            content = self._checked(path, key)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageError(f"cannot read {path}: {error.strerror}") from error
+        except (StorageError, KeyError, TypeError, AttributeError):
+            self.quarantine(path, "damaged")
+            return None
+        if not all(self.blob_path(sha).is_file() for sha in content["blobs"].values()):
+            self.quarantine(path, "blob-missing")
+            return None
+        return Product(content["body"], content["blobs"])
+
+    def _checked(self, path: Path, key: str) -> dict[str, Any]:
+        with path.open("rb") as file:
+            raw = file.read(MAX_OBJECT_BYTES + 1)
+        document = canonical.loads(raw) if len(raw) <= MAX_OBJECT_BYTES else {}
+        content: dict[str, Any] = document["content"]
+        whole = (
+            document["schema"] == SCHEMA
+            and document["key"] == key == canonical.digest(content["inputs"])
+            and document["sha256"] == canonical.digest(content)
+            and all(canonical.is_digest(sha) for sha in content["blobs"].values())
+        )
+        if not whole:
+            raise StorageError(f"{path} is damaged")
+        return content
+
+    def load_blob(self, sha256: str, names: tuple[str, ...] | None = None) -> dict[str, Tensor]:
+        """Tensors of a blob (all, or only `names`), after checking its sha256. Raises StorageError if damaged."""
+        import safetensors
+        import safetensors.torch
+
+        path = self.blob_path(sha256)
+        if not self._blob_is_whole(sha256):
+            self.quarantine(path, "damaged")
+            raise StorageError(f"{path} was damaged and is now in quarantine; run again to make it anew")
+        if names is None:
+            return safetensors.torch.load_file(path)
+        with safetensors.safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in names}
+
+    def _blob_is_whole(self, sha256: str) -> bool:
+        try:
+            with self.blob_path(sha256).open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+        except FileNotFoundError:
+            return False
+
+    def attempts(self, key: str) -> list[dict[str, Any]]:
+        """All noted failures of a stage, oldest first."""
+        found = []
+        for path in sorted((self.root / "attempts" / key).glob("*.json")):
+            with contextlib.suppress(OSError, StorageError):
+                found.append(canonical.loads(path.read_bytes()))
+        return found
+
+    def measured(self, key: str) -> dict[str, Any]:
+        """What was measured while a stage ran; empty where nothing was."""
+        try:
+            value = canonical.loads(self.measured_path(key).read_bytes())
+        except (OSError, StorageError):
+            return {}
+        return value if isinstance(value, dict) else {}
+
+    # repair and claims
+
+    def quarantine(self, path: Path, why: str) -> None:
+        """Move a damaged file aside: nothing that is wrong is served, nothing is destroyed."""
+        with storage_errors(f"cannot move {path} to quarantine"), contextlib.suppress(FileNotFoundError):
+            path.rename(self.root / "quarantine" / f"{why}-{uuid.uuid4().hex[:8]}-{path.name}")
+
+    @contextlib.contextmanager
+    def claim(self, key: str) -> Iterator[bool]:
+        """Whether this process may compute a stage now. Saves work; correctness does not rest on it.
+
+        The claim ends with the process, however that ends.
+        """
+        with storage_errors("cannot claim a stage"):
+            descriptor = os.open(self.root / "claims" / key, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            yield True
+        finally:
+            os.close(descriptor)
+
+    def claimed(self, key: str) -> bool:
+        """Whether some process is computing a stage at this moment."""
+        if not (self.root / "claims" / key).is_file():
+            return False
+        with self.claim(key) as free:
+            return not free
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Create a file durably: exclusive, every byte, fsync, close checked, read back. Raises OSError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # says to `clean` that the owner is alive
+        rest = memoryview(content)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    if path.read_bytes() != content:
+        raise OSError(errno.EIO, "what was written does not read back")
+
+
+def sync_folder(path: Path) -> None:
+    """Make a new name in a folder durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,182 @@
+"""fit(): the only training loop. Data on the device, index batches from a seeded generator, nothing else in it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from benchbias.data import Batch, Split, TrainingData
+
+if TYPE_CHECKING:
+    from benchbias.suite import Recipe
+
+Loss = Callable[[nn.Module, Batch], Tensor]
+Snapshot = dict[str, Tensor]
+
+WARM_UP = 0.2  # fraction of the steps in which onecycle raises the learning rate
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """What one call of fit did: steps taken, examples seen, mean training loss of each epoch."""
+
+    steps: int
+    examples: int
+    losses: tuple[float, ...]
+
+
+def cross_entropy(model: nn.Module, batch: Batch) -> Tensor:
+    """Mean cross-entropy of a batch, shape ()."""
+    return nn.functional.cross_entropy(model(batch.images), batch.labels)
+
+
+def fit(
+    model: nn.Module,
+    data: TrainingData,
+    recipe: Recipe,
+    order: torch.Generator,
+    *,
+    loss: Loss = cross_entropy,
+    parameters: Iterable[nn.Parameter] | None = None,
+    sampling: Tensor | None = None,
+    after_epoch: Callable[[int, nn.Module], None] | None = None,
+) -> FitReport:
+    """Train `model` in place by the recipe.
+
+    loss: (model, batch) -> (). parameters: what the optimizer is given (default: all that require gradients).
+    sampling: None (each example once an epoch), int64 indices into the training split with repeats (each entry
+    once an epoch), or float weights (N,), drawn with replacement, N draws an epoch.
+    after_epoch: called with (epoch from 1, model).
+    """
+    device = data.train.labels.device
+    chosen = [p for p in (parameters if parameters is not None else model.parameters()) if p.requires_grad]
+    length = len(sampling) if sampling is not None else len(data.train)
+    total_steps = recipe.epochs * _steps(length, recipe.batch_size)
+    if total_steps == 0:
+        return FitReport(0, 0, ())
+    optimizer = _optimizer(chosen, recipe)
+    schedule = _schedule(optimizer, recipe, total_steps)
+    if recipe.channels_last:
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    steps = examples = 0
+    losses: list[float] = []
+    for epoch in range(1, recipe.epochs + 1):
+        model.train()
+        total = torch.zeros((), device=device)
+        for index in _epoch(sampling, length, recipe.batch_size, order, device):
+            batch = data.batch(data.train, index, augment=True)
+            if recipe.channels_last:
+                batch = Batch(batch.images.contiguous(memory_format=torch.channels_last), batch.labels, batch.index)
+            optimizer.zero_grad(set_to_none=True)
+            with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+                value = loss(model, batch)
+            value.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+            total += value.detach()
+            steps += 1
+            examples += len(index)
+        losses.append(float(total) / _steps(length, recipe.batch_size))
+        if after_epoch is not None:
+            after_epoch(epoch, model)
+    return FitReport(steps, examples, tuple(losses))
+
+
+def _steps(length: int, batch_size: int) -> int:
+    """Batches an epoch. A last batch of one example is left out: batch norm cannot train on it."""
+    full, rest = divmod(length, batch_size)
+    return full + (rest > 1 or (rest == 1 and (full == 0 or batch_size == 1)))
+
+
+def _epoch(
+    sampling: Tensor | None, length: int, batch_size: int, order: torch.Generator, device: torch.device
+) -> Iterator[Tensor]:
+    if sampling is not None and sampling.is_floating_point():
+        indices = torch.multinomial(sampling.cpu(), length, replacement=True, generator=order)
+    else:
+        indices = torch.randperm(length, generator=order)
+        if sampling is not None:
+            indices = sampling.cpu()[indices]
+    indices = indices.to(device)
+    for step in range(_steps(length, batch_size)):
+        yield indices[step * batch_size : (step + 1) * batch_size]
+
+
+def _optimizer(parameters: list[nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(
+            parameters, recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay, fused=True
+        )
+    kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
+    return kind(parameters, recipe.lr, weight_decay=recipe.weight_decay, fused=True)
+
+
+def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, total_steps: int) -> Any:
+    schedulers = torch.optim.lr_scheduler
+    if recipe.schedule == "constant":
+        return schedulers.ConstantLR(optimizer, factor=1.0, total_iters=0)
+    if recipe.schedule == "cosine":
+        return schedulers.CosineAnnealingLR(optimizer, total_steps)
+    # one step more than there are: the scheduler is stepped once after the last step
+    return schedulers.OneCycleLR(
+        optimizer, recipe.lr, total_steps=total_steps + 1, pct_start=WARM_UP, cycle_momentum=False
+    )
+
+
+def snapshot(model: nn.Module) -> Snapshot:
+    """A copy of a model's weights and buffers, on the CPU."""
+    return {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+
+
+@torch.no_grad()
+def logits(model: nn.Module, data: TrainingData, split: Split) -> Tensor:
+    """A model's answers on a split in eval mode, float32 (N, K), on the CPU."""
+    training = model.training
+    model.eval()
+    answers = torch.cat([model(batch.images).float() for batch in data.batches(split)])
+    model.train(training)
+    return answers.cpu()
+
+
+def worst_share(correct: Tensor, kinds: Tensor) -> float:
+    """The lowest accuracy among the kinds (classes or groups) that occur; correct: bool (N,), kinds: int64 (N,)."""
+    totals = torch.bincount(kinds)
+    right = torch.bincount(kinds, weights=correct.double(), minlength=len(totals))
+    return float((right / totals)[totals > 0].min())
+
+
+class EpochSelector:
+    """Keeps the weights that the recipe asks for: single epochs, and the best by the validation split."""
+
+    def __init__(self, recipe: Recipe, data: TrainingData, kinds: Tensor | None) -> None:
+        self.recipe, self.data, self.kinds = recipe, data, kinds
+        self.kept: dict[int, Snapshot] = {}
+        self.best: tuple[float, int, Snapshot] | None = None
+
+    def after_epoch(self, epoch: int, model: nn.Module) -> None:
+        """Note an epoch's weights if they are asked for; of equally good epochs the first is kept."""
+        if epoch in self.recipe.keep_epochs:
+            self.kept[epoch] = snapshot(model)
+        if self.kinds is None:
+            return
+        val = self.data.val
+        value = worst_share(logits(model, self.data, val).argmax(1) == val.labels.cpu(), self.kinds)
+        if self.best is None or value > self.best[0]:
+            self.best = (value, epoch, snapshot(model))
+
+    def finish(self, model: nn.Module) -> int | None:
+        """Give the model the selected epoch's weights; which epoch that was (None: the last)."""
+        if self.best is None:
+            return None
+        model.load_state_dict(self.best[2])
+        return self.best[1]
+
+
+def eval_copy(model: nn.Module) -> nn.Module:
+    """A frozen copy in eval mode."""
+    return copy.deepcopy(model).eval().requires_grad_(False)
