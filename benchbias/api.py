@@ -15,6 +15,7 @@ from benchbias.errors import UsageError
 from benchbias.leaderboard import render
 from benchbias.plan import Plan, Selection, make
 from benchbias.plugins import Registry, load_registry
+from benchbias.publishing import command_for
 from benchbias.results import TrialRecord
 from benchbias.runner import Reporter, RunReport, execute, select_rows, suite_label
 from benchbias.store import Store
@@ -153,5 +154,5 @@ def write_board(workspace: Workspace, plan: Plan, selection: Selection, store: S
     whole = workspace.plan(plan.suite, Selection(limit=selection.limit, device=selection.device))
     records = select_rows([plan, whole], store)
     path = store.root / "leaderboards" / f"{suite_label(plan)}.md"
-    store.replace(path, render(records, f"benchbias run --suite {plan.suite}"))
+    store.replace(path, render(records, command_for(plan.suite)))
     return path

@@ -80,9 +80,9 @@ def execute(
     """
     started = time.monotonic()
     done = set() if rerun == "all" else {key for key in plan.stages if store.has(key)}
-    failures = {} if rerun != "missing" else _known_failures(plan, store, done)
+    failures = {} if rerun != "missing" else known_failures(plan, store, done)
     state = _initial(plan, done, failures)
-    reporter.begin(plan, len(done), len(plan.stages) - len(done) - len(_blocked(plan, state.failures)))
+    reporter.begin(plan, len(done), len(plan.stages) - len(done) - len(with_descendants(plan, state.failures)))
     try:
         if state.ready:
             engine = start_engine()
@@ -191,7 +191,7 @@ def last_failure(store: Store, stage: Stage) -> Failure | None:
     return Failure(str(last.get("status", "failed")), stage.label, str(last.get("reason", "")))
 
 
-def _known_failures(plan: Plan, store: Store, done: set[str]) -> dict[str, Failure]:
+def known_failures(plan: Plan, store: Store, done: set[str]) -> dict[str, Failure]:
     """Failures that a plain run does not try again: exceptions, skips, and repeated deaths."""
     found: dict[str, Failure] = {}
     for key, stage in plan.stages.items():
@@ -207,7 +207,7 @@ def _known_failures(plan: Plan, store: Store, done: set[str]) -> dict[str, Failu
     return found
 
 
-def _blocked(plan: Plan, failures: Mapping[str, Failure]) -> dict[str, Failure]:
+def with_descendants(plan: Plan, failures: Mapping[str, Failure]) -> dict[str, Failure]:
     """Every stage that has failed or rests on one that has."""
     blocked: dict[str, Failure] = {}
     for key, stage in plan.stages.items():
@@ -226,7 +226,7 @@ def trial_failure(plan: Plan, trial: Trial, blocked: Mapping[str, Failure]) -> F
 
 def write_records(plan: Plan, store: Store, failures: Mapping[str, Failure]) -> list[TrialRecord]:
     """Write the record of every trial that is done or has failed; those that exist are returned."""
-    blocked = _blocked(plan, failures)
+    blocked = with_descendants(plan, failures)
     folder = record_folder(store.root, suite_label(plan))
     records = []
     for trial in plan.trials:

@@ -9,7 +9,6 @@ MODULES = (
     "torch._dynamo",  # the first optimizer step imports it
     "torch._inductor.config",  # switching on deterministic algorithms imports it
     "safetensors.torch",
-    "sklearn.datasets",  # where the embedded digits come from: 2 s
     "pydantic",
     "pluggy",
     "benchbias.loading",

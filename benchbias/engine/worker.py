@@ -80,6 +80,8 @@ def _prepare_torch(device: str) -> Any:
     torch.backends.cudnn.benchmark = False
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
+    if device == "cuda":
+        torch.cuda.init()
     return torch.device(device)
 
 

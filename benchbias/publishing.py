@@ -1,0 +1,54 @@
+"""Leaderboards from records: of a results folder, copied to a published one, and rebuilt from that alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchbias.errors import UsageError
+from benchbias.leaderboard import render
+from benchbias.plan import Plan
+from benchbias.results import TrialRecord, read_records, record_folder
+from benchbias.runner import current_records
+from benchbias.store import Store
+
+
+def command_for(suite: str) -> str:
+    """The command that makes a suite's leaderboard."""
+    return f"benchbias run --suite {suite}"
+
+
+def board(plan: Plan, out: Path, publish: Path | None) -> str:
+    """The leaderboard of a results folder's current records; with `publish`, records and table go there too."""
+    store = Store(out)
+    records, _ = current_records(plan, store)
+    if not records:
+        raise UsageError(f"{out} has no current records of suite {plan.suite!r}: `{command_for(plan.suite)}` makes them")
+    text = render(records, command_for(plan.suite))
+    store.create().replace(out / "leaderboards" / f"{plan.suite}.md", text)
+    if publish is not None:
+        _publish(plan, records, text, store, publish)
+    return text
+
+
+def _publish(plan: Plan, records: list[TrialRecord], text: str, store: Store, publish: Path) -> None:
+    """Exactly one record a trial: those of trials that are no longer planned go."""
+    folder = record_folder(publish, plan.suite)
+    source = record_folder(store.root, plan.suite)
+    layouts = {record.body["correct"]["layout"] for record in records if record.body["status"] == "ok"}
+    wanted = {f"{record.id}.json": record.to_text() for record in records}
+    wanted |= {f"test/{layout}.json": (source / "test" / f"{layout}.json").read_text() for layout in layouts}
+    for path in [*folder.glob("*.json"), *folder.glob("test/*.json")]:
+        if str(path.relative_to(folder)) not in wanted:
+            path.unlink()
+    for name, content in wanted.items():
+        store.replace(folder / name, content)
+    store.replace(publish / f"{plan.suite}.md", text)
+
+
+def rebuild(suite: str, folder: Path) -> str:
+    """The leaderboard of a published folder, from its records alone. Raises UsageError."""
+    records = read_records(record_folder(folder, suite))
+    if not records:
+        known = sorted(path.name for path in (folder / "records").glob("*"))
+        raise UsageError(f"{folder} has no records of suite {suite!r} (known: {', '.join(known) or 'none'})")
+    return render(records, command_for(suite))
