@@ -42,7 +42,7 @@ _HOME = {
     "results": ("Population", "Table", "TrialRecord"),
 }
 
-__all__ = [  # noqa: RUF022  (a test holds it equal to the names above)
+__all__ = [
     "Batch", "BenchbiasError", "BiasedDataset", "GroupLabels", "LabelledSplit", "Mask", "Population", "Predictions",
     "PruneContext", "Range", "Results", "Scores", "Skip", "Split", "Table", "TrainContext", "TrainingData",
     "TrialRecord", "hookimpl", "run",

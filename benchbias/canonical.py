@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import unicodedata
+from collections.abc import Mapping
 from typing import Any
 
 from benchbias.errors import StorageError
@@ -16,25 +17,30 @@ MAX_DEPTH = 40  # nested lists and tables in a document that we read
 def _plain(value: Any) -> Any:
     """Copy a value with text in NFC and tuples as lists; anything that JSON cannot hold exactly is refused."""
     if isinstance(value, str):
-        return unicodedata.normalize("NFC", value)
+        return value if value.isascii() else unicodedata.normalize("NFC", value)
     if value is None or isinstance(value, bool | int | float):
         return value
-    if isinstance(value, dict):
-        return {_plain(_name(key)): _plain(item) for key, item in value.items()}
+    if isinstance(value, Mapping):
+        if not all(isinstance(key, str) for key in value):
+            raise TypeError(f"a JSON key must be text, not {next(k for k in value if not isinstance(k, str))!r}")
+        return {_plain(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     raise TypeError(f"{type(value).__name__} has no canonical JSON form")
 
 
-def _name(key: Any) -> str:
-    if not isinstance(key, str):
-        raise TypeError(f"a JSON key must be text, not {key!r}")
-    return key
-
-
 def dumps(value: Any) -> str:
     """Canonical JSON: sorted keys, no spaces, NFC text, floats by repr, no NaN. Raises ValueError, TypeError."""
-    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _dumps(_plain(value))
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest_of_parsed(value: Any) -> str:
+    """As `digest`, faster, for a value that `loads` has returned from canonical JSON."""
+    return hashlib.sha256(_dumps(value).encode()).hexdigest()
 
 
 def digest(value: Any) -> str:

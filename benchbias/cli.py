@@ -43,7 +43,7 @@ def _root(
 
 
 Out = Annotated[Path, typer.Option("-o", "--out", help="The results folder.")]
-Config = Annotated[Path | None, typer.Option(help="A benchmarks.toml over the shipped one (default: ./benchmarks.toml).")]
+Config = Annotated[Path | None, typer.Option(help="Tables over the shipped ones (default: ./benchmarks.toml).")]
 Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="A loose plugin file; may be repeated.")]
 Sets = Annotated[
     list[str] | None, typer.Option("--set", help="method.parameter=value or recipe.key=value, in TOML syntax.")
@@ -166,7 +166,7 @@ def plan(
     device: Device = "cpu",
     as_json: Json = False,
 ) -> None:
-    """What a run would do: trials, distinct stages, what is cached, the cost."""
+    """Say what a run would do, and its cost."""
     from benchbias.planning import summary, summary_text
 
     workspace = _workspace(config, plugin)
@@ -197,7 +197,7 @@ def show(
     image: Annotated[Path | None, typer.Option(help="Of a task: write sample images by group to this PNG.")] = None,
     out: Out = Path("results"),
 ) -> None:
-    """Everything about one name: each effective value and the place that set it."""
+    """Show all about one name, each value with its source."""
     from benchbias.showing import details
 
     workspace = _workspace(config, plugin)
@@ -224,7 +224,7 @@ def status(
     limit: Limit = None,
     device: Device = "cpu",
 ) -> None:
-    """Which trials of a suite are done, running, failed or missing; stale and conflicting results."""
+    """Say which trials are done, failed or missing."""
     from benchbias.planning import status_text
 
     workspace = _workspace(config, plugin)
@@ -243,7 +243,7 @@ def logs(
     limit: Limit = None,
     device: Device = "cpu",
 ) -> None:
-    """What the stages of a trial printed, and why they failed."""
+    """Show what a trial's stages printed and raised."""
     from benchbias.planning import log_text
 
     workspace = _workspace(config, plugin)
@@ -276,7 +276,7 @@ def leaderboard(
 @app.command()
 def clean(
     out: Out = Path("results"),
-    all_: Annotated[bool, typer.Option("--all", help="Remove the results folder's contents, results included.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Remove everything, results included.")] = False,
     quarantine: Annotated[bool, typer.Option(help="Also remove damaged and conflicting files put aside.")] = False,
     failures: Annotated[bool, typer.Option(help="Also forget failures, so that they are tried again.")] = False,
 ) -> None:
@@ -317,5 +317,8 @@ def _usage_or_bug(error: Exception) -> int:
     if type(error).__name__ == "Abort":
         return INTERRUPTED
     traceback.print_exc()
-    print("\nThis is a bug in benchbias: please report it with the text above and the output of `benchbias --version`.", file=sys.stderr)
+    print(
+        "\nThis is a bug in benchbias: please report the text above and what `benchbias --version` says.",
+        file=sys.stderr,
+    )
     return BUG

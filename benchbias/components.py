@@ -28,7 +28,10 @@ GIVEN: Mapping[str, tuple[str, ...]] = types.MappingProxyType(
 """What the core gives to each kind of component, recognised by name; everything after `*` is an option."""
 
 STAGE_KEYS = frozenset(
-    "train prune use start mask layers sparsity density budget every until ramp skip_step mask_gradients recipe".split()
+    (
+        *("train", "prune", "use", "start", "mask", "layers", "sparsity", "density", "budget"),
+        *("every", "until", "ramp", "skip_step", "mask_gradients", "recipe"),
+    )
 )
 """Keys of a stage that belong to the core: no option may have such a name."""
 

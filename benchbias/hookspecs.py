@@ -95,13 +95,15 @@ def benchbias_analyses() -> dict[str, Callable[..., Any]]:  # type: ignore[empty
     """
 
 
-KINDS: Mapping[str, str] = MappingProxyType({
-    "benchbias_datasets": "dataset",
-    "benchbias_models": "model",
-    "benchbias_trainers": "trainer",
-    "benchbias_pruners": "pruner",
-    "benchbias_metrics": "metric",
-    "benchbias_probes": "probe",
-    "benchbias_analyses": "analysis",
-})
+KINDS: Mapping[str, str] = MappingProxyType(
+    {
+        "benchbias_datasets": "dataset",
+        "benchbias_models": "model",
+        "benchbias_trainers": "trainer",
+        "benchbias_pruners": "pruner",
+        "benchbias_metrics": "metric",
+        "benchbias_probes": "probe",
+        "benchbias_analyses": "analysis",
+    }
+)
 """The kind of component that each hook returns."""

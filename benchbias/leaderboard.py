@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-
-from tabulate import tabulate
+from typing import Any
 
 from benchbias.results import TrialRecord, sorted_records
 from benchbias.scores import LEVEL, Estimate, Row, score
@@ -70,8 +69,7 @@ def render(records: Sequence[TrialRecord], command: str) -> str:
         return "# No records yet\n"
     suite = ordered[0].body["suite"]
     rank_by = suite["rank_by"].removeprefix("-")
-    done = [record for record in ordered if record.body["status"] == "ok"]
-    metrics = _metric_order(done, rank_by)
+    metrics = _metric_order(suite, rank_by)
     lines = [f"# {escaped(suite['title'])}", "", f"Suite `{suite['name']}`, version {escaped(suite['version'])}."]
     if suite["limit"] is not None:
         lines += ["", f"**Limited run** (`--limit {suite['limit']}`): nothing here is comparable or ranked."]
@@ -83,12 +81,13 @@ def render(records: Sequence[TrialRecord], command: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _metric_order(records: Sequence[TrialRecord], rank_by: str) -> list[str]:
-    names = dict.fromkeys(name for record in records for name in record.body["metrics"])
-    return sorted(names, key=lambda name: (name != rank_by, list(names).index(name)))
+def _metric_order(suite: dict[str, Any], rank_by: str) -> list[str]:
+    """The suite's metrics in its order, the one that ranks first."""
+    names: list[str] = suite["metrics"]
+    return sorted(names, key=lambda name: (name != rank_by, names.index(name)))
 
 
-def _table(rows: Sequence[Row], metrics: Sequence[str], suite: dict[str, str]) -> list[str]:
+def _table(rows: Sequence[Row], metrics: Sequence[str], suite: dict[str, Any]) -> list[str]:
     reference = suite["reference"]
     header = [
         "method",
@@ -103,12 +102,14 @@ def _table(rows: Sequence[Row], metrics: Sequence[str], suite: dict[str, str]) -
         "training FLOPs",
         "seeds",
     ]
+    from tabulate import tabulate
+
     cells = [_cells(row, metrics) for row in rows]
     table = tabulate(cells, header, tablefmt="pipe", disable_numparse=True)
     return table.split("\n")
 
 
-def _legend(suite: dict[str, str], command: str) -> list[str]:
+def _legend(suite: dict[str, Any], command: str) -> list[str]:
     rank_by = _title(suite["rank_by"].removeprefix("-"))
     return [
         f"Accuracies in percent: mean over seeds ± half of the {100 * LEVEL:.0f} % Student's t interval over seeds. "

@@ -73,10 +73,8 @@ class Mask:
 
 
 def _both(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {
-        name: one[name] & other[name] if name in one and name in other else one.get(name, other.get(name))  # type: ignore[misc]
-        for name in (*one, *(name for name in other if name not in one))
-    }
+    shared = {name: tensor & other[name] for name, tensor in one.items() if name in other}
+    return {**one, **other, **shared}
 
 
 def removed_count(total: int, *, sparsity: float | None = None, density: float | None = None) -> int:
@@ -159,7 +157,7 @@ def cut(
         order = torch.sort(flat, descending=True, stable=True).indices
         keep = torch.ones(flat.numel(), dtype=torch.bool)
         keep[order[flat.numel() - count :]] = False
-        parts = keep.split([parameters[name].numel() for name in names])
+        parts = torch.split(keep, [parameters[name].numel() for name in names])
         kept |= {name: part.view(parameters[name].shape) for name, part in zip(names, parts, strict=True)}
     mask = Mask({name: kept[name] for name in parameters})
     return mask.intersect(force) if force is not None else mask
@@ -272,7 +270,7 @@ def enforced(model: nn.Module, mask: Mask | None) -> Iterator[None]:
         return
     apply(model, mask)
     parameters = dict(model.named_parameters())
-    held = [parameters[name] for name in (*mask.tensors, *mask.attached)]
+    held: list[Tensor] = [parameters[name] for name in (*mask.tensors, *mask.attached)]
     factors = [
         tensor.to(parameters[name].device, parameters[name].dtype)
         for name, tensor in (*mask.tensors.items(), *mask.attached.items())
@@ -285,7 +283,8 @@ def enforced(model: nn.Module, mask: Mask | None) -> Iterator[None]:
 
     def after(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         with torch.no_grad():
-            torch._foreach_mul_(held, factors)
+            for parameter, factor in zip(held, factors, strict=True):
+                parameter.mul_(factor)
 
     handles = [register_optimizer_step_pre_hook(before), register_optimizer_step_post_hook(after)]
     try:

@@ -234,9 +234,7 @@ class _Planner:
                 yield Trial(identity, task, name, point, values, seed, TRACKS[0], blocked=str(blocked))
                 continue
             what = [self.suite, self.table.version, task, name, dict(point), seed, self.stages[score].identity]
-            yield Trial(
-                canonical.digest(what), task, name, point, values, seed, TRACKS[path.track], tuple(path.keys)
-            )
+            yield Trial(canonical.digest(what), task, name, point, values, seed, TRACKS[path.track], tuple(path.keys))
 
     def component(self, kind: str, use: Use, where: str) -> tuple[Component, dict[str, Any]]:
         """A component with its resolved options. Raises UsageError, or _BlockedError where a plugin is broken."""
@@ -301,7 +299,9 @@ class _Path:
             data = self._data(Use.of(merged, f"{self.where}.dataset"), f"{self.where}.dataset")
         init = self._init(data)
         base = {"data": data, "init": init}
-        model, masks, before = init, {}, None
+        model = init
+        masks: dict[str, str] = {}
+        before: str | None = None
         for number, stage in enumerate(self.method.stages, 1):
             stage = substitute(stage, self.values)
             place = f"{self.where}.stages[{number}]"
@@ -316,9 +316,7 @@ class _Path:
                 before = self._prune(stage, place, number, base | {"model": model} | masks)
                 masks = masks | {role: before}
         held = {role: key for role, key in masks.items() if role == "mask"}
-        predict = self.add(
-            "predict", (), {"seed": self.seed, "parents": base | {"test": test, "model": model} | held}
-        )
+        predict = self.add("predict", (), {"seed": self.seed, "parents": base | {"test": test, "model": model} | held})
         return self._score(predict, data, test)
 
     def _data(self, use: Use, where: str) -> str:

@@ -43,11 +43,11 @@ def summary(plan: Plan, out: Path) -> dict[str, Any]:
 
 def _dense_epochs(plan: Plan) -> int:
     """Epochs of one plain run: the reference method's first train stage, else the longest of all."""
-    epochs = [stage.inputs["recipe"]["epochs"] for stage in plan.stages.values() if stage.kind == "train"]
+    epochs = {key: int(s.inputs["recipe"]["epochs"]) for key, s in plan.stages.items() if s.kind == "train"}
     for trial in plan.trials:
-        if trial.method == plan.table.reference:
-            return max(plan.stages[key].inputs["recipe"]["epochs"] for key in trial.stages if key in plan.stages and plan.stages[key].kind == "train")
-    return max(epochs, default=0)
+        if trial.method == plan.table.reference and trial.stages:
+            return max(epochs[key] for key in trial.stages if key in epochs)
+    return max(epochs.values(), default=0)
 
 
 def summary_text(found: dict[str, Any]) -> str:
@@ -88,7 +88,9 @@ def status_text(plan: Plan, out: Path) -> str:
             rows.append((trial.id[:12], state, trial.label, plain(why)))
     stale = current_records(plan, store)[1]
     aside = sorted(path.name for path in (out / "quarantine").glob("*"))
-    lines = [f"suite {plan.suite} in {out}: " + (", ".join(f"{n} {state}" for state, n in counts.items()) or "no trials")]
+    lines = [
+        f"suite {plan.suite} in {out}: " + (", ".join(f"{n} {state}" for state, n in counts.items()) or "no trials")
+    ]
     if rows:
         lines += ["", table(("trial", "state", "task/method/seed", "reason"), rows)]
     if any(row[1] in ("failed", "skipped") for row in rows):

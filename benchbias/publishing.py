@@ -22,7 +22,9 @@ def board(plan: Plan, out: Path, publish: Path | None) -> str:
     store = Store(out)
     records, _ = current_records(plan, store)
     if not records:
-        raise UsageError(f"{out} has no current records of suite {plan.suite!r}: `{command_for(plan.suite)}` makes them")
+        raise UsageError(
+            f"{out} has no current records of suite {plan.suite!r}: `{command_for(plan.suite)}` makes them"
+        )
     text = render(records, command_for(plan.suite))
     store.create().replace(out / "leaderboards" / f"{plan.suite}.md", text)
     if publish is not None:

@@ -9,6 +9,7 @@ from typing import Any
 from benchbias.plan import Plan, Trial
 from benchbias.results import TrialRecord
 from benchbias.store import Store
+from benchbias.suite import Use
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ def _head(plan: Plan, trial: Trial) -> dict[str, Any]:
             "version": table.version,
             "rank_by": table.rank_by,
             "reference": table.reference,
+            "metrics": [Use.of(item, "metrics").name for item in table.metrics],
             "limit": plan.limit,
         },
         "task": trial.task,

@@ -152,7 +152,10 @@ def recipe_settings(
         (f"{catalogue.where('tasks', task)}.recipe", catalogue.tasks[task].recipe),
         (f"{place}.recipe", substitute(method.recipe, values)),
         (f"{place}.stages[{number}].recipe", substitute(stage.get("recipe", {}), values)),
-        (f"{catalogue.where('suites', suite)}.override.{name}.recipe", override_of(catalogue.suites[suite], name).recipe),
+        (
+            f"{catalogue.where('suites', suite)}.override.{name}.recipe",
+            override_of(catalogue.suites[suite], name).recipe,
+        ),
         ("--set", assigned.recipe),
     ]
     merged: dict[str, Setting] = {}

@@ -117,4 +117,6 @@ class Population:
 
 def sorted_records(records: Iterable[TrialRecord]) -> list[TrialRecord]:
     """In the order of task, method, swept values, seed: whatever order they were made in."""
-    return sorted(records, key=lambda r: (r.body["task"], r.body["method"], canonical.dumps(r.body["swept"]), r.body["seed"]))
+    return sorted(
+        records, key=lambda r: (r.body["task"], r.body["method"], canonical.dumps(r.body["swept"]), r.body["seed"])
+    )

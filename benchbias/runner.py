@@ -87,7 +87,9 @@ def execute(
         if state.ready:
             engine = start_engine()
             try:
-                _loop(plan, store, engine, reporter, state, jobs, random.Random(shuffle) if shuffle is not None else None)
+                _loop(
+                    plan, store, engine, reporter, state, jobs, random.Random(shuffle) if shuffle is not None else None
+                )
             finally:
                 engine.close()
     finally:

@@ -31,7 +31,18 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 MAX_OBJECT_BYTES = 64 << 20
-FOLDERS = ("objects", "blobs", "measured", "attempts", "claims", "tmp", "quarantine", "plans", "records", "leaderboards")
+FOLDERS = (
+    "objects",
+    "blobs",
+    "measured",
+    "attempts",
+    "claims",
+    "tmp",
+    "quarantine",
+    "plans",
+    "records",
+    "leaderboards",
+)
 
 
 @dataclass(frozen=True)
@@ -113,7 +124,8 @@ class Store:
     def put(self, key: str, inputs: Mapping[str, Any], body: Mapping[str, Any], blobs: Mapping[str, str]) -> None:
         """Commit a stage's product. An equal one there already is fine; another is kept aside as a conflict."""
         content = {"inputs": dict(inputs), "body": dict(body), "blobs": dict(blobs)}
-        document = {"schema": SCHEMA, "key": key, "sha256": canonical.digest(content), "content": content}
+        sha256 = canonical.digest(content)
+        document = {"schema": SCHEMA, "key": key, "sha256": sha256, "content": content}
         text = (canonical.dumps(document) + "\n").encode()
         path = self.object_path(key)
         if self._publish(text, path):
@@ -121,7 +133,7 @@ class Store:
         if self.get(key) is None:  # what was there was damaged and is now in quarantine
             self._publish(text, path)
         elif path.read_bytes() != text:
-            name = f"conflict-{key}-{document['sha256'][:12]}.json"
+            name = f"conflict-{key}-{sha256[:12]}.json"
             self._publish(text, self.root / "quarantine" / name)
 
     def put_measured(self, key: str, measured: Mapping[str, Any]) -> None:
@@ -177,8 +189,8 @@ class Store:
         content: dict[str, Any] = document["content"]
         whole = (
             document["schema"] == SCHEMA
-            and document["key"] == key == canonical.digest(content["inputs"])
-            and document["sha256"] == canonical.digest(content)
+            and document["key"] == key == canonical.digest_of_parsed(content["inputs"])
+            and document["sha256"] == canonical.digest_of_parsed(content)
             and all(canonical.is_digest(sha) for sha in content["blobs"].values())
         )
         if not whole:

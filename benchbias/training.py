@@ -62,7 +62,7 @@ def fit(
     optimizer = _optimizer(chosen, recipe)
     schedule = _schedule(optimizer, recipe, total_steps)
     if recipe.channels_last:
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model.to(memory_format=torch.channels_last)
     steps = examples = 0
     losses: list[float] = []
     for epoch in range(1, recipe.epochs + 1):

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+
 from benchbias import hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from benchbias import Predictions
     from torch import Tensor
+
+    from benchbias import Predictions
 
 
 def accuracy(predictions: Predictions) -> float:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import torch
+
 from benchbias import BiasedDataset, GroupLabels, LabelledSplit, Range, Split, hookimpl
 
 if TYPE_CHECKING:
@@ -95,9 +96,7 @@ class _Renderer:
     def __init__(self, images: NDArray[np.float64], digit: NDArray[np.int64], noise: float) -> None:
         self.images, self.digit, self.noise = images, digit, noise
 
-    def biased(
-        self, name: str, index: NDArray[np.int64], ratio: float, stream: np.random.Generator
-    ) -> LabelledSplit:
+    def biased(self, name: str, index: NDArray[np.int64], ratio: float, stream: np.random.Generator) -> LabelledSplit:
         """One copy of each digit; noise stratified within each group, so that chance gives no group a hue."""
         labels = (self.digit[index] >= 5).astype(np.int64)
         colours = np.where(conflicts(self.digit[index], ratio, stream), 1 - labels, labels)

@@ -9,8 +9,9 @@ from benchbias import hookimpl
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from benchbias import TrainContext, TrainingData
     from torch import nn
+
+    from benchbias import TrainContext, TrainingData
 
 
 def erm(model: nn.Module, data: TrainingData, context: TrainContext) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from benchbias import Range, hookimpl
 from torch import Tensor, nn
+
+from benchbias import Range, hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Callable

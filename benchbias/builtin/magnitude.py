@@ -9,8 +9,9 @@ from benchbias import hookimpl
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from benchbias import PruneContext, Scores, TrainingData
     from torch import nn
+
+    from benchbias import PruneContext, Scores, TrainingData
 
 
 def magnitude(model: nn.Module, data: TrainingData, context: PruneContext) -> Scores:

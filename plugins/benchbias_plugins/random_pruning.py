@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+
 from benchbias import hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from benchbias import PruneContext, Scores, TrainingData
     from torch import nn
+
+    from benchbias import PruneContext, Scores, TrainingData
 
 
 def random(model: nn.Module, data: TrainingData, context: PruneContext) -> Scores:
