@@ -155,6 +155,7 @@ class _Planner:
         self.seeds = seed_list(seeds if isinstance(seeds, int) else list(seeds), "seeds")
         self.environment = dict(describe_environment(selection.device))
         self.stages: dict[str, Stage] = {}
+        self.known: dict[str, str] = {}
 
     def _method_names(self, catalogue: Catalogue) -> tuple[list[str], dict[str, MethodTable]]:
         """The chosen methods: names or globs over the suite's, other methods of the catalogue, or bare pruners."""
@@ -250,6 +251,9 @@ class _Planner:
     def stage(self, kind: str, components: Sequence[Component], inputs: Mapping[str, Any]) -> str:
         """Add a stage, if it is not there already, and return its key."""
         parents = inputs["parents"]
+        made = repr((kind, inputs))
+        if made in self.known:  # most trials share most of their stages: hashing them again is half of a plan's time
+            return self.known[made]
         identity = canonical.digest(
             {"format": FORMAT, "kind": kind, **inputs}
             | {"parents": {role: self.stages[key].identity for role, key in parents.items()}}
@@ -263,7 +267,8 @@ class _Planner:
             "environment": self.environment,
         }
         key = canonical.digest(full)
-        self.stages.setdefault(key, Stage(key, identity, full, plugins))
+        self.stages[key] = Stage(key, identity, full, plugins)
+        self.known[made] = key
         return key
 
 

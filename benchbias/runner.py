@@ -75,7 +75,8 @@ def execute(
     """Compute every stage of the plan that is not in the store, then write the records of its trials.
 
     rerun: `missing` computes what is neither done nor known to fail, `failed` tries failures again, `all`
-    computes everything and compares it with what is there. shuffle: dispatch ready stages in a random order (of this seed), which changes no byte.
+    computes everything and compares it with what is there. shuffle: dispatch ready stages in a random order (of
+    this seed), which changes no byte.
     Raises StorageError where the results folder cannot be written; nothing finished is lost.
     """
     started = time.monotonic()

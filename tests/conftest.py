@@ -1,0 +1,66 @@
+"""Shared by all tests: one smoke run of the session, and a command line in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plugin_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Descriptions of plugins go to a folder of this session, never to the user's cache."""
+    folder = tmp_path_factory.getbasetemp() / "cache"
+    os.environ["BENCHBIAS_CACHE"] = str(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory: pytest.TempPathFactory, plugin_cache: Path) -> Path:
+    """The results folder of an undisturbed smoke run with one job. Read it, never write to it."""
+    out = tmp_path_factory.mktemp("smoke") / "results"
+    done = benchbias("run", "-s", "smoke", "-o", str(out), "-j", "1", "-q", cwd=out.parent)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def benchbias(
+    *arguments: str, cwd: Path | None = None, env: dict[str, str] | None = None, timeout: float = 300
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own, away from the checkout's benchmarks.toml unless `cwd` says so."""
+    return subprocess.run(
+        [sys.executable, "-m", "benchbias", *arguments],
+        cwd=cwd or "/",
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def cli(plugin_cache: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The command line, as a function: cli("ls", "suites", cwd=...)."""
+    return benchbias
+
+
+def tree(results: Path) -> dict[str, bytes]:
+    """Everything that must not differ between runs: objects, blobs, record bodies, leaderboards."""
+    import json
+
+    found = {}
+    for folder in ("objects", "blobs", "records", "leaderboards"):
+        for path in sorted((results / folder).rglob("*")):
+            if path.is_file():
+                content = path.read_bytes()
+                if folder == "records" and path.parent.name != "test":
+                    content = json.dumps(json.loads(content)["body"]).encode()
+                found[str(path.relative_to(results))] = content
+    return found
