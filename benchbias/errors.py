@@ -22,6 +22,10 @@ class StorageError(BenchbiasError):
     exit_code = 4
 
 
+class DamagedError(StorageError):
+    """A product that a stage reads was damaged and is now in quarantine: it must be made again."""
+
+
 class ComponentError(BenchbiasError):
     """A plugin's component returned something that its contract does not allow (its trial fails, exit code 1)."""
 

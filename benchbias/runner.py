@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import random
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from benchbias import canonical
-from benchbias.engine.base import BUSY, STORAGE, Ended, Engine
+from benchbias.engine.base import BUSY, DAMAGED, FAILED, STORAGE, Ended, Engine
 from benchbias.errors import StorageError
 from benchbias.plan import Plan, Stage, Trial
 from benchbias.recording import Failure, make_record
@@ -20,6 +20,7 @@ from benchbias.store import Store
 
 POLL_SECONDS = 0.5
 BUSY_SECONDS = 0.2  # before a stage that another run has claimed is asked for again
+MAX_TRIES = 20  # of one stage within a run, where its parents are damaged again and again or a claim is unclear
 SIGNAL_TRIES = 3  # deaths by signal, memory or timeout of one stage before it counts as failed for good
 
 
@@ -57,7 +58,8 @@ class _State:
     children: dict[str, list[str]]
     ready: deque[str]
     failures: dict[str, Failure]
-    running: dict[str, float] = field(default_factory=dict)
+    running: set[str] = field(default_factory=set)
+    tries: Counter[str] = field(default_factory=Counter)
     later: list[tuple[float, str]] = field(default_factory=list)
     computed: int = 0
 
@@ -103,23 +105,13 @@ def execute(
 def _initial(plan: Plan, done: set[str], failures: Mapping[str, Failure]) -> _State:
     waiting: dict[str, set[str]] = {}
     children: dict[str, list[str]] = {}
-    for key in _needed(plan, done):
-        if key in failures:
-            continue
-        waiting[key] = {parent for parent in plan.stages[key].parents.values() if parent not in done}
-        for parent in waiting[key]:
+    for key, stage in plan.stages.items():
+        for parent in stage.parents.values():
             children.setdefault(parent, []).append(key)
+        if key not in done and key not in failures:
+            waiting[key] = {parent for parent in stage.parents.values() if parent not in done}
     ready = deque(key for key, parents in waiting.items() if not parents)
     return _State(waiting, children, ready, dict(failures))
-
-
-def _needed(plan: Plan, done: set[str]) -> list[str]:
-    """Stages not done that some product not done rests on, in the plan's order."""
-    needed: set[str] = set()
-    for key in reversed(list(plan.stages)):
-        if key not in done:
-            needed.add(key)
-    return [key for key in plan.stages if key in needed]
 
 
 def _loop(
@@ -139,10 +131,10 @@ def _loop(
             if order is not None:
                 state.ready.rotate(order.randrange(len(state.ready)))
             key = state.ready.popleft()
-            state.running[key] = now
+            state.running.add(key)
             engine.submit([key])
         for ended in engine.poll(POLL_SECONDS if state.running else BUSY_SECONDS):
-            state.running.pop(ended.key, None)
+            state.running.discard(ended.key)
             _settle(plan, store, reporter, state, ended)
 
 
@@ -155,26 +147,44 @@ def _settle(plan: Plan, store: Store, reporter: Reporter, state: _State, ended: 
         state.computed += 1
         reporter.stage(stage, "done", ended.seconds, "")
         for child in state.children.get(ended.key, ()):
-            state.waiting[child].discard(ended.key)
-            if not state.waiting[child]:
-                state.ready.append(child)
+            if child in state.waiting:
+                state.waiting[child].discard(ended.key)
+                if not state.waiting[child]:
+                    state.ready.append(child)
         return
-    if ended.exit_code == BUSY:
-        state.later.append((time.monotonic() + BUSY_SECONDS, ended.key))
+    if ended.exit_code in (BUSY, DAMAGED) and state.tries[ended.key] < MAX_TRIES:
+        state.tries[ended.key] += ended.exit_code == DAMAGED or not store.claimed(ended.key)
+        _again(plan, store, state, ended.key)
         return
-    if ended.exit_code != 1:
-        attempt = {
-            "status": "failed",
-            "kind": "timeout" if ended.timed_out else "signal" if ended.signal is not None else "exit",
-            "stage": stage.label,
-            "plugins": list(stage.plugins),
-            "reason": ended.reason,
-            "traceback": "",
-        }
-        store.put_attempt(ended.key, attempt)
+    if ended.exit_code != FAILED:
+        store.put_attempt(ended.key, _attempt(stage, ended))
     failure = last_failure(store, stage) or Failure("failed", stage.label, ended.reason)
     state.failures[ended.key] = failure
     reporter.stage(stage, failure.status, ended.seconds, failure.reason)
+
+
+def _again(plan: Plan, store: Store, state: _State, key: str) -> None:
+    """Dispatch a stage again, after those of its parents whose products are gone."""
+    gone = {parent for parent in plan.stages[key].parents.values() if not store.has(parent)}
+    state.waiting[key] = gone
+    if not gone:
+        state.later.append((time.monotonic() + BUSY_SECONDS, key))
+    for parent in gone:
+        queued = parent in state.ready or parent in state.running or any(parent == other for _, other in state.later)
+        if not queued:
+            _again(plan, store, state, parent)
+
+
+def _attempt(stage: Stage, ended: Ended) -> dict[str, Any]:
+    """The note of a process that ended without a product and without a word."""
+    return {
+        "status": "failed",
+        "kind": "timeout" if ended.timed_out else "signal" if ended.signal is not None else "exit",
+        "stage": stage.label,
+        "plugins": list(stage.plugins),
+        "reason": ended.reason,
+        "traceback": "",
+    }
 
 
 def _storage_reason(store: Store, key: str) -> str:

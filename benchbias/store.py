@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchbias import canonical
-from benchbias.errors import StorageError
+from benchbias.errors import DamagedError, StorageError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -198,14 +198,14 @@ class Store:
         return content
 
     def load_blob(self, sha256: str, names: tuple[str, ...] | None = None) -> dict[str, Tensor]:
-        """Tensors of a blob (all, or only `names`), after checking its sha256. Raises StorageError if damaged."""
+        """Tensors of a blob (all, or only `names`), after checking its sha256. Raises DamagedError."""
         import safetensors
         import safetensors.torch
 
         path = self.blob_path(sha256)
         if not self._blob_is_whole(sha256):
             self.quarantine(path, "damaged")
-            raise StorageError(f"{path} was damaged and is now in quarantine; run again to make it anew")
+            raise DamagedError(f"{path} was damaged and is now in quarantine; run again to make it anew")
         if names is None:
             return safetensors.torch.load_file(path)
         with safetensors.safe_open(path, framework="pt") as file:

@@ -31,9 +31,11 @@ class Ended:
         return f"its process ended with exit code {self.exit_code} and left no product"
 
 
-BUSY = 75  # exit code of a worker that found its stage claimed by another run
-FAILED = 1  # of one that noted a failure
-STORAGE = 4  # of one that could not write
+# Exit codes of a worker, none of which a plugin is likely to end a process with
+FAILED = 71  # it noted a failure
+DAMAGED = 72  # a product that it reads was damaged and is gone
+STORAGE = 74  # it could not write
+BUSY = 75  # another run has claimed the stage
 
 
 class Engine(Protocol):

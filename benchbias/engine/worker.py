@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchbias.engine.base import BUSY, FAILED, STORAGE
+from benchbias.engine.base import BUSY, DAMAGED, FAILED, STORAGE
 from benchbias.environment import THREADS
-from benchbias.errors import BenchbiasError, ComponentError, Skip, StorageError
+from benchbias.errors import BenchbiasError, ComponentError, DamagedError, Skip, StorageError
 from benchbias.loading import PluginRef, components_of
 from benchbias.plugins import source_digest
 from benchbias.stages.common import Job, Made
@@ -34,6 +34,8 @@ def run_stage(store: Store, plan: Mapping[str, Any], key: str) -> int:
             blobs = {name: store.put_blob(tensors) for name, tensors in made.blobs.items()}
             store.put(key, plan["stages"][key]["inputs"], made.body, blobs)
             store.put_measured(key, _measured(time.monotonic() - started, time.process_time() - cpu))
+        except DamagedError:
+            return DAMAGED
         except StorageError as error:
             print(error, flush=True)
             return STORAGE

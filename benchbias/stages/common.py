@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from benchbias.data import GroupLabels, Split, TrainingData
-from benchbias.errors import ComponentError
+from benchbias.errors import ComponentError, DamagedError
 from benchbias.masks import Mask
 from benchbias.seeding import generator, seed_everything
 from benchbias.store import Product, Store
@@ -53,7 +53,7 @@ class Job:
         """The product of the parent in a role."""
         product = self.store.get(self.parents[role])
         if product is None:
-            raise ComponentError(f"the product of the {role} stage is gone; run again to make it anew")
+            raise DamagedError(f"the product of the {role} stage is gone; run again to make it anew")
         return product
 
     def blob(self, role: str, name: str, tensors: tuple[str, ...] | None = None) -> dict[str, Tensor]:
