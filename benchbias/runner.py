@@ -106,11 +106,13 @@ def _initial(plan: Plan, done: set[str], failures: Mapping[str, Failure]) -> _St
     waiting: dict[str, set[str]] = {}
     children: dict[str, list[str]] = {}
     for key, stage in plan.stages.items():
-        for parent in stage.parents.values():
+        for parent in set(stage.parents.values()):
             children.setdefault(parent, []).append(key)
         if key not in done and key not in failures:
             waiting[key] = {parent for parent in stage.parents.values() if parent not in done}
     ready = deque(key for key, parents in waiting.items() if not parents)
+    for key in ready:
+        del waiting[key]
     return _State(waiting, children, ready, dict(failures))
 
 
@@ -150,6 +152,7 @@ def _settle(plan: Plan, store: Store, reporter: Reporter, state: _State, ended: 
             if child in state.waiting:
                 state.waiting[child].discard(ended.key)
                 if not state.waiting[child]:
+                    del state.waiting[child]
                     state.ready.append(child)
         return
     if ended.exit_code in (BUSY, DAMAGED) and state.tries[ended.key] < MAX_TRIES:
@@ -166,12 +169,13 @@ def _settle(plan: Plan, store: Store, reporter: Reporter, state: _State, ended: 
 def _again(plan: Plan, store: Store, state: _State, key: str) -> None:
     """Dispatch a stage again, after those of its parents whose products are gone."""
     gone = {parent for parent in plan.stages[key].parents.values() if not store.has(parent)}
-    state.waiting[key] = gone
-    if not gone:
+    if gone:
+        state.waiting[key] = gone
+    else:
         state.later.append((time.monotonic() + BUSY_SECONDS, key))
     for parent in gone:
-        queued = parent in state.ready or parent in state.running or any(parent == other for _, other in state.later)
-        if not queued:
+        known = (*state.ready, *state.running, *state.waiting, *(other for _, other in state.later))
+        if parent not in known:
             _again(plan, store, state, parent)
 
 
