@@ -30,13 +30,14 @@ FORMAT = 1  # of objects and keys: raise it when their meaning changes
 TRACKS = ("labels-none", "val-select", "val-fit", "train")
 _SETTINGS_TRACK = {"default": 0, "iid-val": 0, "paper": 1, "val-groups": 1}
 
+_SHARED = ("data.py", "masks.py", "seeding.py", "stages/common.py")
 CORE_SOURCES: Mapping[str, tuple[str, ...]] = {
-    "data": ("data.py", "seeding.py", "stages/common.py", "stages/data.py"),
-    "init": ("data.py", "seeding.py", "stages/common.py", "stages/init.py"),
-    "train": ("context.py", "data.py", "masks.py", "seeding.py", "stages/common.py", "stages/train.py", "training.py"),
-    "prune": ("context.py", "data.py", "masks.py", "seeding.py", "stages/common.py", "stages/prune.py", "training.py"),
-    "predict": ("data.py", "evaluation.py", "masks.py", "seeding.py", "stages/common.py", "stages/predict.py"),
-    "score": ("data.py", "evaluation.py", "seeding.py", "stages/common.py", "stages/score.py"),
+    "data": (*_SHARED, "evaluation.py", "stages/data.py"),
+    "init": (*_SHARED, "stages/init.py", "training.py"),
+    "train": (*_SHARED, "context.py", "evaluation.py", "stages/train.py", "training.py"),
+    "prune": (*_SHARED, "context.py", "stages/prune.py", "training.py"),
+    "predict": (*_SHARED, "evaluation.py", "stages/predict.py", "training.py"),
+    "score": (*_SHARED, "evaluation.py", "stages/score.py"),
 }
 """The core modules that decide what each kind of stage computes: part of its key. A test holds them complete."""
 

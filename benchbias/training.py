@@ -123,9 +123,9 @@ def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, total_steps: int
     if recipe.schedule == "cosine":
         return schedulers.CosineAnnealingLR(optimizer, total_steps)
     # one step more than there are: the scheduler is stepped once after the last step
-    return schedulers.OneCycleLR(
-        optimizer, recipe.lr, total_steps=total_steps + 1, pct_start=WARM_UP, cycle_momentum=False
-    )
+    steps = total_steps + 1
+    warm_up = max(WARM_UP, 1.5 / steps)  # torch divides by zero where the warm-up is exactly one step
+    return schedulers.OneCycleLR(optimizer, recipe.lr, total_steps=steps, pct_start=warm_up, cycle_momentum=False)
 
 
 def snapshot(model: nn.Module) -> Snapshot:

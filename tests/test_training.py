@@ -1,0 +1,202 @@
+"""fit(): each example once an epoch, sampling as documented, determinism by role, selection by the validation split."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from benchbias.context import TrainContext, head_name, prunable_weights
+from benchbias.data import Split, TrainingData
+from benchbias.errors import ComponentError
+from benchbias.seeding import generator, seed_for
+from benchbias.suite import Recipe
+from benchbias.training import EpochSelector, fit, worst_share
+
+
+def split(count: int, name: str = "train") -> Split:
+    stream = torch.Generator().manual_seed(count)
+    images = torch.randint(0, 256, (count, 3, 8, 8), generator=stream, dtype=torch.uint8)
+    return Split(images, torch.arange(count) % 2, 2, name)
+
+
+def data(count: int = 50, augment: str = "none") -> TrainingData:
+    stream = torch.Generator().manual_seed(1)
+    return TrainingData(split(count), split(20, "val"), (0.5,) * 3, (1.0,) * 3, 16, augment, stream)
+
+
+def model(seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
+
+
+def recipe(**changes: object) -> Recipe:
+    return Recipe.model_validate({"epochs": 2, "batch_size": 16, "lr": 0.05, **changes})
+
+
+class Watch:
+    """A loss that notes which examples it sees."""
+
+    def __init__(self) -> None:
+        self.batches: list[torch.Tensor] = []
+
+    def __call__(self, model: nn.Module, batch) -> torch.Tensor:
+        self.batches.append(batch.index)
+        return nn.functional.cross_entropy(model(batch.images), batch.labels)
+
+
+def test_each_epoch_sees_every_example_once_in_a_new_order():
+    watch = Watch()
+    fit(model(), data(50), recipe(), torch.Generator().manual_seed(0), loss=watch)
+    seen = torch.cat(watch.batches).view(2, 50)
+    assert (seen.sort(dim=1).values == torch.arange(50)).all()
+    assert not torch.equal(seen[0], seen[1])
+
+
+def test_index_sampling_sees_each_entry_once_an_epoch():
+    watch = Watch()
+    copies = torch.tensor([3, 3, 3, 7, 9, 9])
+    fit(model(), data(50), recipe(epochs=1), torch.Generator().manual_seed(0), loss=watch, sampling=copies)
+    assert torch.cat(watch.batches).sort().values.tolist() == [3, 3, 3, 7, 9, 9]
+
+
+def test_weight_sampling_draws_in_proportion_and_never_weight_zero():
+    watch = Watch()
+    weights = torch.zeros(50)
+    weights[4], weights[5] = 3.0, 1.0
+    fit(model(), data(50), recipe(epochs=40), torch.Generator().manual_seed(0), loss=watch, sampling=weights)
+    seen = torch.bincount(torch.cat(watch.batches), minlength=50)
+    assert seen.sum() == 40 * 50
+    assert seen[4] + seen[5] == 40 * 50
+    assert seen[4] / seen[5] == pytest.approx(3.0, rel=0.15)  # 2,000 draws: four standard errors
+
+
+def test_sampling_each_index_once_is_plain_training_bit_for_bit():
+    one, other = model(), model()
+    fit(one, data(), recipe(), torch.Generator().manual_seed(0))
+    fit(other, data(), recipe(), torch.Generator().manual_seed(0), sampling=torch.arange(50))
+    assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+
+
+@pytest.mark.parametrize(("count", "steps"), [(48, 3), (49, 3), (50, 4), (1, 1), (16, 1), (17, 1)])
+def test_a_last_batch_of_one_is_left_out(count: int, steps: int):
+    net = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
+    report = fit(net, data(count), recipe(epochs=1), torch.Generator())
+    assert report.steps == steps
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "onecycle"])
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_schedules_run_to_the_end(schedule: str, epochs: int):
+    assert fit(model(), data(), recipe(schedule=schedule, epochs=epochs), torch.Generator()).steps == 4 * epochs
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+def test_the_optimizers_are_torchs(optimizer: str):
+    """One epoch of one batch equals the same step made by hand with torch's optimizer."""
+    ours, theirs = model(), model()
+    fit(ours, data(16), recipe(optimizer=optimizer, epochs=1, weight_decay=0.01), torch.Generator().manual_seed(3))
+    order = torch.randperm(16, generator=torch.Generator().manual_seed(3))
+    batch = data(16).batch(data(16).train, order)
+    kinds = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+    extra = {"momentum": 0.9} if optimizer == "sgd" else {}
+    step = kinds[optimizer](theirs.parameters(), lr=0.05, weight_decay=0.01, **extra)
+    theirs.train()
+    nn.functional.cross_entropy(theirs(batch.images), batch.labels).backward()
+    step.step()
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_zero_epochs_change_nothing():
+    net = model()
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    assert fit(net, data(), recipe(epochs=0), torch.Generator()).steps == 0
+    assert all(torch.equal(before[name], tensor) for name, tensor in net.state_dict().items())
+
+
+def test_bfloat16_and_channels_last_train():
+    net = model()
+    report = fit(net, data(), recipe(precision="bfloat16", channels_last=True), torch.Generator())
+    assert report.losses[-1] < 2
+
+
+def test_only_the_given_parameters_move():
+    net = model()
+    frozen = net[0].weight.clone()
+    fit(net, data(), recipe(), torch.Generator(), parameters=net[4].parameters())
+    assert torch.equal(frozen, net[0].weight)
+    assert net[4].weight.grad is not None
+
+
+def test_selection_keeps_the_first_best_epoch_by_the_worst_kind():
+    chosen = recipe(epochs=6, select="val_worst_class", keep_epochs=[2, 5])
+    source = data()
+    selector = EpochSelector(chosen, source, source.val.labels)
+    values, snapshots = [], []
+
+    def after(epoch: int, net: nn.Module) -> None:
+        selector.after_epoch(epoch, net)
+        net.eval()
+        right = torch.cat([net(b.images).argmax(1) == b.labels for b in source.batches(source.val)])
+        values.append(min(float(right[source.val.labels == label].double().mean()) for label in (0, 1)))
+        snapshots.append({name: t.clone() for name, t in net.state_dict().items()})
+        net.train()
+
+    net = model()
+    fit(net, source, chosen, torch.Generator().manual_seed(0), after_epoch=after)
+    best = values.index(max(values)) + 1
+    assert selector.finish(net) == best
+    assert all(torch.equal(snapshots[best - 1][name], tensor) for name, tensor in net.state_dict().items())
+    assert sorted(selector.kept) == [2, 5]
+    assert torch.equal(selector.kept[5]["0.weight"], snapshots[4]["0.weight"])
+
+
+def test_worst_share_ignores_kinds_that_do_not_occur():
+    correct, kinds = torch.tensor([True, False, True, True]), torch.tensor([0, 0, 3, 3])
+    assert worst_share(correct, kinds) == 0.5
+
+
+def test_a_seed_depends_on_trial_seed_and_role_alone():
+    roles = ("data", "init", "order", "augment", "torch", "method")
+    seeds = {seed_for(seed, role) for seed in range(20) for role in roles}
+    assert len(seeds) == 20 * len(roles)
+    assert all(0 <= seed < 2**63 for seed in seeds)
+    assert torch.equal(torch.rand(3, generator=generator(1, "order")), torch.rand(3, generator=generator(1, "order")))
+
+
+def context(net: nn.Module) -> TrainContext:
+    source = data()
+    return TrainContext(
+        device=torch.device("cpu"), generator=torch.Generator(), recipe=recipe(), data=source, order=torch.Generator()
+    )
+
+
+def test_features_are_what_goes_into_the_head():
+    net = model().eval()
+    images = torch.randn(5, 3, 8, 8)
+    features = context(net).features(net, images)
+    torch.testing.assert_close(net[4](features), net(images))
+    assert context(net).head(net) is net[4]
+
+
+def test_layers_select_by_glob_exclusion_and_head():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 8), nn.Linear(8, 2))
+    image = torch.zeros(1, 3, 8, 8)
+    assert head_name(net, image) == "3"
+    assert list(prunable_weights(net, [], image)) == ["0.weight", "2.weight", "3.weight"]
+    assert list(prunable_weights(net, ["!head"], image)) == ["0.weight", "2.weight"]
+    assert list(prunable_weights(net, ["head"], image)) == ["3.weight"]
+    assert list(prunable_weights(net, ["[02]", "!0"], image)) == ["2.weight"]
+    with pytest.raises(ComponentError, match=r"conv9.*known: 0, 2, 3"):
+        prunable_weights(net, ["conv9"], image)
+
+
+def test_what_a_stage_saves_a_later_one_reads():
+    one = context(model())
+    one.save("error_set", torch.arange(3))
+    later = context(model())
+    later.earlier = one.written
+    assert later.saved("error_set").tolist() == [0, 1, 2]
+    with pytest.raises(ComponentError, match="known: error_set"):
+        later.saved("errors")
