@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from benchbias import canonical, suite
 from benchbias.engine.local import LocalEngine
+from benchbias.environment import provenance
 from benchbias.errors import UsageError
 from benchbias.leaderboard import render
 from benchbias.plan import Plan, Selection, make
@@ -143,7 +144,7 @@ def available_cpus() -> int:
 
 def write_payload(plan: Plan, store: Store, *, recompute: bool) -> Path:
     """Write what workers read of a plan; the file is named by its content."""
-    text = canonical.dumps({**plan.payload(), "recompute": recompute}) + "\n"
+    text = canonical.dumps({**plan.payload(), "recompute": recompute, "provenance": provenance()}) + "\n"
     path = store.root / "plans" / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
     store.replace(path, text)
     return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import importlib.metadata
@@ -9,6 +10,7 @@ import importlib.util
 import os
 import platform
 import re
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -50,6 +52,22 @@ def describe_environment(device: str) -> Mapping[str, object]:
             "deterministic": True,
         }
     )
+
+
+def provenance() -> dict[str, object]:
+    """Which benchbias ran: its version and, from a checkout, the commit and whether it was changed since."""
+    found: dict[str, object] = {"benchbias": _version("benchbias")}
+    here = Path(__file__).parent
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        commit = _git(here, "rev-parse", "HEAD")
+        if commit and _git(here, "ls-files", Path(__file__).name):
+            found |= {"commit": commit, "dirty": bool(_git(here, "status", "--porcelain", "--", "."))}
+    return found
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def _version(package: str) -> str:

@@ -149,7 +149,7 @@ class _Planner:
         self.registry, self.suite, self.selection = registry, suite, selection
         self.table = catalogue.suite(suite)
         self.names, templates = self._method_names(catalogue)
-        self.catalogue = _with_methods(catalogue, templates)
+        self.catalogue = _with_methods(catalogue, suite, templates)
         self.tasks = _chosen("task", selection.tasks, self.table.tasks)
         self.assigned = Assignments.parse(selection.assignments, self.catalogue)
         seeds = self.table.seeds if selection.seeds is None else selection.seeds
@@ -441,6 +441,11 @@ def _chosen(what: str, chosen: Sequence[str] | None, known: Sequence[str]) -> li
     return list(dict.fromkeys(chosen))
 
 
-def _with_methods(catalogue: Catalogue, extra: Mapping[str, MethodTable]) -> Catalogue:
+def _with_methods(catalogue: Catalogue, suite: str, extra: Mapping[str, MethodTable]) -> Catalogue:
+    """The catalogue with methods made from the suite's template; what overrides the template overrides them."""
+    table = catalogue.suites[suite]
+    overrides = {name: table.override[table.template] for name in extra if table.template in table.override}
+    changed = table.model_copy(update={"override": {**table.override, **overrides}})
     origin = dict(catalogue.origin) | {("methods", name): "--method" for name in extra}
-    return Catalogue(catalogue.suites, catalogue.tasks, {**catalogue.methods, **extra}, origin)
+    suites = {**catalogue.suites, suite: changed}
+    return Catalogue(suites, catalogue.tasks, {**catalogue.methods, **extra}, origin)

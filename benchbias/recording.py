@@ -85,4 +85,11 @@ def _measured(trial: Trial, store: Store) -> dict[str, Any]:
     }
     peak = max((int(stage.get("peak_memory_bytes", 0)) for stage in stages), default=0)
     hosts = sorted({f"{s['system']}, Python {s['python']}" for s in stages if "system" in s})
-    return {**total, "peak_memory_bytes": peak, "hosts": hosts}
+    code = sorted({_code(stage) for stage in stages if "benchbias" in stage})
+    return {**total, "peak_memory_bytes": peak, "hosts": hosts, "code": code}
+
+
+def _code(stage: Mapping[str, Any]) -> str:
+    """E.g. `benchbias 0.1.0, commit 04b85ae..., dirty`."""
+    commit = f", commit {stage['commit']}" if "commit" in stage else ""
+    return f"benchbias {stage['benchbias']}{commit}{', dirty' if stage.get('dirty') else ''}"

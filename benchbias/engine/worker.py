@@ -33,7 +33,8 @@ def run_stage(store: Store, plan: Mapping[str, Any], key: str) -> int:
             made = _make(store, plan, key)
             blobs = {name: store.put_blob(tensors) for name, tensors in made.blobs.items()}
             store.put(key, plan["stages"][key]["inputs"], made.body, blobs)
-            store.put_measured(key, _measured(time.monotonic() - started, time.process_time() - cpu))
+            measured = _measured(time.monotonic() - started, time.process_time() - cpu)
+            store.put_measured(key, measured | plan["provenance"])
         except DamagedError:
             return DAMAGED
         except StorageError as error:

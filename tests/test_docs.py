@@ -1,0 +1,77 @@
+"""What README and docs show works: the pruner, the TOML, every command, every file they point to."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from benchbias import suite
+from benchbias.api import Workspace
+from benchbias.cli import app
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def test_the_readmes_pruner_is_twelve_lines_and_gets_its_row(tmp_path: Path, cli):
+    code = blocks(README, "python")[0]
+    assert len([line for line in code.splitlines() if line.strip()]) <= 12
+    (tmp_path / "largest.py").write_text(code)
+    command = blocks(README, "sh")[-1].strip().replace("spurious-small", "smoke")
+    done = cli(*shlex.split(command)[1:], "-m", "magnitude", "--seeds", "1", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert r"largest\[sparsity=0.5\]" in done.stdout
+    rows = {line.split()[1]: line.split()[2:] for line in done.stdout.splitlines() if "sparsity=0.5" in line}
+    assert rows[r"largest\[sparsity=0.5\]"] == rows[r"magnitude\[sparsity=0.5\]"], "it is the same criterion"
+
+
+def test_the_documented_toml_plans(tmp_path: Path):
+    config = tmp_path / "own.toml"
+    config.write_text(blocks((ROOT / "docs/benchmarks-toml.md").read_text(), "toml")[0])
+    plan = Workspace.open(config, quiet=True).plan("mine")
+    assert {trial.row for trial in plan.trials} == {"erm", "erm-ft", "gentle[sparsity=0.3]"}
+
+
+def test_the_recipe_page_names_every_recipe_key_and_every_table_key():
+    page = (ROOT / "docs/benchmarks-toml.md").read_text()
+    for table in (suite.Recipe, suite.SuiteTable, suite.TaskTable, suite.MethodTable):
+        for key in table.model_fields:
+            assert f"`{key}`" in page, f"{table.__name__}.{key} is not documented"
+    for key in (*suite.TRAIN_KEYS, *suite.PRUNE_KEYS):
+        assert f"`{key}`" in page or key in ("train", "prune"), f"stage key {key} is not documented"
+
+
+def test_the_readme_names_every_command_and_every_shipped_method():
+    for command in app.registered_commands:
+        name = command.name or command.callback.__name__
+        assert f"benchbias {name}" in README, f"the command {name} is not in the README"
+    catalogue = suite.load(suite.shipped_file())
+    listed = set(re.findall(r"^\| `([a-z0-9-]+)` \|", README, re.MULTILINE))
+    assert listed == set(catalogue.methods)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_to_files(page: Path):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        assert target.startswith("https://") or (page.parent / target).exists(), f"{page}: {target}"
+
+
+def test_the_readme_has_the_two_commands_on_one_line_each():
+    commands = [line for block in blocks(README, "sh") for line in block.splitlines() if "-m venv" in line]
+    assert [("pytest" in line, "--suite spurious-small" in line) for line in commands] == [(False, True), (True, False)]
+    assert commands[1] in (line for line in README.splitlines() if re.match(r"^python3 -m venv .*pytest", line))
+
+
+def test_the_published_board_is_rebuilt_from_its_records_byte_for_byte(cli):
+    board = ROOT / "leaderboard/spurious-small.md"
+    done = cli("leaderboard", "spurious-small", "--records", str(ROOT / "leaderboard"))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.encode() == board.read_bytes()
