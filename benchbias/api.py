@@ -14,15 +14,16 @@ from benchbias.engine.local import LocalEngine
 from benchbias.environment import provenance
 from benchbias.errors import UsageError
 from benchbias.leaderboard import render
-from benchbias.plan import Plan, Selection, make
+from benchbias.plan import make
 from benchbias.plugins import Registry, load_registry
 from benchbias.publishing import command_for
 from benchbias.results import TrialRecord
 from benchbias.runner import Reporter, RunReport, execute, select_rows, suite_label
 from benchbias.store import Store
+from benchbias.trials import Plan, Selection
 
 if TYPE_CHECKING:
-    from benchbias.plan import Stage
+    from benchbias.trials import Stage
 
 TIMEOUT_SECONDS = 3600.0
 RERUN = ("missing", "failed", "all")

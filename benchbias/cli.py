@@ -16,7 +16,7 @@ from benchbias.errors import BenchbiasError, UsageError
 
 if TYPE_CHECKING:
     from benchbias.api import Workspace
-    from benchbias.plan import Selection
+    from benchbias.trials import Selection
 
 BUG = 70
 INTERRUPTED = 130
@@ -82,7 +82,7 @@ def _selection(
     limit: int | None = None,
     device: str = "cpu",
 ) -> Selection:
-    from benchbias.plan import Selection
+    from benchbias.trials import Selection
 
     return Selection(methods, tasks, parse_seeds(seeds), sets or (), limit, device)
 
@@ -296,8 +296,7 @@ def main() -> None:
         print(f"benchbias: {error}", file=sys.stderr)
         code = error.exit_code
     except KeyboardInterrupt:
-        print("benchbias: interrupted; what is finished is kept, run again to go on", file=sys.stderr)
-        code = INTERRUPTED
+        code = _interrupted()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     except Exception as error:
@@ -309,13 +308,18 @@ def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
+def _interrupted() -> int:
+    print("benchbias: interrupted; what is finished is kept, run again to go on", file=sys.stderr)
+    return INTERRUPTED
+
+
 def _usage_or_bug(error: Exception) -> int:
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # click's own: an option that is not there
         command = getattr(getattr(error, "ctx", None), "command_path", "benchbias")
         print(f"{command}: {error.format_message()} (see {command} --help)", file=sys.stderr)
         return int(error.exit_code)
     if type(error).__name__ == "Abort":
-        return INTERRUPTED
+        return _interrupted()
     traceback.print_exc()
     print(
         "\nThis is a bug in benchbias: please report the text above and what `benchbias --version` says.",

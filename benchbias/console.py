@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from benchbias.plan import Plan, Stage
     from benchbias.runner import Reporter
+    from benchbias.trials import Plan, Stage
 
 LINE_SECONDS = 5.0  # between plain progress lines
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from benchbias.console import plain
 from benchbias.errors import UsageError, unknown
-from benchbias.plan import TRACKS, Plan, Trial
 from benchbias.runner import current_records, known_failures, trial_failure, with_descendants
 from benchbias.showing import table
 from benchbias.store import FOLDERS, Store
+from benchbias.trials import TRACKS, Plan, Trial
 
 
 def summary(plan: Plan, out: Path) -> dict[str, Any]:

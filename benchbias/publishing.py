@@ -6,10 +6,10 @@ from pathlib import Path
 
 from benchbias.errors import UsageError
 from benchbias.leaderboard import render
-from benchbias.plan import Plan
 from benchbias.results import TrialRecord, read_records, record_folder
 from benchbias.runner import current_records
 from benchbias.store import Store
+from benchbias.trials import Plan
 
 
 def command_for(suite: str) -> str:

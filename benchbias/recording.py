@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from benchbias.plan import Plan, Trial
 from benchbias.results import TrialRecord
 from benchbias.store import Store
 from benchbias.suite import Use
+from benchbias.trials import Plan, Trial
 
 
 @dataclass(frozen=True)

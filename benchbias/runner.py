@@ -13,10 +13,10 @@ from typing import Any, Protocol
 from benchbias import canonical
 from benchbias.engine.base import BUSY, DAMAGED, FAILED, STORAGE, Ended, Engine
 from benchbias.errors import StorageError
-from benchbias.plan import Plan, Stage, Trial
 from benchbias.recording import Failure, make_record
 from benchbias.results import TrialRecord, record_folder
 from benchbias.store import Store
+from benchbias.trials import Plan, Stage, Trial
 
 POLL_SECONDS = 0.5
 BUSY_SECONDS = 0.2  # before a stage that another run has claimed is asked for again

@@ -20,7 +20,7 @@ LAYERS = (
     {"errors", "canonical", "seeding"},
     {"data", "masks", "results"},
     {"components", "hookspecs", "environment"},
-    {"loading", "plugins", "describe", "suite", "resolve", "plan", "store"},
+    {"loading", "plugins", "describe", "suite", "resolve", "trials", "paths", "plan", "store"},
     {"training", "context", "evaluation", "stages"},
     {"engine"},
     {"scores", "leaderboard"},
@@ -32,7 +32,19 @@ LAYERS = (
 
 TORCH_FREE = [
     *("errors", "canonical", "results", "components", "hookspecs", "environment", "loading", "plugins", "describe"),
-    *("suite", "resolve", "plan", "store", "runner", "recording", "scores", "leaderboard", "publishing"),
+    *(
+        "suite",
+        "resolve",
+        "trials",
+        "paths",
+        "plan",
+        "store",
+        "runner",
+        "recording",
+        "scores",
+        "leaderboard",
+        "publishing",
+    ),
     *("console", "api", "showing", "planning", "cli", "sheet"),
 ]
 HEAVY = {"torch", "torchvision", "timm", "datasets", "sklearn", "plotly", "numpy", "tabulate", "scipy", "PIL"}

@@ -1,0 +1,176 @@
+"""One trial's way through the stages: what each stage is made from, and whose labels the trial uses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from benchbias.components import STAGE_KEYS, Component
+from benchbias.errors import UsageError, unknown
+from benchbias.resolve import recipe_of, recipe_settings, substitute
+from benchbias.suite import Use
+from benchbias.trials import TRACKS
+
+if TYPE_CHECKING:
+    from benchbias.plan import Planner
+
+_SETTINGS_TRACK = {"default": 0, "iid-val": 0, "paper": 1, "val-groups": 1}
+
+
+class BlockedError(Exception):
+    """A trial cannot run because a component comes from a plugin that could not be loaded."""
+
+
+class TrialPath:
+    """One trial's way through the stages."""
+
+    def __init__(self, planner: Planner, task: str, name: str, values: Mapping[str, Any], seed: int) -> None:
+        self.planner, self.task, self.name, self.values, self.seed = planner, task, name, values, seed
+        self.method = planner.catalogue.methods[name]
+        self.where = planner.catalogue.where("methods", name)
+        self.keys: list[str] = []
+        self.track = _SETTINGS_TRACK[self.method.settings_from]
+
+    def add(self, kind: str, components: Sequence[Component], inputs: Mapping[str, Any]) -> str:
+        key = self.planner.stage(kind, components, inputs)
+        if key not in self.keys:
+            self.keys.append(key)
+        return key
+
+    def walk(self) -> str:
+        """Add all stages of the trial; the last one's key is returned."""
+        catalogue = self.planner.catalogue
+        task = catalogue.tasks[self.task]
+        where = catalogue.where("tasks", self.task)
+        test = self._data(Use.of(task.dataset, f"{where}.dataset"), f"{where}.dataset")
+        data = test
+        if self.method.dataset:
+            merged = {**task.dataset, **substitute(self.method.dataset, self.values)}
+            data = self._data(Use.of(merged, f"{self.where}.dataset"), f"{self.where}.dataset")
+        init = self._init(data)
+        base = {"data": data, "init": init}
+        model = init
+        masks: dict[str, str] = {}
+        before: str | None = None
+        for number, stage in enumerate(self.method.stages, 1):
+            stage = substitute(stage, self.values)
+            place = f"{self.where}.stages[{number}]"
+            if "train" in stage:
+                start = self._start(stage, place, model, init)
+                parents = base | {"start": start} | masks
+                if before is not None and before != start and before not in masks.values():
+                    parents["before"] = before
+                model = before = self._train(stage, place, number, parents)
+            else:
+                role = self._mask_role(stage, place)
+                before = self._prune(stage, place, number, base | {"model": model} | masks)
+                masks = masks | {role: before}
+        held = {role: key for role, key in masks.items() if role == "mask"}
+        predict = self.add("predict", (), {"seed": self.seed, "parents": base | {"test": test, "model": model} | held})
+        return self._score(predict, data, test)
+
+    def _data(self, use: Use, where: str) -> str:
+        options = dict(use.options)
+        seed = options.pop("seed", self.seed)
+        if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+            raise UsageError(f"{where}: seed must be a whole number from 0, got {seed!r}")
+        component, resolved = self.planner.component("dataset", Use(use.name, options), where)
+        inputs = {"component": {"name": use.name, "options": resolved}, "seed": seed, "parents": {}}
+        return self.add("data", [component], inputs | {"limit": self.planner.selection.limit})
+
+    def _init(self, data: str) -> str:
+        catalogue = self.planner.catalogue
+        place = f"{catalogue.where('tasks', self.task)}.model"
+        task_model = Use.of(catalogue.tasks[self.task].model, place)
+        where = place if self.method.model is None else f"{self.where}.model"
+        use = task_model if self.method.model is None else Use.of(substitute(self.method.model, self.values), where)
+        component, options = self.planner.component("model", use, where)
+        components = [component]
+        inputs: dict[str, Any] = {"component": {"name": use.name, "options": options}}
+        if "backbone" in component.given:
+            backbone, backbone_options = self.planner.component("model", task_model, place)
+            components.append(backbone)
+            inputs["backbone"] = {"name": task_model.name, "options": backbone_options}
+        return self.add("init", components, inputs | {"seed": self.seed, "parents": {"data": data}})
+
+    def _start(self, stage: Mapping[str, Any], place: str, model: str, init: str) -> str:
+        start = stage.get("start", "before")
+        if start not in ("before", "init"):
+            raise UsageError(unknown("start", start, ("before", "init"), place))
+        return init if start == "init" else model
+
+    def _mask_role(self, stage: Mapping[str, Any], place: str) -> str:
+        role = stage.get("mask", "force")
+        if role not in ("force", "auxiliary"):
+            raise UsageError(unknown("mask", role, ("force", "auxiliary"), place))
+        return "mask" if role == "force" else "auxiliary"
+
+    def _recipe(self, stage: Mapping[str, Any], number: int) -> dict[str, Any]:
+        planner = self.planner
+        settings = recipe_settings(
+            planner.catalogue, planner.suite, self.task, self.name, stage, self.values, planner.assigned, number
+        )
+        return recipe_of(settings)
+
+    def _component(self, kind: str, key: str, stage: Mapping[str, Any], place: str) -> tuple[Component, dict[str, Any]]:
+        options = {name: value for name, value in stage.items() if name not in STAGE_KEYS}
+        component, resolved = self.planner.component(kind, Use(stage[key], options), place)
+        if "train_groups" in component.given:
+            self.track = max(self.track, TRACKS.index("train"))
+        if "val_groups" in component.given:
+            self.track = max(self.track, TRACKS.index("val-fit"))
+        return component, {"name": component.name, "options": resolved}
+
+    def _train(self, stage: Mapping[str, Any], place: str, number: int, parents: Mapping[str, str]) -> str:
+        component, call = self._component("trainer", "train", stage, place)
+        recipe = self._recipe(stage, number)
+        if recipe["select"] == "val_worst_group":
+            self.track = max(self.track, TRACKS.index("val-select"))
+        groups = sorted({"train_groups", "val_groups"} & set(component.given))
+        return self.add(
+            "train",
+            [component],
+            {"component": call, "recipe": recipe, "groups": groups, "seed": self.seed, "parents": parents},
+        )
+
+    def _prune(self, stage: Mapping[str, Any], place: str, number: int, parents: Mapping[str, str]) -> str:
+        component, call = self._component("pruner", "prune", stage, place)
+        groups = sorted({"train_groups", "val_groups"} & set(component.given))
+        inputs = {
+            "component": call,
+            "cut": _cut(stage, place),
+            "recipe": self._recipe(stage, number),
+            "groups": groups,
+            "seed": self.seed,
+            "parents": parents,
+        }
+        return self.add("prune", [component], inputs)
+
+    def _score(self, predict: str, data: str, test: str) -> str:
+        where = f"{self.planner.catalogue.where('suites', self.planner.suite)}.metrics"
+        components, metrics = [], []
+        for item in self.planner.table.metrics:
+            use = Use.of(item, where)
+            component, options = self.planner.component("metric", use, where)
+            components.append(component)
+            metrics.append({"name": use.name, "options": options})
+        parents = {"predict": predict, "data": data, "test": test}
+        return self.add("score", components, {"metrics": metrics, "seed": self.seed, "parents": parents})
+
+
+def _cut(stage: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """The core's keys of a prune stage, checked."""
+    amounts = {key: stage[key] for key in ("sparsity", "density") if key in stage}
+    if len(amounts) > 1:
+        raise UsageError(f"{place}: sparsity or density, not both")
+    for key, value in amounts.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise UsageError(f"{place}: {key} is a fraction from 0 to 1, got {value!r}")
+    layers = stage.get("layers", [])
+    layers = [layers] if isinstance(layers, str) else layers
+    if not isinstance(layers, list) or not all(isinstance(item, str) and item for item in layers):
+        raise UsageError(f'{place}: layers is a glob or a list of globs of layer names, "!" excludes; got {layers!r}')
+    budget = stage.get("budget", "global")
+    if budget not in ("global", "uniform", "erk"):
+        raise UsageError(unknown("budget", budget, ("global", "uniform", "erk"), place))
+    return {key: float(value) for key, value in amounts.items()} | {"layers": layers, "budget": budget}

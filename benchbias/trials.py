@@ -1,0 +1,102 @@
+"""The values of a plan: stages, trials, the plan itself, and what of a suite was selected. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from benchbias.suite import MethodTable, SuiteTable
+
+TRACKS = ("labels-none", "val-select", "val-fit", "train")
+"""Whose group labels a trial used, weakest first: none, to choose, to fit, those of training."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One plugin call: what made it (`inputs`), its key, and its identity (the key without sources and machine)."""
+
+    key: str
+    identity: str
+    inputs: Mapping[str, Any]
+    plugins: tuple[str, ...]
+
+    @property
+    def kind(self) -> str:
+        return str(self.inputs["kind"])
+
+    @property
+    def parents(self) -> Mapping[str, str]:
+        parents: Mapping[str, str] = self.inputs["parents"]
+        return parents
+
+    @property
+    def label(self) -> str:
+        """E.g. `train erm, seed 3`."""
+        component = self.inputs.get("component")
+        name = f" {component['name']}" if component else ""
+        return f"{self.kind}{name}, seed {self.inputs['seed']}"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One (task, method with swept values, seed): a path through the stages, or the reason why it cannot run."""
+
+    id: str
+    task: str
+    method: str
+    swept: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    seed: int
+    track: str
+    stages: tuple[str, ...] = ()  # keys, in order; the last is the score
+    blocked: str | None = None
+
+    @property
+    def row(self) -> str:
+        """The method with its swept values, e.g. `magnitude[sparsity=0.8]`."""
+        swept = ",".join(f"{name}={value}" for name, value in self.swept.items())
+        return f"{self.method}[{swept}]" if swept else self.method
+
+    @property
+    def label(self) -> str:
+        """E.g. `colored-digits/magnitude[sparsity=0.8]/3`."""
+        return f"{self.task}/{self.row}/{self.seed}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All trials of a suite and their distinct stages, parents before children."""
+
+    suite: str
+    table: SuiteTable
+    methods: Mapping[str, MethodTable]
+    trials: tuple[Trial, ...]
+    stages: Mapping[str, Stage]
+    limit: int | None
+    device: str
+    plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def payload(self) -> dict[str, Any]:
+        """What a worker needs of the plan, as JSON."""
+        return {
+            "device": self.device,
+            "plugins": {name: dict(plugin) for name, plugin in self.plugins.items()},
+            "stages": {
+                key: {"inputs": dict(stage.inputs), "plugins": list(stage.plugins), "label": stage.label}
+                for key, stage in self.stages.items()
+            },
+        }
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What of a suite to plan: None means all of it."""
+
+    methods: Sequence[str] | None = None
+    tasks: Sequence[str] | None = None
+    seeds: int | Sequence[int] | None = None
+    assignments: Sequence[str] = ()
+    limit: int | None = None
+    device: str = "cpu"
