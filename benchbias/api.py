@@ -152,8 +152,9 @@ def write_payload(plan: Plan, store: Store, *, recompute: bool) -> Path:
 
 
 def write_board(workspace: Workspace, plan: Plan, selection: Selection, store: Store) -> Path:
-    """Write the suite's leaderboard: this run's rows and every other current record of the suite."""
-    whole = workspace.plan(plan.suite, Selection(limit=selection.limit, device=selection.device))
+    """Write the suite's leaderboard: this run's rows and every other record of the suite at the same settings."""
+    everything = Selection(assignments=selection.assignments, limit=selection.limit, device=selection.device)
+    whole = workspace.plan(plan.suite, everything)
     records = select_rows([plan, whole], store)
     path = store.root / "leaderboards" / f"{suite_label(plan)}.md"
     store.replace(path, render(records, command_for(plan.suite)))

@@ -23,7 +23,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
             raise TypeError(f"a JSON key must be text, not {next(k for k in value if not isinstance(k, str))!r}")
-        return {_plain(key): _plain(item) for key, item in value.items()}
+        table = {_plain(key): _plain(item) for key, item in value.items()}
+        if len(table) != len(value):
+            raise ValueError("two keys are the same text in another Unicode form")
+        return table
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     raise TypeError(f"{type(value).__name__} has no canonical JSON form")

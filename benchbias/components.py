@@ -179,11 +179,18 @@ def _jsonable(value: Any) -> Any:
     return [_jsonable(item) for item in value] if isinstance(value, tuple | list) else value
 
 
+def _one_of(allowed: list[Any], value: Any) -> Any:
+    """One of the allowed values, of its type too: 1 is not True. Raises ValueError."""
+    if not any(type(value) is type(item) and value == item for item in allowed):
+        raise ValueError("not one of them")
+    return value
+
+
 @functools.cache
 def _adapter(spec: str, low: float | None, high: float | None) -> Any:
     import ast
 
-    from pydantic import Field, TypeAdapter
+    from pydantic import AfterValidator, Field, TypeAdapter
 
     def build(spec: Any) -> Any:
         if spec == "float":
@@ -193,7 +200,7 @@ def _adapter(spec: str, low: float | None, high: float | None) -> Any:
         if isinstance(spec, str):
             return {"bool": bool, "str": str}[spec]
         if "literal" in spec:
-            return Literal[tuple(spec["literal"])]
+            return typing.Annotated[Any, AfterValidator(functools.partial(_one_of, spec["literal"]))]
         if "tuple" in spec:
             return list[build(spec["tuple"])]  # type: ignore[misc]
         return build(spec["optional"]) | None

@@ -41,7 +41,8 @@ def count_cost(model: nn.Module, images: Tensor) -> Cost:
     def watch(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
         weight = module.weight
         assert isinstance(weight, Tensor)
-        positions = output.numel() // (weight.shape[0] * output.shape[0])  # of one output channel
+        maps = args[0] if isinstance(module, nn.modules.conv._ConvTransposeNd) else output
+        positions = maps.numel() // (weight.shape[0] * maps.shape[0])  # at which every weight is used once
         flops["dense"] += 2 * weight.numel() * positions
         flops["sparse"] += 2 * int(weight.count_nonzero()) * positions
 

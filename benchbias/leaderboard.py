@@ -13,7 +13,8 @@ from benchbias.scores import LEVEL, Estimate, Row, score
 def escaped(text: str) -> str:
     """Text that means itself in a markdown table: one line, no markup, no control characters."""
     plain = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
-    return re.sub(r"([\\`*_{}\[\]<>()#+!|~&])", r"\\\1", plain)
+    marked = re.sub(r"([\\`*_{}\[\]<>()#+!|~&$@])", r"\\\1", plain)
+    return re.sub(r"(?i)(://)|(?<=www)(\.)", r"\\\g<0>", marked)  # GitHub makes links of bare addresses
 
 
 def _points(value: Estimate | None) -> str:
@@ -40,7 +41,7 @@ def _count(value: float) -> str:
 
 
 def _title(metric: str) -> str:
-    return metric.replace("_", " ")
+    return escaped(metric.replace("_", " "))
 
 
 def _cells(row: Row, metrics: Sequence[str]) -> list[str]:

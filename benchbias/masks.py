@@ -142,7 +142,7 @@ def cut(
     """
     checked = check_scores(scores, parameters)
     if any(checked[name].shape != parameters[name].shape for name in parameters):
-        return _cut_units(checked, parameters, sparsity=sparsity, density=density, budget=budget)
+        return _cut_units(checked, parameters, sparsity=sparsity, density=density, budget=budget, force=force)
     ranked = {name: _below_pruned(checked[name], force, name).flatten() for name in parameters}
     if budget == "global":
         groups = [list(parameters)]
@@ -192,6 +192,7 @@ def _cut_units(
     sparsity: float | None,
     density: float | None,
     budget: Budget,
+    force: Mask | None,
 ) -> Mask:
     wrong = [name for name in parameters if scores[name].shape != parameters[name].shape[:1]]
     if wrong:
@@ -202,19 +203,40 @@ def _cut_units(
     kept = {name: torch.ones_like(p, dtype=torch.bool, device="cpu") for name, p in parameters.items()}
     for names in groups:
         target = removed_count(sum(parameters[n].numel() for n in names), sparsity=sparsity, density=density)
-        units = [(float(value), name, unit) for name in names for unit, value in enumerate(scores[name])]
-        for _, name, unit in sorted(units, key=lambda item: item[0]):
+        units = [
+            (_unit_score(float(value), force, name, unit), name, unit)
+            for name in names
+            for unit, value in enumerate(scores[name])
+        ]
+        for at in sorted(range(len(units)), key=lambda at: (units[at][0], -at)):  # of equal units the last go first
+            _, name, unit = units[at]
             target -= parameters[name][0].numel()
             if target < 0:
                 break
             kept[name][unit] = False
-    return Mask(kept, units=True)
+    mask = Mask(kept, units=True)
+    return mask.intersect(force) if force is not None else mask
+
+
+def _unit_score(score: float, force: Mask | None, name: str, unit: int) -> float:
+    """A unit of which the mask in force has removed every weight goes before all others."""
+    removed = force is not None and name in force.tensors and not bool(force.tensors[name][unit].any())
+    return -math.inf if removed else score
+
+
+_KEEPS_ZERO = (
+    *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Hardswish, nn.Identity),
+    *(nn.MaxPool1d, nn.MaxPool2d, nn.AvgPool1d, nn.AvgPool2d, nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d),
+    *(nn.AdaptiveMaxPool2d, nn.Dropout, nn.Dropout1d, nn.Dropout2d),
+)
+"""Modules that make zero channels of zero channels and keep the channels apart."""
 
 
 def with_attached(mask: Mask, model: nn.Module, images: Tensor) -> Mask:
     """Add the biases and batch-norm parameters of removed units, else the slimmed network is another function.
 
-    Which batch norm follows which layer is read off one forward pass of `images` (1, C, H, W).
+    Which batch norm follows which layer, perhaps behind activations and pooling, is read off one forward pass of
+    `images` (1, C, H, W).
     """
     if not mask.units:
         return mask
@@ -225,13 +247,14 @@ def with_attached(mask: Mask, model: nn.Module, images: Tensor) -> Mask:
 
     def watch(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
         weight = f"{named[module]}.weight"
-        if weight in mask.tensors:
-            made[id(output)] = weight
+        source = made.get(id(args[0]))
+        if weight in mask.tensors or (source is not None and isinstance(module, _KEEPS_ZERO)):
+            made[id(output)] = source if source is not None and isinstance(module, _KEEPS_ZERO) else weight
             outputs.append(output)
+        if weight in mask.tensors:
             if getattr(module, "bias", None) is not None:
                 attached[f"{named[module]}.bias"] = _unit_mask(mask, weight)
-        elif isinstance(module, nn.modules.batchnorm._BatchNorm) and module.affine and id(args[0]) in made:
-            source = made[id(args[0])]
+        elif isinstance(module, nn.modules.batchnorm._BatchNorm) and module.affine and source is not None:
             attached[weight] = attached[f"{named[module]}.bias"] = _unit_mask(mask, source)
 
     handles = [module.register_forward_hook(watch) for module in named if not list(module.children())]
@@ -263,7 +286,9 @@ def enforced(model: nn.Module, mask: Mask | None) -> Iterator[None]:
     """Hold a mask under any optimizer and any training loop, by torch's global optimizer step hooks.
 
     Before each step the gradients are multiplied by the mask, so that no momentum gathers on removed weights;
-    after it the weights are, because weight decay and stale state move them too.
+    after it the weights are, because weight decay and stale state move them too. Where the gradients are made inside
+    the step (a closure), the optimizer's state is multiplied after it. When the block ends the weights are
+    multiplied once more, for loops that use no optimizer.
     """
     if mask is None:
         yield
@@ -285,6 +310,10 @@ def enforced(model: nn.Module, mask: Mask | None) -> Iterator[None]:
         with torch.no_grad():
             for parameter, factor in zip(held, factors, strict=True):
                 parameter.mul_(factor)
+                if args or kwargs.get("closure") is not None:
+                    for value in optimizer.state.get(parameter, {}).values():
+                        if isinstance(value, Tensor) and value.shape == parameter.shape:
+                            value.mul_(factor)
 
     handles = [register_optimizer_step_pre_hook(before), register_optimizer_step_post_hook(after)]
     try:
@@ -292,3 +321,4 @@ def enforced(model: nn.Module, mask: Mask | None) -> Iterator[None]:
     finally:
         for handle in handles:
             handle.remove()
+        apply(model, mask)

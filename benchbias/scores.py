@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchbias import canonical
+from benchbias.errors import UsageError
 from benchbias.results import TrialRecord, sorted_records
 
 LEVEL = 0.95
@@ -71,12 +72,18 @@ def student_t(freedom: float) -> float:
 
 
 def score(records: Iterable[TrialRecord]) -> list[Row]:
-    """Rows from records, the best first (by the suite's rank_by); rows without a value last."""
+    """Rows from records, the best first (by the suite's rank_by); rows without a value last.
+
+    Raises UsageError where a row would average one seed twice.
+    """
     done = [record for record in sorted_records(records) if record.body["status"] == "ok"]
     rows: dict[tuple[str, str, str], list[TrialRecord]] = {}
     for record in done:
-        key = (record.body["task"], record.body["method"], canonical.dumps(record.body["swept"]))
-        rows.setdefault(key, []).append(record)
+        setting = canonical.dumps([record.body["swept"], record.body["settings"]])
+        rows.setdefault((record.body["task"], record.body["method"], setting), []).append(record)
+    for (task, method, setting), members in rows.items():
+        if len({record.body["seed"] for record in members}) < len(members):
+            raise UsageError(f"two records of one seed in the row {task}/{method} {setting}: the recipe must differ")
     made = [_row(members, rows) for members in rows.values()]
     return sorted(made, key=lambda row: _order(row, rank_metric(done)))
 
