@@ -63,7 +63,7 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on standar
 
 def _workspace(config: Path | None, plugins: list[Path] | None, *, strict: bool = False) -> Workspace:
     from benchbias.api import Workspace
-    from benchbias.console import plain
+    from benchbias.errors import plain
 
     workspace = Workspace.open(config, plugins or (), strict=strict)
     for name, broken in workspace.registry.broken.items():
@@ -236,6 +236,7 @@ def status(
 def logs(
     trial: Annotated[str, typer.Argument(help="A trial: its id (or its beginning), or task/method/seed.")],
     suite: SuiteName,
+    method: Methods = None,
     out: Out = Path("results"),
     config: Config = None,
     plugin: Plugins = None,
@@ -247,7 +248,7 @@ def logs(
     from benchbias.planning import log_text
 
     workspace = _workspace(config, plugin)
-    print(log_text(workspace.plan(suite, _selection(None, None, None, set_, limit, device)), trial, out))
+    print(log_text(workspace.plan(suite, _selection(method, None, None, set_, limit, device)), trial, out))
 
 
 @app.command()
@@ -292,6 +293,8 @@ def main() -> None:
     code: Any = 0
     try:
         code = app(standalone_mode=False) or 0
+        if code == INTERRUPTED:
+            raise KeyboardInterrupt
     except BenchbiasError as error:
         print(f"benchbias: {error}", file=sys.stderr)
         code = error.exit_code

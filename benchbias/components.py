@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from benchbias.errors import UsageError, unknown
+from benchbias.errors import UsageError, plain, unknown
 
 Kind = Literal["dataset", "model", "trainer", "pruner", "metric", "probe", "analysis"]
 
@@ -102,7 +102,8 @@ def describe(kind: str, name: str, component: Callable[..., Any]) -> dict[str, A
             raise UsageError(
                 unknown("parameter", parameter.name, GIVEN[kind], where) + "; options stand after `*` in the signature"
             )
-    summary = " ".join((inspect.getdoc(_unwrapped(component)) or "").split("\n\n")[0].split())
+    text = " ".join((inspect.getdoc(_unwrapped(component)) or "").split("\n\n")[0].split())
+    summary = plain(text)
     return {"kind": kind, "name": name, "given": given, "options": options, "summary": summary}
 
 

@@ -6,6 +6,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from benchbias.errors import plain
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -20,11 +22,6 @@ def reporter(verbosity: int) -> Reporter:
     if verbosity == 0 and sys.stderr.isatty():
         return Bar()
     return Lines(verbosity)
-
-
-def plain(text: str) -> str:
-    """Text of a plugin without control characters: it must not draw on a user's terminal."""
-    return "".join(c if c.isprintable() else " " for c in text)
 
 
 class Lines:

@@ -82,7 +82,10 @@ def torch_version() -> str:
     spec = importlib.util.find_spec("torch")
     if spec is None or not spec.submodule_search_locations:
         raise UsageError("torch is not installed in this environment (pip install torch)")
-    text = Path(spec.submodule_search_locations[0], "version.py").read_text()
+    try:
+        text = Path(spec.submodule_search_locations[0], "version.py").read_text()
+    except OSError:
+        raise UsageError("torch is broken in this environment: it has no version.py (pip install torch)") from None
     found = re.search(r"__version__ = '([^']+)'", text)
     return found.group(1) if found else _version("torch")
 

@@ -36,6 +36,11 @@ class Skip(Exception):
     """Raised by a component that does not fit the task: the trial is recorded as skipped, with this reason."""
 
 
+def plain(text: str) -> str:
+    """Text of a plugin without control characters: it must not draw on a user's terminal."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
 def unknown(what: str, name: object, known: Iterable[str], where: str = "") -> str:
     """Say that `name` is no known `what`, with the nearest known name and all of them."""
     names = sorted(known)

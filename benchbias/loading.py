@@ -51,7 +51,7 @@ def components_of(ref: PluginRef) -> dict[tuple[str, str], Callable[..., Any]]:
         manager.register(module, ref.name)
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        raise UsageError(str(error).split("\n")[0]) from None
+        raise UsageError(" ".join(str(error).split())) from None
     found: dict[tuple[str, str], Callable[..., Any]] = {}
     for hook, kind in hookspecs.KINDS.items():
         for table in getattr(manager.hook, hook)():

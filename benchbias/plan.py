@@ -60,6 +60,8 @@ class Planner:
         self.tasks = _chosen("task", selection.tasks, self.table.tasks)
         self.assigned = Assignments.parse(selection.assignments, self.catalogue)
         seeds = self.table.seeds if selection.seeds is None else selection.seeds
+        if not isinstance(seeds, int) and len(seeds) > MAX_TRIALS:
+            raise UsageError(f"{len(seeds):,} seeds; the limit is {MAX_TRIALS:,} trials")
         self.seeds = seed_list(seeds if isinstance(seeds, int) else list(seeds), "seeds")
         self.environment = dict(describe_environment(selection.device))
         self.stages: dict[str, Stage] = {}

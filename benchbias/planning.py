@@ -10,9 +10,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from benchbias.console import plain
-from benchbias.errors import UsageError, unknown
-from benchbias.runner import current_records, known_failures, trial_failure, with_descendants
+from benchbias.errors import UsageError, plain, unknown
+from benchbias.runner import current_records, known_failures, last_failure, trial_failure, with_descendants
 from benchbias.showing import table
 from benchbias.store import FOLDERS, Store
 from benchbias.trials import TRACKS, Plan, Trial
@@ -82,7 +81,7 @@ def status_text(plan: Plan, out: Path) -> str:
             state, why = "done", ""
         else:
             running = [plan.stages[key].label for key in trial.stages if key not in done and store.claimed(key)]
-            state, why = ("running", running[0]) if running else ("missing", "")
+            state, why = ("running", running[0]) if running else ("missing", _last_death(plan, trial, store, done))
         counts[state] += 1
         if state != "done":
             rows.append((trial.id[:12], state, trial.label, plain(why)))
@@ -94,7 +93,8 @@ def status_text(plan: Plan, out: Path) -> str:
     if rows:
         lines += ["", table(("trial", "state", "task/method/seed", "reason"), rows)]
     if any(row[1] in ("failed", "skipped") for row in rows):
-        lines += ["", f"`benchbias logs TRIAL -s {plan.suite} -o {out}` shows a trial's output and traceback."]
+        extra = "".join(f" -m {name}" for name in plan.methods if name not in plan.table.methods)
+        lines += ["", f"`benchbias logs TRIAL -s {plan.suite} -o {out}{extra}` shows a trial's output and traceback."]
     if stale:
         lines += ["", f"{len(stale)} stale: made by other sources or on another machine, on no leaderboard"]
     conflicts = [name for name in aside if name.startswith("conflict-")]
@@ -103,6 +103,12 @@ def status_text(plan: Plan, out: Path) -> str:
     if len(aside) > len(conflicts):
         lines += ["", f"{len(aside) - len(conflicts)} damaged files were put into quarantine and made again"]
     return "\n".join(lines)
+
+
+def _last_death(plan: Plan, trial: Trial, store: Store, done: set[str]) -> str:
+    """How a stage that the next run tries again ended the last time, e.g. by a signal."""
+    failures = [last_failure(store, plan.stages[key]) for key in trial.stages if key not in done]
+    return next((f"to be tried again: {f.stage}: {f.reason}" for f in failures if f is not None), "")
 
 
 def find_trial(plan: Plan, name: str) -> Trial:
@@ -137,14 +143,15 @@ def log_text(plan: Plan, name: str, out: Path) -> str:
 
 
 def clean_results(out: Path, *, everything: bool, quarantine: bool, failures: bool) -> str:
-    """Remove temporary files of dead runs, unused claims and plans; more if asked. Raises UsageError."""
-    if not (out / "objects").is_dir():
-        raise UsageError(f"{out} is no results folder (it has no objects/)")
+    """Remove temporary files of dead runs and old plans; more if asked. Raises UsageError."""
+    missing = [name for name in FOLDERS if not (out / name).is_dir()]
+    if missing:
+        raise UsageError(f"{out} is no results folder (it has no {', '.join(missing)})")
     if everything:
         for name in FOLDERS:
             shutil.rmtree(out / name, ignore_errors=True)
         return f"removed everything in {out}"
-    removed = sum(_remove_if_free(path) for folder in ("tmp", "claims") for path in (out / folder).iterdir())
+    removed = sum(_remove_if_free(path) for path in (out / "tmp").iterdir())
     removed += _remove_all(out / "plans")
     if quarantine:
         removed += _remove_all(out / "quarantine")

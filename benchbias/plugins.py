@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchbias import canonical
 from benchbias.components import Component
-from benchbias.errors import BenchbiasError, UsageError
+from benchbias.errors import BenchbiasError, UsageError, plain
 from benchbias.loading import PluginRef
 
 GROUP = "benchbias"  # the entry-point group
@@ -204,13 +204,16 @@ def _describe(refs: list[PluginRef]) -> list[tuple[PluginRef, BrokenPlugin | lis
     while waiting:
         answers, end = _run_child(waiting)
         for ref, answer in zip(waiting, answers, strict=False):
-            failed = "components" not in answer
-            result = BrokenPlugin(str(answer["error"]), str(answer["traceback"])) if failed else answer["components"]
-            results.append((ref, result))  # type: ignore[arg-type]
+            results.append((ref, answer["components"] if "components" in answer else _broken(answer)))  # type: ignore[arg-type]
         waiting = waiting[len(answers) :]
         if waiting:
             results.append((waiting.pop(0), BrokenPlugin(end, end)))
     return results
+
+
+def _broken(answer: Mapping[str, object]) -> BrokenPlugin:
+    lines = str(answer["traceback"]).splitlines()
+    return BrokenPlugin(plain(str(answer["error"])), "\n".join(plain(line) for line in lines))
 
 
 def _run_child(refs: list[PluginRef]) -> tuple[list[dict[str, object]], str]:

@@ -101,9 +101,12 @@ def settings_of(catalogue: Catalogue, suite: str, task: str, name: str, assigned
 
     def put(key: str, value: Any, source: str, *, sweep: bool) -> None:
         was_swept = key in swept
+        is_sweep = sweep or (was_swept and isinstance(value, list))
+        if is_sweep and (not value or len({repr(item) for item in value}) < len(value)):
+            raise UsageError(f"{source}: {key}: expected different values, at least one, got {value!r}")
         fixed.pop(key, None)
         swept.pop(key, None)
-        (swept if sweep or (was_swept and isinstance(value, list)) else fixed)[key] = Setting(value, source)
+        (swept if is_sweep else fixed)[key] = Setting(value, source)
 
     for key, values in method.sweep.items():
         put(key, values, f"{place}.sweep", sweep=True)

@@ -8,7 +8,7 @@ from benchbias.api import TIMEOUT_SECONDS, Silent, Workspace, write_payload
 from benchbias.engine.local import LocalEngine
 from benchbias.errors import UsageError
 from benchbias.runner import execute
-from benchbias.store import Product, Store
+from benchbias.store import Product, Store, storage_errors
 from benchbias.trials import Selection
 
 COLUMNS = 12
@@ -59,5 +59,6 @@ def _draw(store: Store, product: Product, path: Path) -> list[str]:
             tile = np.repeat(tile, 3, axis=2) if tile.shape[2] == 1 else tile[:, :, :3]
             top, left = row * height + MARGIN, column * width + MARGIN
             sheet[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
-    Image.fromarray(sheet).save(path)
+    with storage_errors(f"--image: cannot write {path}"):
+        Image.fromarray(sheet).save(path)
     return lines

@@ -152,11 +152,15 @@ class Store:
         """Write a derived file (a record, a leaderboard) whole, over an older one."""
         with storage_errors(f"cannot write {path}"):
             path.parent.mkdir(parents=True, exist_ok=True)
-            if path.is_file() and path.read_text() == text:
+            if path.is_file() and path.read_bytes() == text.encode():
                 return
-            partial = self.root / "tmp" / f"{uuid.uuid4().hex}.tmp"
-            write_whole(partial, text.encode())
-            partial.replace(path)
+            inside = path.is_relative_to(self.root)  # else beside it: rename(2) crosses no file system
+            partial = (self.root / "tmp" if inside else path.parent) / f"{uuid.uuid4().hex}.tmp"
+            try:
+                write_whole(partial, text.encode())
+                partial.replace(path)
+            finally:
+                partial.unlink(missing_ok=True)
             sync_folder(path.parent)
 
     # reading
@@ -174,7 +178,7 @@ class Store:
             return None
         except OSError as error:
             raise StorageError(f"cannot read {path}: {error.strerror}") from error
-        except (StorageError, KeyError, TypeError, AttributeError):
+        except (StorageError, KeyError, TypeError, AttributeError, ValueError):
             self.quarantine(path, "damaged")
             return None
         if not all(self.blob_path(sha).is_file() for sha in content["blobs"].values()):
@@ -189,6 +193,7 @@ class Store:
         content: dict[str, Any] = document["content"]
         whole = (
             document["schema"] == SCHEMA
+            and isinstance(content["body"], dict)
             and document["key"] == key == canonical.digest_of_parsed(content["inputs"])
             and document["sha256"] == canonical.digest_of_parsed(content)
             and all(canonical.is_digest(sha) for sha in content["blobs"].values())
@@ -212,18 +217,22 @@ class Store:
             return {name: file.get_tensor(name) for name in names}
 
     def _blob_is_whole(self, sha256: str) -> bool:
+        path = self.blob_path(sha256)
         try:
-            with self.blob_path(sha256).open("rb") as file:
+            with path.open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest() == sha256
         except FileNotFoundError:
             return False
+        except OSError as error:
+            raise StorageError(f"cannot read {path}: {error.strerror}") from error
 
     def attempts(self, key: str) -> list[dict[str, Any]]:
         """All noted failures of a stage, oldest first."""
         found = []
         for path in sorted((self.root / "attempts" / key).glob("*.json")):
             with contextlib.suppress(OSError, StorageError):
-                found.append(canonical.loads(path.read_bytes()))
+                attempt = canonical.loads(path.read_bytes())
+                found += [attempt] if isinstance(attempt, dict) else []
         return found
 
     def measured(self, key: str) -> dict[str, Any]:

@@ -378,6 +378,42 @@ def test_biases_and_batch_norms_are_attached_but_not_counted():
     assert full.density == mask.density == 0.5
 
 
+def test_biases_of_units_are_attached_where_single_weights_were_removed_before():
+    model = randomised(nn.Sequential(*norm_first(8, 5)).double())
+    weights = {"0.weight": model[0].weight.detach()}
+    force = cut({"0.weight": weights["0.weight"].abs()}, weights, sparsity=0.1)
+    mask = cut({"0.weight": torch.arange(8.0)}, weights, sparsity=0.5, force=force)
+    full = with_attached(mask, model, torch.zeros(1, 3, 9, 9, dtype=torch.float64))
+    assert {name: tensor.tolist() for name, tensor in full.attached.items()} == dict.fromkeys(
+        ("0.bias", "1.weight", "1.bias"), [False] * 4 + [True] * 4
+    )
+
+
+class Keywords(nn.Module):
+    """Calls a layer by keyword, and one without any argument."""
+
+    class Constant(nn.Module):
+        def forward(self):
+            return 1.0
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm, self.constant = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), self.Constant()
+
+    def forward(self, images):
+        return self.norm(input=self.conv(input=images)) + self.constant()
+
+
+def test_layers_that_are_called_by_keyword_are_attached_too():
+    model = Keywords()
+    mask = cut({"conv.weight": torch.arange(8.0)}, {"conv.weight": model.conv.weight.detach()}, sparsity=0.5)
+    assert set(with_attached(mask, model, torch.zeros(1, 3, 9, 9)).attached) == {
+        "conv.bias",
+        "norm.weight",
+        "norm.bias",
+    }
+
+
 def test_attaching_leaves_the_model_as_it_was():
     model = randomised(nn.Sequential(*norm_first(8, 5)).double()).train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}

@@ -20,10 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from benchbias.engine.base import STORAGE
 from benchbias.store import Store
 
 PR_SET_PDEATHSIG = 1
 POLL_SECONDS = 0.005
+BUG = 70
 
 
 def die_with_parent(parent: int) -> None:
@@ -59,14 +61,16 @@ class _Supervisor:
 
     def _worker(self, key: str, parent: int) -> None:
         """In the child: its own process group, its own log; never returns."""
-        code = 70
+        code = BUG
         try:
             os.setpgid(0, 0)
             die_with_parent(parent)
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             log = self.store.root / "attempts" / f"{key}.log"
+            code = STORAGE  # if the log cannot be written, products cannot either
             descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            code = BUG
             null = os.open(os.devnull, os.O_RDONLY)
             for source, target in ((null, 0), (descriptor, 1), (descriptor, 2)):
                 os.dup2(source, target)
