@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -153,8 +153,8 @@ def write_payload(plan: Plan, store: Store, *, recompute: bool) -> Path:
 
 def write_board(workspace: Workspace, plan: Plan, selection: Selection, store: Store) -> Path:
     """Write the suite's leaderboard: this run's rows and every other record of the suite at the same settings."""
-    everything = Selection(assignments=selection.assignments, limit=selection.limit, device=selection.device)
-    whole = workspace.plan(plan.suite, everything)
+    methods = list(dict.fromkeys((*plan.table.methods, *plan.methods)))
+    whole = workspace.plan(plan.suite, replace(selection, methods=methods, tasks=None, seeds=None))
     records = select_rows([plan, whole], store)
     path = store.root / "leaderboards" / f"{suite_label(plan)}.md"
     store.replace(path, render(records, command_for(plan.suite)))

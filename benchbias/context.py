@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from benchbias.data import TrainingData
 from benchbias.errors import ComponentError
 from benchbias.masks import Mask
+from benchbias.modes import evaluating
 from benchbias.training import FitReport, Loss, cross_entropy, fit
 
 if TYPE_CHECKING:
@@ -35,12 +36,10 @@ def head_name(model: nn.Module, images: Tensor) -> str:
         module.register_forward_pre_hook(lambda module, args, name=name: called.append(name))
         for name, module in linears.items()
     ]
-    training = model.training
     try:
-        with torch.no_grad():
-            model.eval()(images)
+        with evaluating(model):
+            model(images)
     finally:
-        model.train(training)
         for handle in handles:
             handle.remove()
     if not called:
@@ -107,7 +106,11 @@ class Context:
     def features(self, model: nn.Module, images: Tensor) -> Tensor:
         """What goes into the head, float (B, D), for images (B, C, H, W); gradients flow."""
         seen: list[Tensor] = []
-        handle = self.head(model).register_forward_pre_hook(lambda module, args: seen.append(args[0]))
+
+        def watch(module: nn.Module, args: tuple[Tensor, ...], kwargs: dict[str, Tensor]) -> None:
+            seen.append((*args, *kwargs.values())[0])
+
+        handle = self.head(model).register_forward_pre_hook(watch, with_kwargs=True)
         try:
             model(images)
         finally:

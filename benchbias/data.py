@@ -66,6 +66,7 @@ class GroupLabels:
     group_names: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        _require(self.attributes.ndim == 1 and len(self.attributes) > 0, "attributes must be (N,), with N at least 1")
         length = len(self.attributes)
         _require(_is_index(self.attributes, length), "attributes must be int64 (N,)")
         _require(_is_index(self.groups, length), f"groups must be int64 ({length},)")
@@ -86,11 +87,12 @@ class GroupLabels:
         )
 
     @staticmethod
-    def of(labels: Tensor, attributes: Tensor, aligned: Tensor, attribute_names: tuple[str, ...]) -> GroupLabels:
+    def of(
+        labels: Tensor, attributes: Tensor, aligned: Tensor, num_classes: int, attribute_names: tuple[str, ...]
+    ) -> GroupLabels:
         """Build the groups from labels, attributes (N,) and aligned (N,); groups are named label/attribute."""
         num_attributes = len(attribute_names)
-        classes = range(int(labels.max()) + 1)
-        names = tuple(f"{label}/{attribute}" for label in classes for attribute in attribute_names)
+        names = tuple(f"{label}/{attribute}" for label in range(num_classes) for attribute in attribute_names)
         return GroupLabels(attributes, labels * num_attributes + attributes, aligned, num_attributes, names)
 
 
@@ -145,6 +147,7 @@ class BiasedDataset:
             _require(len(values) == 1, f"all splits must agree on {what}, not {sorted(map(str, values))}")
         channels = next(iter(shapes))[0]
         _require(len(self.mean) == len(self.std) == channels, f"mean and std must have {channels} entries")
+        _require(all(value > 0 for value in self.std), "std must be positive in every channel")
 
     @property
     def num_classes(self) -> int:
@@ -236,6 +239,13 @@ class Predictions:
         length = len(self.labels)
         for name in ("attributes", "groups", "cluster", "labels"):
             _require(_is_index(getattr(self, name), length), f"predictions: {name} must be int64 ({length},)")
+        _require(
+            self.aligned.dtype == torch.bool and self.aligned.shape == (length,),
+            f"predictions: aligned must be bool ({length},)",
+        )
+        _require(
+            bool((self.groups < len(self.train_group_shares)).all()), "predictions: train_group_shares lacks a group"
+        )
         _require(self.logits.ndim == 2 and len(self.logits) == length, "predictions: logits must be (N, K)")
 
     @property

@@ -43,7 +43,7 @@ def plain(text: str) -> str:
 
 def unknown(what: str, name: object, known: Iterable[str], where: str = "") -> str:
     """Say that `name` is no known `what`, with the nearest known name and all of them."""
-    names = sorted(known)
+    names = sorted(set(known))
     near = difflib.get_close_matches(str(name), names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     choices = ", ".join(names) if names else "none"

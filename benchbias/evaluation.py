@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from benchbias import canonical
+from benchbias.modes import evaluating
 
 if TYPE_CHECKING:
     from benchbias.data import Predictions
@@ -47,12 +48,10 @@ def count_cost(model: nn.Module, images: Tensor) -> Cost:
         flops["sparse"] += 2 * int(weight.count_nonzero()) * positions
 
     handles = [layer.register_forward_hook(watch) for layer in layers]
-    training = model.training
     try:
-        with torch.no_grad():
-            model.eval()(images)
+        with evaluating(model):
+            model(images)
     finally:
-        model.train(training)
         for handle in handles:
             handle.remove()
     weights = [weight for layer in layers if isinstance(weight := layer.weight, Tensor)]

@@ -50,7 +50,7 @@ def _cells(row: Row, metrics: Sequence[str]) -> list[str]:
     baseline = f" (to {escaped(row.baseline)})" if row.baseline and row.to_baseline else ""
     return [
         name,
-        row.track,
+        escaped(row.track),
         f"{row.sparsity:.3f}",
         *rank_metrics,
         _gap(row.to_baseline) + baseline,
@@ -71,7 +71,11 @@ def render(records: Sequence[TrialRecord], command: str) -> str:
     suite = ordered[0].body["suite"]
     rank_by = suite["rank_by"].removeprefix("-")
     metrics = _metric_order(suite, rank_by)
-    lines = [f"# {escaped(suite['title'])}", "", f"Suite `{suite['name']}`, version {escaped(suite['version'])}."]
+    lines = [
+        f"# {escaped(suite['title'])}",
+        "",
+        f"Suite {escaped(suite['name'])}, version {escaped(suite['version'])}.",
+    ]
     if suite["limit"] is not None:
         lines += ["", f"**Limited run** (`--limit {suite['limit']}`): nothing here is comparable or ranked."]
     rows = score(ordered)

@@ -14,8 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
+from benchbias.modes import evaluating
+
 Scores: TypeAlias = Mapping[str, Tensor]
-"""parameter name -> float tensor of the parameter's shape, or (O,) for whole output units: higher is kept longer."""
+"""parameter name -> float tensor of the parameter's shape, or (O,) for whole output units, the first axis of the
+weight: higher is kept longer."""
 
 Budget = Literal["global", "uniform", "erk"]
 
@@ -56,9 +59,8 @@ class Mask:
 
     def intersect(self, other: Mask) -> Mask:
         """Keep what both keep; a tensor that only one mask covers is as in that one."""
-        return Mask(
-            _both(self.tensors, other.tensors), self.units and other.units, _both(self.attached, other.attached)
-        )
+        units = self.units or other.units  # a unit of which nothing is kept is removed, whoever removed it
+        return Mask(_both(self.tensors, other.tensors), units, _both(self.attached, other.attached))
 
     def check(self, parameters: Mapping[str, Tensor]) -> Mask:
         """Refuse names that the model does not have, and other shapes. Raises ValueError."""
@@ -141,6 +143,8 @@ def cut(
     stay within the target.
     """
     checked = check_scores(scores, parameters)
+    if (sparsity is None) == (density is None):
+        raise ValueError("cut to a sparsity or to a density: one of them")
     if any(checked[name].shape != parameters[name].shape for name in parameters):
         return _cut_units(checked, parameters, sparsity=sparsity, density=density, budget=budget, force=force)
     ranked = {name: _below_pruned(checked[name], force, name).flatten() for name in parameters}
@@ -245,11 +249,11 @@ def with_attached(mask: Mask, model: nn.Module, images: Tensor) -> Mask:
     made: dict[int, str] = {}
     outputs: list[Tensor] = []  # keeps the outputs alive, so that no id is used twice
 
-    def watch(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
+    def watch(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         weight = f"{named[module]}.weight"
-        source = made.get(id(args[0]))
+        source = next((made[id(given)] for given in (*args, *kwargs.values()) if id(given) in made), None)
         if weight in mask.tensors or (source is not None and isinstance(module, _KEEPS_ZERO)):
-            made[id(output)] = source if source is not None and isinstance(module, _KEEPS_ZERO) else weight
+            made[id(output)] = weight if weight in mask.tensors else str(source)
             outputs.append(output)
         if weight in mask.tensors:
             if getattr(module, "bias", None) is not None:
@@ -257,13 +261,12 @@ def with_attached(mask: Mask, model: nn.Module, images: Tensor) -> Mask:
         elif isinstance(module, nn.modules.batchnorm._BatchNorm) and module.affine and source is not None:
             attached[weight] = attached[f"{named[module]}.bias"] = _unit_mask(mask, source)
 
-    handles = [module.register_forward_hook(watch) for module in named if not list(module.children())]
-    training = model.training
+    leaves = [module for module in named if not list(module.children())]
+    handles = [module.register_forward_hook(watch, with_kwargs=True) for module in leaves]
     try:
-        with torch.no_grad():
-            model.eval()(images)
+        with evaluating(model):
+            model(images)
     finally:
-        model.train(training)
         for handle in handles:
             handle.remove()
     return Mask(mask.tensors, units=True, attached=attached)
@@ -278,17 +281,17 @@ def apply(model: nn.Module, mask: Mask) -> None:
     parameters = dict(model.named_parameters())
     with torch.no_grad():
         for name, tensor in (*mask.tensors.items(), *mask.attached.items()):
-            parameters[name].mul_(tensor.to(parameters[name].device))
+            parameters[name].masked_fill_(~tensor.to(parameters[name].device), 0)
 
 
 @contextmanager
 def enforced(model: nn.Module, mask: Mask | None) -> Iterator[None]:
     """Hold a mask under any optimizer and any training loop, by torch's global optimizer step hooks.
 
-    Before each step the gradients are multiplied by the mask, so that no momentum gathers on removed weights;
+    Before each step the gradients of removed weights are set to zero, so that no momentum gathers there;
     after it the weights are, because weight decay and stale state move them too. Where the gradients are made inside
-    the step (a closure), the optimizer's state is multiplied after it. When the block ends the weights are
-    multiplied once more, for loops that use no optimizer.
+    the step (a closure), the optimizer's state is cleared after it. When the block ends the weights are
+    cleared once more, for loops that use no optimizer.
     """
     if mask is None:
         yield
@@ -296,24 +299,21 @@ def enforced(model: nn.Module, mask: Mask | None) -> Iterator[None]:
     apply(model, mask)
     parameters = dict(model.named_parameters())
     held: list[Tensor] = [parameters[name] for name in (*mask.tensors, *mask.attached)]
-    factors = [
-        tensor.to(parameters[name].device, parameters[name].dtype)
-        for name, tensor in (*mask.tensors.items(), *mask.attached.items())
-    ]
+    removed = [~tensor.to(parameters[name].device) for name, tensor in (*mask.tensors.items(), *mask.attached.items())]
 
     def before(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        for parameter, factor in zip(held, factors, strict=True):
+        for parameter, gone in zip(held, removed, strict=True):
             if parameter.grad is not None:
-                parameter.grad.mul_(factor)
+                parameter.grad.masked_fill_(gone, 0)
 
     def after(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         with torch.no_grad():
-            for parameter, factor in zip(held, factors, strict=True):
-                parameter.mul_(factor)
-                if args or kwargs.get("closure") is not None:
+            for parameter, gone in zip(held, removed, strict=True):
+                parameter.masked_fill_(gone, 0)
+                if len(args) > 1 or kwargs.get("closure") is not None:  # args[0] is the optimizer itself
                     for value in optimizer.state.get(parameter, {}).values():
                         if isinstance(value, Tensor) and value.shape == parameter.shape:
-                            value.mul_(factor)
+                            value.masked_fill_(gone, 0)
 
     handles = [register_optimizer_step_pre_hook(before), register_optimizer_step_post_hook(after)]
     try:

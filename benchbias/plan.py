@@ -15,18 +15,17 @@ from benchbias.errors import UsageError, unknown
 from benchbias.paths import BlockedError, TrialPath
 from benchbias.plugins import Registry, files_digest
 from benchbias.resolve import (
-    MAX_TRIALS,
     Assignments,
     Settings,
     settings_of,
 )
-from benchbias.suite import Catalogue, MethodTable, Use, seed_list
+from benchbias.suite import MAX_TRIALS, Catalogue, MethodTable, Use, seed_list
 from benchbias.trials import TRACKS, Plan, Selection, Stage, Trial
 
 FORMAT = 1  # of objects and keys: raise it when their meaning changes
 
 
-_SHARED = ("data.py", "masks.py", "seeding.py", "stages/common.py")
+_SHARED = ("data.py", "masks.py", "modes.py", "seeding.py", "stages/common.py")
 CORE_SOURCES: Mapping[str, tuple[str, ...]] = {
     "data": (*_SHARED, "evaluation.py", "stages/data.py"),
     "init": (*_SHARED, "stages/init.py", "training.py"),
@@ -57,6 +56,8 @@ class Planner:
         self.table = catalogue.suite(suite)
         self.names, templates = self._method_names(catalogue)
         self.catalogue = _with_methods(catalogue, suite, templates)
+        if selection.limit is not None and selection.limit < 2:
+            raise UsageError(f"--limit {selection.limit}: at least 2 images")
         self.tasks = _chosen("task", selection.tasks, self.table.tasks)
         self.assigned = Assignments.parse(selection.assignments, self.catalogue)
         seeds = self.table.seeds if selection.seeds is None else selection.seeds
@@ -154,7 +155,7 @@ class Planner:
             message = unknown(kind, use.name, self.registry.names(kind), where)
             if self.registry.broken:
                 reasons = "; ".join(f"plugin {n!r} is broken: {b.reason}" for n, b in self.registry.broken.items())
-                raise BlockedError(f"{kind} {use.name!r} is not available; {reasons}")
+                raise BlockedError(f"{message}; {reasons}")
             raise UsageError(message)
         return component, resolve_options(component, use.options, where)
 
@@ -194,7 +195,8 @@ def _chosen(what: str, chosen: Sequence[str] | None, known: Sequence[str]) -> li
 def _with_methods(catalogue: Catalogue, suite: str, extra: Mapping[str, MethodTable]) -> Catalogue:
     """The catalogue with methods made from the suite's template; what overrides the template overrides them."""
     table = catalogue.suites[suite]
-    overrides = {name: table.override[table.template] for name in extra if table.template in table.override}
+    pruners = [name for name, method in extra.items() if any("prune" in stage for stage in method.stages)]
+    overrides = {name: table.override[table.template] for name in pruners if table.template in table.override}
     changed = table.model_copy(update={"override": {**table.override, **overrides}})
     origin = dict(catalogue.origin) | {("methods", name): "--method" for name in extra}
     suites = {**catalogue.suites, suite: changed}

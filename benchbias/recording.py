@@ -41,7 +41,7 @@ def make_record(plan: Plan, trial: Trial, store: Store, failure: Failure | None)
         | cost
         | {
             "status": "ok",
-            "sparsity": 1 - cost["nonzero_weights"] / cost["weights"],
+            "sparsity": 1 - cost["nonzero_weights"] / cost["weights"] if cost["weights"] else 0.0,
             "training_flops": sum(stage["training_flops"] for stage in training),
             "training_steps": sum(stage["steps"] for stage in training),
             "selected_epochs": [stage["selected_epoch"] for stage in training],

@@ -15,8 +15,6 @@ from typing import Any
 from benchbias.errors import UsageError, unknown
 from benchbias.suite import Catalogue, MethodTable, OverrideTable, Recipe, SuiteTable, checked
 
-MAX_TRIALS = 100_000
-
 
 @dataclass(frozen=True)
 class Setting:

@@ -118,42 +118,39 @@ def _row(members: list[TrialRecord], rows: Mapping[tuple[str, str, str], list[Tr
         flops=first["flops"],
         sparse_flops=round(statistics.fmean(record.body["sparse_flops"] for record in members)),
         training_flops=statistics.fmean(record.body["training_flops"] for record in members),
-        train_conflicting_accuracy=estimate(
-            [v for record in members if (v := record.body["train_conflicting_accuracy"]) is not None]
-        ),
+        train_conflicting_accuracy=_complete([record.body["train_conflicting_accuracy"] for record in members]),
         to_baseline=_paired(members, baseline, rank_by),
         to_reference=_paired(members, reference, rank_by),
     )
 
 
 def _over_seeds(members: Sequence[TrialRecord], name: str) -> Estimate | None:
-    """None where the metric is undefined in some seed: a mean over the others would be of another quantity."""
-    values = [record.body["metrics"].get(name) for record in members]
-    return None if None in values else estimate(values)
+    return _complete([record.body["metrics"].get(name) for record in members])
+
+
+def _complete(values: Sequence[float | None]) -> Estimate | None:
+    """None where a value is undefined in some seed: a mean over the others would be of another quantity."""
+    return None if None in values else estimate([value for value in values if value is not None])
 
 
 def _twin(
     members: Sequence[TrialRecord], method: str | None, rows: Mapping[tuple[str, str, str], list[TrialRecord]]
 ) -> list[TrialRecord]:
-    """The row of another method on the same task that a row is compared with: equal where both sweep a parameter."""
+    """The row of another method on the same task that a row is compared with; the one at its setting, if there is one."""
     first = members[0].body
     if method is None or method == first["method"]:
         return []
-    for (task, name, _), others in rows.items():
-        swept = others[0].body["swept"]
-        if (task, name) == (first["task"], method) and all(
-            first["swept"].get(key, value) == value for key, value in swept.items()
-        ):
-            return others
-    return []
+    found = [
+        others
+        for (task, name, _), others in rows.items()
+        if (task, name) == (first["task"], method)
+        and all(first["swept"].get(key, value) == value for key, value in others[0].body["swept"].items())
+    ]
+    return found[0] if len(found) == 1 else []
 
 
 def _paired(members: Sequence[TrialRecord], others: Sequence[TrialRecord], metric: str) -> Estimate | None:
     """The mean difference over the seeds that both have, with its interval."""
-    values = {record.body["seed"]: record.body["metrics"].get(metric) for record in others}
-    differences = [
-        record.body["metrics"][metric] - values[record.body["seed"]]
-        for record in members
-        if record.body["metrics"].get(metric) is not None and values.get(record.body["seed"]) is not None
-    ]
-    return estimate(differences)
+    theirs = {record.body["seed"]: record.body["metrics"].get(metric) for record in others}
+    pairs = [(r.body["metrics"].get(metric), theirs[r.body["seed"]]) for r in members if r.body["seed"] in theirs]
+    return _complete([None if one is None or other is None else one - other for one, other in pairs])

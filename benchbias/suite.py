@@ -16,6 +16,7 @@ from benchbias.errors import UsageError, unknown
 
 SCHEMA = 1
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+MAX_TRIALS = 100_000  # of a suite's grid
 MAX_BYTES = 1 << 20  # of a benchmarks.toml
 Value = bool | int | float | str | list[Any]
 
@@ -246,6 +247,8 @@ def _check_references(catalogue: Catalogue) -> None:
             _check_known("method", method, suite.methods, f"{where}.override")
             checked(OverrideTable, suite.override[method], f"{where}.override.{method}")
         metrics = [Use.of(item, f"{where}.metrics").name for item in suite.metrics]
+        if len(set(metrics)) < len(metrics):
+            raise UsageError(f"{where}.metrics: a metric stands twice")
         _check_known("metric of this suite", suite.rank_by.removeprefix("-"), metrics, f"{where}.rank_by")
         seed_list(suite.seeds, f"{where}.seeds")
     for name, task_table in catalogue.tasks.items():
@@ -265,11 +268,13 @@ def _check_known(what: str, name: str, known: Any, where: str) -> None:
 def _check_method(catalogue: Catalogue, name: str, method: MethodTable) -> None:
     where = catalogue.where("methods", name)
     declared = set(method.parameters) | set(method.sweep)
-    used = references(method.stages) | references(method.recipe)
+    used = set().union(*map(references, (method.stages, method.recipe, method.model, method.dataset)))
     for reference in sorted(used - declared):
         raise UsageError(unknown("parameter", reference, declared, where))
     for parameter in sorted(declared - used):
         raise UsageError(f"{where}: the parameter {parameter!r} is declared, but no stage refers to ${parameter}")
+    for key in method.recipe:
+        _check_known("key", key, Recipe.model_fields, f"{where}.recipe")
     for task, values in method.on.items():
         _check_known("task", task, catalogue.tasks, f"{where}.on")
         for parameter in values:
@@ -284,7 +289,7 @@ def _check_method(catalogue: Catalogue, name: str, method: MethodTable) -> None:
         recipe = stage.get("recipe", {})
         if not isinstance(recipe, dict):
             raise UsageError(f"{place}.recipe: expected a table, got {recipe!r}")
-        for key in (*recipe, *method.recipe):
+        for key in recipe:
             _check_known("key", key, Recipe.model_fields, f"{place}.recipe")
         allowed = PRUNE_KEYS if kinds == ["prune"] else TRAIN_KEYS
         for key in stage:
@@ -299,8 +304,8 @@ PRUNE_KEYS = ("prune", "mask", "layers", "sparsity", "density", "budget", "recip
 def seed_list(seeds: int | list[int], where: str) -> range | list[int]:
     """5 -> the seeds 0 to 4; a list as it is. Raises UsageError for none, negative or repeated seeds."""
     if isinstance(seeds, int):
-        if seeds < 1:
-            raise UsageError(f"{where}: at least one seed, got {seeds}")
+        if not 1 <= seeds <= MAX_TRIALS:
+            raise UsageError(f"{where}: at least one seed, and the limit is {MAX_TRIALS:,} trials; got {seeds:,}")
         return range(seeds)
     if not seeds or min(seeds) < 0 or len(set(seeds)) != len(seeds):
         raise UsageError(f"{where}: seeds are different whole numbers from 0, got {seeds!r:.80}")

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from benchbias.data import Batch, Split, TrainingData
+from benchbias.modes import evaluating
 
 if TYPE_CHECKING:
     from benchbias.suite import Recipe
@@ -133,14 +134,10 @@ def snapshot(model: nn.Module) -> Snapshot:
     return {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
 
 
-@torch.no_grad()
 def logits(model: nn.Module, data: TrainingData, split: Split) -> Tensor:
     """A model's answers on a split in eval mode, float32 (N, K), on the CPU."""
-    training = model.training
-    model.eval()
-    answers = torch.cat([model(batch.images).float() for batch in data.batches(split)])
-    model.train(training)
-    return answers.cpu()
+    with evaluating(model):
+        return torch.cat([model(batch.images).float() for batch in data.batches(split)]).cpu()
 
 
 def worst_share(correct: Tensor, kinds: Tensor) -> float:

@@ -128,7 +128,8 @@ def test_wrong_group_labels_are_refused(changes, named):
 
 
 def test_groups_are_label_times_attributes_plus_attribute():
-    made = GroupLabels.of(LABELS, ATTRIBUTES, LABELS == ATTRIBUTES, ("red", "green"))
+    made = GroupLabels.of(LABELS, ATTRIBUTES, LABELS == ATTRIBUTES, 4, ("red", "green"))
+    assert len(made.group_names) == 8, "a class without an example has its groups too"
     assert [made.group_names[group] for group in made.groups] == ["0/red", "0/green", "1/red", "1/green", "2/green"]
 
 

@@ -18,7 +18,7 @@ PLUGINS = [*sorted((CORE / "builtin").glob("*.py")), *sorted((ROOT / "plugins").
 
 LAYERS = (
     {"errors", "canonical", "seeding"},
-    {"data", "masks", "results"},
+    {"modes", "data", "masks", "results"},
     {"components", "hookspecs", "environment"},
     {"loading", "plugins", "describe", "suite", "resolve", "trials", "paths", "plan", "store"},
     {"training", "context", "evaluation", "stages"},

@@ -120,7 +120,7 @@ class _Renderer:
         pixels = np.round(255 * ((1 - ink) * ground + ink)).astype(np.uint8)
         labels = torch.from_numpy((self.digit[index] >= 5).astype(np.int64))
         attributes = torch.from_numpy(colours.astype(np.int64))
-        groups = GroupLabels.of(labels, attributes, labels == attributes, NAMES)
+        groups = GroupLabels.of(labels, attributes, labels == attributes, 2, NAMES)
         return LabelledSplit(Split(torch.from_numpy(pixels), labels, 2, name), groups, torch.from_numpy(index))
 
 
