@@ -136,7 +136,7 @@ def _complete(values: Sequence[float | None]) -> Estimate | None:
 def _twin(
     members: Sequence[TrialRecord], method: str | None, rows: Mapping[tuple[str, str, str], list[TrialRecord]]
 ) -> list[TrialRecord]:
-    """The row of another method on the same task that a row is compared with; the one at its setting, if there is one."""
+    """The row of another method on the same task that a row is compared with: the one at its setting, if any."""
     first = members[0].body
     if method is None or method == first["method"]:
         return []
