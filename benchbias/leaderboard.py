@@ -110,7 +110,7 @@ def _table(rows: Sequence[Row], metrics: Sequence[str], suite: dict[str, Any]) -
     from tabulate import tabulate
 
     cells = [_cells(row, metrics) for row in rows]
-    table = tabulate(cells, header, tablefmt="pipe", disable_numparse=True)
+    table: str = tabulate(cells, header, tablefmt="pipe", disable_numparse=True)
     return table.split("\n")
 
 
