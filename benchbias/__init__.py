@@ -25,11 +25,17 @@ if TYPE_CHECKING:
     from benchbias.errors import BenchbiasError as BenchbiasError
     from benchbias.errors import Skip as Skip
     from benchbias.hookspecs import hookimpl as hookimpl
+    from benchbias.losses import weighted_cross_entropy as weighted_cross_entropy
     from benchbias.masks import Mask as Mask
     from benchbias.masks import Scores as Scores
+    from benchbias.masks import drop_and_grow as drop_and_grow
+    from benchbias.masks import random_mask as random_mask
+    from benchbias.masks import removed_count as removed_count
     from benchbias.results import Population as Population
     from benchbias.results import Table as Table
     from benchbias.results import TrialRecord as TrialRecord
+    from benchbias.training import loss_gradients as loss_gradients
+    from benchbias.training import predicted_classes as predicted_classes
 
 _HOME = {
     "api": ("Results", "run"),
@@ -38,14 +44,17 @@ _HOME = {
     "data": ("Batch", "BiasedDataset", "GroupLabels", "LabelledSplit", "Predictions", "Split", "TrainingData"),
     "errors": ("BenchbiasError", "Skip"),
     "hookspecs": ("hookimpl",),
-    "masks": ("Mask", "Scores"),
+    "losses": ("weighted_cross_entropy",),
+    "masks": ("Mask", "Scores", "drop_and_grow", "random_mask", "removed_count"),
     "results": ("Population", "Table", "TrialRecord"),
+    "training": ("loss_gradients", "predicted_classes"),
 }
 
-__all__ = [
+__all__ = [  # a test holds it equal to the names above
     "Batch", "BenchbiasError", "BiasedDataset", "GroupLabels", "LabelledSplit", "Mask", "Population", "Predictions",
     "PruneContext", "Range", "Results", "Scores", "Skip", "Split", "Table", "TrainContext", "TrainingData",
-    "TrialRecord", "hookimpl", "run",
+    "TrialRecord", "drop_and_grow", "hookimpl", "loss_gradients", "predicted_classes", "random_mask",
+    "removed_count", "run", "weighted_cross_entropy",
 ]  # fmt: skip
 
 

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from benchbias.data import TrainingData
 from benchbias.errors import ComponentError
-from benchbias.masks import Mask
-from benchbias.modes import evaluating
-from benchbias.training import FitReport, Loss, cross_entropy, fit
+from benchbias.holding import Holder
+from benchbias.masks import Mask, budget_counts
+from benchbias.modes import look
+from benchbias.training import FitReport, Loss, cross_entropy, fit, step_count
 
 if TYPE_CHECKING:
     from benchbias.suite import Recipe
@@ -31,17 +32,8 @@ def head_name(model: nn.Module, images: Tensor) -> str:
     if isinstance(named, str):
         return named
     called: list[str] = []
-    linears = {name: module for name, module in model.named_modules() if isinstance(module, nn.Linear)}
-    handles = [
-        module.register_forward_pre_hook(lambda module, args, name=name: called.append(name))
-        for name, module in linears.items()
-    ]
-    try:
-        with evaluating(model):
-            model(images)
-    finally:
-        for handle in handles:
-            handle.remove()
+    linears = {module: name for name, module in model.named_modules() if isinstance(module, nn.Linear)}
+    look(model, images, linears, lambda module, args, kwargs, output: called.append(linears[module]))  # type: ignore[index]
     if not called:
         raise ComponentError("the model calls no nn.Linear: name its head in an attribute `head_name`")
     return called[-1]
@@ -89,6 +81,7 @@ class Context:
     earlier: Mapping[str, Tensor] = field(default_factory=dict)
     written: dict[str, Tensor] = field(default_factory=dict)
     reports: list[FitReport] = field(default_factory=list)
+    holder: Holder | None = None
     after_epoch: Callable[[int, nn.Module], None] | None = None
 
     @property
@@ -134,6 +127,8 @@ class Context:
                 if call is not None:
                     call(epoch, model)
 
+        if self.holder is not None:
+            self.holder.begin(step_count(data, self.recipe, sampling))
         self.reports.append(
             fit(
                 model,
@@ -182,8 +177,36 @@ class PruneContext(Context):
     """What a pruner is given. density: the fraction of the prunable weights to keep, or None where none is set.
 
     counts: kept weights a tensor, where the budget is uniform or erk; None for a global budget, which only the
-    scores decide.
+    scores decide. Inside a train stage: step, total_steps: of the optimizer; progress: the fraction of the time of
+    updates (`until`) that has gone, 0 to 1; mask: the current one, None before the first step.
     """
 
     density: float | None = None
     counts: Mapping[str, int] | None = None
+    step: int = 0
+    total_steps: int = 0
+    progress: float = 0.0
+    dense_gradients: Mapping[str, Tensor] | None = None
+    read_gradients: bool = False
+    amount: Mapping[str, float] = field(default_factory=dict)
+    weights: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def gradients(self) -> Mapping[str, Tensor]:
+        """The dense gradients of this training step, by parameter name. Raises ComponentError outside training.
+
+        Reading them is counted: such a step costs a dense weight gradient.
+        """
+        if self.dense_gradients is None:
+            raise ComponentError("there are no gradients here: only a pruner inside a train stage, after step 0, has")
+        self.read_gradients = True
+        return self.dense_gradients
+
+    @property
+    def layer_counts(self) -> Mapping[str, int]:
+        """Kept weights a tensor: `counts`, or those of ERK where the budget is global (which only scores decide)."""
+        if self.counts is not None:
+            return self.counts
+        if not self.amount:
+            raise ComponentError("the stage must set sparsity or density")
+        return budget_counts(self.weights, self.amount, "erk")

@@ -95,6 +95,11 @@ class GroupLabels:
         names = tuple(f"{label}/{attribute}" for label in range(num_classes) for attribute in attribute_names)
         return GroupLabels(attributes, labels * num_attributes + attributes, aligned, num_attributes, names)
 
+    def to(self, device: torch.device) -> GroupLabels:
+        """The same labels on a device."""
+        attributes, groups, aligned = (tensor.to(device) for tensor in (self.attributes, self.groups, self.aligned))
+        return GroupLabels(attributes, groups, aligned, self.num_attributes, self.group_names)
+
 
 @dataclass(frozen=True)
 class LabelledSplit:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from benchbias import canonical
-from benchbias.modes import evaluating
+from benchbias.modes import look
 
 if TYPE_CHECKING:
     from benchbias.data import Predictions
@@ -37,23 +38,9 @@ class Cost:
 def count_cost(model: nn.Module, images: Tensor) -> Cost:
     """Count a model's cost on one example, images (1, C, H, W). A module that is called twice counts twice."""
     layers = [m for m in model.modules() if isinstance(m, nn.Linear | nn.modules.conv._ConvNd)]
-    flops = {"dense": 0, "sparse": 0}
-
-    def watch(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
-        weight = module.weight
-        assert isinstance(weight, Tensor)
-        maps = args[0] if isinstance(module, nn.modules.conv._ConvTransposeNd) else output
-        positions = maps.numel() // (weight.shape[0] * maps.shape[0])  # at which every weight is used once
-        flops["dense"] += 2 * weight.numel() * positions
-        flops["sparse"] += 2 * int(weight.count_nonzero()) * positions
-
-    handles = [layer.register_forward_hook(watch) for layer in layers]
-    try:
-        with evaluating(model):
-            model(images)
-    finally:
-        for handle in handles:
-            handle.remove()
+    by_name = layer_flops(model, images)
+    named = dict(model.named_parameters())
+    sparse = sum(flops * int(named[name].count_nonzero()) // named[name].numel() for name, flops in by_name.items())
     weights = [weight for layer in layers if isinstance(weight := layer.weight, Tensor)]
     everything = list(model.parameters())
     return Cost(
@@ -61,9 +48,55 @@ def count_cost(model: nn.Module, images: Tensor) -> Cost:
         sum(int(p.count_nonzero()) for p in everything),
         sum(w.numel() for w in weights),
         sum(int(w.count_nonzero()) for w in weights),
-        flops["dense"],
-        flops["sparse"],
+        sum(by_name.values()),
+        sparse,
     )
+
+
+def layer_flops(model: nn.Module, images: Tensor) -> dict[str, int]:
+    """Dense FLOPs of one forward pass of one example, by the name of the weight; images (1, C, H, W).
+
+    Multiplications and additions of convolution and linear layers; a layer that is called twice counts twice.
+    """
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    found: dict[str, int] = {}
+
+    def watch(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor) -> None:
+        weight = module.weight
+        assert isinstance(weight, Tensor)
+        transposed = isinstance(module, nn.modules.conv._ConvTransposeNd)
+        maps = (*args, *kwargs.values())[0] if transposed else output
+        positions = maps.numel() // (weight.shape[0] * maps.shape[0])  # at which every weight is used once
+        name = names[id(weight)]
+        found[name] = found.get(name, 0) + 2 * weight.numel() * positions
+
+    look(model, images, [m for m in model.modules() if isinstance(m, nn.Linear | nn.modules.conv._ConvNd)], watch)
+    return found
+
+
+def training_flops(
+    layers: Mapping[str, int],
+    totals: Mapping[str, int],
+    history: Sequence[tuple[int, Mapping[str, int]]],
+    dense_steps: Sequence[int],
+    steps: int,
+    examples: int,
+) -> int:
+    """FLOPs of a training run (Evci et al. 2020, appendix H): 3 f_S an example and step, f_S of the mask held then.
+
+    Forward, input gradients and weight gradients cost one forward pass each. A step that reads dense gradients
+    costs 2 f_S + f_D. layers: f_D by weight; totals: weights by name; history: (step, kept weights) of each mask;
+    dense_steps: the steps that read dense gradients, each at most once.
+    """
+    if steps == 0:
+        return 0
+    dense = sum(layers.values())
+    total = 0.0
+    for number, (start, kept) in enumerate(history):
+        stop = history[number + 1][0] if number + 1 < len(history) else steps
+        sparse = sum(flops * kept.get(name, totals[name]) / totals[name] for name, flops in layers.items())
+        total += 3 * sparse * (stop - start) + (dense - sparse) * sum(start <= step < stop for step in dense_steps)
+    return round(total * examples / steps)
 
 
 def group_counts(predictions: Predictions, num_groups: int) -> tuple[list[int], list[int]]:

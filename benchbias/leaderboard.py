@@ -124,8 +124,8 @@ def _legend(suite: dict[str, Any], command: str) -> list[str]:
         "(`labels-none`), the validation split's to choose (`val-select`) or to fit (`val-fit`), the training "
         "split's (`train`).",
         "- **sparsity**: zeros over all convolution and linear weights, head included, counted by the core.",
-        f"- **gap**: the mean of per-seed differences in {rank_by}, with its interval. The baseline has the same "
-        "stages, steps, seed and data order without the mask or weights in question.",
+        f"- **gap**: the mean of per-seed differences in {rank_by}, with its interval. The baseline is the row "
+        "named, on the same seeds and data: for pruned rows the same stages, steps and data order without the mask.",
         "- **fit of conflicting training examples**: accuracy on the bias-conflicting examples of the training "
         "split. FLOPs: multiplications and additions of one forward pass; zeros in a dense tensor save no time.",
         "- _Italic_ rows are controls and ceilings.",

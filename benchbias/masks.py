@@ -1,10 +1,9 @@
-"""Masks: which weights are kept. Scores -> Mask with exact counts, and masks that hold while anything trains."""
+"""Masks: which weights are kept. Scores -> Mask with exact counts; random masks; drop and grow."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from types import MappingProxyType
@@ -12,9 +11,8 @@ from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from benchbias.modes import evaluating
+from benchbias.modes import look
 
 Scores: TypeAlias = Mapping[str, Tensor]
 """parameter name -> float tensor of the parameter's shape, or (O,) for whole output units, the first axis of the
@@ -261,14 +259,7 @@ def with_attached(mask: Mask, model: nn.Module, images: Tensor) -> Mask:
         elif isinstance(module, nn.modules.batchnorm._BatchNorm) and module.affine and source is not None:
             attached[weight] = attached[f"{named[module]}.bias"] = _unit_mask(mask, source)
 
-    leaves = [module for module in named if not list(module.children())]
-    handles = [module.register_forward_hook(watch, with_kwargs=True) for module in leaves]
-    try:
-        with evaluating(model):
-            model(images)
-    finally:
-        for handle in handles:
-            handle.remove()
+    look(model, images, [module for module in named if not list(module.children())], watch)
     return Mask(mask.tensors, units=True, attached=attached)
 
 
@@ -284,41 +275,29 @@ def apply(model: nn.Module, mask: Mask) -> None:
             parameters[name].masked_fill_(~tensor.to(parameters[name].device), 0)
 
 
-@contextmanager
-def enforced(model: nn.Module, mask: Mask | None) -> Iterator[None]:
-    """Hold a mask under any optimizer and any training loop, by torch's global optimizer step hooks.
+def random_mask(parameters: Mapping[str, Tensor], counts: Mapping[str, int], generator: torch.Generator) -> Mask:
+    """A mask that keeps exactly counts[name] weights of each tensor, drawn at random."""
+    kept = {}
+    for name, parameter in parameters.items():
+        keep = torch.zeros(parameter.numel(), dtype=torch.bool)
+        keep[torch.randperm(parameter.numel(), generator=generator)[: counts[name]]] = True
+        kept[name] = keep.view(parameter.shape)
+    return Mask(kept)
 
-    Before each step the gradients of removed weights are set to zero, so that no momentum gathers there;
-    after it the weights are, because weight decay and stale state move them too. Where the gradients are made inside
-    the step (a closure), the optimizer's state is cleared after it. When the block ends the weights are
-    cleared once more, for loops that use no optimizer.
+
+def drop_and_grow(weight: Tensor, mask: Tensor, growth: Tensor, count: int) -> Tensor:
+    """Drop the `count` smallest of the kept weights, then grow the `count` highest `growth` of those not kept.
+
+    weight, mask, growth: of one shape; the new mask (bool) keeps as many as the old one. Only kept weights are ranked
+    for dropping and only others for growing, so ties can neither keep nor lose a weight; a weight that was just
+    dropped may grow again (RigL, Evci et al. 2020, released code). Of equal values the first is kept or grown.
     """
-    if mask is None:
-        yield
-        return
-    apply(model, mask)
-    parameters = dict(model.named_parameters())
-    held: list[Tensor] = [parameters[name] for name in (*mask.tensors, *mask.attached)]
-    removed = [~tensor.to(parameters[name].device) for name, tensor in (*mask.tensors.items(), *mask.attached.items())]
-
-    def before(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        for parameter, gone in zip(held, removed, strict=True):
-            if parameter.grad is not None:
-                parameter.grad.masked_fill_(gone, 0)
-
-    def after(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        with torch.no_grad():
-            for parameter, gone in zip(held, removed, strict=True):
-                parameter.masked_fill_(gone, 0)
-                if len(args) > 1 or kwargs.get("closure") is not None:  # args[0] is the optimizer itself
-                    for value in optimizer.state.get(parameter, {}).values():
-                        if isinstance(value, Tensor) and value.shape == parameter.shape:
-                            value.masked_fill_(gone, 0)
-
-    handles = [register_optimizer_step_pre_hook(before), register_optimizer_step_post_hook(after)]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-        apply(model, mask)
+    if not 0 <= count <= int(mask.sum()):
+        raise ValueError(f"{int(mask.sum())} weights are kept: {count} cannot be dropped")
+    kept, size = mask.detach().cpu().flatten(), weight.detach().cpu().abs().flatten()
+    after = kept.clone()
+    order = torch.sort(size.masked_fill(~kept, -1.0), descending=True, stable=True).indices
+    after[order[int(kept.sum()) - count :]] = False
+    chances = growth.detach().cpu().flatten().masked_fill(after, -math.inf)
+    after[torch.sort(chances, descending=True, stable=True).indices[:count]] = True
+    return after.view(mask.shape)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 @contextmanager
@@ -23,3 +24,18 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
+
+
+Watch = Callable[[nn.Module, tuple[Any, ...], dict[str, Any], Any], None]
+"""Told of a module's call: (module, positional arguments, keyword arguments, output)."""
+
+
+def look(model: nn.Module, images: Tensor, modules: Iterable[nn.Module], watch: Watch) -> None:
+    """Run one forward pass in eval mode and tell `watch` of every call of `modules`, in order."""
+    handles = [module.register_forward_hook(watch, with_kwargs=True) for module in modules]
+    try:
+        with evaluating(model):
+            model(images)
+    finally:
+        for handle in handles:
+            handle.remove()

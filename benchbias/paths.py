@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from benchbias.components import STAGE_KEYS, Component
 from benchbias.errors import UsageError, unknown
 from benchbias.resolve import recipe_of, recipe_settings, substitute
-from benchbias.suite import Use
+from benchbias.suite import UPDATE_KEYS, UpdatesTable, Use, checked
 from benchbias.trials import TRACKS
 
 if TYPE_CHECKING:
@@ -61,6 +61,8 @@ class TrialPath:
                 if before is not None and before != start and before not in masks.values():
                     parents["before"] = before
                 model = before = self._train(stage, place, number, parents)
+                if "prune" in stage:
+                    masks = masks | {"mask": model}
             else:
                 role = self._mask_role(stage, place)
                 before = self._prune(stage, place, number, base | {"model": model} | masks)
@@ -112,35 +114,41 @@ class TrialPath:
         )
         return recipe_of(settings)
 
-    def _component(self, kind: str, key: str, stage: Mapping[str, Any], place: str) -> tuple[Component, dict[str, Any]]:
-        options = {name: value for name, value in stage.items() if name not in STAGE_KEYS}
-        component, resolved = self.planner.component(kind, Use(stage[key], options), place)
+    def _component(self, kind: str, use: Use, place: str) -> tuple[Component, dict[str, Any]]:
+        """A component and what a key says of its call; whose labels it sees moves the trial's track."""
+        options = {name: value for name, value in use.options.items() if name not in STAGE_KEYS}
+        component, resolved = self.planner.component(kind, Use(use.name, options), place)
         if "train_groups" in component.given:
             self.track = max(self.track, TRACKS.index("train"))
         if "val_groups" in component.given:
             self.track = max(self.track, TRACKS.index("val-fit"))
-        return component, {"name": component.name, "options": resolved}
+        groups = sorted({"train_groups", "val_groups"} & set(component.given))
+        return component, {"name": component.name, "options": resolved, "groups": groups}
 
     def _train(self, stage: Mapping[str, Any], place: str, number: int, parents: Mapping[str, str]) -> str:
-        component, call = self._component("trainer", "train", stage, place)
+        component, call = self._component("trainer", Use(stage["train"], stage), place)
         recipe = self._recipe(stage, number)
         if recipe["select"] == "val_worst_group":
             self.track = max(self.track, TRACKS.index("val-select"))
-        groups = sorted({"train_groups", "val_groups"} & set(component.given))
-        return self.add(
-            "train",
-            [component],
-            {"component": call, "recipe": recipe, "groups": groups, "seed": self.seed, "parents": parents},
-        )
+        components = [component]
+        inputs: dict[str, Any] = {"component": call, "recipe": recipe, "seed": self.seed, "parents": parents}
+        if "prune" in stage:
+            use = Use.of(stage["prune"], f"{place}.prune")
+            pruner, inner = self._component("pruner", use, f"{place}.prune")
+            components.append(pruner)
+            inputs["prune"] = {
+                "component": inner,
+                "cut": _cut(use.options, f"{place}.prune"),
+                "updates": _updates(use.options, f"{place}.prune"),
+            }
+        return self.add("train", components, inputs)
 
     def _prune(self, stage: Mapping[str, Any], place: str, number: int, parents: Mapping[str, str]) -> str:
-        component, call = self._component("pruner", "prune", stage, place)
-        groups = sorted({"train_groups", "val_groups"} & set(component.given))
+        component, call = self._component("pruner", Use(stage["prune"], stage), place)
         inputs = {
             "component": call,
             "cut": _cut(stage, place),
             "recipe": self._recipe(stage, number),
-            "groups": groups,
             "seed": self.seed,
             "parents": parents,
         }
@@ -156,6 +164,12 @@ class TrialPath:
             metrics.append({"name": use.name, "options": options})
         parents = {"predict": predict, "data": data, "test": test}
         return self.add("score", components, {"metrics": metrics, "seed": self.seed, "parents": parents})
+
+
+def _updates(stage: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """When the mask of a train stage changes, checked; with the defaults filled in."""
+    values = {key: stage[key] for key in UPDATE_KEYS if key in stage}
+    return checked(UpdatesTable, values, place).model_dump()
 
 
 def _cut(stage: Mapping[str, Any], place: str) -> dict[str, Any]:

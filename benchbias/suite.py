@@ -60,6 +60,16 @@ class Recipe(Table):
     keep_epochs: list[Annotated[int, Field(ge=1)]] = []
 
 
+class UpdatesTable(Table):
+    """When a pruner inside a train stage changes the mask: see `benchbias.holding.Updates`."""
+
+    every: Annotated[int, Field(ge=1)] = 100
+    until: Annotated[float, Field(ge=0, le=1)] = 0.75
+    ramp: Literal["none", "cubic"] = "none"
+    skip_step: bool = False
+    mask_gradients: bool = True
+
+
 class SuiteTable(Table):
     """`[suites.NAME]`: a grid of tasks, methods and seeds, and how its leaderboard ranks."""
 
@@ -284,8 +294,15 @@ def _check_method(catalogue: Catalogue, name: str, method: MethodTable) -> None:
     for number, stage in enumerate(method.stages, 1):
         place = f"{where}.stages[{number}]"
         kinds = [key for key in ("train", "prune") if isinstance(stage.get(key), str)]
-        if len(kinds) != 1:
-            raise UsageError(f'{place}: a stage has exactly one of train = "..." and prune = "..."')
+        if "train" in kinds and isinstance(stage.get("prune"), dict):
+            for key in stage["prune"]:
+                if key in STAGE_KEYS and key not in INNER_KEYS:
+                    raise UsageError(f"{place}.prune: {key!r} does not go here (known: {', '.join(INNER_KEYS)})")
+        if len(kinds) != 1 or not isinstance(stage.get("prune", {}), str if kinds == ["prune"] else dict):
+            raise UsageError(
+                f'{place}: a stage has exactly one of train = "..." (perhaps with prune = {{ use = "...", ... }}) and '
+                'prune = "..."'
+            )
         recipe = stage.get("recipe", {})
         if not isinstance(recipe, dict):
             raise UsageError(f"{place}.recipe: expected a table, got {recipe!r}")
@@ -297,7 +314,9 @@ def _check_method(catalogue: Catalogue, name: str, method: MethodTable) -> None:
                 raise UsageError(f"{place}: {key!r} does not go with a {kinds[0]} stage (known: {', '.join(allowed)})")
 
 
-TRAIN_KEYS = ("train", "start", "recipe")
+TRAIN_KEYS = ("train", "start", "prune", "recipe")
+UPDATE_KEYS = ("every", "until", "ramp", "skip_step", "mask_gradients")
+INNER_KEYS = ("use", "layers", "sparsity", "density", "budget", *UPDATE_KEYS)
 PRUNE_KEYS = ("prune", "mask", "layers", "sparsity", "density", "budget", "recipe")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +57,7 @@ def fit(
     device = data.train.labels.device
     chosen = [p for p in (parameters if parameters is not None else model.parameters()) if p.requires_grad]
     length = len(sampling) if sampling is not None else len(data.train)
-    total_steps = recipe.epochs * _steps(length, recipe.batch_size)
+    total_steps = step_count(data, recipe, sampling)
     if total_steps == 0:
         return FitReport(0, 0, ())
     optimizer = _optimizer(chosen, recipe)
@@ -86,6 +86,11 @@ def fit(
         if after_epoch is not None:
             after_epoch(epoch, model)
     return FitReport(steps, examples, tuple(losses))
+
+
+def step_count(data: TrainingData, recipe: Recipe, sampling: Tensor | None = None) -> int:
+    """How many optimizer steps `fit` makes."""
+    return recipe.epochs * _steps(len(sampling) if sampling is not None else len(data.train), recipe.batch_size)
 
 
 def _steps(length: int, batch_size: int) -> int:
@@ -138,6 +143,37 @@ def logits(model: nn.Module, data: TrainingData, split: Split) -> Tensor:
     """A model's answers on a split in eval mode, float32 (N, K), on the CPU."""
     with evaluating(model):
         return torch.cat([model(batch.images).float() for batch in data.batches(split)]).cpu()
+
+
+def predicted_classes(model: nn.Module, data: TrainingData, split: Split) -> Tensor:
+    """A model's answers on a split in eval mode, by example index: int64 (N,), on the split's device."""
+    return logits(model, data, split).argmax(dim=1).to(split.labels.device)
+
+
+def loss_gradients(
+    model: nn.Module,
+    data: TrainingData,
+    generator: torch.Generator,
+    weights: Mapping[str, nn.Parameter],
+    batches: int,
+) -> dict[str, Tensor]:
+    """Gradients of the mean cross-entropy by parameter name, over random training batches of the recipe's size.
+
+    batches: how many; 0 for the whole training split. The model is in training mode, as when it was trained; its
+    batch-norm statistics move, so give a copy.
+    """
+    order = torch.randperm(len(data.train), generator=generator).to(data.train.labels.device)
+    chosen = order[: batches * data.batch_size] if batches else order
+    total = [torch.zeros_like(weight) for weight in weights.values()]
+    model.train()
+    parts = list(torch.split(chosen, data.batch_size))
+    if len(parts) > 1 and len(parts[-1]) == 1:  # batch norm cannot train on one example
+        parts[-2:] = [torch.cat(parts[-2:])]
+    for index in parts:
+        loss = cross_entropy(model, data.batch(data.train, index, augment=True))
+        for sum_, part in zip(total, torch.autograd.grad(loss, list(weights.values())), strict=True):
+            sum_ += part * (len(index) / len(chosen))
+    return dict(zip(weights, total, strict=True))
 
 
 def worst_share(correct: Tensor, kinds: Tensor) -> float:

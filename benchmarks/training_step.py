@@ -11,7 +11,8 @@ from torch import nn
 
 from benchbias.builtin.lenet import lenet_small
 from benchbias.data import Split, TrainingData, normalise
-from benchbias.masks import Mask, enforced
+from benchbias.holding import enforced
+from benchbias.masks import Mask
 from benchbias.suite import Recipe
 from benchbias.training import fit
 

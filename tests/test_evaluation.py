@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchbias.builtin.lenet import lenet_small
 from benchbias.data import Predictions
-from benchbias.evaluation import Layout, count_cost, group_counts, pack_counts
+from benchbias.evaluation import Layout, count_cost, group_counts, layer_flops, pack_counts, training_flops
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
 
@@ -132,6 +132,84 @@ def test_counting_leaves_the_model_as_it_was():
     assert model.training
     assert not any(module._forward_hooks for module in model.modules())
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+# --- FLOPs by layer and of a training run
+
+
+@pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
+def test_flops_by_layer_are_those_that_torch_counts(make):
+    model = make().eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(IMAGES)
+    found = layer_flops(model, IMAGES)
+    assert sum(found.values()) == counter.get_total_flops()
+    assert set(found) == {n for n, p in model.named_parameters() if n.endswith("weight") and p.ndim > 1}
+
+
+def test_flops_by_layer_are_named_by_weight_and_counted_once_a_call():
+    assert layer_flops(Twice(), IMAGES) == {"conv.weight": 2 * 3 * 9 * 4 * 36, "fc.weight": 2 * 4 * 36 * 2}
+    layer = nn.Conv2d(3, 3, 1)
+    assert layer_flops(nn.Sequential(layer, layer), IMAGES) == {"0.weight": 2 * 2 * 9 * 64}
+
+
+layers_held = st.lists(
+    st.tuples(st.integers(1, 10**6), st.integers(1, 50), st.integers(0, 50)), min_size=1, max_size=4
+).map(lambda rows: [(flops, total, min(kept, total)) for flops, total, kept in rows])
+few, many = st.integers(1, 12), st.integers(0, 10**5)
+
+
+def costs(rows):
+    """layers, totals and kept weights as `training_flops` takes them, and f_D and f_S."""
+    flops, totals, kept = ({str(at): row[column] for at, row in enumerate(rows)} for column in range(3))
+    return flops, totals, kept, sum(flops.values()), sum(f * k / t for f, t, k in rows)
+
+
+@quick
+@given(layers_held, few, many)
+def test_dense_training_costs_three_forward_passes_an_example(rows, steps, examples):
+    flops, totals, _, dense, _ = costs(rows)
+    assert training_flops(flops, totals, [(0, {})], (), steps, examples) == 3 * dense * examples
+    assert training_flops(flops, totals, [(0, totals)], (), steps, examples) == 3 * dense * examples
+
+
+@quick
+@given(layers_held, few, many)
+def test_static_sparse_training_costs_three_sparse_forward_passes(rows, steps, examples):
+    flops, totals, kept, _, sparse = costs(rows)
+    cost = training_flops(flops, totals, [(0, kept)], (), steps, examples)
+    assert cost == pytest.approx(3 * sparse * examples, rel=1e-12, abs=1)
+
+
+@quick
+@given(layers_held, few, few, many)
+def test_rigl_costs_what_its_paper_says(rows, between, rounds, examples):
+    """Evci et al. 2020, appendix H: (3 f_S dT + 2 f_S + f_D) / (dT + 1), where dT steps lie between updates."""
+    flops, totals, kept, dense, sparse = costs(rows)
+    history = [(at * (between + 1), kept) for at in range(rounds)]
+    cost = training_flops(flops, totals, history, [start for start, _ in history], rounds * (between + 1), examples)
+    formula = (3 * sparse * between + 2 * sparse + dense) / (between + 1)
+    assert cost == pytest.approx(formula * examples, rel=1e-12, abs=1)
+
+
+@quick
+@given(layers_held, few, many)
+def test_dense_gradients_at_every_step_cost_two_sparse_passes_and_a_dense_one(rows, steps, examples):
+    flops, totals, kept, dense, sparse = costs(rows)
+    cost = training_flops(flops, totals, [(0, kept)], range(steps), steps, examples)
+    assert cost == pytest.approx((2 * sparse + dense) * examples, rel=1e-12, abs=1)
+
+
+@pytest.mark.parametrize(("start", "expected"), [(0, 3 * 50), (4, 3 * (0.4 * 100 + 0.6 * 50)), (10, 3 * 100)])
+def test_each_mask_costs_for_the_steps_that_it_is_held(start, expected):
+    history = [(0, {"a": 8}), (start, {"a": 4})]
+    assert training_flops({"a": 100}, {"a": 8}, history, (), 10, 70) == round(expected * 70)
+
+
+def test_a_layer_that_no_mask_covers_is_dense_and_no_step_costs_nothing():
+    layers, totals = {"a": 100, "b": 10}, {"a": 8, "b": 2}
+    assert training_flops(layers, totals, [(0, {"a": 4})], (), 10, 70) == 3 * 60 * 70
+    assert training_flops(layers, totals, [(0, {"a": 4})], (), 0, 0) == 0
 
 
 # --- groups and packed counts

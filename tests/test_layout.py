@@ -18,10 +18,10 @@ PLUGINS = [*sorted((CORE / "builtin").glob("*.py")), *sorted((ROOT / "plugins").
 
 LAYERS = (
     {"errors", "canonical", "seeding"},
-    {"modes", "data", "masks", "results"},
+    {"modes", "data", "masks", "losses", "results"},
     {"components", "hookspecs", "environment"},
     {"loading", "plugins", "describe", "suite", "resolve", "trials", "paths", "plan", "store"},
-    {"training", "context", "evaluation", "stages"},
+    {"training", "holding", "context", "pruning", "evaluation", "stages"},
     {"engine"},
     {"scores", "leaderboard"},
     {"recording", "runner", "publishing", "console"},

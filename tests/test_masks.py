@@ -1,4 +1,4 @@
-"""Masks: cuts are exact, stable and nested; budgets are what RigL's are; a mask in force holds under any optimizer."""
+"""Masks: cuts are exact, stable and nested; budgets are what RigL's are; slimming a network is masking it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.utils import prune
 
-from benchbias.masks import Mask, apply, budget_counts, cut, enforced, erk_densities, removed_count, with_attached
+from benchbias.masks import Mask, apply, budget_counts, cut, erk_densities, removed_count, with_attached
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
 
@@ -424,173 +424,12 @@ def test_attaching_leaves_the_model_as_it_was():
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
-# --- a mask in force
-
-OPTIMIZERS = {
-    "sgd with momentum, nesterov and weight decay": lambda p: torch.optim.SGD(
-        p, 0.1, momentum=0.9, nesterov=True, weight_decay=0.1
-    ),
-    "adam with weight decay": lambda p: torch.optim.Adam(p, 0.01, weight_decay=0.1),
-    "adamw": lambda p: torch.optim.AdamW(p, 0.01, weight_decay=0.1),
-    "fused adamw": lambda p: torch.optim.AdamW(p, 0.01, weight_decay=0.1, fused=True),
-    "centered rmsprop with momentum": lambda p: torch.optim.RMSprop(
-        p, 0.01, centered=True, momentum=0.9, weight_decay=0.1
-    ),
-}
+# --- Mask
 
 
 def network():
     torch.manual_seed(7)
     return nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
-
-
-def random_mask(model):
-    generator = torch.Generator().manual_seed(8)
-    return Mask(
-        {name: torch.rand(p.shape, generator=generator) < 0.5 for name, p in model.named_parameters() if p.ndim == 2},
-        attached={"0.bias": torch.arange(8) % 2 == 0},
-    )
-
-
-def everything(mask):
-    return {**mask.tensors, **mask.attached}
-
-
-def backward(model):
-    inputs = torch.rand(16, 6)
-    nn.functional.cross_entropy(model(inputs), torch.randint(0, 3, (16,))).backward()
-
-
-@pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
-def test_removed_weights_are_exactly_zero_after_every_step(make):
-    model = network()
-    mask = random_mask(model)
-    before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    optimizer = make(model.parameters())
-    with enforced(model, mask):
-        for _ in range(8):
-            optimizer.zero_grad()
-            backward(model)
-            optimizer.step()
-            for name, tensor in everything(mask).items():
-                assert int(model.get_parameter(name)[~tensor].count_nonzero()) == 0
-    for name, tensor in everything(mask).items():
-        assert bool((model.get_parameter(name) != before[name])[tensor].all()), "kept weights are trained"
-
-
-@pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
-def test_no_momentum_gathers_on_removed_weights(make):
-    model = network()
-    mask = random_mask(model)
-    optimizer = make(model.parameters())
-    with enforced(model, mask):
-        for _ in range(4):
-            optimizer.zero_grad()
-            backward(model)
-            optimizer.step()
-    for name, tensor in everything(mask).items():
-        states = [s for s in optimizer.state[model.get_parameter(name)].values() if s.shape == tensor.shape]
-        assert states
-        assert any(bool(state[tensor].any()) for state in states)
-        assert all(int(state[~tensor].count_nonzero()) == 0 for state in states)
-
-
-@pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
-def test_momentum_from_before_the_mask_moves_no_removed_weight(make):
-    model = network()
-    mask = random_mask(model)
-    optimizer = make(model.parameters())
-    for _ in range(3):
-        optimizer.zero_grad()
-        backward(model)
-        optimizer.step()
-    with enforced(model, mask):
-        optimizer.zero_grad()
-        backward(model)
-        optimizer.step()
-        assert all(int(model.get_parameter(n)[~t].count_nonzero()) == 0 for n, t in everything(mask).items())
-
-
-def test_a_mask_holds_from_before_the_first_step():
-    model = network()
-    mask = random_mask(model)
-    with enforced(model, mask):
-        assert all(int(model.get_parameter(n)[~t].count_nonzero()) == 0 for n, t in everything(mask).items())
-
-
-def test_a_mask_holds_for_a_loop_that_uses_no_optimizer():
-    model = network()
-    mask = random_mask(model)
-    with enforced(model, mask):
-        for _ in range(3):
-            model.zero_grad()
-            backward(model)
-            for parameter in model.parameters():
-                parameter.data -= 0.1 * parameter.grad
-    assert all(int(model.get_parameter(n)[~t].count_nonzero()) == 0 for n, t in everything(mask).items())
-
-
-def test_no_momentum_gathers_where_the_gradients_are_made_inside_the_step():
-    model = network()
-    mask = random_mask(model)
-    optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
-
-    def closure():
-        optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(model(torch.ones(2, 6)), torch.tensor([0, 1]))
-        loss.backward()
-        return loss
-
-    with enforced(model, mask):
-        for _ in range(2):
-            optimizer.step(closure)
-    for name, tensor in everything(mask).items():
-        assert int(optimizer.state[model.get_parameter(name)]["momentum_buffer"][~tensor].count_nonzero()) == 0
-
-
-def steps_freely(model, mask):
-    """Whether an optimizer moves the removed weights of a model: no hook of ours is left."""
-    optimizer = torch.optim.SGD(model.parameters(), 0.1)
-    optimizer.zero_grad()
-    backward(model)
-    optimizer.step()
-    return all(int(model.get_parameter(name)[~tensor].count_nonzero()) > 0 for name, tensor in mask.tensors.items())
-
-
-def test_nothing_is_held_after_the_block():
-    model = network()
-    mask = random_mask(model)
-    with enforced(model, mask):
-        pass
-    assert steps_freely(model, mask)
-
-
-def test_nothing_is_held_after_an_exception_in_the_block():
-    model = network()
-    mask = random_mask(model)
-    with pytest.raises(KeyboardInterrupt), enforced(model, mask):
-        raise KeyboardInterrupt
-    assert steps_freely(model, mask)
-
-
-def test_another_model_is_not_touched_while_a_mask_is_in_force():
-    model, other = network(), network()
-    mask = random_mask(model)
-    with enforced(model, mask):
-        assert steps_freely(other, mask)
-
-
-def test_without_a_mask_nothing_is_held():
-    model = network()
-    before = [p.detach().clone() for p in model.parameters()]
-    with enforced(model, None):
-        assert all(torch.equal(one, other) for one, other in zip(before, model.parameters(), strict=True))
-        backward(model)
-        torch.optim.SGD(model.parameters(), 0.1).step()
-    assert not any(torch.equal(one, other) for one, other in zip(before, model.parameters(), strict=True))
-
-
-# --- Mask
 
 
 @pytest.mark.parametrize("part", ["tensors", "attached"])

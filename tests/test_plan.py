@@ -403,9 +403,8 @@ def test_a_pruner_that_reads_group_labels_moves_the_trial_too(planned, loose):
 def test_group_labels_go_only_to_the_stage_that_declares_them(planned, loose):
     registry = loose(mine=TRAINERS.format(name="mine", given=", val_groups"))
     text = with_method('stages = [{ train = "erm" }, { train = "mine" }]')
-    groups = {
-        s.inputs["component"]["name"]: s.inputs["groups"] for s in of_kind(planned(text, registry=registry), "train")
-    }
+    stages = of_kind(planned(text, registry=registry), "train")
+    groups = {s.inputs["component"]["name"]: s.inputs["component"]["groups"] for s in stages}
     assert groups == {"erm": [], "mine": ["val_groups"]}
 
 

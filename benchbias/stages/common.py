@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -140,9 +140,25 @@ class Job:
                 found |= self.blob(role, "saved")
         return found
 
-    def label_access(self) -> dict[str, GroupLabels]:
-        """The group labels that the stage's component declares: `train_groups`, `val_groups`."""
-        return {name: self.groups("data", name.removesuffix("_groups")) for name in self.inputs["groups"]}
+    def label_access(self, declared: Sequence[str]) -> dict[str, GroupLabels]:
+        """The group labels that a component declares, of `train_groups` and `val_groups`, on the device."""
+        found = {name: self.groups("data", name.removesuffix("_groups")) for name in declared}
+        return {name: labels.to(self.device) for name, labels in found.items()}
+
+
+def mask_body(mask: Mask) -> dict[str, Any]:
+    """What the body of a product says of its mask."""
+    return {
+        "units": mask.units,
+        "attached": sorted(mask.attached),
+        "kept": mask.counts(),
+        "total": {name: tensor.numel() for name, tensor in mask.tensors.items()},
+    }
+
+
+def mask_blob(mask: Mask) -> dict[str, Tensor]:
+    """A mask as tensors to store."""
+    return {**mask.tensors, **mask.attached}
 
 
 def call_component(component: Callable[..., Any], given: Mapping[str, Any], options: Mapping[str, Any]) -> Any:

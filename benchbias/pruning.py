@@ -1,0 +1,75 @@
+"""Call a pruner on a copy of the model and make a mask of its answer: in a prune stage and during training."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchbias.context import PruneContext
+from benchbias.errors import ComponentError
+from benchbias.masks import Budget, Mask, budget_counts, cut
+
+Call = Callable[[nn.Module, PruneContext], Any]
+
+
+def amount_of(cutting: Mapping[str, Any]) -> dict[str, float]:
+    """What a stage sets of sparsity and density: at most one of them."""
+    return {name: float(cutting[name]) for name in ("sparsity", "density") if name in cutting}
+
+
+def density_of(amount: Mapping[str, float]) -> float | None:
+    """The density that an amount means, in decimal arithmetic; None where none is set."""
+    if "density" in amount:
+        return amount["density"]
+    return float(1 - Decimal(str(amount["sparsity"]))) if "sparsity" in amount else None
+
+
+def make_mask(
+    name: str, call: Call, model: nn.Module, context: PruneContext, amount: Mapping[str, float], budget: Budget
+) -> Mask:
+    """Ask a pruner for a mask of `model`, which it cannot change, nor torch's random numbers. Raises ComponentError.
+
+    Scores are cut to `amount` and never revive what context.mask has removed; a Mask is taken as it is.
+    """
+    weights = {key: weight.detach().clone() for key, weight in context.prunable(model).items()}
+    context.density = density_of(amount)
+    context.amount, context.weights = dict(amount), weights
+    if amount and budget != "global":
+        context.counts = budget_counts(weights, amount, budget)
+    with torch.random.fork_rng(devices=[]):
+        answer = call(copy.deepcopy(model).requires_grad_(True), context)
+    return _checked(name, answer, weights, context.mask, amount, budget)
+
+
+def _checked(
+    name: str,
+    answer: Any,
+    weights: Mapping[str, Tensor],
+    force: Mask | None,
+    amount: Mapping[str, float],
+    budget: Budget,
+) -> Mask:
+    held = force.tensors if force is not None else {}
+    try:
+        if isinstance(answer, Mask):
+            kept = {n: t.cpu() for n, t in answer.tensors.items()}
+            return _with_held(Mask(kept, answer.units).check({**held, **weights}), force)
+        if not isinstance(answer, Mapping):
+            raise TypeError(f"a pruner returns scores or a Mask, not {type(answer).__name__}")
+        if not amount:
+            raise ValueError("it returns scores, so the stage must set sparsity or density")
+        return _with_held(cut(answer, weights, **amount, budget=budget, force=force), force)
+    except (TypeError, ValueError) as error:
+        raise ComponentError(f"pruner {name!r}: {error}") from None
+
+
+def _with_held(mask: Mask, force: Mask | None) -> Mask:
+    """The mask, and that in force where the pruner said nothing: of layers that the stage does not admit."""
+    if force is None:
+        return mask
+    return Mask({**force.tensors, **mask.tensors}, mask.units or force.units, force.attached)
