@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ def test_the_recipe_page_names_every_recipe_key_and_every_table_key():
     for table in (suite.Recipe, suite.SuiteTable, suite.TaskTable, suite.MethodTable):
         for key in table.model_fields:
             assert re.search(rf"`{key}\b", page), f"{table.__name__}.{key} is not documented"
-    for key in (*suite.TRAIN_KEYS, *suite.PRUNE_KEYS):
+    for key in (*suite.TRAIN_KEYS, *suite.PRUNE_KEYS, *suite.UPDATE_KEYS):
         assert f"`{key}`" in page or key in ("train", "prune"), f"stage key {key} is not documented"
 
 
@@ -75,3 +76,15 @@ def test_the_published_board_is_rebuilt_from_its_records_byte_for_byte(cli):
     done = cli("leaderboard", "spurious-small", "--records", str(ROOT / "leaderboard"))
     assert done.returncode == 0, done.stderr
     assert done.stdout.encode() == board.read_bytes()
+
+
+def test_every_method_has_a_page_whose_toml_is_the_shipped_one():
+    shipped = suite.load(suite.shipped_file()).methods
+    documented = {}
+    for page in (ROOT / "docs/methods").glob("*.md"):
+        for block in blocks(page.read_text(), "toml"):
+            documented |= {name: (page.name, table) for name, table in tomllib.loads(block).get("methods", {}).items()}
+    assert set(documented) >= set(shipped)
+    for name in shipped:
+        page, table = documented[name]
+        assert suite.checked(suite.MethodTable, table, page) == shipped[name], f"{page}: {name}"

@@ -1,0 +1,192 @@
+"""Table 1 of REST (Zhao et al., 2023) recomputed: FLOPs and weights at the true input size, as a markdown table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from benchbias.evaluation import layer_flops, training_flops
+from benchbias.masks import budget_counts, erk_densities
+
+DENSITY = 0.005
+EPOCHS, BATCH, EVERY = 100, 256, 1000  # the released scripts' settings
+CLASSES = 10
+
+
+class SimpleCNN(nn.Module):
+    """REST's network for Colored MNIST: three convolutions without bias, global average pooling, a linear layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = (3, 64, 128, 256)
+        blocks = [
+            nn.Sequential(nn.Conv2d(a, b, 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(b), nn.ReLU())
+            for a, b in pairwise(widths)
+        ]
+        self.features = nn.Sequential(*blocks)
+        self.fc = nn.Linear(widths[-1], CLASSES)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """images (B, 3, H, W) -> logits (B, 10)."""
+        logits: Tensor = self.fc(self.features(images).mean(dim=(2, 3)))
+        return logits
+
+
+class Block(nn.Module):
+    """Two 3x3 convolutions and a shortcut, which is a 1x1 convolution where the shape changes."""
+
+    def __init__(self, inside: int, outside: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inside, outside, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outside)
+        self.conv2 = nn.Conv2d(outside, outside, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outside)
+        self.shortcut = nn.Sequential()
+        if stride > 1 or inside != outside:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(inside, outside, 1, stride=stride, bias=False), nn.BatchNorm2d(outside)
+            )
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """maps (B, C, H, W) -> maps of the next block."""
+        inner = self.bn2(self.conv2(self.bn1(self.conv1(maps)).relu()))
+        return torch.relu(inner + self.shortcut(maps))
+
+
+class ResNet18(nn.Module):
+    """ResNet-18 with the ImageNet stem, at any input size: what REST's code builds even for 32x32 images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
+        self.bn = nn.BatchNorm2d(64)
+        self.pool = nn.MaxPool2d(3, stride=2, padding=1)
+        widths = (64, 64, 128, 256, 512)
+        blocks: list[nn.Module] = []
+        for stage, (a, b) in enumerate(pairwise(widths)):
+            blocks += [Block(a, b, 1 if stage == 0 else 2), Block(b, b, 1)]
+        self.blocks = nn.Sequential(*blocks)
+        self.fc = nn.Linear(widths[-1], CLASSES)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """images (B, 3, H, W) -> logits (B, 10)."""
+        maps = self.blocks(self.pool(self.bn(self.stem(images)).relu()))
+        logits: Tensor = self.fc(maps.mean(dim=(2, 3)))
+        return logits
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A column of the printed table."""
+
+    train: float
+    test: float
+    weights: str
+    train_ratio: float
+    test_ratio: float
+    sparse_weights: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """One network on its data set: examples, the sizes to count at (the true one first), the printed column."""
+
+    name: str
+    make: Callable[[], nn.Module]
+    examples: int
+    sizes: tuple[int, ...]
+    printed: Printed
+
+
+CASES = (
+    Case(
+        "Simple CNN, Colored MNIST",
+        SimpleCNN,
+        55_000,
+        (28, 224),
+        Printed(5.68e16, 3.44e9, "0.661M", 0.007, 0.0075, "0.0032M"),
+    ),
+    Case(
+        "ResNet-18, corrupted CIFAR-10",
+        ResNet18,
+        45_000,
+        (32, 224),
+        Printed(4.41e16, 3.27e9, "11.17M", 0.02, 0.016, "0.056M"),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """FLOPs of one forward pass and of training, dense and with REST, and the weights of both."""
+
+    test: int
+    sparse_test: float
+    train: int
+    sparse_train: int
+    weights: int
+    erk_weights: float
+    sparse_weights: int
+    dense_layers: int
+
+
+def count(case: Case, size: int) -> Counted:
+    """Count a network at an input size. Sparse FLOPs are those of the exact counts that a mask is made with."""
+    model = case.make()
+    layers = layer_flops(model, torch.zeros(1, 3, size, size))
+    parameters = {name: parameter for name, parameter in model.named_parameters() if name in layers}
+    totals = {name: parameter.numel() for name, parameter in parameters.items()}
+    kept = budget_counts(parameters, {"density": DENSITY}, "erk")
+    densities = erk_densities({name: tuple(p.shape) for name, p in parameters.items()}, DENSITY)
+    examples = EPOCHS * case.examples
+    steps = EPOCHS * -(-case.examples // BATCH)
+    return Counted(
+        test=sum(layers.values()),
+        sparse_test=sum(flops * kept[name] / totals[name] for name, flops in layers.items()),
+        train=training_flops(layers, totals, [(0, {})], 0, steps, examples),
+        sparse_train=training_flops(layers, totals, [(0, kept)], steps // EVERY, steps, examples),
+        weights=sum(totals.values()),
+        erk_weights=sum(densities[name] * totals[name] for name in totals),
+        sparse_weights=sum(kept.values()),
+        dense_layers=sum(density == 1 for density in densities.values()),
+    )
+
+
+def rows(case: Case) -> list[tuple[str, ...]]:
+    """The lines of one network: what is counted, printed, then at each size."""
+    counted = [count(case, size) for size in case.sizes]
+    p = case.printed
+    return [
+        ("dense forward, FLOPs", f"{p.test:.3g}", *(f"{c.test:.4g}" for c in counted)),
+        ("dense forward, MACs", "–", *(f"{c.test / 2:.4g}" for c in counted)),
+        ("printed / recomputed, forward", "–", *(f"{p.test / c.test:.3g}" for c in counted)),
+        ("dense training, FLOPs", f"{p.train:.3g}", *(f"{c.train:.4g}" for c in counted)),
+        ("REST forward, FLOPs", f"{p.test * p.test_ratio:.3g}*", *(f"{c.sparse_test:.4g}" for c in counted)),
+        ("REST / dense, forward", f"{p.test_ratio}", *(f"{c.sparse_test / c.test:.4f}" for c in counted)),
+        ("REST training, FLOPs", f"{p.train * p.train_ratio:.3g}*", *(f"{c.sparse_train:.4g}" for c in counted)),
+        ("REST / dense, training", f"{p.train_ratio}", *(f"{c.sparse_train / c.train:.4f}" for c in counted)),
+        ("weights", p.weights, *(f"{c.weights:,}" for c in counted)),
+        ("REST weights, ERK as real numbers", p.sparse_weights, *(f"{c.erk_weights:,.1f}" for c in counted)),
+        ("REST weights, kept", p.sparse_weights, *(f"{c.sparse_weights:,}" for c in counted)),
+        ("layers that ERK leaves dense", "–", *(str(c.dense_layers) for c in counted)),
+    ]
+
+
+def main() -> None:
+    for case in CASES:
+        steps = EPOCHS * -(-case.examples // BATCH)
+        print(f"## {case.name}: {case.examples:,} examples, {EPOCHS} epochs, {steps // EVERY} mask updates\n")
+        print("| | printed |" + "".join(f" at {size}x{size} |" for size in case.sizes))
+        print("|:---|" + "---:|" * (1 + len(case.sizes)))
+        for row in rows(case):
+            print("| " + " | ".join(row) + " |")
+        print()
+    print("\\* the printed ratio times the printed dense number; the paper prints only the ratio.")
+
+
+if __name__ == "__main__":
+    main()
