@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from benchbias.data import TrainingData
 from benchbias.errors import ComponentError
 from benchbias.holding import Holder
+from benchbias.losses import weighted_cross_entropy
 from benchbias.masks import Mask, budget_counts
 from benchbias.modes import look
 from benchbias.training import FitReport, Loss, cross_entropy, fit, step_count
@@ -141,6 +142,18 @@ class Context:
                 after_epoch=both,
             )
         )
+
+    def fit_weighted(
+        self, model: nn.Module, data: TrainingData, weights: Tensor, weighting: Literal["loss", "sampling"]
+    ) -> None:
+        """Train with a weight for each training example, float (N,): of its loss, or of its being drawn.
+
+        `loss`: see `benchbias.weighted_cross_entropy`. `sampling`: N draws with replacement an epoch.
+        """
+        if weighting == "loss":
+            self.fit(model, data, loss=weighted_cross_entropy(weights))
+        else:
+            self.fit(model, data, sampling=weights)
 
     def save(self, name: str, tensor: Tensor) -> None:
         """Keep a tensor with the stage's product, for a later stage of the trial."""

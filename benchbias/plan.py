@@ -26,7 +26,7 @@ FORMAT = 1  # of objects and keys: raise it when their meaning changes
 
 
 _SHARED = ("data.py", "masks.py", "modes.py", "seeding.py", "stages/common.py")
-_PRUNING = (*_SHARED, "context.py", "holding.py", "pruning.py", "training.py")
+_PRUNING = (*_SHARED, "context.py", "holding.py", "losses.py", "pruning.py", "training.py")
 CORE_SOURCES: Mapping[str, tuple[str, ...]] = {
     "data": (*_SHARED, "evaluation.py", "stages/data.py"),
     "init": (*_SHARED, "stages/init.py", "training.py"),

@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from benchbias.builtin.erm import erm
 from benchbias.builtin.group_dro import group_dro
 from benchbias.builtin.reweighted import class_balanced, group_balanced, inverse_frequency, reweighted
-from benchbias.context import TrainContext
+from benchbias.context import Context, TrainContext
 from benchbias.data import Batch, GroupLabels, Split, TrainingData
 from benchbias.errors import BenchbiasError
 from benchbias.losses import weighted_cross_entropy
@@ -111,6 +111,8 @@ class Caught:
 
     def fit(self, model: nn.Module, data: TrainingData, *, loss: Any = None, sampling: Tensor | None = None) -> None:
         self.loss, self.sampling = loss, sampling
+
+    fit_weighted = Context.fit_weighted
 
     def save(self, name: str, tensor: Tensor) -> None:
         self.saved[name] = tensor

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from benchbias import hookimpl, weighted_cross_entropy
+from benchbias import hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ def reweighted(
     weighting: Literal["loss", "sampling"] = "loss",
 ) -> None:
     """Weights inverse to the size of each example's group (Sagawa et al., 2020), in the loss or in the sampler."""
-    _train(model, data, context, inverse_frequency(train_groups.groups), weighting)
+    context.fit_weighted(model, data, inverse_frequency(train_groups.groups), weighting)
 
 
 def class_balanced(
@@ -42,7 +42,7 @@ def class_balanced(
     weighting: Literal["loss", "sampling"] = "sampling",
 ) -> None:
     """Weights inverse to the size of each example's class: the same without group labels."""
-    _train(model, data, context, inverse_frequency(data.train.labels), weighting)
+    context.fit_weighted(model, data, inverse_frequency(data.train.labels), weighting)
 
 
 def group_balanced(model: nn.Module, data: TrainingData, context: TrainContext, train_groups: GroupLabels) -> None:
@@ -59,13 +59,6 @@ def group_balanced(model: nn.Module, data: TrainingData, context: TrainContext, 
 
 def _cycle(members: Tensor, length: int) -> Tensor:
     return members.repeat(-(-length // len(members)))[:length]
-
-
-def _train(model: nn.Module, data: TrainingData, context: TrainContext, weights: Tensor, weighting: str) -> None:
-    if weighting == "loss":
-        context.fit(model, data, loss=weighted_cross_entropy(weights))
-    else:
-        context.fit(model, data, sampling=weights)
 
 
 @hookimpl

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import torch
 
-from benchbias import Range, hookimpl, weighted_cross_entropy
+from benchbias import Range, hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,10 +34,7 @@ def rest(
     the released code's sampler: N draws with replacement an epoch.
     """
     weights = torch.where(train_groups.aligned, 1.0, upweight)
-    if weighting == "loss":
-        context.fit(model, data, loss=weighted_cross_entropy(weights))
-    else:
-        context.fit(model, data, sampling=weights)
+    context.fit_weighted(model, data, weights, weighting)
 
 
 @hookimpl
