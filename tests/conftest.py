@@ -12,6 +12,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
+SMOKE_TRIALS = 8 * 2  # rows (erm, erm-ft, magnitude twice, random, jtt, rigl, rest) x seeds
+
 
 @pytest.fixture(scope="session", autouse=True)
 def plugin_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:

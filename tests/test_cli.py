@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import tree
+from conftest import SMOKE_TRIALS, tree
 from test_kills import claims, committed, start, survivors, wait_for_claims
 
 from benchbias import cli as command_line
@@ -318,12 +318,12 @@ def test_reading_verbs_make_nothing(call: Call):
 def test_status_of_an_empty_folder_is_that_all_is_missing(call: Call, tmp_path: Path):
     told = call("status", "-s", "smoke", "-o", str(tmp_path))
     assert (told.code, told.err) == (0, "")
-    assert "10 missing" in told.out
-    assert told.out.count("  missing  ") == 10
+    assert f"{SMOKE_TRIALS} missing" in told.out
+    assert told.out.count("  missing  ") == SMOKE_TRIALS
 
 
 def test_status_and_plan_of_a_finished_folder(call: Call, smoke: Path):
-    assert "10 done" in call("status", "-s", "smoke", "-o", str(smoke)).out
+    assert f"{SMOKE_TRIALS} done" in call("status", "-s", "smoke", "-o", str(smoke)).out
     found = json.loads(call("plan", "-s", "smoke", "-o", str(smoke), "--json").out)
     assert found["stages"]["cached"] == found["stages"]["total"] == len(committed(smoke))
     assert found["dense_runs_left"] == 0
@@ -332,12 +332,12 @@ def test_status_and_plan_of_a_finished_folder(call: Call, smoke: Path):
 def test_json_is_all_that_stands_on_standard_output(call: Call, smoke: Path, tmp_path: Path):
     told = call("plan", "-s", "smoke", "--json")
     found = json.loads(told.out)
-    assert (told.code, told.err, found["trials"]) == (0, "", 10)
+    assert (told.code, told.err, found["trials"]) == (0, "", SMOKE_TRIALS)
     kinds = {kind: count for kind, count in found["stages"].items() if kind not in ("total", "cached")}
     assert sum(kinds.values()) == found["stages"]["total"] == len(committed(smoke))
     out = shutil.copytree(smoke, tmp_path / "copy")
     told = call("run", "-s", "smoke", "-o", str(out), "--json")
-    assert (told.code, json.loads(told.out)["trials"]["ok"]) == (0, 10)
+    assert (told.code, json.loads(told.out)["trials"]["ok"]) == (0, SMOKE_TRIALS)
 
 
 def test_a_pipe_gets_plain_lines(cli: Cli, smoke: Path, tmp_path: Path):
@@ -350,7 +350,9 @@ def test_a_pipe_gets_plain_lines(cli: Cli, smoke: Path, tmp_path: Path):
         assert not [c for c in text if not c.isprintable() and c != "\n"]
     done = cli("run", "-s", "smoke", "-o", str(out))
     assert done.stdout.startswith("# Smoke test")
-    assert done.stderr.splitlines()[0] == f"smoke: 10 trials, {len(committed(smoke))} stages cached, 0 to run"
+    assert (
+        done.stderr.splitlines()[0] == f"smoke: {SMOKE_TRIALS} trials, {len(committed(smoke))} stages cached, 0 to run"
+    )
 
 
 def test_a_reader_that_goes_away_is_no_error(smoke: Path):
