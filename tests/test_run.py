@@ -168,7 +168,7 @@ def test_the_same_command_again_computes_nothing(shuffled: tuple[Path, dict[str,
     assert (again.returncode, again.stderr) == (0, "")
     summary = json.loads(again.stdout)
     assert summary["stages"] == {"cached": len(committed(smoke)), "computed": 0, "failed": 0}
-    assert summary["trials"] == {"ok": 10, "failed": 0, "skipped": 0, "missing": 0}
+    assert summary["trials"] == {"ok": SMOKE_TRIALS, "failed": 0, "skipped": 0, "missing": 0}
     assert tree(out) == tree(smoke)
     assert {path: path.stat().st_mtime_ns for path in before} == before  # nothing was even written again
 
