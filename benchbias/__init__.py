@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from benchbias.components import Range as Range
     from benchbias.context import PruneContext as PruneContext
     from benchbias.context import TrainContext as TrainContext
+    from benchbias.cutting import Scores as Scores
+    from benchbias.cutting import removed_count as removed_count
     from benchbias.data import Batch as Batch
     from benchbias.data import BiasedDataset as BiasedDataset
     from benchbias.data import GroupLabels as GroupLabels
@@ -27,10 +29,8 @@ if TYPE_CHECKING:
     from benchbias.hookspecs import hookimpl as hookimpl
     from benchbias.losses import weighted_cross_entropy as weighted_cross_entropy
     from benchbias.masks import Mask as Mask
-    from benchbias.masks import Scores as Scores
     from benchbias.masks import drop_and_grow as drop_and_grow
     from benchbias.masks import random_mask as random_mask
-    from benchbias.masks import removed_count as removed_count
     from benchbias.results import Population as Population
     from benchbias.results import Table as Table
     from benchbias.results import TrialRecord as TrialRecord
@@ -41,11 +41,12 @@ _HOME = {
     "api": ("Results", "run"),
     "components": ("Range",),
     "context": ("PruneContext", "TrainContext"),
+    "cutting": ("Scores", "removed_count"),
     "data": ("Batch", "BiasedDataset", "GroupLabels", "LabelledSplit", "Predictions", "Split", "TrainingData"),
     "errors": ("BenchbiasError", "Skip"),
     "hookspecs": ("hookimpl",),
     "losses": ("weighted_cross_entropy",),
-    "masks": ("Mask", "Scores", "drop_and_grow", "random_mask", "removed_count"),
+    "masks": ("Mask", "drop_and_grow", "random_mask"),
     "results": ("Population", "Table", "TrialRecord"),
     "training": ("loss_gradients", "predicted_classes"),
 }

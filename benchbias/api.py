@@ -17,8 +17,9 @@ from benchbias.leaderboard import render
 from benchbias.plan import make
 from benchbias.plugins import Registry, load_registry
 from benchbias.publishing import command_for
+from benchbias.recording import select_rows, suite_label
 from benchbias.results import TrialRecord
-from benchbias.runner import Reporter, RunReport, execute, select_rows, suite_label
+from benchbias.runner import Reporter, RunReport, execute
 from benchbias.store import Store
 from benchbias.trials import Plan, Selection
 

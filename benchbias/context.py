@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor, nn
 
+from benchbias.cutting import budget_counts
 from benchbias.data import TrainingData
 from benchbias.errors import ComponentError
 from benchbias.holding import Holder
 from benchbias.losses import weighted_cross_entropy
-from benchbias.masks import Mask, budget_counts
+from benchbias.masks import Mask
 from benchbias.modes import look
 from benchbias.training import FitReport, Loss, cross_entropy, fit, step_count
 
 if TYPE_CHECKING:
-    from benchbias.suite import Recipe
+    from benchbias.tables import Recipe
 
 HEAD = "head"  # in `layers`: the layer that makes the logits
 

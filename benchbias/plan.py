@@ -14,19 +14,16 @@ from benchbias.environment import describe_environment
 from benchbias.errors import UsageError, unknown
 from benchbias.paths import BlockedError, TrialPath
 from benchbias.plugins import Registry, files_digest
-from benchbias.resolve import (
-    Assignments,
-    Settings,
-    settings_of,
-)
-from benchbias.suite import MAX_TRIALS, Catalogue, MethodTable, Use, seed_list
+from benchbias.resolve import Assignments, Settings, settings_of
+from benchbias.suite import Catalogue
+from benchbias.tables import MAX_TRIALS, MethodTable, Use, seed_list
 from benchbias.trials import TRACKS, Plan, Selection, Stage, Trial
 
 FORMAT = 1  # of objects and keys: raise it when their meaning changes
 
 
-_SHARED = ("data.py", "masks.py", "modes.py", "seeding.py", "stages/common.py")
-_PRUNING = (*_SHARED, "context.py", "holding.py", "losses.py", "pruning.py", "training.py")
+_SHARED = ("data.py", "images.py", "masks.py", "modes.py", "seeding.py", "stages/common.py")
+_PRUNING = (*_SHARED, "context.py", "cutting.py", "holding.py", "losses.py", "pruning.py", "training.py")
 CORE_SOURCES: Mapping[str, tuple[str, ...]] = {
     "data": (*_SHARED, "evaluation.py", "stages/data.py"),
     "init": (*_SHARED, "stages/init.py", "training.py"),

@@ -11,16 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from benchbias.errors import UsageError, plain, unknown
-from benchbias.runner import current_records, known_failures, last_failure, trial_failure, with_descendants
+from benchbias.failures import known_failures, last_failure, trial_failure, with_descendants
+from benchbias.recording import current_records
 from benchbias.showing import table
 from benchbias.store import FOLDERS, Store
 from benchbias.trials import TRACKS, Plan, Trial
 
 
 def summary(plan: Plan, out: Path) -> dict[str, Any]:
-    """Trials, distinct stages, what is cached, and the cost in passes over the training set."""
+    """Trials, distinct stages, what is cached, and the cost in dense runs.
+
+    Cached is what lies there: only a run reads it, and makes again what it finds damaged.
+    """
     store = Store(out)
-    cached = {key for key in plan.stages if store.has(key)}
+    cached = {key for key in plan.stages if store.object_path(key).is_file()}
     kinds = Counter(stage.kind for stage in plan.stages.values())
     trains = [stage for stage in plan.stages.values() if stage.kind == "train"]
     unshared = sum(plan.stages[key].kind == "train" for trial in plan.trials for key in trial.stages)

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from benchbias.context import PruneContext
+from benchbias.cutting import Budget, budget_counts, cut
 from benchbias.errors import ComponentError
-from benchbias.masks import Budget, Mask, budget_counts, cut
+from benchbias.masks import Mask
 
 Call = Callable[[nn.Module, PruneContext], Any]
 

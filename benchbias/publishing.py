@@ -6,8 +6,8 @@ from pathlib import Path
 
 from benchbias.errors import UsageError
 from benchbias.leaderboard import render
+from benchbias.recording import current_records
 from benchbias.results import TrialRecord, read_records, record_folder
-from benchbias.runner import current_records
 from benchbias.store import Store
 from benchbias.trials import Plan
 

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from benchbias.results import TrialRecord
+from benchbias import canonical
+from benchbias.failures import Failure, trial_failure, with_descendants
+from benchbias.results import TrialRecord, record_folder
 from benchbias.store import Store
-from benchbias.suite import Use
+from benchbias.tables import Use
 from benchbias.trials import Plan, Trial
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why a trial has no score: `failed` or `skipped`, the stage, and the reason in one line."""
-
-    status: str
-    stage: str
-    reason: str
 
 
 def make_record(plan: Plan, trial: Trial, store: Store, failure: Failure | None) -> TrialRecord | None:
@@ -93,3 +85,60 @@ def _code(stage: Mapping[str, Any]) -> str:
     """E.g. `benchbias 0.1.0, commit 04b85ae..., dirty`."""
     commit = f", commit {stage['commit']}" if "commit" in stage else ""
     return f"benchbias {stage['benchbias']}{commit}{', dirty' if stage.get('dirty') else ''}"
+
+
+def write_records(plan: Plan, store: Store, failures: Mapping[str, Failure]) -> list[TrialRecord]:
+    """Write the record of every trial that is done or has failed; those that exist are returned."""
+    blocked = with_descendants(plan, failures)
+    folder = record_folder(store.root, suite_label(plan))
+    records = []
+    for trial in plan.trials:
+        record = make_record(plan, trial, store, trial_failure(plan, trial, blocked))
+        if record is not None:
+            store.replace(folder / f"{trial.id}.json", record.to_text())
+            records.append(record)
+    for digest, layout in _layouts(plan, store, records).items():
+        store.replace(folder / "test" / f"{digest}.json", canonical.dumps(layout) + "\n")
+    return records
+
+
+def _layouts(plan: Plan, store: Store, records: Iterable[TrialRecord]) -> dict[str, object]:
+    """The cells of each test split that the records count in, by digest."""
+    wanted = {record.body["correct"]["layout"] for record in records if record.body["status"] == "ok"}
+    found: dict[str, object] = {}
+    for key, stage in plan.stages.items():
+        if stage.kind == "data" and (product := store.get(key)) is not None:
+            layout = product.body["layout"]
+            if (digest := canonical.digest(layout)) in wanted:
+                found[digest] = layout
+    return found
+
+
+def suite_label(plan: Plan) -> str:
+    """The suite's name; a limited run has files of its own."""
+    return plan.suite if plan.limit is None else f"{plan.suite}.limit-{plan.limit}"
+
+
+def current_records(plan: Plan, store: Store) -> tuple[list[TrialRecord], list[str]]:
+    """The plan's records whose keys are today's, and the ids of older (stale) ones."""
+    folder = record_folder(store.root, suite_label(plan))
+    current, stale = [], []
+    for trial in plan.trials:
+        path = folder / f"{trial.id}.json"
+        if not path.is_file():
+            continue
+        record = TrialRecord.from_file(path)
+        if tuple(record.body["stages"]) == trial.stages:
+            current.append(record)
+        else:
+            stale.append(trial.id)
+    return current, stale
+
+
+def select_rows(plans: Sequence[Plan], store: Store) -> list[TrialRecord]:
+    """The current records of several plans of one suite, each trial once."""
+    found: dict[str, TrialRecord] = {}
+    for plan in plans:
+        for record in current_records(plan, store)[0]:
+            found.setdefault(record.id, record)
+    return list(found.values())

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchbias.errors import UsageError, unknown
-from benchbias.suite import Catalogue, MethodTable, OverrideTable, Recipe, SuiteTable, checked
+from benchbias.suite import Catalogue
+from benchbias.tables import MethodTable, OverrideTable, Recipe, SuiteTable, checked
 
 
 @dataclass(frozen=True)

@@ -6,22 +6,21 @@ import contextlib
 import random
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
-from benchbias import canonical
 from benchbias.engine.base import BUSY, DAMAGED, FAILED, STORAGE, Ended, Engine
 from benchbias.errors import StorageError
-from benchbias.recording import Failure, make_record
-from benchbias.results import TrialRecord, record_folder
+from benchbias.failures import Failure, attempt_of, known_failures, last_failure, with_descendants
+from benchbias.recording import write_records
+from benchbias.results import TrialRecord
 from benchbias.store import Store
-from benchbias.trials import Plan, Stage, Trial
+from benchbias.trials import Plan, Stage
 
 POLL_SECONDS = 0.5
 BUSY_SECONDS = 0.2  # before a stage that another run has claimed is asked for again
 MAX_TRIES = 20  # of one stage within a run, where its parents are damaged again and again or a claim is unclear
-SIGNAL_TRIES = 3  # deaths by signal, memory or timeout of one stage before it counts as failed for good
 
 
 class Reporter(Protocol):
@@ -160,7 +159,7 @@ def _settle(plan: Plan, store: Store, reporter: Reporter, state: _State, ended: 
         _again(plan, store, state, ended.key)
         return
     if ended.exit_code != FAILED:
-        store.put_attempt(ended.key, _attempt(stage, ended))
+        store.put_attempt(ended.key, attempt_of(stage, ended))
     failure = last_failure(store, stage) or Failure("failed", stage.label, ended.reason)
     state.failures[ended.key] = failure
     reporter.stage(stage, failure.status, ended.seconds, failure.reason)
@@ -179,120 +178,9 @@ def _again(plan: Plan, store: Store, state: _State, key: str) -> None:
             _again(plan, store, state, parent)
 
 
-def _attempt(stage: Stage, ended: Ended) -> dict[str, Any]:
-    """The note of a process that ended without a product and without a word."""
-    return {
-        "status": "failed",
-        "kind": "timeout" if ended.timed_out else "signal" if ended.signal is not None else "exit",
-        "stage": stage.label,
-        "plugins": list(stage.plugins),
-        "reason": ended.reason,
-        "traceback": "",
-    }
-
-
 def _storage_reason(store: Store, key: str) -> str:
     with contextlib.suppress(OSError):
         lines = (store.root / "attempts" / f"{key}.log").read_text(errors="replace").strip().splitlines()
         if lines:
             return lines[-1]
     return f"a stage could not write to {store.root}; what is finished is safe"
-
-
-def last_failure(store: Store, stage: Stage) -> Failure | None:
-    """The last noted failure of a stage."""
-    attempts = store.attempts(stage.key)
-    if not attempts:
-        return None
-    last = attempts[-1]
-    return Failure(str(last.get("status", "failed")), stage.label, str(last.get("reason", "")))
-
-
-def known_failures(plan: Plan, store: Store, done: set[str]) -> dict[str, Failure]:
-    """Failures that a plain run does not try again: exceptions, skips, and repeated deaths."""
-    found: dict[str, Failure] = {}
-    for key, stage in plan.stages.items():
-        if key in done:
-            continue
-        attempts = store.attempts(key)
-        deaths = sum(attempt.get("kind") in ("signal", "timeout", "memory") for attempt in attempts)
-        decided = any(attempt.get("kind") in ("exception", "exit", "skip") for attempt in attempts)
-        if decided or deaths >= SIGNAL_TRIES:
-            failure = last_failure(store, stage)
-            if failure is not None:
-                found[key] = failure
-    return found
-
-
-def with_descendants(plan: Plan, failures: Mapping[str, Failure]) -> dict[str, Failure]:
-    """Every stage that has failed or rests on one that has."""
-    blocked: dict[str, Failure] = {}
-    for key, stage in plan.stages.items():
-        cause = failures.get(key) or next((blocked[p] for p in stage.parents.values() if p in blocked), None)
-        if cause is not None:
-            blocked[key] = cause
-    return blocked
-
-
-def trial_failure(plan: Plan, trial: Trial, blocked: Mapping[str, Failure]) -> Failure | None:
-    """Why a trial cannot be scored, or None."""
-    if trial.blocked is not None:
-        return Failure("failed", "plan", trial.blocked)
-    return next((blocked[key] for key in trial.stages if key in blocked), None)
-
-
-def write_records(plan: Plan, store: Store, failures: Mapping[str, Failure]) -> list[TrialRecord]:
-    """Write the record of every trial that is done or has failed; those that exist are returned."""
-    blocked = with_descendants(plan, failures)
-    folder = record_folder(store.root, suite_label(plan))
-    records = []
-    for trial in plan.trials:
-        record = make_record(plan, trial, store, trial_failure(plan, trial, blocked))
-        if record is not None:
-            store.replace(folder / f"{trial.id}.json", record.to_text())
-            records.append(record)
-    for digest, layout in _layouts(plan, store, records).items():
-        store.replace(folder / "test" / f"{digest}.json", canonical.dumps(layout) + "\n")
-    return records
-
-
-def _layouts(plan: Plan, store: Store, records: Iterable[TrialRecord]) -> dict[str, object]:
-    """The cells of each test split that the records count in, by digest."""
-    wanted = {record.body["correct"]["layout"] for record in records if record.body["status"] == "ok"}
-    found: dict[str, object] = {}
-    for key, stage in plan.stages.items():
-        if stage.kind == "data" and (product := store.get(key)) is not None:
-            layout = product.body["layout"]
-            if (digest := canonical.digest(layout)) in wanted:
-                found[digest] = layout
-    return found
-
-
-def suite_label(plan: Plan) -> str:
-    """The suite's name; a limited run has files of its own."""
-    return plan.suite if plan.limit is None else f"{plan.suite}.limit-{plan.limit}"
-
-
-def current_records(plan: Plan, store: Store) -> tuple[list[TrialRecord], list[str]]:
-    """The plan's records whose keys are today's, and the ids of older (stale) ones."""
-    folder = record_folder(store.root, suite_label(plan))
-    current, stale = [], []
-    for trial in plan.trials:
-        path = folder / f"{trial.id}.json"
-        if not path.is_file():
-            continue
-        record = TrialRecord.from_file(path)
-        if tuple(record.body["stages"]) == trial.stages:
-            current.append(record)
-        else:
-            stale.append(trial.id)
-    return current, stale
-
-
-def select_rows(plans: Sequence[Plan], store: Store) -> list[TrialRecord]:
-    """The current records of several plans of one suite, each trial once."""
-    found: dict[str, TrialRecord] = {}
-    for plan in plans:
-        for record in current_records(plan, store)[0]:
-            found.setdefault(record.id, record)
-    return list(found.values())

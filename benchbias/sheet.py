@@ -7,8 +7,9 @@ from pathlib import Path
 from benchbias.api import TIMEOUT_SECONDS, Silent, Workspace, write_payload
 from benchbias.engine.local import LocalEngine
 from benchbias.errors import UsageError
+from benchbias.files import storage_errors
 from benchbias.runner import execute
-from benchbias.store import Product, Store, storage_errors
+from benchbias.store import Product, Store
 from benchbias.trials import Selection
 
 COLUMNS = 12

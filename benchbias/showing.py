@@ -10,7 +10,7 @@ from benchbias import resolve
 from benchbias.api import Workspace
 from benchbias.components import Component, resolve_options
 from benchbias.errors import UsageError, unknown
-from benchbias.suite import Use
+from benchbias.tables import Use
 
 LISTS = ("suites", "tasks", "methods", "plugins", "components")
 

@@ -13,7 +13,6 @@ something), fsync of the folder. Whatever is damaged is moved to quarantine/ and
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import hashlib
 import os
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchbias import canonical
 from benchbias.errors import DamagedError, StorageError
+from benchbias.files import storage_errors, sync_folder, write_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,16 +51,6 @@ class Product:
 
     body: Mapping[str, Any]
     blobs: Mapping[str, str]
-
-
-@contextlib.contextmanager
-def storage_errors(what: str) -> Iterator[None]:
-    """Turn a failing system call into the one line that a user is shown."""
-    try:
-        yield
-    except OSError as error:
-        name = errno.errorcode.get(error.errno or 0, "")
-        raise StorageError(f"{what}: {error.strerror or error} ({name}); what is finished is safe") from error
 
 
 class Store:
@@ -274,27 +264,3 @@ class Store:
             return False
         with self.claim(key) as free:
             return not free
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Create a file durably: exclusive, every byte, fsync, close checked, read back. Raises OSError."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)  # says to `clean` that the owner is alive
-        rest = memoryview(content)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    if path.read_bytes() != content:
-        raise OSError(errno.EIO, "what was written does not read back")
-
-
-def sync_folder(path: Path) -> None:
-    """Make a new name in a folder durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -14,7 +14,7 @@ from benchbias.data import Batch, Split, TrainingData
 from benchbias.modes import evaluating
 
 if TYPE_CHECKING:
-    from benchbias.suite import Recipe
+    from benchbias.tables import Recipe
 
 Loss = Callable[[nn.Module, Batch], Tensor]
 Snapshot = dict[str, Tensor]

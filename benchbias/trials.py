@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from benchbias.suite import MethodTable, SuiteTable
+    from benchbias.tables import MethodTable, SuiteTable
 
 TRACKS = ("labels-none", "val-select", "val-fit", "train")
 """Whose group labels a trial used, weakest first: none, to choose, to fit, those of training."""

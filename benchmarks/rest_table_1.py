@@ -9,8 +9,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from benchbias.cutting import budget_counts, erk_densities
 from benchbias.evaluation import layer_flops, training_flops
-from benchbias.masks import budget_counts, erk_densities
 
 DENSITY = 0.005
 EPOCHS, BATCH, EVERY = 100, 256, 1000  # the released scripts' settings

@@ -10,10 +10,11 @@ import torch
 from torch import nn
 
 from benchbias.builtin.lenet import lenet_small
-from benchbias.data import Split, TrainingData, normalise
+from benchbias.data import Split, TrainingData
 from benchbias.holding import enforced
+from benchbias.images import normalise
 from benchbias.masks import Mask
-from benchbias.suite import Recipe
+from benchbias.tables import Recipe
 from benchbias.training import fit
 
 ROUNDS = 9

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchbias import suite
+from benchbias import suite, tables
 from benchbias.api import Workspace
 from benchbias.cli import app
 
@@ -43,10 +43,10 @@ def test_the_documented_toml_plans(tmp_path: Path):
 
 def test_the_recipe_page_names_every_recipe_key_and_every_table_key():
     page = (ROOT / "docs/benchmarks-toml.md").read_text()
-    for table in (suite.Recipe, suite.SuiteTable, suite.TaskTable, suite.MethodTable):
+    for table in (tables.Recipe, tables.SuiteTable, tables.TaskTable, tables.MethodTable):
         for key in table.model_fields:
             assert re.search(rf"`{key}\b", page), f"{table.__name__}.{key} is not documented"
-    for key in (*suite.TRAIN_KEYS, *suite.PRUNE_KEYS, *suite.UPDATE_KEYS):
+    for key in (*tables.TRAIN_KEYS, *tables.PRUNE_KEYS, *tables.UPDATE_KEYS):
         assert f"`{key}`" in page or key in ("train", "prune"), f"stage key {key} is not documented"
 
 

@@ -22,7 +22,8 @@ from benchbias.api import Silent, Workspace, write_board
 from benchbias.engine.base import BUSY, DAMAGED, FAILED, STORAGE, Ended
 from benchbias.environment import torch_version
 from benchbias.errors import StorageError
-from benchbias.runner import SIGNAL_TRIES, RunReport, execute
+from benchbias.failures import SIGNAL_TRIES
+from benchbias.runner import RunReport, execute
 from benchbias.store import Store
 from benchbias.trials import Plan, Selection
 

@@ -25,7 +25,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_both_packages_the_tables_and_the_licence(wheel: Path):
     names = zipfile.ZipFile(wheel).namelist()
-    for name in ("benchbias/cli.py", "benchbias/py.typed", "benchbias_plugins/py.typed", "benchbias/benchmarks.toml"):
+    for name in (
+        "benchbias/cli/__init__.py",
+        "benchbias/py.typed",
+        "benchbias_plugins/py.typed",
+        "benchbias/benchmarks.toml",
+    ):
         assert name in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not any(name.startswith(("tests", "docs", "plugins/")) for name in names)

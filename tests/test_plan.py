@@ -15,7 +15,8 @@ from benchbias.api import Workspace
 from benchbias.errors import UsageError
 from benchbias.plan import Selection, make
 from benchbias.plugins import load_registry
-from benchbias.suite import Recipe, load
+from benchbias.suite import load
+from benchbias.tables import Recipe
 
 TOML = """
 schema = 1

@@ -22,9 +22,9 @@ from test_kills import survivors
 from benchbias import plugins
 from benchbias.api import Workspace
 from benchbias.errors import UsageError
+from benchbias.failures import SIGNAL_TRIES, known_failures
 from benchbias.loading import PluginRef
 from benchbias.plugins import BrokenPlugin, Registry, load_registry
-from benchbias.runner import SIGNAL_TRIES, known_failures
 from benchbias.store import Store
 from benchbias.trials import Plan, Selection
 

@@ -17,10 +17,11 @@ import benchbias_plugins.gradient
 import benchbias_plugins.undecayed
 from benchbias.builtin.magnitude import magnitude
 from benchbias.context import PruneContext
+from benchbias.cutting import budget_counts
 from benchbias.data import Split, TrainingData
-from benchbias.masks import Mask, budget_counts
+from benchbias.masks import Mask
 from benchbias.pruning import make_mask
-from benchbias.suite import Recipe
+from benchbias.tables import Recipe
 from benchbias_plugins.gradient import gradient
 from benchbias_plugins.random_pruning import random
 from benchbias_plugins.undecayed import two_sided, undecayed

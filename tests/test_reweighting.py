@@ -18,7 +18,7 @@ from benchbias.context import Context, TrainContext
 from benchbias.data import Batch, GroupLabels, Split, TrainingData
 from benchbias.errors import BenchbiasError
 from benchbias.losses import weighted_cross_entropy
-from benchbias.suite import Recipe
+from benchbias.tables import Recipe
 from benchbias_plugins.jtt import error_set, jtt
 from benchbias_plugins.rest import rest
 

@@ -17,13 +17,14 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from benchbias.builtin.erm import erm
 from benchbias.builtin.magnitude import magnitude
 from benchbias.context import PruneContext
+from benchbias.cutting import budget_counts, removed_count
 from benchbias.data import Split, TrainingData
 from benchbias.evaluation import layer_flops
-from benchbias.masks import Mask, budget_counts, drop_and_grow, random_mask, removed_count
+from benchbias.masks import Mask, drop_and_grow, random_mask
 from benchbias.seeding import generator
 from benchbias.stages import train
 from benchbias.stages.common import Job
-from benchbias.suite import Recipe, UpdatesTable
+from benchbias.tables import Recipe, UpdatesTable
 from benchbias.training import fit
 from benchbias_plugins.rigl import rigl
 from benchbias_plugins.set_ import set_

@@ -25,6 +25,7 @@ import pytest
 import torch
 
 from benchbias import canonical
+from benchbias import files as files_module
 from benchbias import store as store_module
 from benchbias.errors import DamagedError, StorageError, UsageError
 from benchbias.planning import clean_results
@@ -332,16 +333,20 @@ def operations(store: Store) -> dict[str, Callable[[], Any]]:
     }
 
 
+def replace_os(patched: pytest.MonkeyPatch, module: object) -> None:
+    """Give the modules that write another `os`."""
+    for writing in (store_module, files_module):
+        patched.setattr(writing, "os", module)
+
+
 def calls_of(operation: str) -> dict[str, int]:
     """How often an undisturbed operation calls each function."""
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder) / "results").create()
         counter = Faults()
-        store_module.os = counter.module()  # type: ignore[attr-defined]
-        try:
+        with pytest.MonkeyPatch.context() as patched:
+            replace_os(patched, counter.module())
             operations(store)[operation]()
-        finally:
-            store_module.os = os  # type: ignore[attr-defined]
     return counter.calls
 
 
@@ -361,7 +366,7 @@ def nothing_partial(store: Store) -> None:
 
 def with_fault(store: Store, monkeypatch: pytest.MonkeyPatch, faults: Faults, operation: str) -> StorageError | None:
     with monkeypatch.context() as patched:
-        patched.setattr(store_module, "os", faults.module())
+        replace_os(patched, faults.module())
         try:
             operations(store)[operation]()
         except StorageError as error:
@@ -426,7 +431,7 @@ def test_a_link_that_was_made_but_not_acknowledged_is_a_success(store: Store, mo
         os.link(source, target)
         raise OSError(errno.EIO, "lost answer")
 
-    monkeypatch.setattr(store_module, "os", types.SimpleNamespace(**{**vars(os), "link": lost}))
+    replace_os(monkeypatch, types.SimpleNamespace(**{**vars(os), "link": lost}))
     key, product = put(store)
     assert store.get(key) == product
     assert not list((store.root / "tmp").iterdir())
@@ -437,7 +442,7 @@ def test_a_write_that_reads_back_wrongly_is_an_error(store: Store, monkeypatch: 
         return os.write(descriptor, bytes(len(content)))
 
     with monkeypatch.context() as patched:
-        patched.setattr(store_module, "os", types.SimpleNamespace(**{**vars(os), "write": zeros}))
+        replace_os(patched, types.SimpleNamespace(**{**vars(os), "write": zeros}))
         with pytest.raises(StorageError, match="read back"):
             put(store)
     nothing_partial(store)
@@ -556,7 +561,7 @@ with Store(Path(sys.argv[1])).claim(sys.argv[2]) as mine:
 WRITER = """
 import os, sys, time
 from pathlib import Path
-from benchbias.store import write_whole
+from benchbias.files import write_whole
 def wait(descriptor):
     print("writing", flush=True)
     time.sleep(60)

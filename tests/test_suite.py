@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchbias.errors import UsageError
-from benchbias.suite import load, seed_list, shipped_file
+from benchbias.suite import load, shipped_file
+from benchbias.tables import seed_list
 
 SUITE = """
 [suites.mine]

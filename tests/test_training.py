@@ -10,7 +10,7 @@ from benchbias.context import TrainContext, head_name, prunable_weights
 from benchbias.data import Split, TrainingData
 from benchbias.errors import ComponentError
 from benchbias.seeding import generator, seed_for
-from benchbias.suite import Recipe
+from benchbias.tables import Recipe
 from benchbias.training import EpochSelector, fit, worst_share
 
 

@@ -16,7 +16,7 @@ from benchbias.errors import ComponentError, DamagedError
 from benchbias.masks import Mask
 from benchbias.seeding import generator, seed_everything
 from benchbias.store import Product, Store
-from benchbias.suite import Recipe
+from benchbias.tables import Recipe
 
 Components = Mapping[tuple[str, str], Callable[..., Any]]
 

@@ -7,7 +7,7 @@ from benchbias.masks import apply, with_attached
 from benchbias.pruning import amount_of, make_mask
 from benchbias.seeding import generator
 from benchbias.stages.common import Job, Made, mask_blob, mask_body
-from benchbias.suite import Recipe
+from benchbias.tables import Recipe
 
 
 def run(job: Job) -> Made:

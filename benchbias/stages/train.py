@@ -18,7 +18,7 @@ from benchbias.masks import Mask, with_attached
 from benchbias.pruning import amount_of, make_mask
 from benchbias.seeding import generator
 from benchbias.stages.common import Job, Made, call_component, check_finite, mask_blob, mask_body
-from benchbias.suite import Recipe
+from benchbias.tables import Recipe
 from benchbias.training import EpochSelector, eval_copy, snapshot, step_count
 
 

@@ -1,0 +1,91 @@
+"""The command line: one thin function a verb. Nothing heavy is imported before a verb needs it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from typing import Annotated, Any
+
+import typer
+
+from benchbias.cli import reading, running
+from benchbias.errors import BenchbiasError
+
+BUG = 70
+INTERRUPTED = 130
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Which pruning and debiasing methods can be trusted when training data is biased?",
+)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    if version:
+        import importlib.metadata
+
+        print(f"benchbias {importlib.metadata.version('benchbias')}")
+        raise typer.Exit
+
+
+app.command()(running.run)
+app.command()(running.plan)
+app.command("ls")(reading.list_)
+app.command()(reading.show)
+app.command()(running.status)
+app.command()(running.logs)
+app.command()(reading.leaderboard)
+app.command()(running.clean)
+
+
+def main() -> None:
+    """Run the command line: every mistake of a user is one message; a bug of ours says where to report it."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    code: Any = 0
+    try:
+        code = app(standalone_mode=False) or 0
+        if code == INTERRUPTED:
+            raise KeyboardInterrupt
+    except BenchbiasError as error:
+        print(f"benchbias: {error}", file=sys.stderr)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        code = _interrupted()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except Exception as error:
+        code = _usage_or_bug(error)
+    sys.exit(code)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _interrupted() -> int:
+    print("benchbias: interrupted; what is finished is kept, run again to go on", file=sys.stderr)
+    return INTERRUPTED
+
+
+def _usage_or_bug(error: Exception) -> int:
+    if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # click's own: an option that is not there
+        command = getattr(getattr(error, "ctx", None), "command_path", "benchbias")
+        print(f"{command}: {error.format_message()} (see {command} --help)", file=sys.stderr)
+        return int(error.exit_code)
+    if type(error).__name__ == "Abort":
+        return _interrupted()
+    traceback.print_exc()
+    print(
+        "\nThis is a bug in benchbias: please report the text above and what `benchbias --version` says.",
+        file=sys.stderr,
+    )
+    return BUG

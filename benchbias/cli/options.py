@@ -1,0 +1,72 @@
+"""Options that several verbs share, and what they open."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from benchbias.errors import UsageError
+
+if TYPE_CHECKING:
+    from benchbias.api import Workspace
+    from benchbias.trials import Selection
+
+Out = Annotated[Path, typer.Option("-o", "--out", help="The results folder.")]
+Config = Annotated[Path | None, typer.Option(help="Tables over the shipped ones (default: ./benchmarks.toml).")]
+Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="A loose plugin file; may be repeated.")]
+Sets = Annotated[
+    list[str] | None, typer.Option("--set", help="method.parameter=value or recipe.key=value, in TOML syntax.")
+]
+SuiteName = Annotated[str, typer.Option("-s", "--suite", help="The suite (`benchbias ls suites`).")]
+Methods = Annotated[
+    list[str] | None,
+    typer.Option("-m", "--method", help="Methods or globs; a pruner's or trainer's name runs it as it is."),
+]
+Tasks = Annotated[list[str] | None, typer.Option("-t", "--task", help="Only these tasks of the suite.")]
+Seeds = Annotated[str | None, typer.Option(help="5 (the seeds 0 to 4), 0-4, or 0,3,7.")]
+Limit = Annotated[int | None, typer.Option(min=2, help="At most N images a split: quick, and unranked.")]
+Device = Annotated[str, typer.Option(help="cpu or cuda.")]
+Strict = Annotated[bool, typer.Option("--strict-plugins", help="A broken plugin ends the command.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+
+
+def open_workspace(config: Path | None, plugins: list[Path] | None, *, strict: bool = False) -> Workspace:
+    from benchbias.api import Workspace
+    from benchbias.errors import plain
+
+    workspace = Workspace.open(config, plugins or (), strict=strict)
+    for name, broken in workspace.registry.broken.items():
+        print(
+            f"plugin {name!r} is broken and left out: {plain(broken.reason)} (`benchbias show {name}` shows all)",
+            file=sys.stderr,
+        )
+    return workspace
+
+
+def selected(
+    methods: list[str] | None,
+    tasks: list[str] | None,
+    seeds: str | None,
+    sets: list[str] | None,
+    limit: int | None = None,
+    device: str = "cpu",
+) -> Selection:
+    from benchbias.trials import Selection
+
+    return Selection(methods, tasks, parse_seeds(seeds), sets or (), limit, device)
+
+
+def parse_seeds(text: str | None) -> int | range | list[int] | None:
+    """5 -> five seeds from 0; 0-4 and 0,3,7 -> those. Raises UsageError."""
+    if text is None:
+        return None
+    first, dash, last = text.partition("-")
+    try:
+        if dash:
+            return range(int(first), int(last) + 1)
+        return [int(part) for part in text.split(",")] if "," in text else int(text)
+    except ValueError:
+        raise UsageError(f"--seeds {text}: expected 5, 0-4 or 0,3,7") from None

@@ -1,0 +1,67 @@
+"""Verbs that read: what there is, and leaderboards from records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchbias.cli.options import Config, Device, Out, Plugins, Sets, open_workspace, selected
+from benchbias.errors import UsageError
+
+
+def list_(
+    what: Annotated[str, typer.Argument(help="suites, tasks, methods, plugins or components.")] = "suites",
+    config: Config = None,
+    plugin: Plugins = None,
+) -> None:
+    """List suites, tasks, methods, plugins or components."""
+    from benchbias.showing import listing
+
+    print(listing(open_workspace(config, plugin), what))
+
+
+def show(
+    name: Annotated[str, typer.Argument(help="A suite, task, method, plugin or component.")],
+    suite: Annotated[str | None, typer.Option("-s", "--suite", help="Show a method as this suite runs it.")] = None,
+    config: Config = None,
+    plugin: Plugins = None,
+    set_: Sets = None,
+    image: Annotated[Path | None, typer.Option(help="Of a task: write sample images by group to this PNG.")] = None,
+    out: Out = Path("results"),
+) -> None:
+    """Show all about one name, each value with its source."""
+    from benchbias.showing import details
+
+    workspace = open_workspace(config, plugin)
+    print(details(workspace, name, suite, set_ or ()))
+    if image is not None:
+        from benchbias.sheet import write_sheet
+
+        if name not in workspace.catalogue.tasks:
+            raise UsageError(f"--image goes with a task (known: {', '.join(workspace.catalogue.tasks)})")
+        for line in write_sheet(workspace, name, image, out):
+            print(line)
+
+
+def leaderboard(
+    suite: Annotated[str, typer.Argument(help="The suite.")],
+    out: Out = Path("results"),
+    records: Annotated[
+        Path | None, typer.Option(help="A published folder: rebuild its board from its records alone.")
+    ] = None,
+    publish: Annotated[Path | None, typer.Option(help="Copy records and table into this folder.")] = None,
+    config: Config = None,
+    plugin: Plugins = None,
+    device: Device = "cpu",
+) -> None:
+    """Write a suite's leaderboard from its records and print it."""
+    from benchbias import publishing
+
+    if records is not None:
+        print(publishing.rebuild(suite, records), end="")
+        return
+    workspace = open_workspace(config, plugin)
+    made = workspace.plan(suite, selected(None, None, None, None, None, device))
+    print(publishing.board(made, out, publish), end="")

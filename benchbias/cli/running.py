@@ -1,0 +1,150 @@
+"""Verbs that compute: run and clean, and what a run would do or has done."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchbias.cli.options import (
+    Config,
+    Device,
+    Json,
+    Limit,
+    Methods,
+    Out,
+    Plugins,
+    Seeds,
+    Sets,
+    Strict,
+    SuiteName,
+    Tasks,
+    open_workspace,
+    selected,
+)
+
+
+def run(
+    suite: SuiteName,
+    method: Methods = None,
+    task: Tasks = None,
+    seeds: Seeds = None,
+    jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Stages at once (default: CPUs).")] = None,
+    out: Out = Path("results"),
+    config: Config = None,
+    plugin: Plugins = None,
+    set_: Sets = None,
+    rerun: Annotated[str, typer.Option(help="missing, failed (try failures again) or all (compare).")] = "missing",
+    limit: Limit = None,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds a stage may take.")] = 3600.0,
+    device: Device = "cpu",
+    strict_plugins: Strict = False,
+    as_json: Json = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Failures only.")] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="A line for every stage.")] = False,
+) -> None:
+    """Compute what is missing of a suite and write its leaderboard."""
+    from benchbias.api import run_plan
+    from benchbias.console import reporter
+
+    workspace = open_workspace(config, plugin, strict=strict_plugins)
+    selection = selected(method, task, seeds, set_, limit, device)
+    shown = reporter(-1 if quiet or as_json else int(verbose))
+    results = run_plan(workspace, suite, selection, shown, out, jobs=jobs, rerun=rerun, timeout=timeout)
+    report = results.report
+    statuses = [record.body["status"] for record in report.records]
+    summary = {
+        "suite": suite,
+        "exit_code": report.exit_code,
+        "trials": {name: statuses.count(name) for name in ("ok", "failed", "skipped")} | {"missing": report.missing},
+        "stages": {"cached": report.cached, "computed": report.computed, "failed": len(report.failures)},
+        "seconds": round(report.seconds, 2),
+        "leaderboard": str(results.board),
+    }
+    if as_json:
+        print(json.dumps(summary))
+    elif not quiet:
+        print(results.leaderboard())
+        print(
+            f"{report.cached} stages cached, {report.computed} computed, {len(report.failures)} failed "
+            f"in {report.seconds:.1f} s; leaderboard: {results.board}",
+            file=sys.stderr,
+        )
+        if report.failures:
+            print(f"`benchbias status -s {suite} -o {out}` lists the failed trials.", file=sys.stderr)
+    raise typer.Exit(report.exit_code)
+
+
+def plan(
+    suite: SuiteName,
+    method: Methods = None,
+    task: Tasks = None,
+    seeds: Seeds = None,
+    out: Out = Path("results"),
+    config: Config = None,
+    plugin: Plugins = None,
+    set_: Sets = None,
+    limit: Limit = None,
+    device: Device = "cpu",
+    as_json: Json = False,
+) -> None:
+    """Say what a run would do, and its cost."""
+    from benchbias.planning import summary, summary_text
+
+    workspace = open_workspace(config, plugin)
+    made = workspace.plan(suite, selected(method, task, seeds, set_, limit, device))
+    found = summary(made, out)
+    print(json.dumps(found) if as_json else summary_text(found))
+
+
+def status(
+    suite: SuiteName,
+    method: Methods = None,
+    task: Tasks = None,
+    seeds: Seeds = None,
+    out: Out = Path("results"),
+    config: Config = None,
+    plugin: Plugins = None,
+    set_: Sets = None,
+    limit: Limit = None,
+    device: Device = "cpu",
+) -> None:
+    """Say which trials are done, failed or missing."""
+    from benchbias.planning import status_text
+
+    workspace = open_workspace(config, plugin)
+    made = workspace.plan(suite, selected(method, task, seeds, set_, limit, device))
+    print(status_text(made, out))
+
+
+def logs(
+    trial: Annotated[str, typer.Argument(help="A trial: its id (or its beginning), or task/method/seed.")],
+    suite: SuiteName,
+    method: Methods = None,
+    out: Out = Path("results"),
+    config: Config = None,
+    plugin: Plugins = None,
+    set_: Sets = None,
+    limit: Limit = None,
+    device: Device = "cpu",
+) -> None:
+    """Show what a trial's stages printed and raised."""
+    from benchbias.planning import log_text
+
+    workspace = open_workspace(config, plugin)
+    print(log_text(workspace.plan(suite, selected(method, None, None, set_, limit, device)), trial, out))
+
+
+def clean(
+    out: Out = Path("results"),
+    all_: Annotated[bool, typer.Option("--all", help="Remove everything, results included.")] = False,
+    quarantine: Annotated[bool, typer.Option(help="Also remove damaged and conflicting files put aside.")] = False,
+    failures: Annotated[bool, typer.Option(help="Also forget failures, so that they are tried again.")] = False,
+) -> None:
+    """Remove what dead runs left behind; with options, more."""
+    from benchbias.planning import clean_results
+
+    print(clean_results(out, everything=all_, quarantine=quarantine, failures=failures))

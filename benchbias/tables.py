@@ -1,0 +1,160 @@
+"""The tables of benchmarks.toml: every key, its type and its bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from benchbias.errors import UsageError, unknown
+
+MAX_TRIALS = 100_000  # of a suite's grid
+Value = bool | int | float | str | list[Any]
+TRAIN_KEYS = ("train", "start", "prune", "recipe")
+UPDATE_KEYS = ("every", "until", "ramp", "skip_step", "mask_gradients")
+INNER_KEYS = ("use", "layers", "sparsity", "density", "budget", *UPDATE_KEYS)
+PRUNE_KEYS = ("prune", "mask", "layers", "sparsity", "density", "budget", "recipe")
+
+
+class Table(BaseModel):
+    """A table of benchmarks.toml: an unknown key is an error that names the known ones."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            for key in value:
+                if key not in cls.model_fields:
+                    raise ValueError(unknown("key", key, cls.model_fields))
+        return value
+
+
+class Recipe(Table):
+    """How a model is trained: the core's, the same for every method. Task, then method, then stage.
+
+    epochs: passes over the training set. lr: the peak learning rate. weight_decay: per step, decoupled for adamw.
+    momentum: of sgd. schedule: onecycle (20 % warm-up, then cosine), cosine, or constant. augment: see
+    `benchbias.data.augmented`. precision: bfloat16 is autocast. select: which epoch's weights are kept: the last,
+    the best by the worst class on the validation split, or by its worst group (which uses group labels).
+    keep_epochs: epochs whose weights later stages may ask for.
+    """
+
+    epochs: Annotated[int, Field(ge=0, le=100_000)] = 10
+    batch_size: Annotated[int, Field(ge=1, le=65_536)] = 64
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    lr: Annotated[float, Field(gt=0, le=1000)] = 0.01
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    weight_decay: Annotated[float, Field(ge=0, le=1000)] = 0.0
+    schedule: Literal["constant", "cosine", "onecycle"] = "constant"
+    augment: Literal["none", "shift", "flip-crop"] = "none"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    channels_last: bool = False
+    select: Literal["last", "val_worst_class", "val_worst_group"] = "last"
+    keep_epochs: list[Annotated[int, Field(ge=1)]] = []
+
+
+class UpdatesTable(Table):
+    """When a pruner inside a train stage changes the mask: see `benchbias.holding.Updates`."""
+
+    every: Annotated[int, Field(ge=1)] = 100
+    until: Annotated[float, Field(ge=0, le=1)] = 0.75
+    ramp: Literal["none", "cubic"] = "none"
+    skip_step: bool = False
+    mask_gradients: bool = True
+
+
+class SuiteTable(Table):
+    """`[suites.NAME]`: a grid of tasks, methods and seeds, and how its leaderboard ranks."""
+
+    title: str
+    version: str
+    tasks: Annotated[list[str], Field(min_length=1)]
+    methods: Annotated[list[str], Field(min_length=1)]
+    seeds: int | list[int]
+    metrics: Annotated[list[Any], Field(min_length=1)]
+    rank_by: str
+    reference: str | None = None
+    template: str | None = None
+    override: dict[str, dict[str, Any]] = {}
+
+
+class TaskTable(Table):
+    """`[tasks.NAME]`: a data set, a model and the recipe that it is trained by."""
+
+    dataset: dict[str, Any]
+    model: dict[str, Any]
+    recipe: dict[str, Any] = {}
+
+
+class MethodTable(Table):
+    """`[methods.NAME]`: the stages of a method and the parameters that they refer to as `$name`."""
+
+    stages: Annotated[list[dict[str, Any]], Field(min_length=1)]
+    parameters: dict[str, Value] = {}
+    sweep: dict[str, Annotated[list[Value], Field(min_length=1)]] = {}
+    on: dict[str, dict[str, Value]] = {}
+    model: dict[str, Any] | None = None
+    dataset: dict[str, Any] = {}
+    recipe: dict[str, Any] = {}
+    baseline: str | None = None
+    ranked: bool = True
+    settings_from: Literal["default", "iid-val", "paper", "val-groups"] = "default"
+
+
+class OverrideTable(Table):
+    """`override.METHOD` of a suite."""
+
+    parameters: dict[str, Value] = {}
+    sweep: dict[str, Annotated[list[Value], Field(min_length=1)]] = {}
+    recipe: dict[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class Use:
+    """A component by name with its options, as `{ use = "name", option = value }` says."""
+
+    name: str
+    options: Mapping[str, Any]
+
+    @staticmethod
+    def of(value: Any, where: str) -> Use:
+        if isinstance(value, str):
+            return Use(value, {})
+        if not isinstance(value, dict) or not isinstance(value.get("use"), str):
+            raise UsageError(f'{where}: expected {{ use = "name", <options> }}, got {value!r}')
+        return Use(value["use"], {name: item for name, item in value.items() if name != "use"})
+
+
+T = TypeVar("T", bound=Table)
+
+
+def checked(kind: type[T], value: Any, where: str) -> T:
+    """Check a table. Raises UsageError with the place, what was expected and what came."""
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join([where, *(str(part) for part in first["loc"] if not _is_branch(part))])
+        message = first["msg"].removeprefix("Value error, ")
+        came = "" if first["type"] in ("value_error", "missing") else f", got {first['input']!r:.80}"
+        raise UsageError(f"{place}: {message}{came}") from None
+
+
+def _is_branch(part: int | str) -> bool:
+    """pydantic names the branch of a union in an error's location: nothing that a user wrote."""
+    return isinstance(part, str) and (part in ("int", "str", "bool", "float") or "[" in part)
+
+
+def seed_list(seeds: int | list[int], where: str) -> range | list[int]:
+    """5 -> the seeds 0 to 4; a list as it is. Raises UsageError for none, negative or repeated seeds."""
+    if isinstance(seeds, int):
+        if not 1 <= seeds <= MAX_TRIALS:
+            raise UsageError(f"{where}: at least one seed, and the limit is {MAX_TRIALS:,} trials; got {seeds:,}")
+        return range(seeds)
+    if not seeds or min(seeds) < 0 or len(set(seeds)) != len(seeds):
+        raise UsageError(f"{where}: seeds are different whole numbers from 0, got {seeds!r:.80}")
+    return seeds
