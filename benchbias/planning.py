@@ -24,7 +24,7 @@ def summary(plan: Plan, out: Path) -> dict[str, Any]:
     Cached is what lies there: only a run reads it, and makes again what it finds damaged.
     """
     store = Store(out)
-    cached = {key for key in plan.stages if store.object_path(key).is_file()}
+    cached = store.keys() & set(plan.stages)
     kinds = Counter(stage.kind for stage in plan.stages.values())
     trains = [stage for stage in plan.stages.values() if stage.kind == "train"]
     unshared = sum(plan.stages[key].kind == "train" for trial in plan.trials for key in trial.stages)

@@ -32,16 +32,8 @@ if TYPE_CHECKING:
 SCHEMA = 1
 MAX_OBJECT_BYTES = 64 << 20
 FOLDERS = (
-    "objects",
-    "blobs",
-    "measured",
-    "attempts",
-    "claims",
-    "tmp",
-    "quarantine",
-    "plans",
-    "records",
-    "leaderboards",
+    *("objects", "blobs", "measured", "attempts", "claims"),
+    *("tmp", "quarantine", "plans", "records", "leaderboards"),
 )
 
 
@@ -154,6 +146,13 @@ class Store:
             sync_folder(path.parent)
 
     # reading
+
+    def keys(self) -> set[str]:
+        """The keys of all products that lie here, unread."""
+        folder = self.root / "objects"
+        with storage_errors(f"cannot list {folder}"), contextlib.suppress(FileNotFoundError):
+            return {path.stem for part in folder.iterdir() for path in part.iterdir()}
+        return set()
 
     def has(self, key: str) -> bool:
         """Whether a product is there and whole, by its own checks (its blobs are checked when they are read)."""
