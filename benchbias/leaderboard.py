@@ -33,7 +33,8 @@ def _gap(value: Estimate | None) -> str:
     return f"{100 * value.mean:+.1f}{spread}"
 
 
-def _count(value: float) -> str:
+def count(value: float) -> str:
+    """A large number with its unit: `1.23 G`."""
     for size, unit in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= size:
             return f"{value / size:.3g} {unit}"
@@ -57,8 +58,8 @@ def _cells(row: Row, metrics: Sequence[str]) -> list[str]:
         _gap(row.to_reference),
         _points(row.train_conflicting_accuracy) if row.train_conflicting_accuracy else "–",
         f"{row.parameters:,}",
-        f"{_count(row.flops)} / {_count(row.sparse_flops)}",
-        _count(row.training_flops),
+        f"{count(row.flops)} / {count(row.sparse_flops)}",
+        count(row.training_flops),
         str(len(row.seeds)),
     ]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchbias.components import STAGE_KEYS, Component
 from benchbias.errors import UsageError, unknown
-from benchbias.resolve import recipe_of, recipe_settings, substitute
+from benchbias.resolve import recipe_of, recipe_settings, settings_from, substitute
 from benchbias.tables import UPDATE_KEYS, UpdatesTable, Use, checked
 from benchbias.trials import TRACKS
 
@@ -29,7 +29,8 @@ class TrialPath:
         self.method = planner.catalogue.methods[name]
         self.where = planner.catalogue.where("methods", name)
         self.keys: list[str] = []
-        self.track = _SETTINGS_TRACK[self.method.settings_from]
+        searching = planner.selection.split != "test"  # then the settings have no provenance yet
+        self.track = 0 if searching else _SETTINGS_TRACK[settings_from(planner.table, name, self.method)]
 
     def add(self, kind: str, components: Sequence[Component], inputs: Mapping[str, Any]) -> str:
         key = self.planner.stage(kind, components, inputs)
@@ -68,8 +69,10 @@ class TrialPath:
                 before = self._prune(stage, place, number, base | {"model": model} | masks)
                 masks = masks | {role: before}
         held = {role: key for role, key in masks.items() if role == "mask"}
-        predict = self.add("predict", (), {"seed": self.seed, "parents": base | {"test": test, "model": model} | held})
-        return self._score(predict, data, test)
+        parents = base | {"test": test, "model": model} | held
+        inputs = {"seed": self.seed, "split": self.planner.selection.split}
+        predict = self.add("predict", (), inputs | {"parents": parents})
+        return self._score(inputs, {"predict": predict, "data": data, "test": test})
 
     def _data(self, use: Use, where: str) -> str:
         options = dict(use.options)
@@ -154,7 +157,7 @@ class TrialPath:
         }
         return self.add("prune", [component], inputs)
 
-    def _score(self, predict: str, data: str, test: str) -> str:
+    def _score(self, inputs: Mapping[str, Any], parents: Mapping[str, str]) -> str:
         where = f"{self.planner.catalogue.where('suites', self.planner.suite)}.metrics"
         components, metrics = [], []
         for item in self.planner.table.metrics:
@@ -162,8 +165,7 @@ class TrialPath:
             component, options = self.planner.component("metric", use, where)
             components.append(component)
             metrics.append({"name": use.name, "options": options})
-        parents = {"predict": predict, "data": data, "test": test}
-        return self.add("score", components, {"metrics": metrics, "seed": self.seed, "parents": parents})
+        return self.add("score", components, {**inputs, "metrics": metrics, "parents": parents})
 
 
 def _updates(stage: Mapping[str, Any], place: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from benchbias import canonical
 from benchbias.failures import Failure, trial_failure, with_descendants
+from benchbias.resolve import settings_from
 from benchbias.results import TrialRecord, record_folder
 from benchbias.store import Store
 from benchbias.tables import Use
@@ -54,6 +55,7 @@ def _head(plan: Plan, trial: Trial) -> dict[str, Any]:
             "version": table.version,
             "rank_by": table.rank_by,
             "reference": table.reference,
+            "ceiling": table.ceiling,
             "metrics": [Use.of(item, "metrics").name for item in table.metrics],
             "limit": plan.limit,
         },
@@ -65,6 +67,7 @@ def _head(plan: Plan, trial: Trial) -> dict[str, Any]:
         "track": trial.track,
         "ranked": method.ranked and plan.limit is None,
         "baseline": method.baseline,
+        "settings_from": settings_from(table, trial.method, method),
         "stages": list(trial.stages),
         "environment": environment,
     }

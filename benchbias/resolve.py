@@ -14,7 +14,7 @@ from typing import Any
 
 from benchbias.errors import UsageError, unknown
 from benchbias.suite import Catalogue
-from benchbias.tables import MethodTable, OverrideTable, Recipe, SuiteTable, checked
+from benchbias.tables import MethodTable, OverrideTable, Provenance, Recipe, SuiteTable, checked
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,11 @@ def settings_of(catalogue: Catalogue, suite: str, task: str, name: str, assigned
 
 def override_of(suite: SuiteTable, method: str) -> OverrideTable:
     return OverrideTable.model_validate(suite.override.get(method, {}))
+
+
+def settings_from(suite: SuiteTable, name: str, method: MethodTable) -> Provenance:
+    """How a method's settings in a suite were chosen."""
+    return override_of(suite, name).settings_from or method.settings_from
 
 
 def substitute(value: Any, values: Mapping[str, Any]) -> Any:

@@ -21,6 +21,7 @@ from benchbias.tables import (
     SuiteTable,
     Table,
     TaskTable,
+    TuningTable,
     Use,
     checked,
     seed_list,
@@ -129,7 +130,7 @@ def _check_references(catalogue: Catalogue) -> None:
         where = catalogue.where("suites", name)
         for task in suite.tasks:
             _check_known("task", task, catalogue.tasks, where)
-        for method in (*suite.methods, suite.reference, suite.template):
+        for method in (*suite.methods, suite.reference, suite.ceiling, suite.template):
             if method is not None:
                 _check_known("method", method, catalogue.methods, where)
         for method in suite.override:
@@ -140,6 +141,8 @@ def _check_references(catalogue: Catalogue) -> None:
             raise UsageError(f"{where}.metrics: a metric stands twice")
         _check_known("metric of this suite", suite.rank_by.removeprefix("-"), metrics, f"{where}.rank_by")
         seed_list(suite.seeds, f"{where}.seeds")
+        if suite.tuning is not None:
+            _check_tuning(catalogue, suite.tuning, f"{where}.tuning")
     for name, task_table in catalogue.tasks.items():
         where = catalogue.where("tasks", name)
         Use.of(task_table.dataset, f"{where}.dataset")
@@ -147,6 +150,14 @@ def _check_references(catalogue: Catalogue) -> None:
         checked(Recipe, task_table.recipe, f"{where}.recipe")
     for name, method_table in catalogue.methods.items():
         _check_method(catalogue, name, method_table)
+
+
+def _check_tuning(catalogue: Catalogue, tuning: TuningTable, where: str) -> None:
+    seed_list(tuning.dev_seeds, f"{where}.dev_seeds")
+    if tuning.recipe is not None:
+        _check_known("method", tuning.recipe.method, catalogue.methods, f"{where}.recipe.method")
+        for key in tuning.recipe.space:
+            _check_known("key", key, Recipe.model_fields, f"{where}.recipe.space")
 
 
 def _check_known(what: str, name: str, known: Any, where: str) -> None:
@@ -168,6 +179,8 @@ def _check_method(catalogue: Catalogue, name: str, method: MethodTable) -> None:
         _check_known("task", task, catalogue.tasks, f"{where}.on")
         for parameter in values:
             _check_known("parameter", parameter, declared, f"{where}.on.{task}")
+    for parameter in method.space:
+        _check_known("parameter", parameter, method.parameters, f"{where}.space")
     if method.baseline is not None:
         _check_known("method", method.baseline, catalogue.methods, f"{where}.baseline")
     for number, stage in enumerate(method.stages, 1):

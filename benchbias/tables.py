@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from benchbias.errors import UsageError, unknown
 
 MAX_TRIALS = 100_000  # of a suite's grid
+Provenance = Literal["default", "iid-val", "paper", "val-groups"]
+"""How a method's settings were chosen: whose labels they have seen counts as the method's."""
 Value = bool | int | float | str | list[Any]
 TRAIN_KEYS = ("train", "start", "prune", "recipe")
 UPDATE_KEYS = ("every", "until", "ramp", "skip_step", "mask_gradients")
@@ -67,6 +69,36 @@ class UpdatesTable(Table):
     mask_gradients: bool = True
 
 
+class SpaceTable(Table):
+    """Bounds between which `benchbias tune` searches one parameter; log: on a logarithmic scale."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _interval(self) -> SpaceTable:
+        if not self.low < self.high or (self.log and self.low <= 0):
+            raise ValueError("low must be below high, and above 0 on a logarithmic scale")
+        return self
+
+
+class RecipeSearchTable(Table):
+    """`tuning.recipe`: the recipe is tuned once, for one method, and then the same for all."""
+
+    method: str
+    space: Annotated[dict[str, SpaceTable], Field(min_length=1)]
+
+
+class TuningTable(Table):
+    """`[suites.NAME.tuning]`: the budget of `benchbias tune`, the same for every method with options."""
+
+    trials: Annotated[int, Field(ge=2, le=1024)] = 16
+    dev_seeds: Annotated[list[int], Field(min_length=1)]
+    group_split: str = "val"
+    recipe: RecipeSearchTable | None = None
+
+
 class SuiteTable(Table):
     """`[suites.NAME]`: a grid of tasks, methods and seeds, and how its leaderboard ranks."""
 
@@ -78,7 +110,9 @@ class SuiteTable(Table):
     metrics: Annotated[list[Any], Field(min_length=1)]
     rank_by: str
     reference: str | None = None
+    ceiling: str | None = None
     template: str | None = None
+    tuning: TuningTable | None = None
     override: dict[str, dict[str, Any]] = {}
 
 
@@ -102,7 +136,8 @@ class MethodTable(Table):
     recipe: dict[str, Any] = {}
     baseline: str | None = None
     ranked: bool = True
-    settings_from: Literal["default", "iid-val", "paper", "val-groups"] = "default"
+    space: dict[str, SpaceTable] = {}
+    settings_from: Provenance = "default"
 
 
 class OverrideTable(Table):
@@ -111,6 +146,7 @@ class OverrideTable(Table):
     parameters: dict[str, Value] = {}
     sweep: dict[str, Annotated[list[Value], Field(min_length=1)]] = {}
     recipe: dict[str, Any] = {}
+    settings_from: Provenance | None = None
 
 
 @dataclass(frozen=True)

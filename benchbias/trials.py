@@ -92,7 +92,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Selection:
-    """What of a suite to plan: None means all of it."""
+    """What of a suite to plan: None means all of it.
+
+    split: what the trials are scored on: `test`, or a validation split while settings are searched for.
+    """
 
     methods: Sequence[str] | None = None
     tasks: Sequence[str] | None = None
@@ -100,3 +103,4 @@ class Selection:
     assignments: Sequence[str] = ()
     limit: int | None = None
     device: str = "cpu"
+    split: str = "test"

@@ -39,6 +39,7 @@ def _root(
 
 app.command()(running.run)
 app.command()(running.plan)
+app.command()(running.tune)
 app.command("ls")(reading.list_)
 app.command()(reading.show)
 app.command()(running.status)

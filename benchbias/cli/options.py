@@ -30,6 +30,10 @@ Seeds = Annotated[str | None, typer.Option(help="5 (the seeds 0 to 4), 0-4, or 0
 Limit = Annotated[int | None, typer.Option(min=2, help="At most N images a split: quick, and unranked.")]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 Strict = Annotated[bool, typer.Option("--strict-plugins", help="A broken plugin ends the command.")]
+Jobs = Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Stages at once (default: CPUs).")]
+Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds a stage may take.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Failures only.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="A line for every stage.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 

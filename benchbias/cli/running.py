@@ -12,16 +12,20 @@ import typer
 from benchbias.cli.options import (
     Config,
     Device,
+    Jobs,
     Json,
     Limit,
     Methods,
     Out,
     Plugins,
+    Quiet,
     Seeds,
     Sets,
     Strict,
     SuiteName,
     Tasks,
+    Timeout,
+    Verbose,
     open_workspace,
     selected,
 )
@@ -32,19 +36,19 @@ def run(
     method: Methods = None,
     task: Tasks = None,
     seeds: Seeds = None,
-    jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Stages at once (default: CPUs).")] = None,
+    jobs: Jobs = None,
     out: Out = Path("results"),
     config: Config = None,
     plugin: Plugins = None,
     set_: Sets = None,
     rerun: Annotated[str, typer.Option(help="missing, failed (try failures again) or all (compare).")] = "missing",
     limit: Limit = None,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds a stage may take.")] = 3600.0,
+    timeout: Timeout = 3600.0,
     device: Device = "cpu",
     strict_plugins: Strict = False,
     as_json: Json = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Failures only.")] = False,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="A line for every stage.")] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Compute what is missing of a suite and write its leaderboard."""
     from benchbias.api import run_plan
@@ -76,6 +80,35 @@ def run(
         if report.failures:
             print(f"`benchbias status -s {suite} -o {out}` lists the failed trials.", file=sys.stderr)
     raise typer.Exit(report.exit_code)
+
+
+def tune(
+    suite: Annotated[str, typer.Argument(help="A suite with a `tuning` table.")],
+    method: Annotated[list[str] | None, typer.Option("-m", "--method", help="Only these methods' settings.")] = None,
+    jobs: Jobs = None,
+    out: Out = Path("results"),
+    publish: Annotated[Path | None, typer.Option(help="Also write log and page into this folder.")] = None,
+    config: Config = None,
+    plugin: Plugins = None,
+    timeout: Timeout = 3600.0,
+    device: Device = "cpu",
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Search for the settings of a suite's methods, each with the same budget."""
+    from benchbias.console import reporter
+    from benchbias.searching import tune as search
+    from benchbias.store import Store
+    from benchbias.tuning_log import write_log
+
+    workspace = open_workspace(config, plugin)
+    shown = reporter(-1 if quiet else int(verbose))
+    entries = search(workspace, suite, shown, out, methods=method, jobs=jobs, timeout=timeout, device=device)
+    for folder in (out, publish) if publish is not None else (out,):
+        path, text = write_log(folder, suite, entries, Store(out))
+    print(text)
+    print(f"settings: {path}", file=sys.stderr)
+    raise typer.Exit(int(any(entry["accuracy"] is None for entry in entries)))
 
 
 def plan(

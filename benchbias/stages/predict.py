@@ -1,4 +1,4 @@
-"""Stage `predict`: the logits of a finished model on the test and the training split, and its cost, counted."""
+"""Stage `predict`: the logits of a finished model on the scored and the training split, and its cost, counted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BATCH = 256  # larger ones are slower on a CPU
 
 
 def run(job: Job) -> Made:
-    """Predict on the task's own test split, whatever the method trained on; the two must be the same."""
+    """Predict on the task's own data, whatever the method trained on; their test splits must be the same."""
     own, test = job.product("data").blobs["test"], job.product("test").blobs["test"]
     if own != test:
         raise ComponentError("the method's own data set has another test split than the task's: it cannot be compared")
@@ -26,7 +26,11 @@ def run(job: Job) -> Made:
     if mask is not None:
         apply(model, mask)
     body = job.product("data").body
-    splits = {"test": _images(job, "test", "test"), "train": _images(job, "data", "train")}
+    scored = job.inputs["split"]
+    if scored not in job.product("test").body["counts"]:
+        known = ", ".join(job.product("test").body["counts"])
+        raise ComponentError(f"the data set has no split {scored!r} (known: {known})")
+    splits = {scored: _images(job, "test", scored), "train": _images(job, "data", "train")}
     data = TrainingData(splits["train"], splits["train"], tuple(body["mean"]), tuple(body["std"]), BATCH)
     answers = {name: logits(model, data, split) for name, split in splits.items()}
     for name, values in answers.items():

@@ -17,13 +17,14 @@ from benchbias.stages.common import Job, Made, call_component
 def run(job: Job) -> Made:
     """Score the stored logits: a new metric costs no training. An undefined metric is stored as null."""
     seed_everything(job.seed)
-    test, train = predictions(job, "test", "test"), predictions(job, "data", "train")
+    test, train = predictions(job, "test", job.inputs["split"]), predictions(job, "data", "train")
     num_groups = len(job.product("data").body["group_names"])
     correct, total = group_counts(test, num_groups)
     layout = Layout.of(test.cluster, test.groups)
     conflicting = ~train.aligned
     body = {
         "metrics": {spec["name"]: _metric(job, spec, test) for spec in job.inputs["metrics"]},
+        "num_classes": int(job.product("data").body["num_classes"]),
         "group_names": list(job.product("data").body["group_names"]),
         "group_correct": correct,
         "group_total": total,
