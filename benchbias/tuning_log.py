@@ -62,7 +62,7 @@ def override_lines(entries: Entries) -> list[str]:
 
 
 def _assignments(settings: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} = {value}" for name, value in settings.items())
+    return ", ".join(f"{name} = {value}" for name, value in sorted(settings.items()))
 
 
 def render(entries: Entries) -> str:
@@ -76,12 +76,11 @@ def render(entries: Entries) -> str:
         searches.setdefault(entry["owner"], []).append(entry)
     cells = [_cells(tried) for tried in searches.values()]
     table = tabulate(cells, [*header, "training FLOPs"], tablefmt="pipe", disable_numparse=True)
-    recipe = [entry for entry in entries if entry["chosen"] and entry["owner"] == RECIPE]
-    told = (
-        [f"The recipe of all methods: `{_assignments(entry['settings'])}`.", ""]
-        if (entry := next(iter(recipe), None))
-        else []
-    )
+    told = [
+        f"The recipe of all methods: `{_assignments(entry['settings'])}`.\n"
+        for entry in entries
+        if entry["chosen"] and entry["owner"] == RECIPE
+    ]
     return "\n".join(
         [
             f"# Settings of {escaped(first['suite'])}, version {escaped(first['version'])}",
@@ -113,9 +112,8 @@ def _cells(tried: Entries) -> list[str]:
     chosen = next((entry for entry in tried if entry["chosen"]), None)
     done = [entry for entry in tried if entry["accuracy"] is not None]
     best = max(done, key=lambda entry: float(entry["accuracy"]), default=None)
-    settings = (
-        _assignments(chosen["settings"]) + (" (the default)" if chosen["trial"] == 0 else "") if chosen else "none"
-    )
+    settings = f"`{_assignments(chosen['settings'])}`" if chosen else "none"
+    kept = " (the default)" if chosen and chosen["trial"] == 0 else ""
     failed = f" ({len(tried) - len(done)} failed)" if len(done) < len(tried) else ""
     return [
         escaped(first["owner"]),
@@ -125,7 +123,7 @@ def _cells(tried: Entries) -> list[str]:
         _points(first),
         _points(best),
         _points(chosen),
-        f"`{settings}`",
+        settings + kept,
         count(sum(float(entry["training_flops"]) for entry in tried)),
     ]
 
