@@ -1,0 +1,153 @@
+"""Estimates over seeds with Student's t intervals, from the spread of seeds and the draw of test examples. No torch.
+
+Seeds share their test examples, so examples are drawn once for all seeds: an interval that resamples them for each
+seed anew, or not at all, is too short (`benchmarks/coverage.py` simulates both).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from benchbias.influence import Influence, Measured, example_variance, subtract
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over n seeds: its standard error, degrees of freedom and half the width of its 95 % interval.
+
+    sd: the spread of the seeds (n - 1). What needs two seeds is None for n < 2.
+    """
+
+    mean: float
+    sd: float | None
+    n: int
+    half_width: float | None
+    standard_error: float | None = None
+    freedom: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """As Estimate, for many rows at once: arrays of one shape (...)."""
+
+    mean: NDArray[Any]
+    sd: NDArray[Any]
+    standard_error: NDArray[Any]
+    freedom: NDArray[Any]
+    half_width: NDArray[Any]
+
+
+def estimate(
+    values: Sequence[float], example_variance: float | NDArray[Any] = 0.0, clusters: int = 2
+) -> Estimate | None:
+    """The mean of values, one a seed, with its interval (see `spread`); None without values."""
+    import numpy as np
+
+    if not values:
+        return None
+    if len(values) < 2:
+        return Estimate(float(values[0]), None, 1, None)
+    found = spread(np.array(values, dtype=float), example_variance, clusters)
+    if np.isnan(found.half_width):
+        return Estimate(float(found.mean), float(found.sd), len(values), None)
+    numbers = (float(found.half_width), float(found.standard_error), float(found.freedom))
+    return Estimate(float(found.mean), float(found.sd), len(values), *numbers)
+
+
+def spread(values: NDArray[Any], example_variance: float | NDArray[Any] = 0.0, clusters: int = 2) -> Spread:
+    """Means over the last axis, (..., S) -> (...), with their intervals; example_variance: a number or (...).
+
+    The variance is s^2 / S + v: s^2 between seeds (S - 1), v the variance from the draw of test examples, estimated
+    from so many clusters. The degrees of freedom are Satterthwaite's (1946). The sum is conservative: seeds with
+    disjoint test examples (the folds of a cross-fitting) differ by their examples too, which s^2 holds already.
+    A value without any spread, such as 1 in every seed, has an interval of no width.
+    """
+    import numpy as np
+
+    first, seeds = values[..., :1], values.shape[-1]
+    mean = first[..., 0] + (values - first).mean(axis=-1)  # exact where all values are equal
+    between = np.square(values - mean[..., None]).sum(axis=-1) / (seeds - 1)
+    from_seeds, from_examples = between / seeds, np.asarray(example_variance)
+    variance = from_seeds + from_examples
+    with np.errstate(divide="ignore", invalid="ignore"):
+        freedom = variance**2 / (from_seeds**2 / (seeds - 1) + from_examples**2 / max(clusters - 1, 1))
+    freedom = np.where(variance == 0, seeds - 1, freedom)
+    error = np.sqrt(variance)
+    return Spread(mean, np.sqrt(between), error, freedom, student_t(freedom) * error)
+
+
+def student_t(freedom: float | NDArray[Any], probability: float = (1 + LEVEL) / 2) -> NDArray[Any]:
+    """A quantile of Student's t: by default the one that bounds a two-sided 95 % interval."""
+    from scipy.special import stdtrit
+
+    quantile: NDArray[Any] = stdtrit(freedom, probability)
+    return quantile
+
+
+def over_seeds(measured: Sequence[Measured]) -> Estimate | None:
+    """The mean of a metric over a row's seeds; None without seeds, and where it is undefined in one of them.
+
+    Where a seed has no influence the interval is of seeds alone.
+    """
+    values, variance, clusters = _pooled(measured)
+    return None if any(value != value for value in values) else estimate(values, variance, clusters)
+
+
+def difference(ones: Mapping[int, Measured], others: Mapping[int, Measured]) -> Estimate | None:
+    """The mean of ones - others over the seeds that both have: paired by seed and by example cluster.
+
+    Test examples are paired only where both rows know their influence, on equal test splits, in every common seed;
+    else the interval is of seeds alone.
+    """
+    common = sorted(ones.keys() & others.keys())
+    return over_seeds([_gap(ones[seed], others[seed]) for seed in common])
+
+
+def p_value(gap: Estimate | None) -> float:
+    """Two-sided, of a mean of zero. 1 without an interval; without any spread 0, or 1 for a mean of zero."""
+    from scipy.special import stdtr
+
+    if gap is None or gap.standard_error is None or gap.freedom is None or gap.mean == 0:
+        return 1.0
+    if gap.standard_error == 0:
+        return 0.0
+    return float(2 * stdtr(gap.freedom, -abs(gap.mean) / gap.standard_error))
+
+
+def equivalence_p_value(gap: Estimate | None, margin: float) -> float:
+    """Of a mean outside of (-margin, margin), by two one-sided t tests (Schuirmann, 1987). 1 without an interval.
+
+    Raises ValueError for a margin that is not positive.
+    """
+    from scipy.special import stdtr
+
+    if not margin > 0:
+        raise ValueError(f"a margin of equivalence is positive, not {margin}")
+    if gap is None or gap.standard_error is None or gap.freedom is None:
+        return 1.0
+    room = margin - abs(gap.mean)  # to the nearer bound: the test that is harder to pass
+    if gap.standard_error == 0:
+        return 0.0 if room > 0 else 1.0
+    return float(stdtr(gap.freedom, -room / gap.standard_error))
+
+
+def _gap(one: Measured, other: Measured) -> Measured:
+    mine, theirs = one.influence, other.influence
+    paired = mine is not None and theirs is not None and mine.layout == theirs.layout
+    return Measured(one.value - other.value, subtract(mine, theirs) if paired and mine and theirs else None)
+
+
+def _pooled(measured: Sequence[Measured]) -> tuple[list[float], float | NDArray[Any], int]:
+    """Values by seed, the variance from examples (0 where a seed has no influence) and the number of clusters."""
+    values = [float(one.value) for one in measured]
+    influences: list[Influence] = [one.influence for one in measured if one.influence is not None]
+    if not measured or len(influences) < len(measured):
+        return values, 0.0, 2
+    return values, *example_variance(influences)
