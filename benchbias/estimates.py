@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from benchbias.influence import Influence, Measured, example_variance, subtract
+from benchbias.influence import Influence, Measured, example_variance
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,40 +44,71 @@ class Spread:
     half_width: NDArray[Any]
 
 
-def estimate(
-    values: Sequence[float], example_variance: float | NDArray[Any] = 0.0, clusters: int = 2
-) -> Estimate | None:
-    """The mean of values, one a seed, with its interval (see `spread`); None without values."""
+def estimate(values: Sequence[float]) -> Estimate | None:
+    """The mean of values, one a seed, with Student's t interval over seeds; None without values."""
+    return over_seeds([Measured(value) for value in values])
+
+
+def over_seeds(measured: Sequence[Measured]) -> Estimate | None:
+    """The mean of a metric over a row's seeds; None without seeds, and where it is undefined in one of them."""
+    if not measured:
+        return None
+    found = spread_over_seeds(measured)
+    mean, seeds = float(found.mean), len(measured)
+    if mean != mean:
+        return None
+    sd = float(found.sd) if seeds > 1 else None
+    if not found.half_width >= 0:
+        return Estimate(mean, sd, seeds, None)
+    return Estimate(mean, sd, seeds, float(found.half_width), float(found.standard_error), float(found.freedom))
+
+
+def difference(ones: Mapping[int, Measured], others: Mapping[int, Measured]) -> Estimate | None:
+    """The mean of ones - others over the seeds that both have: paired by seed and by example cluster.
+
+    Test examples are paired only where both rows know their influence, on equal test splits, in every common seed;
+    else the interval is of seeds alone.
+    """
+    return over_seeds([pair(ones[seed], others[seed]) for seed in sorted(ones.keys() & others.keys())])
+
+
+def pair(one: Measured, other: Measured) -> Measured:
+    """The difference of two rows in one seed; its influence is None where their test examples cannot be paired."""
+    mine, theirs = one.influence, other.influence
+    if mine is None or theirs is None or mine.layout != theirs.layout:
+        return Measured(one.value - other.value)
+    return Measured(one.value - other.value, Influence(mine.cluster, mine.value - theirs.value, mine.layout))
+
+
+def spread_over_seeds(measured: Sequence[Measured]) -> Spread:
+    """The mean over seeds, of shape (...), with its interval; where a seed has no influence, of seeds alone."""
     import numpy as np
 
-    if not values:
-        return None
-    if len(values) < 2:
-        return Estimate(float(values[0]), None, 1, None)
-    found = spread(np.array(values, dtype=float), example_variance, clusters)
-    if np.isnan(found.half_width):
-        return Estimate(float(found.mean), float(found.sd), len(values), None)
-    numbers = (float(found.half_width), float(found.standard_error), float(found.freedom))
-    return Estimate(float(found.mean), float(found.sd), len(values), *numbers)
+    values = np.stack([np.asarray(one.value, dtype=float) for one in measured], axis=-1)  # (..., S)
+    influences = [one.influence for one in measured if one.influence is not None]
+    if len(influences) < len(measured):
+        return spread(values)
+    return spread(values, *example_variance(influences))
 
 
-def spread(values: NDArray[Any], example_variance: float | NDArray[Any] = 0.0, clusters: int = 2) -> Spread:
-    """Means over the last axis, (..., S) -> (...), with their intervals; example_variance: a number or (...).
+def spread(values: NDArray[Any], from_examples: float | NDArray[Any] = 0.0, clusters: int = 2) -> Spread:
+    """Means over the last axis, (..., S) -> (...), with their intervals.
 
-    The variance is s^2 / S + v: s^2 between seeds (S - 1), v the variance from the draw of test examples, estimated
-    from so many clusters. The degrees of freedom are Satterthwaite's (1946). The sum is conservative: seeds with
-    disjoint test examples (the folds of a cross-fitting) differ by their examples too, which s^2 holds already.
-    A value without any spread, such as 1 in every seed, has an interval of no width.
+    The variance is s^2 / S + v: s^2 between seeds (S - 1), v = from_examples, a number or (...), the variance from
+    the draw of test examples, estimated from so many clusters. The degrees of freedom are Satterthwaite's (1946).
+    The sum is conservative: seeds with disjoint test examples (the folds of a cross-fitting) differ by their
+    examples too, which s^2 holds already. Without any spread, such as 1 in every seed, the interval has no width;
+    of one seed, or from one cluster, it is NaN.
     """
     import numpy as np
 
     first, seeds = values[..., :1], values.shape[-1]
     mean = first[..., 0] + (values - first).mean(axis=-1)  # exact where all values are equal
-    between = np.square(values - mean[..., None]).sum(axis=-1) / (seeds - 1)
-    from_seeds, from_examples = between / seeds, np.asarray(example_variance)
-    variance = from_seeds + from_examples
     with np.errstate(divide="ignore", invalid="ignore"):
-        freedom = variance**2 / (from_seeds**2 / (seeds - 1) + from_examples**2 / max(clusters - 1, 1))
+        between = np.square(values - mean[..., None]).sum(axis=-1) / np.float64(seeds - 1)
+        from_seeds, shared = between / seeds, np.asarray(from_examples)
+        variance = from_seeds + shared
+        freedom = variance**2 / (from_seeds**2 / np.float64(seeds - 1) + shared**2 / np.float64(clusters - 1))
     freedom = np.where(variance == 0, seeds - 1, freedom)
     error = np.sqrt(variance)
     return Spread(mean, np.sqrt(between), error, freedom, student_t(freedom) * error)
@@ -89,25 +120,6 @@ def student_t(freedom: float | NDArray[Any], probability: float = (1 + LEVEL) / 
 
     quantile: NDArray[Any] = stdtrit(freedom, probability)
     return quantile
-
-
-def over_seeds(measured: Sequence[Measured]) -> Estimate | None:
-    """The mean of a metric over a row's seeds; None without seeds, and where it is undefined in one of them.
-
-    Where a seed has no influence the interval is of seeds alone.
-    """
-    values, variance, clusters = _pooled(measured)
-    return None if any(value != value for value in values) else estimate(values, variance, clusters)
-
-
-def difference(ones: Mapping[int, Measured], others: Mapping[int, Measured]) -> Estimate | None:
-    """The mean of ones - others over the seeds that both have: paired by seed and by example cluster.
-
-    Test examples are paired only where both rows know their influence, on equal test splits, in every common seed;
-    else the interval is of seeds alone.
-    """
-    common = sorted(ones.keys() & others.keys())
-    return over_seeds([_gap(ones[seed], others[seed]) for seed in common])
 
 
 def p_value(gap: Estimate | None) -> float:
@@ -136,18 +148,3 @@ def equivalence_p_value(gap: Estimate | None, margin: float) -> float:
     if gap.standard_error == 0:
         return 0.0 if room > 0 else 1.0
     return float(stdtr(gap.freedom, -room / gap.standard_error))
-
-
-def _gap(one: Measured, other: Measured) -> Measured:
-    mine, theirs = one.influence, other.influence
-    paired = mine is not None and theirs is not None and mine.layout == theirs.layout
-    return Measured(one.value - other.value, subtract(mine, theirs) if paired and mine and theirs else None)
-
-
-def _pooled(measured: Sequence[Measured]) -> tuple[list[float], float | NDArray[Any], int]:
-    """Values by seed, the variance from examples (0 where a seed has no influence) and the number of clusters."""
-    values = [float(one.value) for one in measured]
-    influences: list[Influence] = [one.influence for one in measured if one.influence is not None]
-    if not measured or len(influences) < len(measured):
-        return values, 0.0, 2
-    return values, *example_variance(influences)

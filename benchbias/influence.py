@@ -102,11 +102,6 @@ def example_variance(influences: Sequence[Influence]) -> tuple[NDArray[Any], int
     return factor * np.square(mean).sum(axis=-1), number
 
 
-def subtract(one: Influence, other: Influence) -> Influence:
-    """The influence of a difference; both must be of one test split."""
-    return Influence(one.cluster, one.value - other.value, one.layout)
-
-
 def _measure(cells: Cells, parts: Sequence[Iterable[int]], *, least: bool = False) -> Measured:
     """The least or the mean of the accuracies of parts, each given by its groups; no cell is in two parts."""
     import numpy as np

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from benchbias.estimates import Estimate, over_seeds
-from benchbias.influence import accuracies, first_lowest, measure_group
+from benchbias.estimates import spread_over_seeds
+from benchbias.influence import Measured, accuracies, first_lowest, measure_group
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,20 +41,25 @@ def cross_fitted_worst_group(cells: Sequence[Cells], groups: int) -> CrossFitted
     if len(cells) < 2:
         return None
     value = float(cross_fit(np.stack(half_accuracies(cells, groups))))
-    intervals = [group_interval(group, cells) for group in range(groups)]
-    bounds = [
-        (one.mean - one.half_width, one.mean + one.half_width)
-        for one in intervals
-        if one is not None and one.half_width is not None
-    ]
-    if len(bounds) < groups or np.isnan(value):
-        return None
-    return CrossFitted(value, min(lower for lower, _ in bounds), min(upper for _, upper in bounds))
+    lower, upper = (float(bound) for bound in least_bounds(cells, groups))
+    return None if np.isnan([value, lower, upper]).any() else CrossFitted(value, lower, upper)
 
 
-def group_interval(group: int, cells: Sequence[Cells]) -> Estimate | None:
-    """A group's accuracy, over the seeds that test it."""
-    return over_seeds([measure_group(group, one) for one in cells if (one.group == group).any()])
+def least_bounds(cells: Sequence[Cells], groups: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The least lower and the least upper bound of the groups' t intervals, of shape (...).
+
+    Each group is estimated over the seeds that test it; NaN where one has no interval.
+    """
+    import numpy as np
+
+    nothing = Measured(np.full(cells[0].correct.shape[:-1], np.nan))
+    found = []
+    for group in range(groups):
+        tested = [measure_group(group, one) for one in cells if (one.group == group).any()]
+        found.append(spread_over_seeds(tested or [nothing]))
+    lower = np.stack([one.mean - one.half_width for one in found]).min(axis=0)
+    upper = np.stack([one.mean + one.half_width for one in found]).min(axis=0)
+    return lower, upper
 
 
 def halves(clusters: NDArray[Any]) -> NDArray[Any]:
