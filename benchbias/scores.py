@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,19 +9,10 @@ from typing import Any
 
 from benchbias import canonical
 from benchbias.errors import UsageError
+from benchbias.estimates import LEVEL as LEVEL
+from benchbias.estimates import Estimate as Estimate
+from benchbias.estimates import estimate as estimate
 from benchbias.results import TrialRecord, sorted_records
-
-LEVEL = 0.95
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A mean over seeds: mean, sd (n - 1), n, and half the width of its 95 % interval (None for n < 2)."""
-
-    mean: float
-    sd: float | None
-    n: int
-    half_width: float | None
 
 
 @dataclass(frozen=True)
@@ -51,24 +41,6 @@ class Row:
         """E.g. `magnitude[sparsity=0.8]`."""
         swept = ", ".join(f"{name}={value}" for name, value in self.swept.items())
         return f"{self.method}[{swept}]" if swept else self.method
-
-
-def estimate(values: Sequence[float]) -> Estimate | None:
-    """Mean, sd, n and the half-width t(0.975, n - 1) sd / sqrt(n) of values, one a seed; None without values."""
-    if not values:
-        return None
-    mean = math.fsum(values) / len(values)
-    if len(values) < 2:
-        return Estimate(mean, None, len(values), None)
-    sd = statistics.stdev(values)
-    return Estimate(mean, sd, len(values), student_t(len(values) - 1) * sd / math.sqrt(len(values)))
-
-
-def student_t(freedom: float) -> float:
-    """The quantile of Student's t that bounds a two-sided 95 % interval."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(freedom, (1 + LEVEL) / 2))
 
 
 def score(records: Iterable[TrialRecord]) -> list[Row]:
