@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchbias import canonical, suite
+from benchbias.cells import read_layouts
 from benchbias.engine.local import LocalEngine
 from benchbias.environment import provenance
 from benchbias.errors import UsageError
@@ -18,7 +19,7 @@ from benchbias.plan import make
 from benchbias.plugins import Registry, load_registry
 from benchbias.publishing import command_for
 from benchbias.recording import select_rows, suite_label
-from benchbias.results import TrialRecord
+from benchbias.results import TrialRecord, record_folder
 from benchbias.runner import Reporter, RunReport, execute
 from benchbias.store import Store
 from benchbias.trials import Plan, Selection
@@ -158,5 +159,6 @@ def write_board(workspace: Workspace, plan: Plan, selection: Selection, store: S
     whole = workspace.plan(plan.suite, replace(selection, methods=methods, tasks=None, seeds=None))
     records = select_rows([plan, whole], store)
     path = store.root / "leaderboards" / f"{suite_label(plan)}.md"
-    store.replace(path, render(records, command_for(plan.suite)))
+    layouts = read_layouts(record_folder(store.root, suite_label(plan)))
+    store.replace(path, render(records, layouts, command_for(plan.suite)))
     return path

@@ -6,11 +6,12 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchbias import canonical
 from benchbias.canonical import DIGEST_LENGTH
-from benchbias.errors import UsageError
+from benchbias.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -103,3 +104,19 @@ def _table(document: object, keys: tuple[str, ...], what: str) -> dict[str, Any]
     if not isinstance(document, Mapping) or set(document) != set(keys):
         raise UsageError(f"{what}: a table of {', '.join(keys)} is expected")
     return {key: document[key] for key in keys}
+
+
+def read_layouts(folder: Path) -> dict[str, CellLayout]:
+    """The layouts of test splits beside a folder's records, `test/*.json`, by digest. Raises UsageError."""
+    found = {}
+    for path in sorted(folder.glob("test/*.json")):
+        try:
+            layout = read_layout(canonical.loads(path.read_bytes()))
+        except OSError as error:
+            raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+        except (UsageError, StorageError) as error:
+            raise UsageError(f"{path}: {error}") from None
+        if layout.digest != path.stem:
+            raise UsageError(f"{path}: its content is that of {layout.digest[:12]}, not of its name")
+        found[layout.digest] = layout
+    return found

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from benchbias.components import STAGE_KEYS, Component
 from benchbias.errors import UsageError, unknown
 from benchbias.resolve import recipe_of, recipe_settings, settings_from, substitute
+from benchbias.results import TRACKS
 from benchbias.tables import UPDATE_KEYS, UpdatesTable, Use, checked
-from benchbias.trials import TRACKS
 
 if TYPE_CHECKING:
     from benchbias.plan import Planner

@@ -15,9 +15,10 @@ from benchbias.errors import UsageError, unknown
 from benchbias.paths import BlockedError, TrialPath
 from benchbias.plugins import Registry, files_digest
 from benchbias.resolve import Assignments, Settings, settings_of
+from benchbias.results import TRACKS
 from benchbias.suite import Catalogue
 from benchbias.tables import MAX_TRIALS, MethodTable, Use, seed_list
-from benchbias.trials import TRACKS, Plan, Selection, Stage, Trial
+from benchbias.trials import Plan, Selection, Stage, Trial
 
 FORMAT = 1  # of objects and keys: raise it when their meaning changes
 

@@ -13,9 +13,10 @@ from typing import Any
 from benchbias.errors import UsageError, plain, unknown
 from benchbias.failures import known_failures, last_failure, trial_failure, with_descendants
 from benchbias.recording import current_records
+from benchbias.results import TRACKS
 from benchbias.showing import table
 from benchbias.store import FOLDERS, Store
-from benchbias.trials import TRACKS, Plan, Trial
+from benchbias.trials import Plan, Trial
 
 
 def summary(plan: Plan, out: Path) -> dict[str, Any]:

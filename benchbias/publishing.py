@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from benchbias.cells import CellLayout, read_layouts
 from benchbias.errors import UsageError
 from benchbias.leaderboard import render
 from benchbias.recording import current_records
@@ -20,12 +21,8 @@ def command_for(suite: str) -> str:
 def board(plan: Plan, out: Path, publish: Path | None) -> str:
     """The leaderboard of a results folder's current records; with `publish`, records and table go there too."""
     store = Store(out)
-    records, _ = current_records(plan, store)
-    if not records:
-        raise UsageError(
-            f"{out} has no current records of suite {plan.suite!r}: `{command_for(plan.suite)}` makes them"
-        )
-    text = render(records, command_for(plan.suite))
+    records, layouts = records_of(plan, out)
+    text = render(records, layouts, command_for(plan.suite))
     store.create().replace(out / "leaderboards" / f"{plan.suite}.md", text)
     if publish is not None:
         _publish(plan, records, text, store, publish)
@@ -49,8 +46,23 @@ def _publish(plan: Plan, records: list[TrialRecord], text: str, store: Store, pu
 
 def rebuild(suite: str, folder: Path) -> str:
     """The leaderboard of a published folder, from its records alone. Raises UsageError."""
+    return render(*published_records(suite, folder), command_for(suite))
+
+
+def records_of(plan: Plan, out: Path) -> tuple[list[TrialRecord], dict[str, CellLayout]]:
+    """The current records of a results folder with the layouts of their test splits. Raises UsageError."""
+    records, _ = current_records(plan, Store(out))
+    if not records:
+        raise UsageError(
+            f"{out} has no current records of suite {plan.suite!r}: `{command_for(plan.suite)}` makes them"
+        )
+    return records, read_layouts(record_folder(out, plan.suite))
+
+
+def published_records(suite: str, folder: Path) -> tuple[list[TrialRecord], dict[str, CellLayout]]:
+    """The records of a published folder with the layouts of their test splits. Raises UsageError."""
     records = read_records(record_folder(folder, suite))
     if not records:
         known = sorted(path.name for path in (folder / "records").glob("*"))
         raise UsageError(f"{folder} has no records of suite {suite!r} (known: {', '.join(known) or 'none'})")
-    return render(records, command_for(suite))
+    return records, read_layouts(record_folder(folder, suite))

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from benchbias import canonical
-from benchbias.errors import StorageError, UsageError
+from benchbias.errors import StorageError, UsageError, unknown
 
 RECORD_SCHEMA = 1
+TRACKS = ("labels-none", "val-select", "val-fit", "train")
+"""Whose group labels a trial used, weakest first: none, to choose, to fit, those of training."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class TrialRecord:
         missing = [name for name in ("trial", "suite", "task", "method", "seed", "status") if name not in self.body]
         if missing:
             raise UsageError(f"a record lacks {', '.join(missing)}")
+        if self.body.get("track", TRACKS[0]) not in TRACKS:
+            raise UsageError(unknown("track", self.body["track"], TRACKS))
         if self.body["status"] == "ok" and not self.body.get("metrics"):
             raise UsageError("a record with status ok has no metrics")
 

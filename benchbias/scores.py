@@ -8,16 +8,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchbias import canonical
-from benchbias.errors import UsageError
-from benchbias.estimates import LEVEL as LEVEL
-from benchbias.estimates import Estimate as Estimate
-from benchbias.estimates import estimate as estimate
-from benchbias.results import TrialRecord, sorted_records
+from benchbias.cells import CellLayout
+from benchbias.estimates import Estimate, estimate, over_seeds
+from benchbias.results import TrialRecord
+from benchbias.rows import Trials, paired, row_label, trials_of, twin
+from benchbias.worst_group import CrossFitted, cross_fitted_worst_group
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the leaderboard: a method at one setting on one task, over its seeds."""
+    """One line of the leaderboard: a method at one setting on one task, over its seeds.
+
+    collapsed: in how many seeds the model fails on aligned examples, where the shortcut alone would do.
+    """
 
     task: str
     method: str
@@ -25,8 +28,11 @@ class Row:
     track: str
     ranked: bool
     baseline: str | None
+    settings_from: str
     seeds: tuple[int, ...]
     metrics: Mapping[str, Estimate | None]
+    worst_group: CrossFitted | None
+    collapsed: int
     sparsity: float
     parameters: int
     flops: int
@@ -38,44 +44,36 @@ class Row:
 
     @property
     def label(self) -> str:
-        """E.g. `magnitude[sparsity=0.8]`."""
-        swept = ", ".join(f"{name}={value}" for name, value in self.swept.items())
-        return f"{self.method}[{swept}]" if swept else self.method
+        return row_label(self.method, self.swept)
 
 
-def score(records: Iterable[TrialRecord]) -> list[Row]:
+def score(records: Iterable[TrialRecord], layouts: Mapping[str, CellLayout] | None = None) -> list[Row]:
     """Rows from records, the best first (by the suite's rank_by); rows without a value last.
 
-    Raises UsageError where a row would average one seed twice.
+    layouts: the cells of the test splits, by digest; without them intervals are of seeds alone.
+    Raises UsageError where a row would average one seed twice, or where a record contradicts itself.
     """
-    done = [record for record in sorted_records(records) if record.body["status"] == "ok"]
-    rows: dict[tuple[str, str, str], list[TrialRecord]] = {}
-    for record in done:
-        setting = canonical.dumps([record.body["swept"], record.body["settings"]])
-        rows.setdefault((record.body["task"], record.body["method"], setting), []).append(record)
-    for (task, method, setting), members in rows.items():
-        if len({record.body["seed"] for record in members}) < len(members):
-            raise UsageError(f"two records of one seed in the row {task}/{method} {setting}: the recipe must differ")
-    made = [_row(members, rows) for members in rows.values()]
-    return sorted(made, key=lambda row: _order(row, rank_metric(done)))
+    rows = trials_of(records, layouts or {})
+    made = [row_of(row, rows) for row in rows]
+    return sorted(made, key=lambda row: sort_key(row, rank_metric(rows)))
 
 
-def rank_metric(records: Sequence[TrialRecord]) -> str:
-    """The suite's rank_by; empty without records."""
-    return str(records[0].body["suite"]["rank_by"]) if records else ""
+def rank_metric(rows: Sequence[Trials]) -> str:
+    """The suite's rank_by; empty without rows."""
+    return str(rows[0].first["suite"]["rank_by"]) if rows else ""
 
 
-def _order(row: Row, rank_by: str) -> tuple[Any, ...]:
+def sort_key(row: Row, rank_by: str) -> tuple[Any, ...]:
+    """Orders rows: by task, then the best first, those without a value last."""
     value = row.metrics.get(rank_by.removeprefix("-"))
     sign = 1 if rank_by.startswith("-") else -1
     return (row.task, value is None, sign * value.mean if value else 0.0, row.method, canonical.dumps(row.swept))
 
 
-def _row(members: list[TrialRecord], rows: Mapping[tuple[str, str, str], list[TrialRecord]]) -> Row:
-    first = members[0].body
+def row_of(row: Trials, rows: Sequence[Trials]) -> Row:
+    """One line of the board; rows: all, among which its baseline and the reference are found."""
+    first, bodies = row.first, [record.body for record in row.records.values()]
     rank_by = str(first["suite"]["rank_by"]).removeprefix("-")
-    baseline = _twin(members, first["baseline"], rows)
-    reference = _twin(members, first["suite"]["reference"], rows)
     return Row(
         task=first["task"],
         method=first["method"],
@@ -83,21 +81,52 @@ def _row(members: list[TrialRecord], rows: Mapping[tuple[str, str, str], list[Tr
         track=first["track"],
         ranked=first["ranked"],
         baseline=first["baseline"],
-        seeds=tuple(record.body["seed"] for record in members),
-        metrics={name: _over_seeds(members, name) for name in first["metrics"]},
-        sparsity=statistics.fmean(record.body["sparsity"] for record in members),
+        settings_from=first.get("settings_from", "default"),
+        seeds=tuple(row.records),
+        metrics={name: over_seeds(list((row.measured(name) or {}).values())) for name in first["metrics"]},
+        worst_group=_worst_group(row),
+        collapsed=sum(_collapsed(body, _ceiling(first, rows)) for body in bodies),
+        sparsity=statistics.fmean(body["sparsity"] for body in bodies),
         parameters=first["parameters"],
         flops=first["flops"],
-        sparse_flops=round(statistics.fmean(record.body["sparse_flops"] for record in members)),
-        training_flops=statistics.fmean(record.body["training_flops"] for record in members),
-        train_conflicting_accuracy=_complete([record.body["train_conflicting_accuracy"] for record in members]),
-        to_baseline=_paired(members, baseline, rank_by),
-        to_reference=_paired(members, reference, rank_by),
+        sparse_flops=round(statistics.fmean(body["sparse_flops"] for body in bodies)),
+        training_flops=statistics.fmean(body["training_flops"] for body in bodies),
+        train_conflicting_accuracy=_complete([body["train_conflicting_accuracy"] for body in bodies]),
+        to_baseline=_gap(row, twin(row, first["baseline"], rows), rank_by),
+        to_reference=_gap(row, twin(row, first["suite"]["reference"], rows), rank_by),
     )
 
 
-def _over_seeds(members: Sequence[TrialRecord], name: str) -> Estimate | None:
-    return _complete([record.body["metrics"].get(name) for record in members])
+def _worst_group(row: Trials) -> CrossFitted | None:
+    cells = [one for one in row.cells.values() if one is not None]
+    if len(cells) < len(row.cells):
+        return None
+    return cross_fitted_worst_group(cells, len(row.first["group_names"]))
+
+
+def aligned_accuracy(body: Mapping[str, Any]) -> float | None:
+    """Of one trial: its correct predictions on aligned test examples over their number."""
+    groups = [number for number, aligned in enumerate(body.get("group_aligned", ())) if aligned]
+    total = sum(body["group_total"][group] for group in groups)
+    return sum(body["group_correct"][group] for group in groups) / total if total else None
+
+
+def _ceiling(first: Mapping[str, Any], rows: Sequence[Trials]) -> float:
+    """The mean aligned accuracy of the suite's ceiling on this task; 1 where it has none."""
+    for row in rows:
+        if (row.first["task"], row.first["method"]) == (first["task"], first["suite"].get("ceiling")):
+            found = [aligned_accuracy(record.body) for record in row.records.values()]
+            return statistics.fmean([value for value in found if value is not None] or [1.0])
+    return 1.0
+
+
+def _collapsed(body: Mapping[str, Any], ceiling: float) -> bool:
+    """Whether aligned accuracy is below half of the way from chance to the ceiling."""
+    accuracy = aligned_accuracy(body)
+    if accuracy is None or "num_classes" not in body:
+        return False
+    chance = 1 / int(body["num_classes"])
+    return accuracy < chance + (ceiling - chance) / 2
 
 
 def _complete(values: Sequence[float | None]) -> Estimate | None:
@@ -105,24 +134,6 @@ def _complete(values: Sequence[float | None]) -> Estimate | None:
     return None if None in values else estimate([value for value in values if value is not None])
 
 
-def _twin(
-    members: Sequence[TrialRecord], method: str | None, rows: Mapping[tuple[str, str, str], list[TrialRecord]]
-) -> list[TrialRecord]:
-    """The row of another method on the same task that a row is compared with: the one at its setting, if any."""
-    first = members[0].body
-    if method is None or method == first["method"]:
-        return []
-    found = [
-        others
-        for (task, name, _), others in rows.items()
-        if (task, name) == (first["task"], method)
-        and all(first["swept"].get(key, value) == value for key, value in others[0].body["swept"].items())
-    ]
-    return found[0] if len(found) == 1 else []
-
-
-def _paired(members: Sequence[TrialRecord], others: Sequence[TrialRecord], metric: str) -> Estimate | None:
-    """The mean difference over the seeds that both have, with its interval."""
-    theirs = {record.body["seed"]: record.body["metrics"].get(metric) for record in others}
-    pairs = [(r.body["metrics"].get(metric), theirs[r.body["seed"]]) for r in members if r.body["seed"] in theirs]
-    return _complete([None if one is None or other is None else one - other for one, other in pairs])
+def _gap(row: Trials, other: Trials | None, metric: str) -> Estimate | None:
+    """The mean difference over the seeds that both have, with its interval; None where a seed has no value."""
+    return None if other is None else paired(row, other, metric)

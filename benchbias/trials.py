@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from benchbias.tables import MethodTable, SuiteTable
 
-TRACKS = ("labels-none", "val-select", "val-fit", "train")
-"""Whose group labels a trial used, weakest first: none, to choose, to fit, those of training."""
-
 
 @dataclass(frozen=True)
 class Stage:

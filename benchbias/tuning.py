@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchbias.plugins import Registry
+from benchbias.results import TRACKS
 from benchbias.suite import Catalogue
 from benchbias.tables import MethodTable, Recipe, SpaceTable, SuiteTable
-from benchbias.trials import TRACKS
 from benchbias.tuning_log import RECIPE
 
 

@@ -22,7 +22,7 @@ MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 
 def board(records):
-    return render(records, "benchbias leaderboard probe")
+    return render(records, {}, "benchbias leaderboard probe")
 
 
 def structure(text):
@@ -34,10 +34,10 @@ def plain(token):
     return "".join(child.content for child in token.children)
 
 
-def rows(text):
-    """The cells of every table row as plain text, head row first."""
+def tables(text):
+    """The cells of every table row as plain text, head rows too, without the tables of costs."""
     found, cells = [], []
-    tokens = MARKDOWN.parse(text)
+    tokens = MARKDOWN.parse(re.sub(r"### Cost\n.*?(?=\n## |\Z)", "", text, flags=re.DOTALL))
     for token, following in zip(tokens, [*tokens[1:], None], strict=True):
         if token.type == "tr_open":
             cells = []
@@ -45,6 +45,11 @@ def rows(text):
         if token.type in ("th_open", "td_open"):
             cells.append(plain(following))
     return found
+
+
+def rows(text):
+    """As `tables`, without the column of ranks."""
+    return [cells[1:] for cells in tables(text)]
 
 
 def items(text):
@@ -118,10 +123,10 @@ def test_every_task_has_a_table_of_its_own():
 
 
 def test_controls_are_set_in_italics():
-    (token,) = [
-        t for t in MARKDOWN.parse(board([record("control", ranked=False)])) if t.content.strip("_") == "control"
-    ]
-    assert [child.type for child in token.children] == ["em_open", "text", "em_close"]
+    found = [t for t in MARKDOWN.parse(board([record("control", ranked=False)])) if t.content.strip("_") == "control"]
+    assert len(found) == 2, "among the results and the costs"
+    for token in found:
+        assert [child.type for child in token.children] == ["em_open", "text", "em_close"]
 
 
 def test_a_limited_run_says_so():

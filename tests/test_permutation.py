@@ -17,9 +17,10 @@ from torch import Tensor
 
 from benchbias.api import Workspace
 from benchbias.engine.worker import run_stage
+from benchbias.results import TRACKS
 from benchbias.store import Store
 from benchbias.suite import load, shipped_file
-from benchbias.trials import TRACKS, Plan, Selection, Trial
+from benchbias.trials import Plan, Selection, Trial
 
 SHIPPED = load(shipped_file()).methods
 

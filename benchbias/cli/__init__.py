@@ -45,6 +45,7 @@ app.command()(reading.show)
 app.command()(running.status)
 app.command()(running.logs)
 app.command()(reading.leaderboard)
+app.command()(reading.compare)
 app.command()(running.clean)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from benchbias.cli.options import Config, Device, Out, Plugins, Sets, open_workspace, selected
+from benchbias.cli.options import Config, Device, Out, Plugins, Sets, SuiteName, open_workspace, selected
 from benchbias.errors import UsageError
 
 
@@ -65,3 +65,26 @@ def leaderboard(
     workspace = open_workspace(config, plugin)
     made = workspace.plan(suite, selected(None, None, None, None, None, device))
     print(publishing.board(made, out, publish), end="")
+
+
+def compare(
+    one: Annotated[str, typer.Argument(help="A row: a method, or method[name=value].")],
+    other: Annotated[str, typer.Argument(help="The row that it is compared with.")],
+    suite: SuiteName,
+    out: Out = Path("results"),
+    records: Annotated[Path | None, typer.Option(help="A published folder, instead of results.")] = None,
+    margin: Annotated[float, typer.Option(min=0.01, help="Points within which rows count as equivalent.")] = 3.0,
+    config: Config = None,
+    plugin: Plugins = None,
+    device: Device = "cpu",
+) -> None:
+    """Compare two rows of a suite, paired by seed and test example."""
+    from benchbias import publishing
+    from benchbias.comparing import compare as compared
+
+    if records is not None:
+        found = publishing.published_records(suite, records)
+    else:
+        plan = open_workspace(config, plugin).plan(suite, selected(None, None, None, None, None, device))
+        found = publishing.records_of(plan, out)
+    print(compared(*found, one, other, margin / 100), end="")

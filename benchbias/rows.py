@@ -1,0 +1,118 @@
+"""The trials of one row of a board, and pairs of rows: by seed and by test example. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchbias import canonical
+from benchbias.cells import CellLayout, Cells, unpack_counts
+from benchbias.errors import UsageError
+from benchbias.estimates import Estimate, difference
+from benchbias.influence import Measured, measure
+from benchbias.results import TrialRecord, sorted_records
+
+TOLERANCE = 1e-9  # between a metric in a record and the same from the record's own counts
+
+
+def row_label(method: str, swept: Mapping[str, Any]) -> str:
+    """E.g. `magnitude[sparsity=0.8]`."""
+    values = ", ".join(f"{name}={value}" for name, value in swept.items())
+    return f"{method}[{values}]" if values else method
+
+
+@dataclass(frozen=True)
+class Trials:
+    """All trials of one row, by seed, with what their cells say of every metric."""
+
+    records: Mapping[int, TrialRecord]
+    cells: Mapping[int, Cells | None]
+
+    @property
+    def first(self) -> Mapping[str, Any]:
+        return next(iter(self.records.values())).body
+
+    @property
+    def label(self) -> str:
+        return row_label(self.first["method"], self.first["swept"])
+
+    def measured(self, metric: str, seeds: Iterable[int] | None = None) -> dict[int, Measured] | None:
+        """The metric in every seed (or in these), with its influence where cells determine it.
+
+        None where a seed has no value: a mean over the others would be of another quantity. Raises UsageError where
+        a record contradicts its cells.
+        """
+        found = {}
+        for seed in self.records if seeds is None else seeds:
+            value = self.records[seed].body["metrics"].get(metric)
+            if value is None:
+                return None
+            found[seed] = _measured(metric, value, self.records[seed], self.cells[seed])
+        return found
+
+
+def _measured(metric: str, value: float, record: TrialRecord, cells: Cells | None) -> Measured:
+    known = measure(metric, cells, record.body["group_aligned"]) if cells is not None else None
+    if known is None:
+        return Measured(value)
+    if not abs(float(known.value) - value) <= TOLERANCE:
+        raise UsageError(
+            f"record {record.id[:12]}: {metric} is {value:.6f}, but its own counts give {float(known.value):.6f}"
+        )
+    return known
+
+
+def trials_of(records: Iterable[TrialRecord], layouts: Mapping[str, CellLayout]) -> list[Trials]:
+    """The rows that are done. Raises UsageError where a row would hold one seed twice, or a record does not fit."""
+    rows: dict[tuple[str, str, str], list[TrialRecord]] = {}
+    for record in sorted_records(records):
+        body = record.body
+        if body["status"] == "ok":
+            setting = canonical.dumps([body["swept"], body["settings"]])
+            rows.setdefault((body["task"], body["method"], setting), []).append(record)
+    for (task, method, setting), members in rows.items():
+        if len({record.body["seed"] for record in members}) < len(members):
+            raise UsageError(f"two records of one seed in the row {task}/{method} {setting}: the recipe must differ")
+    return [
+        Trials({r.body["seed"]: r for r in members}, {r.body["seed"]: _cells(r, layouts) for r in members})
+        for members in rows.values()
+    ]
+
+
+def _cells(record: TrialRecord, layouts: Mapping[str, CellLayout]) -> Cells | None:
+    """None for a record without counts, as plugins of other tasks may make them."""
+    packed = record.body.get("correct")
+    if packed is None:
+        return None
+    layout = layouts.get(packed.get("layout", "")) if isinstance(packed, Mapping) else None
+    if layout is None:
+        raise UsageError(f"record {record.id[:12]}: the layout of its test split is not among the records' `test/`")
+    try:
+        return unpack_counts(packed, layout)
+    except UsageError as error:
+        raise UsageError(f"record {record.id[:12]}: {error}") from None
+
+
+def twin(row: Trials, method: str | None, rows: Sequence[Trials]) -> Trials | None:
+    """The row of another method on the same task that a row is compared with: the one at its setting, if any."""
+    first = row.first
+    if method is None or method == first["method"]:
+        return None
+    found = [
+        other
+        for other in rows
+        if (other.first["task"], other.first["method"]) == (first["task"], method)
+        and all(first["swept"].get(key, value) == value for key, value in other.first["swept"].items())
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def paired(row: Trials, other: Trials, metric: str) -> Estimate | None:
+    """The mean difference of a metric over the seeds that both rows have, paired by seed and test example.
+
+    None where a seed has no value.
+    """
+    common = sorted(row.records.keys() & other.records.keys())
+    ones, others = row.measured(metric, common), other.measured(metric, common)
+    return difference(ones, others) if ones is not None and others is not None else None
