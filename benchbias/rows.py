@@ -24,10 +24,25 @@ def row_label(method: str, swept: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Trials:
-    """All trials of one row, by seed, with what their cells say of every metric."""
+    """All trials of one row, by seed: their records, their test cells, and what these say of every metric.
+
+    values: by metric, then seed, with its influence where cells determine the metric; None where it is undefined.
+    """
 
     records: Mapping[int, TrialRecord]
     cells: Mapping[int, Cells | None]
+    values: Mapping[str, Mapping[int, Measured | None]]
+
+    @staticmethod
+    def of(members: Sequence[TrialRecord], layouts: Mapping[str, CellLayout]) -> Trials:
+        """From the records of one row. Raises UsageError where a record contradicts its own counts."""
+        records = {record.body["seed"]: record for record in members}
+        cells = {seed: _cells(record, layouts) for seed, record in records.items()}
+        names = dict.fromkeys(name for record in members for name in record.body["metrics"])
+        values = {
+            name: {seed: _measured(name, record, cells[seed]) for seed, record in records.items()} for name in names
+        }
+        return Trials(records, cells, values)
 
     @property
     def first(self) -> Mapping[str, Any]:
@@ -38,21 +53,20 @@ class Trials:
         return row_label(self.first["method"], self.first["swept"])
 
     def measured(self, metric: str, seeds: Iterable[int] | None = None) -> dict[int, Measured] | None:
-        """The metric in every seed (or in these), with its influence where cells determine it.
+        """The metric in every seed (or in these).
 
-        None where a seed has no value: a mean over the others would be of another quantity. Raises UsageError where
-        a record contradicts its cells.
+        None where a seed has no value: a mean over the others would be of another quantity.
         """
-        found = {}
-        for seed in self.records if seeds is None else seeds:
-            value = self.records[seed].body["metrics"].get(metric)
-            if value is None:
-                return None
-            found[seed] = _measured(metric, value, self.records[seed], self.cells[seed])
-        return found
+        values = self.values.get(metric, {})
+        found = {seed: values.get(seed) for seed in (self.records if seeds is None else seeds)}
+        whole = {seed: value for seed, value in found.items() if value is not None}
+        return whole if len(whole) == len(found) else None
 
 
-def _measured(metric: str, value: float, record: TrialRecord, cells: Cells | None) -> Measured:
+def _measured(metric: str, record: TrialRecord, cells: Cells | None) -> Measured | None:
+    value = record.body["metrics"].get(metric)
+    if value is None:
+        return None
     known = measure(metric, cells, record.body["group_aligned"]) if cells is not None else None
     if known is None:
         return Measured(value)
@@ -74,10 +88,7 @@ def trials_of(records: Iterable[TrialRecord], layouts: Mapping[str, CellLayout])
     for (task, method, setting), members in rows.items():
         if len({record.body["seed"] for record in members}) < len(members):
             raise UsageError(f"two records of one seed in the row {task}/{method} {setting}: the recipe must differ")
-    return [
-        Trials({r.body["seed"]: r for r in members}, {r.body["seed"]: _cells(r, layouts) for r in members})
-        for members in rows.values()
-    ]
+    return [Trials.of(members, layouts) for members in rows.values()]
 
 
 def _cells(record: TrialRecord, layouts: Mapping[str, CellLayout]) -> Cells | None:
