@@ -30,7 +30,7 @@ class TrialPath:
         self.where = planner.catalogue.where("methods", name)
         self.keys: list[str] = []
         searching = planner.selection.split != "test"  # then the settings have no provenance yet
-        self.track = 0 if searching else _SETTINGS_TRACK[settings_from(planner.table, name, self.method)]
+        self.track = 0 if searching else _SETTINGS_TRACK[settings_from(planner.catalogue, planner.table, name)]
 
     def add(self, kind: str, components: Sequence[Component], inputs: Mapping[str, Any]) -> str:
         key = self.planner.stage(kind, components, inputs)

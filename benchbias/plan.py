@@ -14,7 +14,7 @@ from benchbias.environment import describe_environment
 from benchbias.errors import UsageError, unknown
 from benchbias.paths import BlockedError, TrialPath
 from benchbias.plugins import Registry, files_digest
-from benchbias.resolve import Assignments, Settings, settings_of
+from benchbias.resolve import Assignments, Settings, settings_from, settings_of
 from benchbias.results import TRACKS
 from benchbias.suite import Catalogue
 from benchbias.tables import MAX_TRIALS, MethodTable, Use, seed_list
@@ -145,7 +145,9 @@ class Planner:
                 yield Trial(identity, task, name, point, values, seed, TRACKS[0], blocked=str(blocked))
                 continue
             what = [self.suite, self.table.version, task, name, dict(point), seed, self.stages[score].identity]
-            yield Trial(canonical.digest(what), task, name, point, values, seed, TRACKS[path.track], tuple(path.keys))
+            track, keys = TRACKS[path.track], tuple(path.keys)
+            provenance = settings_from(self.catalogue, self.table, name)
+            yield Trial(canonical.digest(what), task, name, point, values, seed, track, keys, settings_from=provenance)
 
     def component(self, kind: str, use: Use, where: str) -> tuple[Component, dict[str, Any]]:
         """A component with its resolved options. Raises UsageError, or BlockedError where a plugin is broken."""

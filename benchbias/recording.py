@@ -7,7 +7,6 @@ from typing import Any
 
 from benchbias import canonical
 from benchbias.failures import Failure, trial_failure, with_descendants
-from benchbias.resolve import settings_from
 from benchbias.results import TrialRecord, record_folder
 from benchbias.store import Store
 from benchbias.tables import Use
@@ -67,7 +66,7 @@ def _head(plan: Plan, trial: Trial) -> dict[str, Any]:
         "track": trial.track,
         "ranked": method.ranked and plan.limit is None,
         "baseline": method.baseline,
-        "settings_from": settings_from(table, trial.method, method),
+        "settings_from": trial.settings_from,
         "stages": list(trial.stages),
         "environment": environment,
     }

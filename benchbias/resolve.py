@@ -107,6 +107,11 @@ def settings_of(catalogue: Catalogue, suite: str, task: str, name: str, assigned
         swept.pop(key, None)
         (swept if is_sweep else fixed)[key] = Setting(value, source)
 
+    if method.follows is not None:
+        followed = settings_of(catalogue, suite, task, method.follows, assigned)
+        for key, setting in followed.fixed.items():
+            if key in method.parameters:
+                put(key, setting.value, setting.source, sweep=False)
     for key, values in method.sweep.items():
         put(key, values, f"{place}.sweep", sweep=True)
     for key, value in method.on.get(task, {}).items():
@@ -127,9 +132,11 @@ def override_of(suite: SuiteTable, method: str) -> OverrideTable:
     return OverrideTable.model_validate(suite.override.get(method, {}))
 
 
-def settings_from(suite: SuiteTable, name: str, method: MethodTable) -> Provenance:
+def settings_from(catalogue: Catalogue, suite: SuiteTable, name: str) -> Provenance:
     """How a method's settings in a suite were chosen."""
-    return override_of(suite, name).settings_from or method.settings_from
+    owner = catalogue.methods[name].follows or name
+    overrides = (override_of(suite, method).settings_from for method in (name, owner))
+    return next((found for found in overrides if found is not None), catalogue.methods[owner].settings_from)
 
 
 def substitute(value: Any, values: Mapping[str, Any]) -> Any:

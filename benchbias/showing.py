@@ -138,12 +138,13 @@ def _method(workspace: Workspace, name: str, suite: str | None, assignments: Seq
     """A method's stages with every effective value and where it came from, on each task of a suite that runs it."""
     catalogue = workspace.catalogue
     method = catalogue.methods[name]
-    lines = [f"method {name} ({catalogue.origin['methods', name]}), settings_from {method.settings_from}"]
+    lines = [f"method {name} ({catalogue.origin['methods', name]})"]
     lines.append(f"  baseline = {method.baseline or '-'}, ranked = {str(method.ranked).lower()}")
     suites = [suite] if suite else [s for s, found in catalogue.suites.items() if name in found.methods]
     for suite_name in suites:
         for task in catalogue.suite(suite_name).tasks:
-            lines.append(f"  in suite {suite_name} on task {task}")
+            provenance = resolve.settings_from(catalogue, catalogue.suite(suite_name), name)
+            lines.append(f"  in suite {suite_name} on task {task}, settings_from {provenance}")
             lines += _method_on(workspace, suite_name, task, name, assignments)
     if not suites:
         lines += [f"  stages = {_toml(method.stages)}", "  in no suite"]

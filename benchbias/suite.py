@@ -181,6 +181,10 @@ def _check_method(catalogue: Catalogue, name: str, method: MethodTable) -> None:
             _check_known("parameter", parameter, declared, f"{where}.on.{task}")
     for parameter in method.space:
         _check_known("parameter", parameter, method.parameters, f"{where}.space")
+    if method.follows is not None:
+        _check_known("method", method.follows, catalogue.methods, f"{where}.follows")
+        if catalogue.methods[method.follows].follows is not None or method.follows == name:
+            raise UsageError(f"{where}.follows: {method.follows!r} follows a method itself")
     if method.baseline is not None:
         _check_known("method", method.baseline, catalogue.methods, f"{where}.baseline")
     for number, stage in enumerate(method.stages, 1):

@@ -137,6 +137,7 @@ class MethodTable(Table):
     baseline: str | None = None
     ranked: bool = True
     space: dict[str, SpaceTable] = {}
+    follows: str | None = None
     settings_from: Provenance = "default"
 
 

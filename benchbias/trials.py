@@ -49,6 +49,7 @@ class Trial:
     track: str
     stages: tuple[str, ...] = ()  # keys, in order; the last is the score
     blocked: str | None = None
+    settings_from: str = "default"
 
     @property
     def row(self) -> str:

@@ -54,9 +54,13 @@ class Search:
 
 
 def searches(catalogue: Catalogue, registry: Registry, suite: str) -> list[Search]:
-    """The recipe's search, if the suite has one, then one for each method of the suite with something to search."""
+    """The recipe's search, if the suite has one, then one for each method of the suite with something to search.
+
+    Controls are not searched: they have the settings of what they control.
+    """
     table = catalogue.suite(suite)
-    tuned = [Search(name, name, dimensions_of(catalogue.methods[name], registry)) for name in table.methods]
+    ranked = [name for name in table.methods if catalogue.methods[name].ranked]
+    tuned = [Search(name, name, dimensions_of(catalogue.methods[name], registry)) for name in ranked]
     recipe = table.tuning.recipe if table.tuning else None
     first = [Search(recipe.method, RECIPE, _recipe_dimensions(catalogue, table))] if recipe else []
     return first + [search for search in tuned if search.dimensions]
