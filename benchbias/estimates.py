@@ -1,7 +1,7 @@
 """Estimates over seeds with Student's t intervals, from the spread of seeds and the draw of test examples. No torch.
 
 Seeds share their test examples, so examples are drawn once for all seeds: an interval that resamples them for each
-seed anew, or not at all, is too short (`benchmarks/coverage.py` simulates both).
+seed anew, or not at all, is too short (`benchmarks/interval_coverage.py` simulates both).
 """
 
 from __future__ import annotations
