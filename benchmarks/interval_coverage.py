@@ -1,8 +1,8 @@
 """How often the board's intervals hold the true value, in simulations, beside the intervals that it does not use.
 
 Prints markdown tables, the same bytes for the same arguments and versions; docs/coverage.md has those of the defaults.
-The board's intervals are computed by the functions that the board itself calls, in benchbias/. About five minutes on
-one core.
+The board's intervals are computed by the functions that the board itself calls, in benchbias/. Three minutes on one
+core.
 
     python benchmarks/interval_coverage.py [--repetitions 1000] [--draws 300] [--seed 0]
 """

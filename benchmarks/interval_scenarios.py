@@ -38,6 +38,7 @@ class Scenario:
     example_spread: float
     change: tuple[float, ...] | None = None
     correlation: float = 0.7  # of the two rows' seed effects
+    example_correlation: float = 1.0  # of the two rows' difficulties of an example
     folds: int = 1
     in_groups: int = 1
     copies: int = 1
@@ -76,6 +77,9 @@ PAIRS = (
     replace(DIGITS, name="harm, 10 seeds", change=(0.0, 0.0, -0.5, -0.5), seeds=10),
     replace(TIED, name="no change, tied groups, 5 seeds", change=NONE, correlation=0.5),
     replace(FOLDS, name="no change, 5 folds twice, 10 seeds", change=NONE),
+    replace(
+        DIGITS, name="no change, other examples are hard, 10 seeds", change=NONE, seeds=10, example_correlation=0.5
+    ),
 )
 
 
@@ -107,11 +111,11 @@ def draw(scenario: Scenario, repetitions: int, numbers: Generator) -> list[list[
         own = _seed_effects(scenario, numbers, shape)
         effects.append(scenario.correlation * effects[0] + np.sqrt(1 - scenario.correlation**2) * own)
         logits.append(logits[0] + np.array(scenario.change))
-    difficulty = numbers.normal(0, scenario.example_spread, (repetitions, sum(scenario.examples)))
+    difficulties = _difficulties(scenario, repetitions, len(effects), numbers)
     rows: list[list[Cells]] = [[] for _ in effects]
     for seed, (cluster, group) in enumerate(layouts):
         total = np.full(len(cluster), scenario.copies)
-        for row, logit, effect in zip(rows, logits, effects, strict=True):
+        for row, logit, effect, difficulty in zip(rows, logits, effects, difficulties, strict=True):
             chance = expit((logit + effect[:, seed])[:, group] + difficulty[:, cluster])
             row.append(Cells(cluster, group, total, numbers.binomial(total, chance), f"test set of seed {seed}"))
     return rows
@@ -123,6 +127,16 @@ def _seed_effects(scenario: Scenario, numbers: Generator, shape: tuple[int, int]
     own = numbers.normal(0, scenario.seed_spread, (*shape, scenario.groups))
     effects: NDArray[np.float64] = np.sqrt(0.5) * (common + own)
     return effects
+
+
+def _difficulties(scenario: Scenario, repetitions: int, rows: int, numbers: Generator) -> list[NDArray[np.float64]]:
+    """Of each row (R, source examples), each of the same spread."""
+    shape = (repetitions, sum(scenario.examples))
+    first = numbers.normal(0, scenario.example_spread, shape)
+    shared = scenario.example_correlation
+    if rows == 1 or shared == 1:
+        return [first] * rows
+    return [first, shared * first + np.sqrt(1 - shared**2) * numbers.normal(0, scenario.example_spread, shape)]
 
 
 def _test_sets(scenario: Scenario, numbers: Generator) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:

@@ -92,3 +92,9 @@ def test_folds_test_every_example_once_a_repetition(simulation):
         assert sorted(tested) == list(range(1800))
     assert {len(cells.cluster) for cells in row} == {720}
     assert not np.array_equal(row[0].cluster, row[5].cluster)
+
+
+def test_the_page_has_every_scenario(simulation):
+    _, scenarios = simulation
+    page = (BENCHMARKS.parent / "docs/coverage.md").read_text()
+    assert all(f"| {scenario.name} |" in page for scenario in (*scenarios.ROWS, *scenarios.PAIRS))
