@@ -6,6 +6,7 @@ seed anew, or not at all, is too short (`benchmarks/interval_coverage.py` simula
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -50,12 +51,16 @@ def estimate(values: Sequence[float]) -> Estimate | None:
 
 
 def over_seeds(measured: Sequence[Measured]) -> Estimate | None:
-    """The mean of a metric over a row's seeds; None without seeds, and where it is undefined in one of them."""
+    """The mean of a metric over a row's seeds; None without seeds, and where it is undefined in one of them.
+
+    The mean is rounded once, so that what a board prints depends neither on the order of seeds nor on the machine.
+    """
     if not measured:
         return None
     found = spread_over_seeds(measured)
-    mean, seeds = float(found.mean), len(measured)
-    if mean != mean:
+    seeds = len(measured)
+    mean = math.fsum(float(one.value) for one in measured) / seeds
+    if math.isnan(mean):
         return None
     sd = float(found.sd) if seeds > 1 else None
     if not found.half_width >= 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 
 import numpy as np
 import pytest
@@ -216,7 +217,15 @@ def test_a_row_adds_both_variances():
 def test_equal_values_have_an_interval_of_no_width_at_all(value, seeds):
     """Not of a width of 1e-17, by which two equal rows would differ significantly."""
     found = estimate([value] * seeds)
-    assert (found.mean, found.sd, found.half_width, found.freedom) == (value, 0, 0, seeds - 1)
+    assert found.mean == pytest.approx(value)
+    assert (found.sd, found.half_width, found.freedom) == (0, 0, seeds - 1)
+
+
+@quick
+@given(st.lists(fractions, min_size=2, max_size=12), st.randoms(use_true_random=False))
+def test_a_mean_is_rounded_once_whatever_the_order(values, random):
+    found = estimate(values)
+    assert found.mean == statistics.fmean(values) == estimate(random.sample(values, len(values))).mean
 
 
 def test_where_a_seed_has_no_influence_the_interval_is_of_seeds_alone():
