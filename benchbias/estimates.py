@@ -1,11 +1,12 @@
 """Estimates over seeds with Student's t intervals, from the spread of seeds and the draw of test examples. No torch.
 
 Seeds share their test examples, so examples are drawn once for all seeds: an interval that resamples them for each
-seed anew, or not at all, is too short (`benchmarks/coverage.py` simulates both).
+seed anew, or not at all, is too short (`benchmarks/interval_coverage.py` simulates both).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -50,12 +51,16 @@ def estimate(values: Sequence[float]) -> Estimate | None:
 
 
 def over_seeds(measured: Sequence[Measured]) -> Estimate | None:
-    """The mean of a metric over a row's seeds; None without seeds, and where it is undefined in one of them."""
+    """The mean of a metric over a row's seeds; None without seeds, and where it is undefined in one of them.
+
+    The mean is rounded once, so that what a board prints depends neither on the order of seeds nor on the machine.
+    """
     if not measured:
         return None
     found = spread_over_seeds(measured)
-    mean, seeds = float(found.mean), len(measured)
-    if mean != mean:
+    seeds = len(measured)
+    mean = math.fsum(float(one.value) for one in measured) / seeds
+    if math.isnan(mean):
         return None
     sd = float(found.sd) if seeds > 1 else None
     if not found.half_width >= 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 
 import numpy as np
 import pytest
@@ -76,9 +77,9 @@ def test_another_metric_is_not_measured_from_cells(metric):
 
 
 def test_of_tied_groups_the_first_is_the_worst():
-    cells = table([0, 1, 2, 3], [0, 1, 0, 1], [4] * 4, [1, 2, 3, 2])
+    cells = table([0, 1, 2, 3], [0, 1, 0, 1], [4] * 4, [1, 0, 3, 4])
     found = measure("worst_group_accuracy", cells, (True, False)).influence
-    assert found.value.tolist() == [-0.125, 0, 0.125, 0], "of group 1 all clusters are average"
+    assert found.value.tolist() == [-0.125, 0, 0.125, 0]
 
 
 @pytest.mark.parametrize("metric", ["worst_group_accuracy", "mean_group_accuracy", "conflicting_accuracy"])
@@ -209,6 +210,22 @@ def test_a_row_adds_both_variances():
     assert found.sd == pytest.approx(np.std(values, ddof=1))
     assert found.standard_error**2 == pytest.approx(np.var(values, ddof=1) / 5 + variance)
     assert 4 < found.freedom < 4 + 59
+
+
+@quick
+@given(fractions | st.sampled_from([0.1, 0.7]), st.integers(2, 12))
+def test_equal_values_have_an_interval_of_no_width_at_all(value, seeds):
+    """Not of a width of 1e-17, by which two equal rows would differ significantly."""
+    found = estimate([value] * seeds)
+    assert found.mean == pytest.approx(value)
+    assert (found.sd, found.half_width, found.freedom) == (0, 0, seeds - 1)
+
+
+@quick
+@given(st.lists(fractions, min_size=2, max_size=12), st.randoms(use_true_random=False))
+def test_a_mean_is_rounded_once_whatever_the_order(values, random):
+    found = estimate(values)
+    assert found.mean == statistics.fmean(values) == estimate(random.sample(values, len(values))).mean
 
 
 def test_where_a_seed_has_no_influence_the_interval_is_of_seeds_alone():
