@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -81,7 +81,9 @@ class _Masking:
     """The mask of one train stage: none, held as it is, or changed by the stage's pruner on its schedule."""
 
     def __init__(self, job: Job, recipe: Recipe, data: TrainingData, model: nn.Module) -> None:
-        self.job, self.recipe, self.data, self.model = job, recipe, data, model
+        self.job, self.recipe, self.model = job, recipe, model
+        # a stream of its own: what the pruner draws between the steps changes no later batch
+        self.data = replace(data, augment_generator=generator(job.seed, "augment"))
         self.updates = 0
         self.dense_steps: list[int] = []  # at which the pruner read dense gradients
         self.selected: Mask | None = None  # the mask in force at the selected epoch
