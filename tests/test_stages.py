@@ -434,6 +434,26 @@ def test_the_selected_epoch_is_the_first_with_the_best_worst_kind_of_validation(
     assert same(trial.blob(key), trial.blob(key, f"epoch-{values.index(max(values)) + 1}"))
 
 
+def twice(model: nn.Module, data: TrainingData, context: TrainContext) -> None:
+    """Two phases of training: epochs are counted from 1 in both."""
+    context.fit(model, data)
+    context.fit(model, data)
+
+
+@pytest.mark.parametrize("trainer", [erm, twice])
+def test_the_mask_is_that_of_the_selected_weights_however_often_the_trainer_fits(
+    trial: Trial, trainer: Callable[..., Any]
+):
+    """At this rate no epoch is better than the first; in two phases the mask is sparser at the second's first."""
+    recipe = {"select": "val_worst_class", "lr": 1e-6, "optimizer": "sgd"}
+    ramp = {"ramp": "cubic", "every": 1, "until": 1.0}
+    key = trial.train(trainer, prune=magnitude, cut={"sparsity": 0.9}, updates=ramp, recipe=recipe)
+    assert trial.body(key)["selected_epoch"] == 1
+    kept, weights = trial.mask(key), trial.blob(key)
+    assert all(torch.equal(weights[name] != 0, kept[name]) for name in WEIGHTS)
+    assert sum(int(tensor.sum()) for tensor in kept.values()) > 0.2 * sum(tensor.numel() for tensor in kept.values())
+
+
 # --- what is saved
 
 

@@ -32,8 +32,9 @@ def run(job: Job) -> Made:
     before = "before" if "before" in job.parents else "start"
 
     def after_epoch(epoch: int, model: nn.Module) -> None:
+        best = selector.best
         selector.after_epoch(epoch, model)
-        if selector.best is not None and selector.best[1] == epoch:
+        if selector.best is not best:
             masking.selected = masking.mask
 
     context = TrainContext(
