@@ -31,8 +31,8 @@ from benchbias_plugins.set_ import set_
 from benchbias_plugins.static import static
 
 MEAN, STD = (0.2, 0.4, 0.7), (0.5, 0.25, 2.0)
-SIZES = {"train": 41, "val": 17, "test": 23}  # in batches of 8: the last of training, one example, is left out
-EPOCHS, STEPS = 3, 15
+SIZES = {"train": 43, "val": 17, "test": 23}  # in batches of 8, of which the last is smaller
+EPOCHS = 3
 WEIGHTS = ["0.weight", "3.weight", "5.weight"]
 
 
@@ -198,9 +198,9 @@ def test_a_mask_in_force_holds_through_training_and_is_paid_for(trial: Trial):
     assert all(torch.equal(weights[name] != 0, kept[name]) for name in WEIGHTS)
     flops = layer_flops(net((3, 6, 6), 2), torch.zeros(1, 3, 6, 6))
     held = sum(cost * int(kept[name].sum()) / kept[name].numel() for name, cost in flops.items())
-    assert trial.body(tuned)["examples"] == EPOCHS * 40
-    assert trial.body(tuned)["training_flops"] == pytest.approx(3 * held * EPOCHS * 40, abs=1)
-    assert trial.body(trial.train())["training_flops"] == 3 * sum(flops.values()) * EPOCHS * 40
+    assert trial.body(tuned)["examples"] == EPOCHS * SIZES["train"]
+    assert trial.body(tuned)["training_flops"] == pytest.approx(3 * held * EPOCHS * SIZES["train"], abs=1)
+    assert trial.body(trial.train())["training_flops"] == 3 * sum(flops.values()) * EPOCHS * SIZES["train"]
 
 
 def test_a_pruner_is_given_the_model_of_its_stage_in_eval_mode_without_what_is_removed(trial: Trial):
@@ -266,6 +266,31 @@ def test_a_pruner_inside_training_starts_from_the_mask_in_force(trial: Trial):
     ramp = {"every": 2, "ramp": "cubic"}
     tuned = trial.train(prune=magnitude, mask=force, cut={"sparsity": 0.8}, updates=ramp)
     assert all(not bool((trial.mask(tuned)[name] & ~trial.mask(force)[name]).any()) for name in WEIGHTS)
+
+
+@pytest.mark.parametrize("pruner", [magnitude, rigl, static])
+def test_a_pruner_inside_training_leaves_layers_that_it_is_not_admitted_to_as_masked_before(
+    trial: Trial, pruner: Callable[..., Any]
+):
+    force = trial.prune(cut={"sparsity": 0.5, "budget": "uniform"})
+    tuned = trial.train(prune=pruner, mask=force, cut={"sparsity": 0.6, "layers": ["!head"]})
+    head = trial.mask(force)["5.weight"]
+    assert bool((~head).any())
+    assert torch.equal(trial.mask(tuned)["5.weight"], head)
+    assert torch.equal(trial.blob(tuned)["5.weight"] != 0, head)
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_the_updates_end_by_the_steps_that_the_trainer_makes_of_its_sampling(trial: Trial, times: int):
+    holders = []
+
+    def repeats(model: nn.Module, data: TrainingData, context: TrainContext) -> None:
+        context.fit(model, data, sampling=torch.arange(SIZES["train"]).repeat(times))
+        holders.append(context.holder)
+
+    key = trial.train(repeats, prune=rigl, updates={"every": 1, "until": 0.5})
+    end = trial.body(key)["steps"] // 2
+    assert [step for step, _ in holders[0].history] == list(range(end + 1))
 
 
 def test_an_auxiliary_mask_is_shown_and_not_in_force(trial: Trial):
