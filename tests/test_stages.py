@@ -19,6 +19,7 @@ from benchbias.builtin.erm import erm
 from benchbias.builtin.magnitude import magnitude
 from benchbias.context import PruneContext, TrainContext
 from benchbias.data import BiasedDataset, GroupLabels, LabelledSplit, Split, TrainingData
+from benchbias.errors import ComponentError
 from benchbias.evaluation import count_cost, layer_flops
 from benchbias.masks import Mask
 from benchbias.seeding import seed_for
@@ -101,10 +102,11 @@ class Trial:
         recipe: Mapping[str, Any] | None = None,
         cut: Mapping[str, Any] | None = None,
         updates: Mapping[str, Any] | None = None,
+        inner_groups: tuple[str, ...] = (),
         **rest: Any,
     ) -> str:
         if prune is not None:
-            inner = {"name": "inner", "options": {}, "groups": []}
+            inner = {"name": "inner", "options": {}, "groups": list(inner_groups)}
             table = UpdatesTable.model_validate({"every": 2, **(updates or {})}).model_dump()
             rest |= {"prune": {"component": inner, "cut": cutting(**(cut or {})), "updates": table}, "inner": prune}
         parents = {"data": self.data, "init": self.init, "start": self.init}
@@ -399,6 +401,7 @@ def test_components_see_training_and_validation_normalised_as_the_data_set_says(
     else:
         trial.train(seen.trainer if kind == "train" else erm, prune=seen.pruner if kind == "inner" else None)
     for data in (seen.data, seen.context.data):
+        assert data.batch_size == 8
         for name, part in (("train", data.train), ("val", data.val)):
             assert torch.equal(part.images, labelled(name).split.images)
             assert torch.equal(part.labels, labelled(name).split.labels)
@@ -422,17 +425,24 @@ def test_predictions_are_the_masked_models_on_normalised_images_in_eval_mode(tri
     assert trial.body(key)["cost"] == vars(count_cost(model, torch.zeros(1, 3, 6, 6)))
 
 
+@pytest.mark.parametrize("kind", ["train", "inner", "prune"])
 @pytest.mark.parametrize("split", ["train", "val"])
-def test_declared_group_labels_are_those_of_their_split(trial: Trial, split: str):
+def test_declared_group_labels_are_those_of_their_split(trial: Trial, split: str, kind: str):
     given = []
 
-    def train_with(model: nn.Module, data: TrainingData, context: TrainContext, train_groups: GroupLabels) -> None:
+    def with_train(model: nn.Module, data: TrainingData, context: Any, train_groups: GroupLabels) -> Any:
         given.append(train_groups)
+        return static(model, data, context) if kind != "train" else None
 
-    def val_with(model: nn.Module, data: TrainingData, context: TrainContext, val_groups: GroupLabels) -> None:
+    def with_val(model: nn.Module, data: TrainingData, context: Any, val_groups: GroupLabels) -> Any:
         given.append(val_groups)
+        return static(model, data, context) if kind != "train" else None
 
-    trial.train(train_with if split == "train" else val_with, groups=(f"{split}_groups",))
+    component, groups = with_train if split == "train" else with_val, (f"{split}_groups",)
+    if kind == "inner":
+        trial.train(prune=component, inner_groups=groups)
+    else:
+        (trial.train if kind == "train" else trial.prune)(component, groups=groups)
     real = labelled(split).groups
     assert vars(given[0]).keys() == vars(real).keys()
     for name, value in vars(real).items():
@@ -482,12 +492,36 @@ def test_the_mask_is_that_of_the_selected_weights_however_often_the_trainer_fits
 # --- what is saved
 
 
-def test_a_later_stages_note_stands_over_an_earlier_ones(trial: Trial):
-    def writes(value: float) -> Callable[..., None]:
-        return lambda model, data, context: context.save("note", torch.tensor(value))
+def note(value: float) -> Callable[..., Any]:
+    """A trainer, and a pruner, that saves a number."""
 
-    first = trial.train(writes(1.0))
-    second = trial.train(writes(2.0), start=first)
+    def saves(model: nn.Module, data: TrainingData, context: Any) -> Mask | None:
+        context.save("note", torch.tensor(value))
+        return static(model, data, context) if isinstance(context, PruneContext) else None
+
+    return saves
+
+
+@pytest.mark.parametrize("writer", ["trainer", "inner", "prune"])
+def test_what_any_component_saved_every_later_one_reads(trial: Trial, writer: str):
+    trained = trial.train(note(3.0) if writer == "trainer" else erm, prune=note(3.0) if writer == "inner" else None)
+    roles = {"mask": trial.prune(note(3.0), trained)} if writer == "prune" else {}
+    read: list[float] = []
+
+    def reads(model: nn.Module, data: TrainingData, context: Any) -> Mask | None:
+        read.append(float(context.saved("note")))
+        return static(model, data, context) if isinstance(context, PruneContext) else erm(model, data, context)
+
+    trial.prune(reads, trained, **roles)
+    assert read == [3.0]
+    key = trial.train(reads, prune=reads, start=trained, **roles)
+    assert read == [3.0] * (3 + trial.body(key)["mask_updates"])
+    assert trial.body(key)["mask_updates"] > 2
+
+
+def test_a_later_stages_note_stands_over_an_earlier_ones(trial: Trial):
+    first = trial.train(note(1.0))
+    second = trial.train(note(2.0), start=first)
     seen = Seen()
     trial.train(seen.trainer, start=first, before=second)
     assert seen.context.saved("note") == 2
@@ -503,3 +537,28 @@ def test_a_ramp_ends_at_the_very_count_that_a_cut_to_the_same_sparsity_keeps(tri
     ramped = trial.body(trial.train(prune=magnitude, cut=cut, updates={"ramp": "cubic"}, recipe={"epochs": 1}))
     assert ramped["kept"] == trial.body(trial.prune(cut=cut))["kept"]
     assert (ramped["kept"]["3.weight"], ramped["kept"]["5.weight"]) == (18 * (10 - tenths), 4 * (10 - tenths))
+
+
+# --- what is refused
+
+
+def diverges(model: nn.Module, data: TrainingData, context: TrainContext) -> None:
+    model.get_parameter("3.weight").data[0, 0, 0, 0] = float("nan")
+
+
+def refusals(trial: Trial) -> dict[str, Callable[[], Any]]:
+    other = trial.run("data", toy, limit=10)
+    parents = {"data": trial.data, "init": trial.init, "model": trial.init}
+    return {
+        "augment = 'flip-crop' does not fit": lambda: trial.train(recipe={"augment": "flip-crop"}),
+        r"epochs that this stage does not train: \[4, 9\]": lambda: trial.train(recipe={"keep_epochs": [2, 9, 4]}),
+        r"weights that are not finite: 3\.weight": lambda: trial.train(diverges),
+        "another test split": lambda: trial.run("predict", erm, test=other, **parents),
+    }
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_a_stage_refuses_what_it_cannot_answer_for(trial: Trial, number: int):
+    reason, run = list(refusals(trial).items())[number]
+    with pytest.raises(ComponentError, match=reason):
+        run()
