@@ -95,7 +95,7 @@ class Store:
         """Store tensors as one safetensors file; its sha256 is returned."""
         import safetensors.torch
 
-        content = safetensors.torch.save({name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)})
+        content = safetensors.torch.save(_apart(tensors))
         sha256 = hashlib.sha256(content).hexdigest()
         path = self.blob_path(sha256)
         if not self._publish(content, path) and not self._blob_is_whole(sha256):
@@ -263,3 +263,15 @@ class Store:
             return False
         with self.claim(key) as free:
             return not free
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors by sorted name, on the CPU; none shares its memory with another, which safetensors refuses."""
+    found: dict[str, Tensor] = {}
+    places: set[int] = set()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        place = tensor.untyped_storage().data_ptr()
+        found[name] = tensor.clone() if place in places else tensor
+        places.add(place)
+    return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy
@@ -110,6 +111,19 @@ def config() -> str:
 Blobs = dict[str, dict[str, Tensor]]
 
 
+class Watched(Store):
+    """A store that notes which blobs each stage opens, by their digests."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.opened: dict[str, set[str]] = {}
+        self.stage = ""
+
+    def load_blob(self, sha256: str, names: tuple[str, ...] | None = None) -> dict[str, Tensor]:
+        self.opened.setdefault(self.stage, set()).add(sha256)
+        return super().load_blob(sha256, names)
+
+
 def without_test(blobs: Blobs) -> None:
     """Every split but train and val: other images, permuted labels, other groups."""
     for name in {name.removesuffix("-groups") for name in blobs} - {"train", "val"}:
@@ -172,19 +186,22 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
 
 
 @pytest.fixture(scope="module")
-def runs(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Store]:
+def runs(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Watched]:
     """The store of the run as it is (""), or with one of CHANGES: what a stage makes is compared by its content."""
-    made: dict[str, Store] = {}
+    made: dict[str, Watched] = {}
 
-    def run(change: str) -> Store:
+    def run(change: str) -> Watched:
         if change not in made:
-            store = Store(tmp_path_factory.mktemp("run") / "results").create()
+            store = Watched(tmp_path_factory.mktemp("run") / "results")
+            store.create()
             if change:
                 _change_data(plan, run(""), store, CHANGES[change])
             payload: dict[str, Any] = {**plan.payload(), "recompute": False, "provenance": {}}
             for key, stage in plan.stages.items():  # parents before children
                 if stage.kind in ("data", "init", "train", "prune"):
+                    store.stage = key
                     code = run_stage(store, payload, key)
+                    store.stage = ""
                     assert code == 0, (stage.label, store.attempts(key))
             made[change] = store
         return made[change]
@@ -229,14 +246,33 @@ def last(plan: Plan, trial: Trial, store: Store) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_nothing_that_learns_sees_the_test_split(plan: Plan, runs: Callable[[str], Store], name: str):
+def test_nothing_that_learns_sees_the_test_split(plan: Plan, runs: Callable[[str], Watched], name: str):
     trial = trial_of(plan, name)
     assert products(plan, trial, runs("test")) == products(plan, trial, runs(""))
 
 
 @pytest.mark.parametrize("name", SHIPPED)
+def test_of_the_data_a_stage_that_learns_opens_train_val_and_the_group_labels_that_it_declares(
+    plan: Plan, runs: Callable[[str], Watched], name: str
+):
+    store = runs("")
+    for key in trial_of(plan, name).stages:
+        stage = plan.stages[key]
+        if stage.kind not in ("init", "train", "prune"):
+            continue
+        product = store.get(stage.inputs["parents"]["data"])
+        assert product is not None
+        calls = [stage.inputs["component"], stage.inputs.get("prune", {}).get("component", {})]
+        allowed = {group.replace("_", "-") for call in calls for group in call.get("groups", ())}
+        if stage.inputs.get("recipe", {}).get("select") == "val_worst_group":
+            allowed.add("val-groups")
+        opened = {blob for blob, sha256 in product.blobs.items() if sha256 in store.opened.get(key, ())}
+        assert opened == (allowed | {"train", "val"} if stage.kind != "init" else set())
+
+
+@pytest.mark.parametrize("name", SHIPPED)
 def test_the_group_labels_of_training_matter_on_the_track_train_alone(
-    plan: Plan, runs: Callable[[str], Store], name: str
+    plan: Plan, runs: Callable[[str], Watched], name: str
 ):
     trial = trial_of(plan, name)
     equal = products(plan, trial, runs("train-groups")) == products(plan, trial, runs(""))
@@ -247,7 +283,7 @@ def test_the_group_labels_of_training_matter_on_the_track_train_alone(
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_group_labels_of_validation_matter_on_no_track_without_them(
-    plan: Plan, runs: Callable[[str], Store], name: str
+    plan: Plan, runs: Callable[[str], Watched], name: str
 ):
     trial = trial_of(plan, name)
     uses = any(
@@ -260,7 +296,7 @@ def test_the_group_labels_of_validation_matter_on_no_track_without_them(
         assert products(plan, trial, runs("val-groups")) == products(plan, trial, runs(""))
 
 
-def test_masks_that_should_change_have_changed(plan: Plan, runs: Callable[[str], Store]):
+def test_masks_that_should_change_have_changed(plan: Plan, runs: Callable[[str], Watched]):
     """Else the runs above would say little of the methods that change masks while they train."""
     for name in ("gradual-magnitude", "set", "rigl", "rest"):
         key = [key for key in trial_of(plan, name).stages if plan.stages[key].kind == "train"][-1]
@@ -270,7 +306,7 @@ def test_masks_that_should_change_have_changed(plan: Plan, runs: Callable[[str],
 
 
 @pytest.mark.parametrize("name", DEGENERATE)
-def test_degenerate_chains(plan: Plan, runs: Callable[[str], Store], name: str):
+def test_degenerate_chains(plan: Plan, runs: Callable[[str], Watched], name: str):
     one, other = (last(plan, trial_of(plan, method), runs("")) for method in (name, DEGENERATE[name]))
     assert one["weights"] == other["weights"]
     if name in ("rest-unweighted", "undecayed-no-decay"):

@@ -281,6 +281,17 @@ def test_non_zeros_hold_under_adaptive_optimizers(pruner, optimizer):
     assert {name: int(run.weights[name].count_nonzero()) for name in WEIGHTS} == erk_counts()
 
 
+@pytest.mark.parametrize("budget", ["global", "uniform", "erk"])
+@pytest.mark.parametrize("pruner", [rigl, set_, static])
+def test_a_random_mask_keeps_of_each_layer_what_the_budget_says_and_by_default_what_erk_does(pruner, budget):
+    run = Run(pruner, cut={"budget": budget, "layers": ["!head"]}, recipe={"epochs": 1})
+    weights = {name: tensor for name, tensor in parameters().items() if name != "6.weight"}
+    expected = budget_counts(weights, {"density": DENSITY}, "erk" if budget == "global" else budget)
+    assert all(kept == expected for _, kept in run.holder.history)
+    other = budget_counts(weights, {"density": DENSITY}, "erk" if budget == "uniform" else "uniform")
+    assert other != expected, "the budgets differ here"
+
+
 # --- RigL
 
 

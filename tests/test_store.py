@@ -58,6 +58,16 @@ def loads_whole(store: Store, sha256: str) -> bool:
     return loaded.keys() == TENSORS.keys() and all(torch.equal(loaded[name], TENSORS[name]) for name in TENSORS)
 
 
+def test_tensors_that_share_their_memory_are_stored_as_if_they_did_not(store: Store):
+    one = torch.arange(6.0)
+    shared = {"a": one, "b": one, "c": one[2:4], "d": one.view(2, 3).T, "e": torch.zeros(0), "f": torch.zeros(0)}
+    apart = {name: tensor.clone() for name, tensor in shared.items()}
+    sha256 = store.put_blob(shared)
+    assert sha256 == store.put_blob(apart)
+    loaded = store.load_blob(sha256)
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in apart.items())
+
+
 # nothing is replaced
 
 

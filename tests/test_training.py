@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+
 import pytest
 import torch
 from torch import nn
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from benchbias.context import TrainContext, head_name, prunable_weights
 from benchbias.data import Split, TrainingData
@@ -91,6 +95,47 @@ def test_schedules_run_to_the_end(schedule: str, epochs: int):
     assert fit(model(), data(), recipe(schedule=schedule, epochs=epochs), torch.Generator()).steps == 4 * epochs
 
 
+def settings_of_each_step(key: str, **changes: object) -> list[float]:
+    """What the optimizer is set to (lr, momentum, weight_decay) at every step."""
+    seen: list[float] = []
+    handle = register_optimizer_step_pre_hook(lambda optimizer, *_: seen.append(optimizer.param_groups[0][key]))
+    try:
+        fit(model(), data(), recipe(**changes), torch.Generator())
+    finally:
+        handle.remove()
+    return seen
+
+
+@pytest.mark.parametrize("epochs", [1, 6])
+def test_the_constant_rate_stays_and_the_cosine_falls_to_nothing_after_the_last_step(epochs: int):
+    steps = 4 * epochs
+    assert settings_of_each_step("lr", epochs=epochs) == [0.05] * steps
+    cosine = [0.05 * (1 + math.cos(math.pi * step / steps)) / 2 for step in range(steps)]
+    assert settings_of_each_step("lr", epochs=epochs, schedule="cosine") == pytest.approx(cosine)
+
+
+@pytest.mark.parametrize("epochs", [6, 11])
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_onecycle_rises_to_the_recipes_rate_in_a_fifth_of_the_steps_and_falls_to_almost_nothing(
+    epochs: int, optimizer: str
+):
+    rates = settings_of_each_step("lr", epochs=epochs, schedule="onecycle", optimizer=optimizer)
+    peak = (4 * epochs + 1) // 5 - 1  # a whole number of steps here
+    assert rates[peak] == pytest.approx(0.05)
+    assert all(earlier < later for earlier, later in itertools.pairwise(rates[: peak + 1]))
+    assert all(earlier > later for earlier, later in itertools.pairwise(rates[peak:]))
+    assert rates[0] < 0.1 * 0.05
+    assert rates[-1] < 0.01 * 0.05
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "onecycle"])
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+def test_no_schedule_moves_momentum_or_weight_decay(schedule: str, momentum: float):
+    changes = {"schedule": schedule, "momentum": momentum, "weight_decay": 0.02}
+    assert set(settings_of_each_step("momentum", **changes)) == {momentum}
+    assert set(settings_of_each_step("weight_decay", **changes)) == {0.02}
+
+
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
 def test_the_optimizers_are_torchs(optimizer: str):
     """One epoch of one batch equals the same step made by hand with torch's optimizer."""
@@ -119,6 +164,19 @@ def test_bfloat16_and_channels_last_train():
     net = model()
     report = fit(net, data(), recipe(precision="bfloat16", channels_last=True), torch.Generator())
     assert report.losses[-1] < 2
+
+
+@pytest.mark.parametrize(("precision", "expected"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
+def test_the_forward_pass_has_the_recipes_precision(precision: str, expected: torch.dtype):
+    found = set()
+
+    def loss(model: nn.Module, batch) -> torch.Tensor:
+        answers = model(batch.images)
+        found.add(answers.dtype)
+        return nn.functional.cross_entropy(answers, batch.labels)
+
+    fit(model(), data(), recipe(precision=precision), torch.Generator(), loss=loss)
+    assert found == {expected}
 
 
 def test_only_the_given_parameters_move():

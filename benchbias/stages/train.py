@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -32,8 +32,9 @@ def run(job: Job) -> Made:
     before = "before" if "before" in job.parents else "start"
 
     def after_epoch(epoch: int, model: nn.Module) -> None:
+        best = selector.best
         selector.after_epoch(epoch, model)
-        if selector.best is not None and selector.best[1] == epoch:
+        if selector.best is not best:
             masking.selected = masking.mask
 
     context = TrainContext(
@@ -74,15 +75,19 @@ def run(job: Job) -> Made:
         final = masking.final(selected is not None)
         body |= mask_body(final) | {"mask_updates": masking.updates}
         blobs["mask"] = mask_blob(final)
-    return Made(body, blobs | ({"saved": context.written} if context.written else {}))
+    saved = masking.written | context.written
+    return Made(body, blobs | ({"saved": saved} if saved else {}))
 
 
 class _Masking:
     """The mask of one train stage: none, held as it is, or changed by the stage's pruner on its schedule."""
 
     def __init__(self, job: Job, recipe: Recipe, data: TrainingData, model: nn.Module) -> None:
-        self.job, self.recipe, self.data, self.model = job, recipe, data, model
+        self.job, self.recipe, self.model = job, recipe, model
+        # a stream of its own: what the pruner draws between the steps changes no later batch
+        self.data = replace(data, augment_generator=generator(job.seed, "augment"))
         self.updates = 0
+        self.written: dict[str, torch.Tensor] = {}  # what the pruner saved
         self.dense_steps: list[int] = []  # at which the pruner read dense gradients
         self.selected: Mask | None = None  # the mask in force at the selected epoch
         self.holder: Holder | None = None
@@ -92,6 +97,7 @@ class _Masking:
             return
         spec = job.inputs["prune"]
         self.random = generator(job.seed, "method")
+        self.earlier = job.earlier()
         self.timing = Updates(**spec["updates"])
         self.total_steps = step_count(data, recipe)  # until the trainer's own fit says better
         mask = self._ask(force, 0, None)
@@ -121,7 +127,8 @@ class _Masking:
             layers=spec["cut"]["layers"],
             mask=current,
             auxiliary_mask=job.mask("auxiliary"),
-            earlier=job.earlier() if step == 0 else {},
+            earlier=self.earlier,
+            written=self.written,
             step=step,
             total_steps=total,
             progress=self.timing.progress(step, total),
