@@ -105,7 +105,7 @@ def _ranked(standing: Standing, board: Board, suite: Mapping[str, Any]) -> list[
     return _table(list(zip(standing.ranks, standing.rows, strict=True)), board, suite)
 
 
-def _table(rows: Sequence[tuple[int | None, Row]], board: Board, suite: Mapping[str, Any]) -> list[str]:
+def _table(rows: Sequence[tuple[tuple[int, int] | None, Row]], board: Board, suite: Mapping[str, Any]) -> list[str]:
     reference = suite["reference"]
     first, *others = _metrics(suite)
     header = [
@@ -118,7 +118,7 @@ def _table(rows: Sequence[tuple[int | None, Row]], board: Board, suite: Mapping[
     return _markdown([_cells(rank, row, (first, *others), board) for rank, row in rows], header)
 
 
-def _cells(rank: int | None, row: Row, metrics: Sequence[str], board: Board) -> list[str]:
+def _cells(rank: tuple[int, int] | None, row: Row, metrics: Sequence[str], board: Board) -> list[str]:
     first, *others = (points_text(row.metrics.get(metric)) for metric in metrics)
     baseline = f" (to {escaped(row.baseline)})" if row.baseline and row.to_baseline else ""
     gap = gap_text(row.to_baseline)
@@ -135,10 +135,12 @@ def _cells(rank: int | None, row: Row, metrics: Sequence[str], board: Board) -> 
     ]
 
 
-def _rank(rank: int | None, row: Row) -> str:
+def _rank(rank: tuple[int, int] | None, row: Row) -> str:
     if row.collapsed:
         return f"collapsed in {row.collapsed} of {len(row.seeds)}"
-    return "–" if rank is None else str(rank)
+    if rank is None:
+        return "–"
+    return str(rank[0]) if rank[0] == rank[1] else f"{rank[0]}–{rank[1]}"
 
 
 def _costs(rows: Sequence[Row]) -> list[str]:
@@ -195,11 +197,12 @@ def _legend(suite: Mapping[str, Any], command: str) -> list[str]:
         f"Accuracies in percent: mean over seeds ± half of the {100 * LEVEL:.0f} % interval (Student's t on the spread "
         "of the seeds plus that of the test examples, drawn once for all seeds; Satterthwaite's degrees of freedom). A "
         "metric that the test counts do not determine has an interval over seeds alone. Intervals are for these "
-        "source images and this scheme of splits: training sets overlap, and new data of the kind would vary more.",
+        "source images and this scheme of splits: training sets overlap, and new data of the kind would vary more. "
+        "0.0 means no spread among these seeds, not certainty.",
         "",
-        f"- **rank**: within a table, 1 + the number of rows that are better in {rank_by} by a paired t test, adjusted "
-        "for all comparisons of the table (Holm): rows that are not told apart share a rank. In worst group accuracy "
-        f"no gap below {100 * SMALLEST_GAP:.0f} points counts.",
+        f"- **rank**: within a table: 1 + the number of rows that are better in {rank_by} by a paired t test, adjusted "
+        "for all comparisons of the table (Holm), to the number of rows less those that are worse. Rows whose ranges "
+        f"overlap may not be told apart. In worst group accuracy no gap below {100 * SMALLEST_GAP:.0f} points counts.",
         "- **worst group, cross-fitted**: the group is chosen on the other seeds and the other half of the test "
         "examples, so it is not the worst by chance: for absolute statements; its interval covers whichever group is "
         "the worst. worst group accuracy, the mean of the seeds' own minima, is what papers print; it is biased low.",

@@ -54,9 +54,15 @@ def resolved_pairs(differences: Mapping[Pair, Estimate | None], smallest_gap: fl
     return found
 
 
-def ranks(rows: int, better: Collection[Pair]) -> list[int]:
-    """Of every row 1 + the number of rows that are better; better: pairs (better row, worse row)."""
-    return [1 + sum(worse == row for _, worse in better) for row in range(rows)]
+def ranks(rows: int, better: Collection[Pair]) -> list[tuple[int, int]]:
+    """Of every row the ranks that it may have; better: pairs (better row, worse row).
+
+    From 1 + the number of rows that are better, to the number of rows less those that are worse: a row with a wide
+    interval has a wide range, where the first number alone would flatter it.
+    """
+    above = [sum(worse == row for _, worse in better) for row in range(rows)]
+    below = [sum(upper == row for upper, _ in better) for row in range(rows)]
+    return [(1 + over, rows - under) for over, under in zip(above, below, strict=True)]
 
 
 def tiers(scores: Sequence[float], resolved: Collection[Pair]) -> list[int]:

@@ -18,15 +18,15 @@ from benchbias.scores import Row, rank_metric, row_of, sort_key
 class Standing:
     """The ranked rows of one task and track.
 
-    rows: the best first. ranks: of each row 1 + the number of rows that a Holm-adjusted paired test finds better;
-    None for a collapsed row, which stands last and is compared with none. tiers: the largest set of rows that are
-    pairwise resolved, the best first.
+    rows: the best first. ranks: of each row, by a Holm-adjusted paired test, 1 + the number of rows that are better,
+    and the number of rows less those that are worse; None for a collapsed row, which stands last and is compared
+    with none. tiers: the largest set of rows that are pairwise resolved, the best first.
     """
 
     task: str
     track: str
     rows: tuple[Row, ...]
-    ranks: tuple[int | None, ...]
+    ranks: tuple[tuple[int, int] | None, ...]
     tiers: tuple[str, ...]
     resolution: Resolution | None
 

@@ -69,9 +69,9 @@ def test_a_gap_under_two_points_is_never_resolved(mean, resolved):
 
 
 def test_a_rank_counts_the_better_rows():
-    assert ranks(4, {(0, 1), (0, 2), (0, 3), (1, 3)}) == [1, 2, 2, 3]
-    assert ranks(3, set()) == [1, 1, 1]
-    assert ranks(3, {(2, 0), (2, 1), (1, 0)}) == [3, 2, 1]
+    assert ranks(4, {(0, 1), (0, 2), (0, 3), (1, 3)}) == [(1, 1), (2, 3), (2, 4), (3, 4)]
+    assert ranks(3, set()) == [(1, 3), (1, 3), (1, 3)]
+    assert ranks(3, {(2, 0), (2, 1), (1, 0)}) == [(3, 3), (2, 2), (1, 1)]
 
 
 # --- tiers

@@ -68,7 +68,7 @@ def four_methods(seeds: int = 8, **body: object):
 def test_rows_that_are_told_apart_have_different_ranks_and_others_share_one():
     (standing,) = board_of(four_methods(), LAYOUTS).standings
     found = dict(zip((row.method for row in standing.rows), standing.ranks, strict=True))
-    assert found == {"good": 1, "alike": 1, "plain": 3, "bad": 4}
+    assert found == {"good": (1, 2), "alike": (1, 2), "plain": (3, 3), "bad": (4, 4)}
     assert standing.tiers[-2:] == ("plain", "bad")
     assert len(standing.tiers) == 3
     assert standing.resolution is not None
@@ -79,7 +79,7 @@ def test_rows_that_are_told_apart_have_different_ranks_and_others_share_one():
 def test_lower_is_better_where_the_suite_says_so():
     (standing,) = board_of(four_methods(suite={"rank_by": "-worst_group_accuracy"}), LAYOUTS).standings
     found = dict(zip((row.method for row in standing.rows), standing.ranks, strict=True))
-    assert (found["bad"], found["plain"]) == (1, 2)
+    assert (found["bad"], found["plain"]) == ((1, 1), (2, 2))
     assert standing.tiers[:2] == ("bad", "plain")
 
 
@@ -92,13 +92,13 @@ def test_ranks_are_within_a_track():
     none, train = board_of(records, LAYOUTS).standings
     assert (none.track, train.track) == ("labels-none", "train")
     assert [row.method for row in train.rows] == ["good"]
-    assert train.ranks == (1,)
-    assert none.ranks[0] == 1
+    assert train.ranks == ((1, 1),)
+    assert none.ranks == ((1, 1), (2, 2), (3, 3))
 
 
 def test_one_seed_ranks_nothing():
     (standing,) = board_of([r for r in four_methods() if r.body["seed"] == 0], LAYOUTS).standings
-    assert set(standing.ranks) == {1}
+    assert set(standing.ranks) == {(1, 4)}
     assert standing.resolution is None
     assert "Nothing is ranked here" in render([r for r in four_methods() if r.body["seed"] == 0], LAYOUTS, "x")
 
