@@ -9,7 +9,7 @@ from benchbias.cells import CellLayout
 from benchbias.errors import UsageError, unknown
 from benchbias.estimates import LEVEL, Estimate, difference, equivalence_p_value, over_seeds, p_value
 from benchbias.influence import Measured, measure_group
-from benchbias.leaderboard import escaped, gap_text, points_text, title
+from benchbias.markdown import escaped, gap_text, points_text, table_lines, title
 from benchbias.ranking import SMALLEST_GAP
 from benchbias.results import TrialRecord
 from benchbias.rows import Trials, trials_of
@@ -56,8 +56,6 @@ def _of_task(rows: Sequence[Trials], task: str, name: str) -> Trials | None:
 
 
 def _section(one: Trials, other: Trials, margin: float) -> list[str]:
-    from tabulate import tabulate
-
     seeds = sorted(one.records.keys() & other.records.keys())
     left, right = escaped(one.label), escaped(other.label)
     rank_by = str(one.first["suite"]["rank_by"])
@@ -70,7 +68,7 @@ def _section(one: Trials, other: Trials, margin: float) -> list[str]:
     return [
         f"## {escaped(one.first['task'])}: {left} against {right}",
         "",
-        *tabulate(cells, ["", left, right, "difference", "p"], tablefmt="pipe", disable_numparse=True).split("\n"),
+        *table_lines(cells, ["", left, right, "difference", "p"]),
         "",
         _verdict(one.label, other.label, rank_by, gaps.get(title(ranked)), margin),
         _by_seed(one.label, rank_by, one.measured(ranked, seeds), other.measured(ranked, seeds)),

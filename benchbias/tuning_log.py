@@ -8,7 +8,7 @@ from typing import Any
 
 from benchbias import canonical
 from benchbias.errors import StorageError, UsageError
-from benchbias.leaderboard import count, escaped
+from benchbias.markdown import count, escaped, table_lines
 from benchbias.store import Store
 
 RECIPE = "recipe"  # the owner of the settings that all methods share
@@ -67,15 +67,12 @@ def _assignments(settings: Mapping[str, float]) -> str:
 
 def render(entries: Entries) -> str:
     """The page of a search, made of its log alone."""
-    from tabulate import tabulate
-
     first = entries[0]
     header = ["settings of", "labels used", "chosen by", "trials", "default", "best", "chosen", "chosen settings"]
     searches: dict[str, list[Mapping[str, Any]]] = {}
     for entry in entries:
         searches.setdefault(entry["owner"], []).append(entry)
     cells = [_cells(tried) for tried in searches.values()]
-    table = tabulate(cells, [*header, "training FLOPs"], tablefmt="pipe", disable_numparse=True)
     told = [
         f"The recipe of all methods: `{_assignments(entry['settings'])}`.\n"
         for entry in entries
@@ -92,7 +89,7 @@ def render(entries: Entries) -> str:
             "mean), ± one standard error. Development and published seeds share the same source images. "
             "No test example is read.",
             "",
-            *table.split("\n"),
+            *table_lines(cells, [*header, "training FLOPs"]),
             "",
             *told,
             f"In `[suites.{first['suite']}]` of benchmarks.toml:",

@@ -23,7 +23,19 @@ LAYERS = (
     {"loading", "plugins", "describe", "tables", "suite", "resolve", "trials", "paths", "plan", "files", "store"},
     {"training", "holding", "context", "pruning", "evaluation", "stages"},
     {"engine"},
-    {"influence", "estimates", "worst_group", "ranking", "rows", "scores", "standings", "leaderboard", "comparing"},
+    {
+        "influence",
+        "estimates",
+        "worst_group",
+        "ranking",
+        "rows",
+        "scores",
+        "standings",
+        "markdown",
+        "legend",
+        "leaderboard",
+        "comparing",
+    },
     {"failures", "recording", "runner", "publishing", "console"},
     {"api", "showing", "sheet", "planning", "tuning", "tuning_log", "searching"},
     {"cli", "__main__", "__init__"},
@@ -35,7 +47,18 @@ TORCH_FREE = [
     *("tables", "suite", "resolve", "trials", "paths", "plan", "files", "store", "failures", "runner", "recording"),
     *("scores", "leaderboard", "publishing", "console", "api", "showing", "planning", "cli", "sheet"),
     *("tuning", "tuning_log", "searching"),
-    *("cells", "influence", "estimates", "worst_group", "ranking", "rows", "standings", "comparing"),
+    *(
+        "cells",
+        "influence",
+        "estimates",
+        "worst_group",
+        "ranking",
+        "rows",
+        "standings",
+        "comparing",
+        "markdown",
+        "legend",
+    ),
 ]
 HEAVY = {"torch", "torchvision", "timm", "datasets", "sklearn", "plotly", "numpy", "tabulate", "scipy", "PIL"}
 
@@ -89,7 +112,7 @@ def test_the_core_imports_downwards_only(path: Path):
 
 BOARD = [
     *("cells", "influence", "estimates", "worst_group", "ranking"),
-    *("rows", "scores", "standings", "leaderboard", "comparing"),
+    *("rows", "scores", "standings", "markdown", "legend", "leaderboard", "comparing"),
 ]
 
 

@@ -14,7 +14,8 @@ from markdown_it import MarkdownIt
 from scipy import stats
 from test_scores import failure, record
 
-from benchbias.leaderboard import escaped, render
+from benchbias.leaderboard import render
+from benchbias.markdown import escaped
 
 quick = settings(max_examples=80, deadline=None, derandomize=True)
 

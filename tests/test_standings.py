@@ -205,3 +205,10 @@ def test_an_unknown_track_is_refused_with_the_known_ones():
 
 def test_without_any_counts_the_board_still_stands():
     assert "undefined" not in markdown_without_layouts([without_counts(r) for r in four_methods()])
+
+
+def test_the_board_says_how_many_images_are_tested_and_that_a_search_saw_them():
+    text = render(four_methods(), LAYOUTS, "x")
+    assert f"All seeds together test {CLUSTERS} source images." in text
+    assert "Settings that were searched for" not in text
+    assert "Settings that were searched for" in render(four_methods(settings_from="iid-val"), LAYOUTS, "x")
