@@ -162,7 +162,7 @@ class Store:
         """A stage's product; None where it is missing or damaged (which puts it into quarantine)."""
         path = self.object_path(key)
         try:
-            content = self._checked(path, key)
+            content = self.read_checked(key)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -175,7 +175,9 @@ class Store:
             return None
         return Product(content["body"], content["blobs"])
 
-    def _checked(self, path: Path, key: str) -> dict[str, Any]:
+    def read_checked(self, key: str) -> dict[str, Any]:
+        """A product's content, whole by its own checks, or some error of reading it; nothing is moved."""
+        path = self.object_path(key)
         with path.open("rb") as file:
             raw = file.read(MAX_OBJECT_BYTES + 1)
         document = canonical.loads(raw) if len(raw) <= MAX_OBJECT_BYTES else {}

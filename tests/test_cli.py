@@ -24,7 +24,7 @@ from benchbias import cli as command_line
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
-VERBS = ("run", "plan", "tune", "ls", "show", "status", "logs", "leaderboard", "compare", "clean")
+VERBS = ("run", "plan", "tune", "ls", "show", "status", "logs", "leaderboard", "compare", "doctor", "clean")
 HEAVY = ("torch", "torchvision", "datasets", "sklearn", "timm")
 
 

@@ -37,7 +37,7 @@ LAYERS = (
         "comparing",
     },
     {"failures", "recording", "runner", "publishing", "console"},
-    {"api", "showing", "sheet", "planning", "tuning", "tuning_log", "searching"},
+    {"api", "showing", "sheet", "planning", "tuning", "tuning_log", "searching", "doctor"},
     {"cli", "__main__", "__init__"},
 )
 """Each layer imports from itself and from those above it in this list."""
@@ -46,7 +46,7 @@ TORCH_FREE = [
     *("errors", "canonical", "results", "components", "hookspecs", "environment", "loading", "plugins", "describe"),
     *("tables", "suite", "resolve", "trials", "paths", "plan", "files", "store", "failures", "runner", "recording"),
     *("scores", "leaderboard", "publishing", "console", "api", "showing", "planning", "cli", "sheet"),
-    *("tuning", "tuning_log", "searching"),
+    *("tuning", "tuning_log", "searching", "doctor"),
     *(
         "cells",
         "influence",

@@ -46,6 +46,7 @@ app.command()(running.status)
 app.command()(running.logs)
 app.command()(reading.leaderboard)
 app.command()(reading.compare)
+app.command()(reading.doctor)
 app.command()(running.clean)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from benchbias.cli.options import Config, Device, Out, Plugins, Sets, SuiteName, open_workspace, selected
+from benchbias.cli.options import Config, Device, Json, Out, Plugins, Sets, SuiteName, open_workspace, selected
 from benchbias.errors import UsageError
 
 
@@ -88,3 +89,13 @@ def compare(
         plan = open_workspace(config, plugin).plan(suite, selected(None, None, None, None, None, device))
         found = publishing.records_of(plan, out)
     print(compared(*found, one, other, margin / 100), end="")
+
+
+def doctor(out: Out = Path("results"), config: Config = None, plugin: Plugins = None, as_json: Json = False) -> None:
+    """Look for what may be wrong with the installation and a results folder."""
+    from benchbias.api import Workspace
+    from benchbias.doctor import examine, report
+
+    findings = examine(Workspace.open(config, plugin or (), quiet=as_json), out)
+    print(json.dumps([vars(finding) for finding in findings]) if as_json else report(findings))
+    raise typer.Exit(int(any(finding.problem for finding in findings)))
