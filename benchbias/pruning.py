@@ -42,7 +42,8 @@ def make_mask(
     context.amount, context.weights = dict(amount), weights
     if amount and budget != "global":
         context.counts = budget_counts(weights, amount, budget)
-    with torch.random.fork_rng(devices=[]):
+    cards = sorted({weight.device for weight in weights.values() if weight.device.type == "cuda"}, key=str)
+    with torch.random.fork_rng(devices=cards):
         answer = call(copy.deepcopy(model).requires_grad_(True), context)
     return _checked(name, answer, weights, context.mask, amount, budget)
 

@@ -12,6 +12,8 @@ import pytest
 from benchbias import suite, tables
 from benchbias.api import Workspace
 from benchbias.cli import app
+from benchbias.comparing import compare
+from benchbias.publishing import published_records
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -76,6 +78,44 @@ def test_the_published_board_is_rebuilt_from_its_records_byte_for_byte(cli):
     done = cli("leaderboard", "spurious-small", "--records", str(ROOT / "leaderboard"))
     assert done.returncode == 0, done.stderr
     assert done.stdout.encode() == board.read_bytes()
+
+
+def cells_of(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def board_rows() -> dict[str, dict[str, str]]:
+    """The published results by method: column -> cell."""
+    found: dict[str, dict[str, str]] = {}
+    for section in (ROOT / "leaderboard/spurious-small.md").read_text().split("### ")[1:4]:
+        head, _, *body = [
+            [c.strip() for c in line.strip("|").split("|")] for line in section.splitlines() if "|" in line
+        ]
+        found |= {cells[1]: dict(zip(head, cells, strict=True)) for cells in body}
+    return found
+
+
+def test_the_readme_shows_the_head_of_the_published_board():
+    lines = [cells_of(line) for line in README.splitlines() if line.startswith("|")]
+    start = next(at for at, cells in enumerate(lines) if cells[:2] == ["rank", "method"])
+    head, rows = lines[start], lines[start + 2 : start + 11]
+    published = board_rows()
+    assert len(rows) == 9
+    for cells in rows:
+        assert dict(zip(head, cells, strict=True)).items() <= published[cells[1]].items(), cells
+
+
+def test_the_differences_that_the_suites_page_shows_are_those_of_the_records():
+    page = (ROOT / "docs/suites/spurious-small.md").read_text()
+    shown = re.findall(r"^\| `([^`]+)` \| `([^`]+)` \| ([-+][0-9.]+ ± [0-9.]+) \|", page, re.MULTILINE)
+    assert len(shown) > 8
+    records = published_records("spurious-small", ROOT / "leaderboard")
+    for row, other, gap in shown:
+        told = compare(*records, row, other)
+        (line,) = [line for line in told.splitlines() if line.startswith("| worst group accuracy")]
+        assert f"| {gap} " in line, f"{row} against {other}: {line}"
+        if "equivalent within 3 points" in page.split(f"`{row}` | `{other}` | {gap}")[1].split("\n")[0]:
+            assert "**Equivalent in worst group accuracy** within 3 points" in told
 
 
 def test_every_method_has_a_page_whose_toml_is_the_shipped_one():

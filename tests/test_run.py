@@ -231,7 +231,7 @@ def repeated(smoke: Path, tmp_path_factory: pytest.TempPathFactory, plan: Plan) 
     false = of_kind(plan, "score")[-1]
     product = store.get(false)
     store.object_path(false).unlink()
-    wrong = {**product.body, "metrics": dict.fromkeys(product.body["metrics"], 0.99)}
+    wrong = {**product.body, "train_conflicting_accuracy": 0.99}
     store.put(false, json.loads(canonical.dumps(plan.stages[false].inputs)), wrong, product.blobs)
     assert store.get(false).body == wrong
     for name in ("measured", "claims"):
