@@ -10,14 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchbias import canonical, suite
-from benchbias.cells import read_layouts
 from benchbias.engine.local import LocalEngine
 from benchbias.environment import provenance
 from benchbias.errors import UsageError
-from benchbias.leaderboard import render
 from benchbias.plan import make
 from benchbias.plugins import Registry, load_registry
-from benchbias.publishing import command_for
 from benchbias.recording import select_rows, suite_label
 from benchbias.results import TrialRecord, record_folder
 from benchbias.runner import Reporter, RunReport, execute
@@ -155,6 +152,10 @@ def write_payload(plan: Plan, store: Store, *, recompute: bool) -> Path:
 
 def write_board(workspace: Workspace, plan: Plan, selection: Selection, store: Store) -> Path:
     """Write the suite's leaderboard: this run's rows and every other record of the suite at the same settings."""
+    from benchbias.cells import read_layouts
+    from benchbias.leaderboard import render
+    from benchbias.publishing import command_for
+
     methods = list(dict.fromkeys((*plan.table.methods, *plan.methods)))
     whole = workspace.plan(plan.suite, replace(selection, methods=methods, tasks=None, seeds=None))
     records = select_rows([plan, whole], store)

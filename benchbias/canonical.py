@@ -14,7 +14,7 @@ DIGEST_LENGTH = 64  # hexadecimal digits of a sha256
 MAX_DEPTH = 40  # nested lists and tables in a document that we read
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Copy a value with text in NFC and tuples as lists; anything that JSON cannot hold exactly is refused."""
     if isinstance(value, str):
         return value if value.isascii() else unicodedata.normalize("NFC", value)
@@ -23,18 +23,18 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
             raise TypeError(f"a JSON key must be text, not {next(k for k in value if not isinstance(k, str))!r}")
-        table = {_plain(key): _plain(item) for key, item in value.items()}
+        table = {plain(key): plain(item) for key, item in value.items()}
         if len(table) != len(value):
             raise ValueError("two keys are the same text in another Unicode form")
         return table
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     raise TypeError(f"{type(value).__name__} has no canonical JSON form")
 
 
 def dumps(value: Any) -> str:
     """Canonical JSON: sorted keys, no spaces, NFC text, floats by repr, no NaN. Raises ValueError, TypeError."""
-    return _dumps(_plain(value))
+    return _dumps(plain(value))
 
 
 def _dumps(value: Any) -> str:
@@ -42,7 +42,7 @@ def _dumps(value: Any) -> str:
 
 
 def digest_of_parsed(value: Any) -> str:
-    """As `digest`, faster, for a value that `loads` has returned from canonical JSON."""
+    """As `digest`, faster, for a value that `plain` has made or `loads` has read from canonical JSON."""
     return hashlib.sha256(_dumps(value).encode()).hexdigest()
 
 

@@ -63,7 +63,7 @@ class Planner:
         if not isinstance(seeds, int) and len(seeds) > MAX_TRIALS:
             raise UsageError(f"{len(seeds):,} seeds; the limit is {MAX_TRIALS:,} trials")
         self.seeds = seed_list(seeds if isinstance(seeds, int) else list(seeds), "seeds")
-        self.environment = dict(describe_environment(selection.device))
+        self.environment = canonical.plain(describe_environment(selection.device))
         self.stages: dict[str, Stage] = {}
         self.known: dict[str, str] = {}
 
@@ -166,19 +166,17 @@ class Planner:
         made = repr((kind, inputs))
         if made in self.known:  # most trials share most of their stages: hashing them again is half of a plan's time
             return self.known[made]
-        identity = canonical.digest(
-            {"format": FORMAT, "kind": kind, **inputs}
-            | {"parents": {role: self.stages[key].identity for role, key in parents.items()}}
+        plain = canonical.plain({"format": FORMAT, "kind": kind, **inputs})  # once for both digests
+        identity = canonical.digest_of_parsed(
+            plain | {"parents": {role: self.stages[key].identity for role, key in parents.items()}}
         )
         plugins = tuple(sorted({component.plugin for component in components}))
         full = {
-            "format": FORMAT,
-            "kind": kind,
-            **inputs,
+            **plain,
             "sources": {"core": core_digest(kind), "plugins": sorted(self.registry.digests[p] for p in plugins)},
             "environment": self.environment,
         }
-        key = canonical.digest(full)
+        key = canonical.digest_of_parsed(full)
         self.stages[key] = Stage(key, identity, full, plugins)
         self.known[made] = key
         return key
