@@ -26,7 +26,7 @@ from benchbias.trials import Plan, Selection, Trial
 SHIPPED = load(shipped_file()).methods
 
 DEGENERATE = {  # each is the method beside it
-    "rest-dense": "erm",
+    "rest-at-one": "erm",
     "rest-unweighted": "rigl",
     "rigl-dense": "erm",
     "set-dense": "erm",
@@ -50,7 +50,7 @@ metrics = ["accuracy"]
 rank_by = "accuracy"
 {overrides}
 
-[methods.rest-dense]
+[methods.rest-at-one]
 stages = [{{ train = "rest", upweight = 1.0, prune = {{ use = "rigl", density = 1.0, budget = "erk", every = 3 }} }}]
 
 [methods.rest-unweighted]

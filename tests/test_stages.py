@@ -81,7 +81,7 @@ class Trial:
     def run(self, kind: str, component: Callable[..., Any], groups: tuple[str, ...] = (), **rest: Any) -> str:
         """Run a stage and store its product; its key is returned. rest: parents by role, and inputs by name."""
         call = {"name": "component", "options": {}, "groups": list(groups)}
-        parents = {role: key for role, key in rest.items() if isinstance(key, str)}
+        parents = {role: key for role, key in rest.items() if isinstance(key, str) and role != "split"}
         other = {name: value for name, value in rest.items() if name not in parents}
         components = {(kind, "component"): component for kind in ("dataset", "trainer", "pruner")}
         components |= {("model", "component"): net, ("pruner", "inner"): other.pop("inner", None)}
@@ -118,7 +118,8 @@ class Trial:
         return self.run("prune", pruner, **{**parents, "recipe": recipe_of(), "cut": cut, **rest})
 
     def predict(self, model: str, **rest: str) -> str:
-        return self.run("predict", erm, data=self.data, init=self.init, test=self.data, model=model, **rest)
+        parents = {"data": self.data, "init": self.init, "test": self.data, "model": model}
+        return self.run("predict", erm, **{**parents, "split": "test", **rest})
 
     def body(self, key: str) -> Mapping[str, Any]:
         product = self.store.get(key)
