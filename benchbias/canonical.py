@@ -52,7 +52,7 @@ def digest(value: Any) -> str:
 
 
 def loads(text: str | bytes) -> Any:
-    """Parse JSON strictly: no NaN or infinity, no key twice, no deep nesting, no half characters. Raises StorageError."""
+    """Parse JSON strictly: no NaN or infinity, no key twice, no deep nesting, whole characters. Raises StorageError."""
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         table = dict(items)

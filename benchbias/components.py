@@ -217,7 +217,7 @@ def check_value(option: Option, value: Any, where: str) -> Any:
     try:
         return _adapter(repr(option.type), low, high).validate_python(_jsonable(value), strict=True)
     except ValidationError:
-        raise UsageError(f"{where}: expected {option.text}, got {value!r}") from None
+        raise UsageError(f"{where}: expected {option.text}, got {value!r:.80}") from None
 
 
 def resolve_options(component: Component, given: Mapping[str, Any], where: str) -> dict[str, Any]:

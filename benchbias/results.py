@@ -8,14 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from benchbias import canonical
-from benchbias.bodies import TRACKS, check_document
+from benchbias.bodies import TRACKS as TRACKS
+from benchbias.bodies import check_document
 from benchbias.errors import StorageError, UsageError, unknown
 from benchbias.files import read_regular
 
-__all__ = (
-    *("RECORD_SCHEMA", "TRACKS", "Member", "Population", "Table", "TrialRecord"),
-    *("read_records", "record_folder", "sorted_records"),
-)
 RECORD_SCHEMA = 1
 MAX_RECORD_BYTES = 16 << 20
 

@@ -162,7 +162,7 @@ class Use:
         if isinstance(value, str):
             return Use(value, {})
         if not isinstance(value, dict) or not isinstance(value.get("use"), str):
-            raise UsageError(f'{where}: expected {{ use = "name", <options> }}, got {value!r}')
+            raise UsageError(f'{where}: expected {{ use = "name", <options> }}, got {value!r:.80}')
         return Use(value["use"], {name: item for name, item in value.items() if name != "use"})
 
 

@@ -43,7 +43,18 @@ LAYERS = (
 """Each layer imports from itself and from those above it in this list."""
 
 TORCH_FREE = [
-    *("errors", "canonical", "bodies", "results", "components", "hookspecs", "environment", "loading", "plugins", "describe"),
+    *(
+        "errors",
+        "canonical",
+        "bodies",
+        "results",
+        "components",
+        "hookspecs",
+        "environment",
+        "loading",
+        "plugins",
+        "describe",
+    ),
     *("tables", "suite", "resolve", "trials", "paths", "plan", "files", "store", "failures", "runner", "recording"),
     *("scores", "leaderboard", "publishing", "console", "api", "showing", "planning", "cli", "sheet"),
     *("tuning", "tuning_log", "searching"),
