@@ -47,7 +47,8 @@ class TrialRecord:
         """Read a record. Raises UsageError naming the file."""
         try:
             document = canonical.loads(read_regular(path, MAX_RECORD_BYTES))
-            if not isinstance(document, dict) or document.get("schema") != RECORD_SCHEMA:
+            schema = document.get("schema") if isinstance(document, dict) else None
+            if schema != RECORD_SCHEMA or isinstance(schema, bool):
                 raise UsageError(f"its schema is not {RECORD_SCHEMA}")
             check_document(document)
             return TrialRecord(document["body"], document["measured"])
