@@ -48,6 +48,11 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)
 
 
+def printable(text: str) -> str:
+    """As `plain`, for a text of several lines."""
+    return "\n".join(plain(line) for line in text.split("\n"))
+
+
 def unknown(what: str, name: object, known: Iterable[str], where: str = "") -> str:
     """Say that `name` is no known `what`, with the nearest known name and all of them."""
     names = sorted(set(known))
