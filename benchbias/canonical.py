@@ -52,7 +52,7 @@ def digest(value: Any) -> str:
 
 
 def loads(text: str | bytes) -> Any:
-    """Parse JSON strictly: no NaN or infinity, no key twice, no deep nesting. Raises StorageError."""
+    """Parse JSON strictly: no NaN or infinity, no key twice, no deep nesting, whole characters. Raises StorageError."""
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         table = dict(items)
@@ -76,8 +76,11 @@ def _check(value: Any, depth: int) -> None:
         raise ValueError("nested too deeply")
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         raise ValueError("a number is not finite")
+    if isinstance(value, str) and not value.isascii():
+        value.encode()  # half of a surrogate pair is no text: it could not be written again
     if isinstance(value, dict):
-        for item in value.values():
+        for key, item in value.items():
+            _check(key, depth)
             _check(item, depth - 1)
     elif isinstance(value, list):
         for item in value:

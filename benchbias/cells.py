@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 from benchbias import canonical
 from benchbias.canonical import DIGEST_LENGTH
 from benchbias.errors import StorageError, UsageError
+from benchbias.files import read_regular
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 COLUMNS = ("cluster", "group", "total")
 PACKED = ("cells", "bits", "counts", "layout")
+MAX_LAYOUT_BYTES = 64 << 20
 LARGEST = 2**31 - 1  # of a cluster, a group or a total
 
 
@@ -111,7 +113,7 @@ def read_layouts(folder: Path) -> dict[str, CellLayout]:
     found = {}
     for path in sorted(folder.glob("test/*.json")):
         try:
-            layout = read_layout(canonical.loads(path.read_bytes()))
+            layout = read_layout(canonical.loads(read_regular(path, MAX_LAYOUT_BYTES)))
         except OSError as error:
             raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
         except (UsageError, StorageError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -34,6 +35,9 @@ STAGE_KEYS = frozenset(
     )
 )
 """Keys of a stage that belong to the core: no option may have such a name."""
+
+NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}")
+"""What a component is called: it becomes the name of a method, in records and on boards."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,11 @@ class Component:
 
 def describe(kind: str, name: str, component: Callable[..., Any]) -> dict[str, Any]:
     """Read a component's signature. Raises UsageError where it is not of the form (<given>, *, <options>)."""
-    where = f"{kind} {name!r}"
+    where = f"{kind} {name!r:.80}"
+    if not NAME.fullmatch(name):
+        raise UsageError(
+            f"{where}: a name is 1 to 64 of the characters a-z A-Z 0-9 . _ - and starts with a letter or digit"
+        )
     if not callable(component):
         raise UsageError(f"{where} must be a function or a class, not {type(component).__name__}")
     given: list[str] = []
@@ -217,7 +225,7 @@ def check_value(option: Option, value: Any, where: str) -> Any:
     try:
         return _adapter(repr(option.type), low, high).validate_python(_jsonable(value), strict=True)
     except ValidationError:
-        raise UsageError(f"{where}: expected {option.text}, got {value!r}") from None
+        raise UsageError(f"{where}: expected {option.text}, got {value!r:.80}") from None
 
 
 def resolve_options(component: Component, given: Mapping[str, Any], where: str) -> dict[str, Any]:

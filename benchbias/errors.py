@@ -5,11 +5,18 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LONGEST = 2000  # characters of a message
+
 
 class BenchbiasError(Exception):
     """Base of every error that is shown as one message instead of a traceback."""
 
     exit_code = 2
+
+    def __str__(self) -> str:
+        """One line without control characters, whatever a file, a name or a plugin put into it."""
+        text = plain(super().__str__())
+        return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
 
 
 class UsageError(BenchbiasError):
@@ -41,11 +48,16 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)
 
 
+def printable(text: str) -> str:
+    """As `plain`, for a text of several lines."""
+    return "\n".join(plain(line) for line in text.split("\n"))
+
+
 def unknown(what: str, name: object, known: Iterable[str], where: str = "") -> str:
     """Say that `name` is no known `what`, with the nearest known name and all of them."""
     names = sorted(set(known))
-    near = difflib.get_close_matches(str(name), names, n=1)
+    near = difflib.get_close_matches(str(name)[:80], names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     choices = ", ".join(names) if names else "none"
     place = f"{where}: " if where else ""
-    return f"{place}unknown {what} {str(name)!r}{hint} (known: {choices})"
+    return f"{place}unknown {what} {str(name)!r:.80}{hint} (known: {choices})"

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +36,18 @@ def write_whole(path: Path, content: bytes) -> None:
         os.close(descriptor)
     if path.read_bytes() != content:
         raise OSError(errno.EIO, "what was written does not read back")
+
+
+def read_regular(path: Path, limit: int) -> bytes:
+    """The content of a plain file of at most `limit` bytes: no link, device or pipe is opened. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not a plain file")
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise OSError(errno.EFBIG, f"larger than {limit} bytes")
+    return content
 
 
 def sync_folder(path: Path) -> None:

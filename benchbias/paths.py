@@ -78,7 +78,7 @@ class TrialPath:
         options = dict(use.options)
         seed = options.pop("seed", self.seed)
         if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-            raise UsageError(f"{where}: seed must be a whole number from 0, got {seed!r}")
+            raise UsageError(f"{where}: seed must be a whole number from 0, got {seed!r:.80}")
         component, resolved = self.planner.component("dataset", Use(use.name, options), where)
         inputs = {"component": {"name": use.name, "options": resolved}, "seed": seed, "parents": {}}
         return self.add("data", [component], inputs | {"limit": self.planner.selection.limit})
@@ -110,8 +110,9 @@ class TrialPath:
             raise UsageError(unknown("mask", role, ("force", "auxiliary"), place))
         return "mask" if role == "force" else "auxiliary"
 
-    def _recipe(self, stage: Mapping[str, Any], number: int) -> dict[str, Any]:
-        planner = self.planner
+    def _recipe(self, number: int) -> dict[str, Any]:
+        """The recipe of a stage as the file has it: a value that looks like a reference is replaced once, not twice."""
+        planner, stage = self.planner, self.method.stages[number - 1]
         settings = recipe_settings(
             planner.catalogue, planner.suite, self.task, self.name, stage, self.values, planner.assigned, number
         )
@@ -130,7 +131,7 @@ class TrialPath:
 
     def _train(self, stage: Mapping[str, Any], place: str, number: int, parents: Mapping[str, str]) -> str:
         component, call = self._component("trainer", Use(stage["train"], stage), place)
-        recipe = self._recipe(stage, number)
+        recipe = self._recipe(number)
         if recipe["select"] == "val_worst_group":
             self.track = max(self.track, TRACKS.index("val-select"))
         components = [component]
@@ -151,7 +152,7 @@ class TrialPath:
         inputs = {
             "component": call,
             "cut": _cut(stage, place),
-            "recipe": self._recipe(stage, number),
+            "recipe": self._recipe(number),
             "seed": self.seed,
             "parents": parents,
         }
@@ -181,11 +182,13 @@ def _cut(stage: Mapping[str, Any], place: str) -> dict[str, Any]:
         raise UsageError(f"{place}: sparsity or density, not both")
     for key, value in amounts.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-            raise UsageError(f"{place}: {key} is a fraction from 0 to 1, got {value!r}")
+            raise UsageError(f"{place}: {key} is a fraction from 0 to 1, got {value!r:.80}")
     layers = stage.get("layers", [])
     layers = [layers] if isinstance(layers, str) else layers
     if not isinstance(layers, list) or not all(isinstance(item, str) and item for item in layers):
-        raise UsageError(f'{place}: layers is a glob or a list of globs of layer names, "!" excludes; got {layers!r}')
+        raise UsageError(
+            f'{place}: layers is a glob or a list of globs of layer names, "!" excludes; got {layers!r:.80}'
+        )
     budget = stage.get("budget", "global")
     if budget not in ("global", "uniform", "erk"):
         raise UsageError(unknown("budget", budget, ("global", "uniform", "erk"), place))

@@ -168,7 +168,7 @@ def clean_results(out: Path, *, everything: bool, quarantine: bool, failures: bo
 def _remove_all(folder: Path) -> int:
     paths = list(folder.iterdir())
     for path in paths:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     return len(paths)
 
 

@@ -60,6 +60,8 @@ def discover(loose: Iterable[Path] = ()) -> list[PluginRef]:
     for path in loose:
         if not path.is_file():
             raise UsageError(f"--plugin {path}: no such file")
+        if path.suffix != ".py":
+            raise UsageError(f"--plugin {path}: not a Python file (its name must end in .py)")
         module = "benchbias_loose_" + "".join(c if c.isalnum() else "_" for c in path.stem)
         ref = PluginRef(path.name, module, "", "", str(path.resolve()))
         if ref.name in found and found[ref.name] != ref:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from benchbias import canonical
+from benchbias.errors import LONGEST
 from benchbias.failures import Failure, trial_failure, with_descendants
 from benchbias.results import TrialRecord, record_folder
 from benchbias.store import Store
@@ -17,7 +18,7 @@ def make_record(plan: Plan, trial: Trial, store: Store, failure: Failure | None)
     """The record of a trial that is done or has failed; None for one that is still missing."""
     head = _head(plan, trial)
     if failure is not None:
-        body = head | {"status": failure.status, "stage": failure.stage, "reason": failure.reason}
+        body = head | {"status": failure.status, "stage": failure.stage, "reason": failure.reason[:LONGEST]}
         return TrialRecord(body, {})
     products = {key: store.get(key) for key in trial.stages}
     if not trial.stages or any(product is None for product in products.values()):

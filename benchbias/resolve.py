@@ -102,7 +102,7 @@ def settings_of(catalogue: Catalogue, suite: str, task: str, name: str, assigned
         was_swept = key in swept
         is_sweep = sweep or (was_swept and isinstance(value, list))
         if is_sweep and (not value or len({repr(item) for item in value}) < len(value)):
-            raise UsageError(f"{source}: {key}: expected different values, at least one, got {value!r}")
+            raise UsageError(f"{source}: {key}: expected different values, at least one, got {value!r:.80}")
         fixed.pop(key, None)
         swept.pop(key, None)
         (swept if is_sweep else fixed)[key] = Setting(value, source)

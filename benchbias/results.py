@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from benchbias import canonical
+from benchbias.bodies import TRACKS as TRACKS
+from benchbias.bodies import check_document
 from benchbias.errors import StorageError, UsageError, unknown
+from benchbias.files import read_regular
 
 RECORD_SCHEMA = 1
-TRACKS = ("labels-none", "val-select", "val-fit", "train")
-"""Whose group labels a trial used, weakest first: none, to choose, to fit, those of training."""
+MAX_RECORD_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -44,13 +46,15 @@ class TrialRecord:
     def from_file(path: Path) -> TrialRecord:
         """Read a record. Raises UsageError naming the file."""
         try:
-            document = canonical.loads(path.read_bytes())
-            if document["schema"] != RECORD_SCHEMA:
-                raise UsageError(f"schema {document['schema']!r} is not {RECORD_SCHEMA}")
+            document = canonical.loads(read_regular(path, MAX_RECORD_BYTES))
+            schema = document.get("schema") if isinstance(document, dict) else None
+            if schema != RECORD_SCHEMA or isinstance(schema, bool):
+                raise UsageError(f"its schema is not {RECORD_SCHEMA}")
+            check_document(document)
             return TrialRecord(document["body"], document["measured"])
         except OSError as error:
             raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
-        except (KeyError, TypeError, StorageError, UsageError) as error:
+        except (StorageError, UsageError) as error:
             raise UsageError(f"{path}: not a record: {error}") from None
 
 
@@ -60,13 +64,19 @@ def record_folder(root: Path, suite: str) -> Path:
 
 
 def read_records(folder: Path) -> list[TrialRecord]:
-    """All records of a folder, exactly one a trial. Raises UsageError."""
-    records = [TrialRecord.from_file(path) for path in sorted(folder.glob("*.json"))]
-    seen: dict[str, TrialRecord] = {}
-    for record in records:
-        if record.id in seen:
-            raise UsageError(f"{folder}: two records of the trial {record.id}")
-        seen[record.id] = record
+    """All records of a folder: one a trial, named by it, all of the folder's suite. Raises UsageError."""
+    records: list[TrialRecord] = []
+    for path in sorted(folder.glob("*.json")):
+        record = TrialRecord.from_file(path)
+        if record.id != path.stem:
+            raise UsageError(f"{path}: it is the record of the trial {record.id}, not of its name")
+        suite = record.body["suite"]
+        label = suite["name"] if suite["limit"] is None else f"{suite['name']}.limit-{suite['limit']}"
+        if label != folder.name:
+            raise UsageError(f"{path}: it is a record of the suite {label!r}, not of {folder.name!r}")
+        if suite != (records or [record])[0].body["suite"]:
+            raise UsageError(f"{path}: it describes the suite otherwise than {records[0].id[:12]} does")
+        records.append(record)
     return records
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchbias import canonical
 from benchbias.cells import CellLayout, Cells, unpack_counts
@@ -13,7 +13,13 @@ from benchbias.estimates import Estimate, difference
 from benchbias.influence import Measured, measure
 from benchbias.results import TrialRecord, sorted_records
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 TOLERANCE = 1e-9  # between a metric in a record and the same from the record's own counts
+
+OF_A_ROW = ("suite", "track", "ranked", "baseline", "settings_from", "num_classes", "group_names", "group_aligned")
+"""What all seeds of a row have in common."""
 
 
 def row_label(method: str, swept: Mapping[str, Any]) -> str:
@@ -88,6 +94,9 @@ def trials_of(records: Iterable[TrialRecord], layouts: Mapping[str, CellLayout])
     for (task, method, setting), members in rows.items():
         if len({record.body["seed"] for record in members}) < len(members):
             raise UsageError(f"two records of one seed in the row {task}/{method} {setting}: the recipe must differ")
+        for name in OF_A_ROW:
+            if any(record.body.get(name) != members[0].body.get(name) for record in members):
+                raise UsageError(f"the records of the row {task}/{method} {setting} differ in {name}")
     return [Trials.of(members, layouts) for members in rows.values()]
 
 
@@ -100,9 +109,20 @@ def _cells(record: TrialRecord, layouts: Mapping[str, CellLayout]) -> Cells | No
     if layout is None:
         raise UsageError(f"record {record.id[:12]}: the layout of its test split is not among the records' `test/`")
     try:
-        return unpack_counts(packed, layout)
+        cells = unpack_counts(packed, layout)
     except UsageError as error:
         raise UsageError(f"record {record.id[:12]}: {error}") from None
+    for name, counts in (("group_total", cells.total), ("group_correct", cells.correct)):
+        if _by_group(cells, counts, len(record.body["group_names"])) != record.body[name]:
+            raise UsageError(f"record {record.id[:12]}: {name} is not what its cells add up to")
+    return cells
+
+
+def _by_group(cells: Cells, counts: NDArray[Any], groups: int) -> list[int] | None:
+    """Counts of cells, added up by group; None where a cell is of no known group."""
+    if int(cells.group.max()) >= groups:
+        return None
+    return [int(counts[cells.group == group].sum()) for group in range(groups)]
 
 
 def twin(row: Trials, method: str | None, rows: Sequence[Trials]) -> Trials | None:

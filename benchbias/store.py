@@ -13,6 +13,7 @@ something), fsync of the folder. Whatever is damaged is moved to quarantine/ and
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 MAX_OBJECT_BYTES = 64 << 20
+MAX_HEADER_BYTES = 8 << 20  # of a file of tensors
 FOLDERS = (
     *("objects", "blobs", "measured", "attempts", "claims"),
     *("tmp", "quarantine", "plans", "records", "leaderboards"),
@@ -56,6 +58,7 @@ class Store:
         with storage_errors(f"cannot use the results folder {self.root}"):
             for name in FOLDERS:
                 (self.root / name).mkdir(parents=True, exist_ok=True)
+                self._refuse_links(self.root / name)
         return self
 
     # where things lie
@@ -71,10 +74,19 @@ class Store:
 
     # writing
 
+    def _refuse_links(self, folder: Path) -> None:
+        """A link inside the results folder leads out of it: nothing is written there. Raises OSError."""
+        if folder.is_relative_to(self.root):
+            for depth in range(len(folder.relative_to(self.root).parts)):
+                inside = (folder, *folder.parents)[depth]
+                if inside.is_symlink():
+                    raise OSError(errno.ELOOP, f"{inside} is a link that leads out of the results folder")
+
     def _publish(self, content: bytes, final: Path) -> bool:
         """Write a file that does not exist yet, durably. False where it is there already."""
         with storage_errors(f"cannot write {final}"):
             final.parent.mkdir(exist_ok=True)
+            self._refuse_links(final.parent)
             partial = self.root / "tmp" / f"{uuid.uuid4().hex}.tmp"
             try:
                 write_whole(partial, content)
@@ -134,6 +146,7 @@ class Store:
         """Write a derived file (a record, a leaderboard) whole, over an older one."""
         with storage_errors(f"cannot write {path}"):
             path.parent.mkdir(parents=True, exist_ok=True)
+            self._refuse_links(path.parent)
             if path.is_file() and path.read_bytes() == text.encode():
                 return
             inside = path.is_relative_to(self.root)  # else beside it: rename(2) crosses no file system
@@ -202,13 +215,20 @@ class Store:
         if not self._blob_is_whole(sha256):
             self.quarantine(path, "damaged")
             raise DamagedError(f"{path} was damaged and is now in quarantine; run again to make it anew")
-        if names is None:
-            return safetensors.torch.load_file(path)
-        with safetensors.safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in names}
+        try:
+            check_header(path)
+            if names is None:
+                return safetensors.torch.load_file(path)
+            with safetensors.safe_open(path, framework="pt") as file:
+                return {name: file.get_tensor(name) for name in names}
+        except (StorageError, safetensors.SafetensorError, KeyError, ValueError) as error:
+            self.quarantine(path, "damaged")
+            raise DamagedError(f"{path} is no file of tensors and is now in quarantine: {error}") from None
 
     def _blob_is_whole(self, sha256: str) -> bool:
         path = self.blob_path(sha256)
+        if not path.is_file():  # nor a pipe, which would hang
+            return False
         try:
             with path.open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest() == sha256
@@ -248,7 +268,9 @@ class Store:
         The claim ends with the process, however that ends.
         """
         with storage_errors("cannot claim a stage"):
-            descriptor = os.open(self.root / "claims" / key, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            descriptor = os.open(
+                self.root / "claims" / key, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644
+            )
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -265,6 +287,15 @@ class Store:
             return False
         with self.claim(key) as free:
             return not free
+
+
+def check_header(path: Path) -> None:
+    """The names and places of a file of tensors, strictly: safetensors takes the last of two equal names."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > MAX_HEADER_BYTES:
+            raise StorageError(f"a header of {length} bytes")
+        canonical.loads(file.read(length))
 
 
 def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -86,7 +86,7 @@ _SECTIONS: Mapping[str, type[Table]] = {"suites": SuiteTable, "tasks": TaskTable
 def _tables(path: Path, label: str) -> Iterator[tuple[str, str, Table]]:
     document = _parse(path, label)
     if document.get("schema") != SCHEMA or isinstance(document.get("schema"), bool):
-        raise UsageError(f"{label}: the first line must be `schema = {SCHEMA}`, got {document.get('schema')!r}")
+        raise UsageError(f"{label}: the first line must be `schema = {SCHEMA}`, got {document.get('schema')!r:.80}")
     for section, entries in document.items():
         if section == "schema":
             continue
@@ -201,7 +201,7 @@ def _check_method(catalogue: Catalogue, name: str, method: MethodTable) -> None:
             )
         recipe = stage.get("recipe", {})
         if not isinstance(recipe, dict):
-            raise UsageError(f"{place}.recipe: expected a table, got {recipe!r}")
+            raise UsageError(f"{place}.recipe: expected a table, got {recipe!r:.80}")
         for key in recipe:
             _check_known("key", key, Recipe.model_fields, f"{place}.recipe")
         allowed = PRUNE_KEYS if kinds == ["prune"] else TRAIN_KEYS

@@ -6,13 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from benchbias.errors import UsageError, unknown
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("it must be one line without control characters")
+    return text
+
 
 MAX_TRIALS = 100_000  # of a suite's grid
 Provenance = Literal["default", "iid-val", "paper", "val-groups"]
 """How a method's settings were chosen: whose labels they have seen counts as the method's."""
+Shown = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
+"""Text that boards and terminals show."""
+Parameter = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,63}$")]
 Value = bool | int | float | str | list[Any]
 TRAIN_KEYS = ("train", "start", "prune", "recipe")
 UPDATE_KEYS = ("every", "until", "ramp", "skip_step", "mask_gradients")
@@ -102,8 +112,8 @@ class TuningTable(Table):
 class SuiteTable(Table):
     """`[suites.NAME]`: a grid of tasks, methods and seeds, and how its leaderboard ranks."""
 
-    title: str
-    version: str
+    title: Shown
+    version: Shown
     tasks: Annotated[list[str], Field(min_length=1)]
     methods: Annotated[list[str], Field(min_length=1)]
     seeds: int | list[int]
@@ -128,8 +138,8 @@ class MethodTable(Table):
     """`[methods.NAME]`: the stages of a method and the parameters that they refer to as `$name`."""
 
     stages: Annotated[list[dict[str, Any]], Field(min_length=1)]
-    parameters: dict[str, Value] = {}
-    sweep: dict[str, Annotated[list[Value], Field(min_length=1)]] = {}
+    parameters: dict[Parameter, Value] = {}
+    sweep: dict[Parameter, Annotated[list[Value], Field(min_length=1)]] = {}
     on: dict[str, dict[str, Value]] = {}
     model: dict[str, Any] | None = None
     dataset: dict[str, Any] = {}
@@ -162,7 +172,7 @@ class Use:
         if isinstance(value, str):
             return Use(value, {})
         if not isinstance(value, dict) or not isinstance(value.get("use"), str):
-            raise UsageError(f'{where}: expected {{ use = "name", <options> }}, got {value!r}')
+            raise UsageError(f'{where}: expected {{ use = "name", <options> }}, got {value!r:.80}')
         return Use(value["use"], {name: item for name, item in value.items() if name != "use"})
 
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import random
+import tomllib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mutated import small, spoilt, toml, verdict
 
+from benchbias import suite
 from benchbias.errors import UsageError
+from benchbias.plan import make
+from benchbias.plugins import Registry, load_registry
 from benchbias.suite import load, shipped_file
 from benchbias.tables import seed_list
 
@@ -311,3 +318,62 @@ def test_the_shipped_file_spoilt_at_random_loads_or_is_refused(tmp_path_factory,
     path.write_text(text)
     with contextlib.suppress(UsageError):
         assert set(load().suites) <= set(load(path).suites)
+
+
+# --- the shipped structure, spoilt: keys, types, values; `benchmarks/fuzz_toml.py` does it as often as you like
+
+STRUCTURE = small(tomllib.loads(SHIPPED))
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return load_registry(quiet=True)
+
+
+@pytest.fixture
+def alone(tmp_path, monkeypatch):
+    """An empty shipped file, so that an example costs milliseconds; where the spoilt file goes."""
+    (tmp_path / "empty.toml").write_text("schema = 1\n")
+    monkeypatch.setattr(suite, "shipped_file", lambda: tmp_path / "empty.toml")
+    return tmp_path / "spoilt.toml"
+
+
+def test_the_structure_that_is_spoilt_below_plans_before(alone, registry):
+    assert tomllib.loads(toml(STRUCTURE)) == STRUCTURE
+    assert verdict(alone, toml(STRUCTURE), registry) == "planned"
+    assert math.isnan(tomllib.loads(toml({"a": [{"b": math.nan}]}))["a"][0]["b"])
+
+
+def test_a_spoilt_structure_is_planned_or_refused_by_one_line_that_names_its_file(alone, registry):
+    """2,000 examples. Each verdict but `planned` is a UsageError; whatever else is raised comes through."""
+    verdicts = []
+
+    @settings(max_examples=2000, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(st.integers(0, 2**64))
+    def spoil(seed):
+        told = verdict(alone, toml(spoilt(STRUCTURE, random.Random(seed))), registry)
+        verdicts.append(told)
+        assert told.isprintable()
+        assert len(told) < 2100
+        assert told == "planned" or "spoilt.toml" in told or "--" in told or "suite 'small'" in told, told
+
+    spoil()
+    assert 50 < verdicts.count("planned") < len(verdicts) / 2
+    assert len(set(verdicts)) > 300
+
+
+@pytest.mark.parametrize("text", ["$x", "$$x", "$nothing"])
+def test_a_value_that_looks_like_a_reference_is_replaced_once(loaded, text, registry):
+    """A parameter's value is no reference to another: it is refused as the value that it is."""
+    stages = '[{ train = "erm", recipe = { optimizer = "$x" } }]'
+    method = f'[methods.odd]\nstages = {stages}\nparameters = {{ x = "{text}" }}\n'
+    catalogue = loaded(changed(('["plain", "cut"]', '["plain", "odd"]')) + method)
+    with pytest.raises(UsageError, match=r"recipe\.optimizer: .* got '[$]"):
+        make(catalogue, registry, "mine")
+
+
+@pytest.mark.parametrize("text", ["\x1b[31m", "\u202e", "x" * 100_000])
+def test_no_message_is_long_or_draws_on_a_terminal(text):
+    shown = str(UsageError(f"unknown {text}\n{text}"))
+    assert shown.isprintable()
+    assert len(shown) < 2100

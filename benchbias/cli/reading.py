@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from benchbias.cli.options import Config, Device, Json, Out, Plugins, Sets, SuiteName, open_workspace, selected
-from benchbias.errors import UsageError
+from benchbias.errors import UsageError, printable
 
 
 def list_(
@@ -20,7 +20,7 @@ def list_(
     """List suites, tasks, methods, plugins or components."""
     from benchbias.showing import listing
 
-    print(listing(open_workspace(config, plugin), what))
+    print(printable(listing(open_workspace(config, plugin), what)))
 
 
 def show(
@@ -36,14 +36,14 @@ def show(
     from benchbias.showing import details
 
     workspace = open_workspace(config, plugin)
-    print(details(workspace, name, suite, set_ or ()))
+    print(printable(details(workspace, name, suite, set_ or ())))
     if image is not None:
         from benchbias.sheet import write_sheet
 
         if name not in workspace.catalogue.tasks:
             raise UsageError(f"--image goes with a task (known: {', '.join(workspace.catalogue.tasks)})")
         for line in write_sheet(workspace, name, image, out):
-            print(line)
+            print(printable(line))
 
 
 def leaderboard(

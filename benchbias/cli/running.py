@@ -29,6 +29,7 @@ from benchbias.cli.options import (
     open_workspace,
     selected,
 )
+from benchbias.errors import printable
 
 
 def run(
@@ -130,7 +131,7 @@ def plan(
     workspace = open_workspace(config, plugin)
     made = workspace.plan(suite, selected(method, task, seeds, set_, limit, device))
     found = summary(made, out)
-    print(json.dumps(found) if as_json else summary_text(found))
+    print(json.dumps(found) if as_json else printable(summary_text(found)))
 
 
 def status(
@@ -150,7 +151,7 @@ def status(
 
     workspace = open_workspace(config, plugin)
     made = workspace.plan(suite, selected(method, task, seeds, set_, limit, device))
-    print(status_text(made, out))
+    print(printable(status_text(made, out)))
 
 
 def logs(
@@ -168,7 +169,7 @@ def logs(
     from benchbias.planning import log_text
 
     workspace = open_workspace(config, plugin)
-    print(log_text(workspace.plan(suite, selected(method, None, None, set_, limit, device)), trial, out))
+    print(printable(log_text(workspace.plan(suite, selected(method, None, None, set_, limit, device)), trial, out)))
 
 
 def clean(

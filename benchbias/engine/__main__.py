@@ -69,7 +69,7 @@ class _Supervisor:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             log = self.store.root / "attempts" / f"{key}.log"
             code = STORAGE  # if the log cannot be written, products cannot either
-            descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644)
             code = BUG
             null = os.open(os.devnull, os.O_RDONLY)
             for source, target in ((null, 0), (descriptor, 1), (descriptor, 2)):

@@ -14,7 +14,7 @@ from typing import Any
 
 from benchbias.engine.base import BUSY, DAMAGED, FAILED, STORAGE
 from benchbias.environment import THREADS
-from benchbias.errors import BenchbiasError, ComponentError, DamagedError, Skip, StorageError
+from benchbias.errors import LONGEST, BenchbiasError, ComponentError, DamagedError, Skip, StorageError, plain
 from benchbias.loading import PluginRef, components_of
 from benchbias.plugins import source_digest
 from benchbias.stages.common import Job, Made
@@ -110,8 +110,8 @@ def _note_failure(store: Store, stage: Mapping[str, Any], key: str, error: BaseE
         "kind": "skip" if skipped else "memory" if memory else "exception",
         "stage": stage["label"],
         "plugins": list(stage["plugins"]),
-        "reason": told,
-        "traceback": "".join(traceback.format_exception(error)),
+        "reason": plain(told)[:LONGEST],
+        "traceback": "".join(traceback.format_exception(error)).encode(errors="replace").decode(),
     }
     try:
         store.put_attempt(key, attempt)

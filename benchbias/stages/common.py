@@ -116,7 +116,7 @@ class Job:
     def model(self, role: str) -> nn.Module:
         """The trial's model with the weights of a parent's product."""
         model = self.fresh_model()
-        model.load_state_dict(self.blob(role, "weights"))
+        load_weights(model, self.blob(role, "weights"), f"the weights of the {role} stage")
         return model
 
     def mask(self, role: str) -> Mask | None:
@@ -127,9 +127,9 @@ class Job:
         body = self.product(role).body
         attached = set(body["attached"])
         return Mask(
-            {name: tensor.bool() for name, tensor in tensors.items() if name not in attached},
+            {name: tensor for name, tensor in tensors.items() if name not in attached},
             units=body["units"],
-            attached={name: tensor.bool() for name, tensor in tensors.items() if name in attached},
+            attached={name: tensor for name, tensor in tensors.items() if name in attached},
         )
 
     def earlier(self) -> dict[str, Tensor]:
@@ -144,6 +144,17 @@ class Job:
         """The group labels that a component declares, of `train_groups` and `val_groups`, on the device."""
         found = {name: self.groups("data", name.removesuffix("_groups")) for name in declared}
         return {name: labels.to(self.device) for name, labels in found.items()}
+
+
+def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:
+    """Put weights into a model. Raises ComponentError where names, shapes or dtypes are not the model's own."""
+    own = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in model.state_dict().items()}
+    given = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
+    odd = sorted(name for name in own.keys() | given.keys() if own.get(name) != given.get(name))
+    if odd:
+        one = odd[0]
+        raise ComponentError(f"{what} do not fit the model: {one!r} is {given.get(one)}, not {own.get(one)}")
+    model.load_state_dict(dict(tensors))
 
 
 def mask_body(mask: Mask) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from benchbias.bodies import LARGEST_METRIC
 from benchbias.data import Predictions
 from benchbias.errors import ComponentError
 from benchbias.evaluation import Layout, group_counts, pack_counts
@@ -60,8 +61,10 @@ def _metric(job: Job, spec: dict[str, Any], test: Predictions) -> float | None:
     value = call_component(component, {"predictions": test}, spec["options"])
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ComponentError(f"metric {spec['name']!r} returned {type(value).__name__}, not a float")
-    if math.isinf(value):
-        raise ComponentError(f"metric {spec['name']!r} returned {value}")
+    if abs(value) > LARGEST_METRIC:
+        raise ComponentError(f"metric {spec['name']!r} returned {value}: more than {LARGEST_METRIC:g} in size")
+    if spec["name"].endswith("accuracy") and not (0 <= value <= 1 or math.isnan(value)):
+        raise ComponentError(f"metric {spec['name']!r} returned {value}: an accuracy is from 0 to 1")
     return None if math.isnan(value) else float(value)
 
 

@@ -17,7 +17,7 @@ from benchbias.holding import Holder, Updates, holding
 from benchbias.masks import Mask, with_attached
 from benchbias.pruning import amount_of, make_mask
 from benchbias.seeding import generator
-from benchbias.stages.common import Job, Made, call_component, check_finite, mask_blob, mask_body
+from benchbias.stages.common import Job, Made, call_component, check_finite, load_weights, mask_blob, mask_body
 from benchbias.tables import Recipe
 from benchbias.training import EpochSelector, eval_copy, snapshot, step_count
 
@@ -180,7 +180,7 @@ def _selection_kinds(job: Job, recipe: Recipe, data: TrainingData) -> torch.Tens
 def _checkpoints(job: Job, role: str) -> dict[int, Any]:
     def load(name: str) -> nn.Module:
         model = job.fresh_model()
-        model.load_state_dict(job.blob(role, name))
+        load_weights(model, job.blob(role, name), f"the weights {name} of the {role} stage")
         return eval_copy(model)
 
     names = [name for name in job.product(role).blobs if name.startswith("epoch-")]

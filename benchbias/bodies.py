@@ -1,0 +1,179 @@
+"""The closed schema of a record's file: every key, its type and its bounds. Checked once, when a record is read."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from benchbias.errors import UsageError, unknown
+
+TRACKS = ("labels-none", "val-select", "val-fit", "train")
+"""Whose group labels a trial used, weakest first: none, to choose, to fit, those of training."""
+LARGEST_METRIC = 1e30  # in size: what is larger overflows in the squares of an interval
+ROUNDING = 1e-9
+
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Metric = Annotated[float, Field(ge=-LARGEST_METRIC, le=LARGEST_METRIC)]
+Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}$")]
+Text = Annotated[str, Field(max_length=10_000)]
+Values = dict[str, bool | int | float | str | list[Any]]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, defer_build=True)
+
+
+class SuiteHead(_Table):
+    """What a record says of its suite: the same in all records of a board."""
+
+    name: Name
+    title: Text
+    version: Text
+    rank_by: Text
+    reference: Name | None
+    ceiling: Name | None = None
+    metrics: Annotated[list[Text], Field(min_length=1)]
+    limit: Annotated[int, Field(ge=2, lt=2**63)] | None
+
+    @model_validator(mode="after")
+    def _metrics(self) -> SuiteHead:
+        if len(set(self.metrics)) < len(self.metrics) or self.rank_by.removeprefix("-") not in self.metrics:
+            raise ValueError("metrics must be different ones, and rank_by one of them")
+        return self
+
+
+class Packed(_Table):
+    """Counts of correct predictions, cell by cell: `cells.unpack_counts` reads them."""
+
+    cells: Count
+    bits: Count
+    counts: str
+    layout: Digest
+
+
+class _Head(_Table):
+    trial: Digest
+    suite: SuiteHead
+    task: Name
+    method: Name
+    swept: Values
+    settings: Values
+    seed: Count
+    track: Literal["labels-none", "val-select", "val-fit", "train"]
+    ranked: bool
+    baseline: Name | None
+    settings_from: Literal["default", "iid-val", "paper", "val-groups"] = "default"
+    stages: list[Digest]
+    environment: dict[str, Any]
+
+
+class Unscored(_Head):
+    """The body of a trial without a score."""
+
+    status: Literal["failed", "skipped"]
+    stage: Text
+    reason: Text
+
+
+class Scored(_Head):
+    """The body of a trial that is done."""
+
+    status: Literal["ok"]
+    metrics: dict[str, Metric | None]
+    num_classes: Annotated[int, Field(ge=1, lt=2**31)] | None = None
+    group_names: Annotated[list[Text], Field(min_length=1)]
+    group_correct: list[Count]
+    group_total: list[Count]
+    group_aligned: list[bool]
+    train_group_total: list[Count]
+    train_conflicting_accuracy: Fraction | None
+    correct: Packed | None = None
+    parameters: Count
+    nonzero_parameters: Count
+    weights: Count
+    nonzero_weights: Count
+    flops: Count
+    sparse_flops: Count
+    sparsity: Fraction
+    training_flops: Count
+    training_steps: Count
+    selected_epochs: list[Count | None]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Scored:
+        if set(self.metrics) != set(self.suite.metrics):
+            raise ValueError("metrics must be those of the suite")
+        for name, value in self.metrics.items():
+            if name.endswith("accuracy") and value is not None and not 0 <= value <= 1:
+                raise ValueError(f"{name} must be from 0 to 1, not {value}")
+        groups = (self.group_correct, self.group_total, self.group_aligned, self.train_group_total)
+        if any(len(column) != len(self.group_names) for column in groups):
+            raise ValueError("every list over groups must be as long as group_names")
+        parts = zip(
+            (*self.group_correct, self.nonzero_parameters, self.nonzero_weights, self.sparse_flops),
+            (*self.group_total, self.parameters, self.weights, self.flops),
+            strict=True,
+        )
+        if any(part > whole for part, whole in parts):
+            raise ValueError("a count is larger than its whole (groups, parameters, weights or FLOPs)")
+        zeros = 1 - self.nonzero_weights / self.weights if self.weights else 0.0
+        if abs(self.sparsity - zeros) > ROUNDING:
+            raise ValueError(f"sparsity is {self.sparsity}, but its own counts give {zeros}")
+        return self
+
+
+class MeasuredTable(_Table):
+    """What differs from run to run; on no board."""
+
+    seconds: Annotated[float, Field(ge=0)] = 0.0
+    cpu_seconds: Annotated[float, Field(ge=0)] = 0.0
+    peak_memory_bytes: Count = 0
+    hosts: list[Text] = []
+    code: list[Text] = []
+
+
+class RecordFile(_Table):
+    """The whole file. The schema's number is read before anything else."""
+
+    schema_: Annotated[Literal[1], Field(alias="schema")]
+    body: Annotated[Scored | Unscored, Field(discriminator="status")]
+    measured: MeasuredTable
+
+
+@functools.cache
+def _adapter() -> TypeAdapter[RecordFile]:
+    return TypeAdapter(RecordFile)
+
+
+def check_document(document: object) -> None:
+    """Check a record's parsed file. Raises UsageError with the place, what was expected and what came."""
+    try:
+        _adapter().validate_python(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise UsageError(_told(first["type"], first["loc"], first["msg"], first.get("input"))) from None
+
+
+def _told(kind: str, loc: tuple[int | str, ...], message: str, value: object) -> str:
+    place = [str(part) for part in loc if part not in ("ok", "failed", "skipped")]
+    if kind == "extra_forbidden":
+        return unknown("key", f"{place[-1]:.80}", _known(place[:-1]), f"{'.'.join(place[:-1])!s:.200}".strip("."))
+    came = "" if kind in ("missing", "value_error", "union_tag_not_found") else f", got {value!r:.80}"
+    return f"{'.'.join(place)!r:.200}: {message.removeprefix('Value error, ')}{came}"
+
+
+def _known(place: list[str]) -> list[str]:
+    tables: Mapping[str, type[_Table]] = {
+        "": RecordFile,
+        "body": Scored,
+        "suite": SuiteHead,
+        "correct": Packed,
+        "measured": MeasuredTable,
+    }
+    fields = tables[place[-1] if place else ""].model_fields
+    return [field.alias or name for name, field in fields.items()]
