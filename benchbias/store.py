@@ -72,24 +72,18 @@ class Store:
     # writing
 
     def _publish(self, content: bytes, final: Path) -> bool:
-        """Write a file that does not exist yet, durably. False where it is there already."""
+        """Write a file that does not exist yet, durably. False where it is there already (and durable now, too)."""
         with storage_errors(f"cannot write {final}"):
             final.parent.mkdir(exist_ok=True)
             partial = self.root / "tmp" / f"{uuid.uuid4().hex}.tmp"
             try:
                 write_whole(partial, content)
-                try:
-                    os.link(partial, final)
-                except FileExistsError:
-                    return False
-                except OSError:
-                    if partial.stat().st_nlink != 2:  # on NFS the link may have been made and the answer lost
-                        raise
+                new = _link(partial, final)
             finally:
                 with contextlib.suppress(FileNotFoundError):
                     partial.unlink()
-            sync_folder(final.parent)
-        return True
+            sync_folder(final.parent)  # also for another's file: its writer may not have come so far
+        return new
 
     def put_blob(self, tensors: Mapping[str, Tensor]) -> str:
         """Store tensors as one safetensors file; its sha256 is returned."""
@@ -114,7 +108,7 @@ class Store:
             return
         if self.get(key) is None:  # what was there was damaged and is now in quarantine
             self._publish(text, path)
-        elif path.read_bytes() != text:
+        elif self._read(path) != text:
             name = f"conflict-{key}-{sha256[:12]}.json"
             self._publish(text, self.root / "quarantine" / name)
 
@@ -126,7 +120,7 @@ class Store:
         """Note a stage that ended without a product."""
         with storage_errors("cannot note a failure"):
             (self.root / "attempts" / key).mkdir(exist_ok=True)
-        number = len(list((self.root / "attempts" / key).glob("*.json")))
+            number = len(list((self.root / "attempts" / key).glob("*.json")))
         name = f"{number:04d}-{uuid.uuid4().hex[:8]}.json"
         self._publish((canonical.dumps(attempt) + "\n").encode(), self.root / "attempts" / key / name)
 
@@ -163,6 +157,7 @@ class Store:
         path = self.object_path(key)
         try:
             content = self._checked(path, key)
+            complete = all(self.blob_path(sha).is_file() for sha in content["blobs"].values())
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -170,7 +165,7 @@ class Store:
         except (StorageError, KeyError, TypeError, AttributeError, ValueError):
             self.quarantine(path, "damaged")
             return None
-        if not all(self.blob_path(sha).is_file() for sha in content["blobs"].values()):
+        if not complete:
             self.quarantine(path, "blob-missing")
             return None
         return Product(content["body"], content["blobs"])
@@ -200,10 +195,15 @@ class Store:
         if not self._blob_is_whole(sha256):
             self.quarantine(path, "damaged")
             raise DamagedError(f"{path} was damaged and is now in quarantine; run again to make it anew")
-        if names is None:
-            return safetensors.torch.load_file(path)
-        with safetensors.safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in names}
+        with storage_errors(f"cannot read {path}"):
+            if names is None:
+                return safetensors.torch.load_file(path)
+            with safetensors.safe_open(path, framework="pt") as file:
+                return {name: file.get_tensor(name) for name in names}
+
+    def _read(self, path: Path) -> bytes:
+        with storage_errors(f"cannot read {path}"):
+            return path.read_bytes()
 
     def _blob_is_whole(self, sha256: str) -> bool:
         path = self.blob_path(sha256)
@@ -218,7 +218,10 @@ class Store:
     def attempts(self, key: str) -> list[dict[str, Any]]:
         """All noted failures of a stage, oldest first."""
         found = []
-        for path in sorted((self.root / "attempts" / key).glob("*.json")):
+        folder = self.root / "attempts" / key
+        with storage_errors(f"cannot list {folder}"):
+            paths = sorted(folder.glob("*.json"))
+        for path in paths:
             with contextlib.suppress(OSError, StorageError):
                 attempt = canonical.loads(path.read_bytes())
                 found += [attempt] if isinstance(attempt, dict) else []
@@ -248,21 +251,40 @@ class Store:
         with storage_errors("cannot claim a stage"):
             descriptor = os.open(self.root / "claims" / key, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-                return
-            yield True
+            yield _lock(descriptor)
         finally:
-            os.close(descriptor)
+            with contextlib.suppress(OSError):  # the lock is free, whatever close(2) says
+                os.close(descriptor)
 
     def claimed(self, key: str) -> bool:
         """Whether some process is computing a stage at this moment."""
-        if not (self.root / "claims" / key).is_file():
-            return False
+        with storage_errors("cannot ask for a claim"):
+            if not (self.root / "claims" / key).is_file():
+                return False
         with self.claim(key) as free:
             return not free
+
+
+def _link(partial: Path, final: Path) -> bool:
+    """Give a whole file its final name. False where a file has it already. Raises OSError."""
+    try:
+        os.link(partial, final)
+    except FileExistsError:
+        return False
+    except OSError:
+        if partial.stat().st_nlink != 2:  # on NFS the link may have been made and the answer lost
+            raise
+    return True
+
+
+def _lock(descriptor: int) -> bool:
+    """Lock an open file; False where another process has locked it. Raises StorageError."""
+    with storage_errors("cannot claim a stage"):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
 
 
 def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
