@@ -57,3 +57,25 @@ def sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def link_new(partial: Path, final: Path) -> bool:
+    """Give a whole file its final name. False where a file has it already. Raises OSError."""
+    try:
+        os.link(partial, final)
+    except FileExistsError:
+        return False
+    except OSError:
+        if partial.stat().st_nlink != 2:  # on NFS the link may have been made and the answer lost
+            raise
+    return True
+
+
+def lock(descriptor: int) -> bool:
+    """Lock an open file; False where another process has locked it. Raises StorageError."""
+    with storage_errors("cannot claim a stage"):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True

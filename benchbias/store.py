@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import os
 import uuid
@@ -25,14 +24,14 @@ from typing import TYPE_CHECKING, Any
 
 from benchbias import canonical
 from benchbias.errors import DamagedError, StorageError
-from benchbias.files import storage_errors, sync_folder, write_whole
+from benchbias.files import link_new, lock, storage_errors, sync_folder, write_whole
+from benchbias.tensor_files import packed, read_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 SCHEMA = 1
 MAX_OBJECT_BYTES = 64 << 20
-MAX_HEADER_BYTES = 8 << 20  # of a file of tensors
 FOLDERS = (
     *("objects", "blobs", "measured", "attempts", "claims"),
     *("tmp", "quarantine", "plans", "records", "leaderboards"),
@@ -83,31 +82,23 @@ class Store:
                     raise OSError(errno.ELOOP, f"{inside} is a link that leads out of the results folder")
 
     def _publish(self, content: bytes, final: Path) -> bool:
-        """Write a file that does not exist yet, durably. False where it is there already."""
+        """Write a file that does not exist yet, durably. False where it is there already (and durable now, too)."""
         with storage_errors(f"cannot write {final}"):
             final.parent.mkdir(exist_ok=True)
             self._refuse_links(final.parent)
             partial = self.root / "tmp" / f"{uuid.uuid4().hex}.tmp"
             try:
                 write_whole(partial, content)
-                try:
-                    os.link(partial, final)
-                except FileExistsError:
-                    return False
-                except OSError:
-                    if partial.stat().st_nlink != 2:  # on NFS the link may have been made and the answer lost
-                        raise
+                new = link_new(partial, final)
             finally:
                 with contextlib.suppress(FileNotFoundError):
                     partial.unlink()
-            sync_folder(final.parent)
-        return True
+            sync_folder(final.parent)  # also for another's file: its writer may not have come so far
+        return new
 
     def put_blob(self, tensors: Mapping[str, Tensor]) -> str:
         """Store tensors as one safetensors file; its sha256 is returned."""
-        import safetensors.torch
-
-        content = safetensors.torch.save(_apart(tensors))
+        content = packed(tensors)
         sha256 = hashlib.sha256(content).hexdigest()
         path = self.blob_path(sha256)
         if not self._publish(content, path) and not self._blob_is_whole(sha256):
@@ -126,7 +117,7 @@ class Store:
             return
         if self.get(key) is None:  # what was there was damaged and is now in quarantine
             self._publish(text, path)
-        elif path.read_bytes() != text:
+        elif self._read(path) != text:
             name = f"conflict-{key}-{sha256[:12]}.json"
             self._publish(text, self.root / "quarantine" / name)
 
@@ -138,7 +129,7 @@ class Store:
         """Note a stage that ended without a product."""
         with storage_errors("cannot note a failure"):
             (self.root / "attempts" / key).mkdir(exist_ok=True)
-        number = len(list((self.root / "attempts" / key).glob("*.json")))
+            number = len(list((self.root / "attempts" / key).glob("*.json")))
         name = f"{number:04d}-{uuid.uuid4().hex[:8]}.json"
         self._publish((canonical.dumps(attempt) + "\n").encode(), self.root / "attempts" / key / name)
 
@@ -176,6 +167,7 @@ class Store:
         path = self.object_path(key)
         try:
             content = self.read_checked(key)
+            complete = all(self.blob_path(sha).is_file() for sha in content["blobs"].values())
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -183,7 +175,7 @@ class Store:
         except (StorageError, KeyError, TypeError, AttributeError, ValueError):
             self.quarantine(path, "damaged")
             return None
-        if not all(self.blob_path(sha).is_file() for sha in content["blobs"].values()):
+        if not complete:
             self.quarantine(path, "blob-missing")
             return None
         return Product(content["body"], content["blobs"])
@@ -208,39 +200,36 @@ class Store:
 
     def load_blob(self, sha256: str, names: tuple[str, ...] | None = None) -> dict[str, Tensor]:
         """Tensors of a blob (all, or only `names`), after checking its sha256. Raises DamagedError."""
-        import safetensors
-        import safetensors.torch
-
         path = self.blob_path(sha256)
         if not self._blob_is_whole(sha256):
             self.quarantine(path, "damaged")
             raise DamagedError(f"{path} was damaged and is now in quarantine; run again to make it anew")
-        try:
-            check_header(path)
-            if names is None:
-                return safetensors.torch.load_file(path)
-            with safetensors.safe_open(path, framework="pt") as file:
-                return {name: file.get_tensor(name) for name in names}
-        except (StorageError, safetensors.SafetensorError, KeyError, ValueError) as error:
-            self.quarantine(path, "damaged")
-            raise DamagedError(f"{path} is no file of tensors and is now in quarantine: {error}") from None
+        with storage_errors(f"cannot read {path}"):
+            try:
+                return read_tensors(path, names)
+            except StorageError as error:
+                self.quarantine(path, "damaged")
+                raise DamagedError(f"{error}; it is now in quarantine, run again to make it anew") from None
+
+    def _read(self, path: Path) -> bytes:
+        with storage_errors(f"cannot read {path}"):
+            return path.read_bytes()
 
     def _blob_is_whole(self, sha256: str) -> bool:
         path = self.blob_path(sha256)
-        if not path.is_file():  # nor a pipe, which would hang
-            return False
-        try:
-            with path.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest() == sha256
-        except FileNotFoundError:
-            return False
-        except OSError as error:
-            raise StorageError(f"cannot read {path}: {error.strerror}") from error
+        with storage_errors(f"cannot read {path}"), contextlib.suppress(FileNotFoundError):
+            if path.is_file():  # nor a pipe, which would hang
+                with path.open("rb") as file:
+                    return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+        return False
 
     def attempts(self, key: str) -> list[dict[str, Any]]:
         """All noted failures of a stage, oldest first."""
         found = []
-        for path in sorted((self.root / "attempts" / key).glob("*.json")):
+        folder = self.root / "attempts" / key
+        with storage_errors(f"cannot list {folder}"):
+            paths = sorted(folder.glob("*.json"))
+        for path in paths:
             with contextlib.suppress(OSError, StorageError):
                 attempt = canonical.loads(path.read_bytes())
                 found += [attempt] if isinstance(attempt, dict) else []
@@ -272,39 +261,15 @@ class Store:
                 self.root / "claims" / key, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644
             )
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-                return
-            yield True
+            yield lock(descriptor)
         finally:
-            os.close(descriptor)
+            with contextlib.suppress(OSError):  # the lock is free, whatever close(2) says
+                os.close(descriptor)
 
     def claimed(self, key: str) -> bool:
         """Whether some process is computing a stage at this moment."""
-        if not (self.root / "claims" / key).is_file():
-            return False
+        with storage_errors("cannot ask for a claim"):
+            if not (self.root / "claims" / key).is_file():
+                return False
         with self.claim(key) as free:
             return not free
-
-
-def check_header(path: Path) -> None:
-    """The names and places of a file of tensors, strictly: safetensors takes the last of two equal names."""
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if length > MAX_HEADER_BYTES:
-            raise StorageError(f"a header of {length} bytes")
-        canonical.loads(file.read(length))
-
-
-def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors by sorted name, on the CPU; none shares its memory with another, which safetensors refuses."""
-    found: dict[str, Tensor] = {}
-    places: set[int] = set()
-    for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
-        place = tensor.untyped_storage().data_ptr()
-        found[name] = tensor.clone() if place in places else tensor
-        places.add(place)
-    return found

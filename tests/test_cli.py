@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 from conftest import SMOKE_TRIALS, tree
-from test_kills import claims, committed, start, survivors, wait_for_claims
+from killing import claims, committed, start, survivors, wait_for_claims
 
 from benchbias import cli as command_line
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from conftest import tree
-from test_kills import engines, start, survivors, wait_for_claims
+from killing import engines, start, survivors, wait_for_claims
 
 from benchbias.api import Silent, Workspace, write_board
 from benchbias.engine.base import BUSY, DAMAGED, FAILED, STORAGE, Ended

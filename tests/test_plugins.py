@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from conftest import tree
-from test_kills import survivors
+from killing import survivors
 
 from benchbias import plugins
 from benchbias.api import Workspace

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 from conftest import SMOKE_TRIALS, tree
-from test_kills import committed, engines, start, wait_for_claims
+from killing import committed, engines, start, wait_for_claims
 
 from benchbias import canonical
 from benchbias.api import Workspace

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import importlib
 import os
 import platform
@@ -20,28 +22,42 @@ from benchbias.plugins import source_digest
 from benchbias.stages.common import Job, Made
 from benchbias.store import Store
 
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 def run_stage(store: Store, plan: Mapping[str, Any], key: str) -> int:
-    """Run one stage of a plan; the exit code of its process is returned."""
-    with store.claim(key) as mine:
-        if not mine:
-            return BUSY
-        if not plan["recompute"] and store.has(key):
-            return 0
-        started, cpu = time.monotonic(), time.process_time()
-        try:
-            made = _make(store, plan, key)
-            blobs = {name: store.put_blob(tensors) for name, tensors in made.blobs.items()}
-            store.put(key, plan["stages"][key]["inputs"], made.body, blobs)
-            measured = _measured(time.monotonic() - started, time.process_time() - cpu)
-            store.put_measured(key, measured | plan["provenance"])
-        except DamagedError:
-            return DAMAGED
-        except StorageError as error:
+    """Run one stage of a plan; the exit code of its process is returned. No fault of the disk is a stage's failure."""
+    try:
+        with store.claim(key) as mine:
+            if not mine:
+                return BUSY
+            if not plan["recompute"] and store.has(key):
+                return 0
+            return _compute(store, plan, key)
+    except DamagedError:
+        return DAMAGED
+    except StorageError as error:
+        with contextlib.suppress(OSError):  # the log may lie on the same full disk
             print(error, flush=True)
-            return STORAGE
-        except BaseException as error:
-            return _note_failure(store, plan["stages"][key], key, error)
+        return STORAGE
+
+
+def _compute(store: Store, plan: Mapping[str, Any], key: str) -> int:
+    """Compute a claimed stage and commit it, or note its failure. Raises StorageError."""
+    started, cpu = time.monotonic(), time.process_time()
+    try:
+        made = _make(store, plan, key)
+        blobs = {name: store.put_blob(tensors) for name, tensors in made.blobs.items()}
+        store.put(key, plan["stages"][key]["inputs"], made.body, blobs)
+        measured = _measured(time.monotonic() - started, time.process_time() - cpu)
+        store.put_measured(key, measured | plan["provenance"])
+    except StorageError:
+        raise
+    except BaseException as error:
+        if isinstance(error, OSError) and error.errno in DISK_FULL:  # wherever the stage writes: its log, a cache
+            label = plan["stages"][key]["label"]
+            raise StorageError(f"{label}: {error}; what is finished is safe") from error
+        return _note_failure(store, plan["stages"][key], key, error)
     return 0
 
 
@@ -100,7 +116,7 @@ def _measured(seconds: float, cpu_seconds: float) -> dict[str, Any]:
 
 
 def _note_failure(store: Store, stage: Mapping[str, Any], key: str, error: BaseException) -> int:
-    """Write the failure down: the next run knows it, `logs` shows it."""
+    """Write the failure down: the next run knows it, `logs` shows it. Raises StorageError."""
     skipped = isinstance(error, Skip)
     memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     text = str(error).split("\n")[0]
@@ -113,9 +129,5 @@ def _note_failure(store: Store, stage: Mapping[str, Any], key: str, error: BaseE
         "reason": plain(told)[:LONGEST],
         "traceback": "".join(traceback.format_exception(error)).encode(errors="replace").decode(),
     }
-    try:
-        store.put_attempt(key, attempt)
-    except StorageError as full:
-        print(full, flush=True)
-        return STORAGE
+    store.put_attempt(key, attempt)
     return FAILED
