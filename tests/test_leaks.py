@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import spy
+import torch
 from spy import columns, digest, secret
 
 from benchbias.store import Store
@@ -82,3 +83,31 @@ def test_no_canary_finds_the_test_split_or_group_labels_that_it_did_not_declare(
     for where, calls in told.items():
         for _, found in calls:
             assert found <= (GIVEN | DECLARED if where == "trainer with groups" else GIVEN), where
+
+
+def test_what_splits_share_is_counted_by_the_data_stage():
+    from benchbias.data import GroupLabels, LabelledSplit, Split
+    from benchbias.stages.data import _shared
+
+    def split(pixels: list[int], sources: list[int]) -> LabelledSplit:
+        images = torch.tensor(pixels, dtype=torch.uint8)[:, None, None, None].expand(-1, 1, 2, 2)
+        labels = torch.zeros(len(pixels), dtype=torch.int64)
+        groups = GroupLabels.of(labels, labels, labels == 0, 2, ("red", "green"))
+        return LabelledSplit(Split(images, labels, 2, "split"), groups, torch.tensor(sources))
+
+    splits = {"train": split([1, 2, 2, 3], [10, 11, 12, 13]), "val": split([4, 5], [13, 14])}
+    splits |= {"test": split([2, 3, 6], [20, 20, 14]), "val_balanced": split([1], [10])}
+    assert _shared(splits) == {
+        "train, val": {"images": 0, "sources": 1},
+        "train, test": {"images": 2, "sources": 0},
+        "val, test": {"images": 0, "sources": 1},
+    }
+
+
+def test_the_shipped_data_share_nothing_between_splits():
+    from benchbias.builtin.colored_digits import colored_digits
+    from benchbias.stages.data import _shared
+
+    for seed in range(5):
+        found = _shared(colored_digits(Path(), seed, draws=1).splits)
+        assert all(count == 0 for pair in found.values() for count in pair.values())
