@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
+from collections.abc import Mapping
+
 import torch
 
 from benchbias.data import BiasedDataset, GroupLabels, LabelledSplit, Split
@@ -33,6 +37,7 @@ def run(job: Job) -> Made:
         "licence": dataset.licence,
         "counts": {name: _counts(item, len(groups.group_names)) for name, item in splits.items()},
         "conflicting": {name: int((~item.groups.aligned).sum()) for name, item in splits.items()},
+        "shared": _shared(splits),
         "layout": layout.to_json(),
     }
     blobs = {}
@@ -50,6 +55,23 @@ def run(job: Job) -> Made:
 def _counts(item: LabelledSplit, num_groups: int) -> list[int]:
     counts: list[int] = torch.bincount(item.groups.groups, minlength=num_groups).tolist()
     return counts
+
+
+def _shared(splits: Mapping[str, LabelledSplit]) -> dict[str, dict[str, int]]:
+    """Of train, val and test, pair by pair: images that are equal byte for byte, and source examples in both."""
+    names = ("train", "val", "test")
+    images = {
+        name: {hashlib.sha256(image.numpy().tobytes()).digest() for image in splits[name].split.images}
+        for name in names
+    }
+    sources = {name: set(splits[name].cluster.tolist()) for name in names}
+    return {
+        f"{one}, {other}": {
+            "images": len(images[one] & images[other]),
+            "sources": len(sources[one] & sources[other]),
+        }
+        for one, other in itertools.combinations(names, 2)
+    }
 
 
 def _limited(item: LabelledSplit, limit: int | None) -> LabelledSplit:
