@@ -255,7 +255,8 @@ class Store:
                 return
             yield True
         finally:
-            os.close(descriptor)
+            with contextlib.suppress(OSError):  # a component may have closed what it never opened
+                os.close(descriptor)
 
     def claimed(self, key: str) -> bool:
         """Whether some process is computing a stage at this moment."""

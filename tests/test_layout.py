@@ -19,7 +19,7 @@ PLUGINS = [*sorted((CORE / "builtin").glob("*.py")), *sorted((ROOT / "plugins").
 LAYERS = (
     {"errors", "canonical", "seeding"},
     {"modes", "images", "data", "masks", "cutting", "losses", "results", "cells"},
-    {"components", "hookspecs", "environment"},
+    {"components", "hookspecs", "environment", "processes"},
     {"loading", "plugins", "describe", "tables", "suite", "resolve", "trials", "paths", "plan", "files", "store"},
     {"training", "holding", "context", "pruning", "evaluation", "stages"},
     {"engine"},
@@ -44,6 +44,7 @@ LAYERS = (
 
 TORCH_FREE = [
     *("errors", "canonical", "results", "components", "hookspecs", "environment", "loading", "plugins", "describe"),
+    "processes",
     *("tables", "suite", "resolve", "trials", "paths", "plan", "files", "store", "failures", "runner", "recording"),
     *("scores", "leaderboard", "publishing", "console", "api", "showing", "planning", "cli", "sheet"),
     *("tuning", "tuning_log", "searching"),

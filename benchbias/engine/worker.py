@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from benchbias.engine.base import BUSY, DAMAGED, FAILED, STORAGE
+from benchbias.engine.blame import Blame
+from benchbias.engine.guard import process_kept
 from benchbias.environment import THREADS
 from benchbias.errors import BenchbiasError, ComponentError, DamagedError, Skip, StorageError
 from benchbias.loading import PluginRef, components_of
@@ -21,31 +23,43 @@ from benchbias.stages.common import Job, Made
 from benchbias.store import Store
 
 
-def run_stage(store: Store, plan: Mapping[str, Any], key: str) -> int:
-    """Run one stage of a plan; the exit code of its process is returned."""
-    with store.claim(key) as mine:
-        if not mine:
-            return BUSY
-        if not plan["recompute"] and store.has(key):
-            return 0
-        started, cpu = time.monotonic(), time.process_time()
-        try:
-            made = _make(store, plan, key)
-            blobs = {name: store.put_blob(tensors) for name, tensors in made.blobs.items()}
-            store.put(key, plan["stages"][key]["inputs"], made.body, blobs)
-            measured = _measured(time.monotonic() - started, time.process_time() - cpu)
-            store.put_measured(key, measured | plan["provenance"])
-        except DamagedError:
-            return DAMAGED
-        except StorageError as error:
-            print(error, flush=True)
-            return STORAGE
-        except BaseException as error:
-            return _note_failure(store, plan["stages"][key], key, error)
+def run_stage(store: Store, plan: Mapping[str, Any], key: str, note: Callable[[str], None]) -> int:
+    """Run one stage of a plan; the exit code of its process is returned. `note` is told which component is called."""
+    try:
+        with store.claim(key) as mine:
+            return _run_claimed(store, plan, key, Blame(note)) if mine else BUSY
+    except StorageError as error:
+        return _storage(error)
+
+
+def _run_claimed(store: Store, plan: Mapping[str, Any], key: str, blame: Blame) -> int:
+    if not plan["recompute"] and store.has(key):
+        return 0
+    started, cpu = time.monotonic(), time.process_time()
+    try:
+        with process_kept():
+            made = _make(store, plan, key, blame)
+        blobs = {name: store.put_blob(tensors) for name, tensors in made.blobs.items()}
+        store.put(key, plan["stages"][key]["inputs"], made.body, blobs)
+        measured = _measured(time.monotonic() - started, time.process_time() - cpu)
+        store.put_measured(key, measured | plan["provenance"])
+    except DamagedError:
+        return DAMAGED
+    except StorageError as error:
+        return _storage(error)
+    except BaseException as error:
+        return _note_failure(store, plan["stages"][key], key, error, blame)
     return 0
 
 
-def _make(store: Store, plan: Mapping[str, Any], key: str) -> Made:
+def _storage(error: StorageError) -> int:
+    """The one line that the runner shows is the last of the stage's log, whatever became of sys.stdout."""
+    os.write(1, f"{error}\n".encode(errors="replace"))
+    return STORAGE
+
+
+def _make(store: Store, plan: Mapping[str, Any], key: str, blame: Blame) -> Made:
+    data_root = Path(os.environ.get("BENCHBIAS_DATA", "data")).absolute()
     stage = plan["stages"][key]
     device = _prepare_torch(plan["device"])
     components: dict[tuple[str, str], Callable[..., Any]] = {}
@@ -54,14 +68,17 @@ def _make(store: Store, plan: Mapping[str, Any], key: str) -> Made:
         ref = PluginRef(**plugin["ref"])
         if source_digest(ref) != plugin["digest"]:
             raise ComponentError(f"plugin {name!r} was changed while this run was going on; run again")
-        components |= components_of(ref)
+        components |= {
+            (kind, called): blame.watched(kind, called, name, component)
+            for (kind, called), component in components_of(ref).items()
+        }
     job = Job(
         store,
         stage["inputs"],
         {other: value["inputs"] for other, value in plan["stages"].items()},
         components,
         device,
-        Path(os.environ.get("BENCHBIAS_DATA", "data")),
+        data_root,
     )
     function = importlib.import_module(f"benchbias.stages.{stage['inputs']['kind']}").run
     made: Made = function(job)
@@ -99,23 +116,23 @@ def _measured(seconds: float, cpu_seconds: float) -> dict[str, Any]:
     }
 
 
-def _note_failure(store: Store, stage: Mapping[str, Any], key: str, error: BaseException) -> int:
+def _note_failure(store: Store, stage: Mapping[str, Any], key: str, error: BaseException, blame: Blame) -> int:
     """Write the failure down: the next run knows it, `logs` shows it."""
     skipped = isinstance(error, Skip)
     memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     text = str(error).split("\n")[0]
     told = text if isinstance(error, BenchbiasError | Skip) else f"{type(error).__name__}: {text}".rstrip(": ")
+    where = blame.of(error)
     attempt = {
         "status": "skipped" if skipped else "failed",
         "kind": "skip" if skipped else "memory" if memory else "exception",
         "stage": stage["label"],
         "plugins": list(stage["plugins"]),
-        "reason": told,
+        "reason": f"{told} ({where})" if where else told,
         "traceback": "".join(traceback.format_exception(error)),
     }
     try:
         store.put_attempt(key, attempt)
     except StorageError as full:
-        print(full, flush=True)
-        return STORAGE
+        return _storage(full)
     return FAILED
