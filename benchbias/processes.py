@@ -58,13 +58,24 @@ def _parents() -> Iterable[tuple[int, int]]:
                     yield int(name), int(state[1])
 
 
-def resident_bytes(pids: Iterable[int]) -> int:
-    """The resident memory of processes, each counted whole: what they share counts more than once."""
-    pages = 0
-    for pid in pids:
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            pages += int(Path(f"/proc/{pid}/statm").read_bytes().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
+def held_bytes(pids: Iterable[int]) -> int:
+    """The memory that processes hold together: what they share counts once, where the kernel says so."""
+    return sum(_proportional(pid) or _resident(pid) for pid in pids)
+
+
+def _proportional(pid: int) -> int:
+    """A process's memory with its part of what it shares; 0 where the kernel does not say."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_bytes().splitlines():
+            if line.startswith(b"Pss:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def _resident(pid: int) -> int:
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return 0
 
 
 def kill(pid: int) -> None:

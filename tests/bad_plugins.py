@@ -45,15 +45,21 @@ def grows():
     held = []
     while len(held) < 128:
         held.append(bytearray(b"x") * (32 << 20))
-        time.sleep(0.02)
+        time.sleep(0.01)
     time.sleep(600)
 
-def floods():
+def floods(done=[]):
+    if done:  # one is enough where a pruner is asked again and again
+        return
+    done.append(True)
     for number in range(3 * 16):
         os.write(1, b"\\x1b[2J\\x07\\xff{}\\n" * (1 << 13))
     os.write(1, b"the last words\\n")
 
-def daemonises():
+def daemonises(done=[]):
+    if done:
+        return
+    done.append(True)
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
@@ -71,7 +77,7 @@ def seeds():
 def flags():
     import torch
     torch.use_deterministic_algorithms(False)
-    torch.set_num_threads(2)
+    torch.backends.mkldnn.enabled = False
 
 def environment():
     os.environ.clear()

@@ -33,9 +33,9 @@ from benchbias.trials import Plan, Selection
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
-TIMEOUT = 10.0
-MEMORY = 1.5
-JOBS = 8
+TIMEOUT = 12.0
+MEMORY = 0.8
+JOBS = 6
 
 
 @dataclass(frozen=True)

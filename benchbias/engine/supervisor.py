@@ -15,10 +15,10 @@ from typing import TextIO
 from benchbias.engine.base import GIB, Ended
 from benchbias.engine.log import Log
 from benchbias.engine.slip import Slip
-from benchbias.processes import adopt_orphans, die_with_parent, end_children, family, kill, kill_group, resident_bytes
+from benchbias.processes import adopt_orphans, die_with_parent, end_children, family, held_bytes, kill, kill_group
 from benchbias.store import Store
 
-MEMORY_SECONDS = 0.1  # between two looks at the memory that stages hold
+MEMORY_SECONDS = 0.2  # between two looks at the memory that stages hold
 BUG = 70
 
 Run = Callable[[str, Slip], int]
@@ -117,7 +117,7 @@ class Supervisor:
             return
         self._measured = now
         for pid, running in self.running.items():
-            held = resident_bytes(family(pid))
+            held = held_bytes(family(pid))
             if held > self.limits.memory * GIB and running.memory is None:
                 running.memory = held
                 kill(pid)
