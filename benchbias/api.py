@@ -95,16 +95,20 @@ def run(
     rerun: str = "missing",
     limit: int | None = None,
     timeout: float = TIMEOUT_SECONDS,
+    memory: float | None = None,
     device: str = "cpu",
 ) -> Results:
     """Run a suite: compute what is missing, write its records and its leaderboard below `out`.
 
     seeds: 5 means 0 to 4. jobs: stages at once (default: the number of CPUs); changes no number. assignments: as
-    `--set`. Raises BenchbiasError for a mistake in the arguments, the TOML or a plugin, before anything runs.
+    `--set`. timeout: seconds a stage may take. memory: GiB that it may hold (default: no limit). Raises BenchbiasError
+    for a mistake in the arguments, the TOML or a plugin, before anything runs.
     """
     workspace = Workspace.open(Path(config) if config is not None else None, [Path(p) for p in plugins], quiet=True)
     selection = Selection(methods, tasks, seeds, assignments, limit, device)
-    return run_plan(workspace, suite, selection, Silent(), Path(out), jobs=jobs, rerun=rerun, timeout=timeout)
+    return run_plan(
+        workspace, suite, selection, Silent(), Path(out), jobs=jobs, rerun=rerun, timeout=timeout, memory=memory
+    )
 
 
 def run_plan(
@@ -117,6 +121,7 @@ def run_plan(
     jobs: int | None = None,
     rerun: str = "missing",
     timeout: float = TIMEOUT_SECONDS,
+    memory: float | None = None,
     shuffle: int | None = None,
 ) -> Results:
     """Run a suite's plan on the local engine and write its leaderboard. The board shows all current records."""
@@ -128,7 +133,7 @@ def run_plan(
     report = execute(
         plan,
         store,
-        lambda: LocalEngine(out, path, timeout=timeout),
+        lambda: LocalEngine(out, path, timeout=timeout, memory=memory),
         reporter,
         jobs=jobs if jobs is not None else available_cpus(),
         rerun=rerun,

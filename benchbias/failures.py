@@ -68,7 +68,7 @@ def attempt_of(stage: Stage, ended: Ended) -> dict[str, Any]:
     """The note of a process that ended without a product and without a word."""
     return {
         "status": "failed",
-        "kind": "timeout" if ended.timed_out else "signal" if ended.signal is not None else "exit",
+        "kind": ended.kind,
         "stage": stage.label,
         "plugins": list(stage.plugins),
         "reason": ended.reason,

@@ -23,6 +23,7 @@ from benchbias.loading import PluginRef
 
 GROUP = "benchbias"  # the entry-point group
 DESCRIBE_SECONDS = 60
+END_SECONDS = 5
 OWN_DISTRIBUTION = "benchbias"
 
 
@@ -231,6 +232,9 @@ def _run_child(refs: list[PluginRef]) -> tuple[list[dict[str, object]], str]:
         output, _ = child.communicate(json.dumps([asdict(ref) for ref in refs]).encode(), timeout=DESCRIBE_SECONDS)
     except subprocess.TimeoutExpired as late:
         output = late.stdout or b""
+        child.terminate()  # it ends what the plugin has started, and then itself
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(END_SECONDS)
         end = f"it was still not described after {DESCRIBE_SECONDS} s"
     finally:
         with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -142,7 +142,7 @@ def _loop(
 def _settle(plan: Plan, store: Store, reporter: Reporter, state: _State, ended: Ended) -> None:
     """Whether a stage is done, only the store says."""
     stage = plan.stages[ended.key]
-    if ended.exit_code == STORAGE:
+    if ended.word == STORAGE:
         raise StorageError(_storage_reason(store, ended.key))
     if store.has(ended.key):
         state.computed += 1
@@ -154,11 +154,11 @@ def _settle(plan: Plan, store: Store, reporter: Reporter, state: _State, ended: 
                     del state.waiting[child]
                     state.ready.append(child)
         return
-    if ended.exit_code in (BUSY, DAMAGED) and state.tries[ended.key] < MAX_TRIES:
-        state.tries[ended.key] += ended.exit_code == DAMAGED or not store.claimed(ended.key)
+    if ended.word in (BUSY, DAMAGED) and state.tries[ended.key] < MAX_TRIES:
+        state.tries[ended.key] += ended.word == DAMAGED or not store.claimed(ended.key)
         _again(plan, store, state, ended.key)
         return
-    if ended.exit_code != FAILED:
+    if ended.word != FAILED:
         store.put_attempt(ended.key, attempt_of(stage, ended))
     failure = last_failure(store, stage) or Failure("failed", stage.label, ended.reason)
     state.failures[ended.key] = failure

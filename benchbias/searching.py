@@ -37,6 +37,7 @@ def tune(
     methods: Sequence[str] | None = None,
     jobs: int | None = None,
     timeout: float = TIMEOUT_SECONDS,
+    memory: float | None = None,
     device: str = "cpu",
 ) -> list[dict[str, Any]]:
     """Search for the settings of the recipe and of every method of a suite that has some; a log entry a trial.
@@ -52,7 +53,7 @@ def tune(
     merged = _merged(plans)
     store = Store(out).create()
     path = write_payload(merged, store, recompute=False)
-    start = lambda: LocalEngine(out, path, timeout=timeout)  # noqa: E731
+    start = lambda: LocalEngine(out, path, timeout=timeout, memory=memory)  # noqa: E731
     report = execute(merged, store, start, reporter, jobs=jobs or available_cpus())
     blocked = with_descendants(merged, report.failures)
     return _entries(merged, store, attempts, blocked)

@@ -263,7 +263,7 @@ class Store:
         try:
             yield lock(descriptor)
         finally:
-            with contextlib.suppress(OSError):  # the lock is free, whatever close(2) says
+            with contextlib.suppress(OSError):  # the lock is free by then
                 os.close(descriptor)
 
     def claimed(self, key: str) -> bool:

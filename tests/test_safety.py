@@ -403,12 +403,13 @@ def test_whatever_a_component_raises_becomes_a_record_that_can_be_read(tmp_path:
     from types import SimpleNamespace
 
     from benchbias.engine import worker
+    from benchbias.engine.blame import Blame
     from benchbias.failures import last_failure
 
     store = Store(tmp_path / "results").create()
     stage = {"label": "train odd, seed 0", "plugins": ["odd"], "inputs": {}}
     key = "0" * 64
-    assert worker._note_failure(store, stage, key, RuntimeError(reason)) == worker.FAILED
+    assert worker._note_failure(store, stage, key, RuntimeError(reason), Blame(print)) == worker.FAILED
     found = last_failure(store, SimpleNamespace(key=key, label=stage["label"]))
     assert found is not None
     suite = SimpleNamespace(

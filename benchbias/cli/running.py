@@ -15,6 +15,7 @@ from benchbias.cli.options import (
     Jobs,
     Json,
     Limit,
+    Memory,
     Methods,
     Out,
     Plugins,
@@ -45,6 +46,7 @@ def run(
     rerun: Annotated[str, typer.Option(help="missing, failed (try failures again) or all (compare).")] = "missing",
     limit: Limit = None,
     timeout: Timeout = 3600.0,
+    memory: Memory = None,
     device: Device = "cpu",
     strict_plugins: Strict = False,
     as_json: Json = False,
@@ -58,7 +60,7 @@ def run(
     workspace = open_workspace(config, plugin, strict=strict_plugins)
     selection = selected(method, task, seeds, set_, limit, device)
     shown = reporter(-1 if quiet or as_json else int(verbose))
-    results = run_plan(workspace, suite, selection, shown, out, jobs=jobs, rerun=rerun, timeout=timeout)
+    results = run_plan(workspace, suite, selection, shown, out, jobs=jobs, rerun=rerun, timeout=timeout, memory=memory)
     report = results.report
     statuses = [record.body["status"] for record in report.records]
     summary = {
@@ -92,6 +94,7 @@ def tune(
     config: Config = None,
     plugin: Plugins = None,
     timeout: Timeout = 3600.0,
+    memory: Memory = None,
     device: Device = "cpu",
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -104,7 +107,9 @@ def tune(
 
     workspace = open_workspace(config, plugin)
     shown = reporter(-1 if quiet else int(verbose))
-    entries = search(workspace, suite, shown, out, methods=method, jobs=jobs, timeout=timeout, device=device)
+    entries = search(
+        workspace, suite, shown, out, methods=method, jobs=jobs, timeout=timeout, memory=memory, device=device
+    )
     for folder in (out, publish) if publish is not None else (out,):
         path, text = write_log(folder, suite, entries, Store(out))
     print(text)

@@ -10,20 +10,47 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+GIB = 1 << 30
+
 
 @dataclass(frozen=True)
 class Ended:
-    """A submitted stage has ended: how, after how long. `exit_code` and `signal` are those of its process."""
+    """A submitted stage has ended: how, after how long. `exit_code` and `signal` are those of its process.
+
+    memory: the bytes at which it was stopped, where it was. said: whether the worker itself chose the exit code; a
+    component can end the process with any. doing: the component that was called last.
+    """
 
     key: str
     exit_code: int | None
     signal: int | None
     timed_out: bool
     seconds: float
+    memory: int | None = None
+    said: bool = True
+    doing: str = ""
+
+    @property
+    def word(self) -> int | None:
+        """The exit code by which the worker says how it ended; None where it could not say."""
+        return self.exit_code if self.said else None
+
+    @property
+    def kind(self) -> str:
+        """What it ended by, for the note of a stage that left none itself."""
+        if self.memory is not None:
+            return "memory"
+        return "timeout" if self.timed_out else "signal" if self.signal is not None else "exit"
 
     @property
     def reason(self) -> str:
         """How the process ended, in words; for a stage that left no product and noted no failure of its own."""
+        return f"{self._how} ({self.doing})" if self.doing else self._how
+
+    @property
+    def _how(self) -> str:
+        if self.memory is not None:
+            return f"it was stopped at {self.memory / GIB:.2f} GiB of memory (see --memory)"
         if self.timed_out:
             return f"it was stopped after {self.seconds:.0f} s (see --timeout)"
         if self.signal is not None:
@@ -31,7 +58,7 @@ class Ended:
         return f"its process ended with exit code {self.exit_code} and left no product"
 
 
-# Exit codes of a worker, none of which a plugin is likely to end a process with
+# Exit codes by which a worker says how it ended
 FAILED = 71  # it noted a failure
 DAMAGED = 72  # a product that it reads was damaged and is gone
 STORAGE = 74  # it could not write

@@ -30,12 +30,18 @@ class EngineError(BenchbiasError):
 
 
 class LocalEngine:
-    """Runs stages in processes of this machine. A child does the forking, so that no user's script is imported."""
+    """Runs stages in processes of this machine. A child does the forking, so that no user's script is imported.
 
-    def __init__(self, results: Path, plan: Path, *, timeout: float) -> None:
+    timeout: seconds that a stage may take. memory: GiB that its processes may hold together; None: no limit.
+    """
+
+    def __init__(self, results: Path, plan: Path, *, timeout: float, memory: float | None = None) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the engine)
         self._child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "benchbias.engine", str(os.getpid()), str(results), str(plan), str(timeout)],
+            [
+                *(sys.executable, "-P", "-m", "benchbias.engine", str(os.getpid())),
+                *(str(results), str(plan), str(timeout), str(memory or 0.0)),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

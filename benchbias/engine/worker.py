@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from benchbias.engine.base import BUSY, DAMAGED, FAILED, STORAGE
+from benchbias.engine.blame import Blame
+from benchbias.engine.guard import process_kept
 from benchbias.environment import THREADS
 from benchbias.errors import LONGEST, BenchbiasError, ComponentError, DamagedError, Skip, StorageError, plain
 from benchbias.loading import PluginRef, components_of
@@ -25,43 +27,53 @@ from benchbias.store import Store
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def run_stage(store: Store, plan: Mapping[str, Any], key: str) -> int:
-    """Run one stage of a plan; the exit code of its process is returned. No fault of the disk is a stage's failure."""
+def run_stage(store: Store, plan: Mapping[str, Any], key: str, note: Callable[[str], None] = lambda doing: None) -> int:
+    """Run one stage of a plan; the exit code of its process is returned. `note` is told which component is called.
+
+    No fault of the disk is a stage's failure.
+    """
     try:
         with store.claim(key) as mine:
             if not mine:
                 return BUSY
             if not plan["recompute"] and store.has(key):
                 return 0
-            return _compute(store, plan, key)
+            return _compute(store, plan, key, Blame(note))
     except DamagedError:
         return DAMAGED
     except StorageError as error:
-        with contextlib.suppress(OSError):  # the log may lie on the same full disk
-            print(error, flush=True)
-        return STORAGE
+        return _storage(error)
 
 
-def _compute(store: Store, plan: Mapping[str, Any], key: str) -> int:
+def _storage(error: StorageError) -> int:
+    """The one line that the runner shows is the last of the stage's log, whatever became of sys.stdout."""
+    with contextlib.suppress(OSError):  # the log may lie on the same full disk
+        os.write(1, f"{error}\n".encode(errors="replace"))
+    return STORAGE
+
+
+def _compute(store: Store, plan: Mapping[str, Any], key: str, blame: Blame) -> int:
     """Compute a claimed stage and commit it, or note its failure. Raises StorageError."""
     started, cpu = time.monotonic(), time.process_time()
     try:
-        made = _make(store, plan, key)
+        with process_kept():
+            made = _make(store, plan, key, blame)
         blobs = {name: store.put_blob(tensors) for name, tensors in made.blobs.items()}
         store.put(key, plan["stages"][key]["inputs"], made.body, blobs)
         measured = _measured(time.monotonic() - started, time.process_time() - cpu)
         store.put_measured(key, measured | plan["provenance"])
-    except StorageError:
+    except (DamagedError, StorageError):
         raise
     except BaseException as error:
         if isinstance(error, OSError) and error.errno in DISK_FULL:  # wherever the stage writes: its log, a cache
             label = plan["stages"][key]["label"]
             raise StorageError(f"{label}: {error}; what is finished is safe") from error
-        return _note_failure(store, plan["stages"][key], key, error)
+        return _note_failure(store, plan["stages"][key], key, error, blame)
     return 0
 
 
-def _make(store: Store, plan: Mapping[str, Any], key: str) -> Made:
+def _make(store: Store, plan: Mapping[str, Any], key: str, blame: Blame) -> Made:
+    data_root = Path(os.environ.get("BENCHBIAS_DATA", "data")).absolute()
     stage = plan["stages"][key]
     device = _prepare_torch(plan["device"])
     components: dict[tuple[str, str], Callable[..., Any]] = {}
@@ -70,14 +82,17 @@ def _make(store: Store, plan: Mapping[str, Any], key: str) -> Made:
         ref = PluginRef(**plugin["ref"])
         if source_digest(ref) != plugin["digest"]:
             raise ComponentError(f"plugin {name!r} was changed while this run was going on; run again")
-        components |= components_of(ref)
+        components |= {
+            (kind, called): blame.watched(kind, called, name, component)
+            for (kind, called), component in components_of(ref).items()
+        }
     job = Job(
         store,
         stage["inputs"],
         {other: value["inputs"] for other, value in plan["stages"].items()},
         components,
         device,
-        Path(os.environ.get("BENCHBIAS_DATA", "data")),
+        data_root,
     )
     function = importlib.import_module(f"benchbias.stages.{stage['inputs']['kind']}").run
     made: Made = function(job)
@@ -115,18 +130,19 @@ def _measured(seconds: float, cpu_seconds: float) -> dict[str, Any]:
     }
 
 
-def _note_failure(store: Store, stage: Mapping[str, Any], key: str, error: BaseException) -> int:
+def _note_failure(store: Store, stage: Mapping[str, Any], key: str, error: BaseException, blame: Blame) -> int:
     """Write the failure down: the next run knows it, `logs` shows it. Raises StorageError."""
     skipped = isinstance(error, Skip)
     memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     text = str(error).split("\n")[0]
     told = text if isinstance(error, BenchbiasError | Skip) else f"{type(error).__name__}: {text}".rstrip(": ")
+    where = blame.of(error)
     attempt = {
         "status": "skipped" if skipped else "failed",
         "kind": "skip" if skipped else "memory" if memory else "exception",
         "stage": stage["label"],
         "plugins": list(stage["plugins"]),
-        "reason": plain(told)[:LONGEST],
+        "reason": plain(f"{told} ({where})" if where else told)[:LONGEST],
         "traceback": "".join(traceback.format_exception(error)).encode(errors="replace").decode(),
     }
     store.put_attempt(key, attempt)

@@ -186,6 +186,19 @@ def _tuples(value: Any) -> Any:
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
+def shapes_of(model: nn.Module) -> dict[str, tuple[int, ...]]:
+    """The shape of every tensor that a model is stored by."""
+    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+
+
+def check_shapes(model: nn.Module, shapes: Mapping[str, tuple[int, ...]], what: str) -> None:
+    """Raises ComponentError where a model is no longer the one that its factory makes."""
+    now = shapes_of(model)
+    bad = sorted(name for name in {*now, *shapes} if now.get(name) != shapes.get(name))
+    if bad:
+        raise ComponentError(f"{what} left weights of other names or shapes: {', '.join(bad)}")
+
+
 def check_finite(model: nn.Module, what: str) -> None:
     """Raises ComponentError where a weight is not finite: a diverged run has no score."""
     bad = [name for name, tensor in model.state_dict().items() if not bool(torch.isfinite(tensor).all())]

@@ -34,6 +34,9 @@ def run(job: Job) -> Made:
     data = TrainingData(splits["train"], splits["train"], tuple(body["mean"]), tuple(body["std"]), BATCH)
     answers = {name: logits(model, data, split) for name, split in splits.items()}
     for name, values in answers.items():
+        wanted = (len(splits[name]), int(body["num_classes"]))
+        if tuple(values.shape) != wanted:
+            raise ComponentError(f"the model's logits on {name} have the shape {tuple(values.shape)}, not {wanted}")
         if not bool(torch.isfinite(values).all()):
             raise ComponentError(f"the model's logits on {name} are not finite")
     cost = count_cost(model, data.batch(splits["train"], torch.zeros(1, dtype=torch.int64, device=job.device)).images)

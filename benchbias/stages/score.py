@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -17,14 +18,12 @@ from benchbias.stages.common import Job, Made, call_component
 
 def run(job: Job) -> Made:
     """Score the stored logits: a new metric costs no training. An undefined metric is stored as null."""
-    seed_everything(job.seed)
     test, train = predictions(job, "test", job.inputs["split"]), predictions(job, "data", "train")
     num_groups = len(job.product("data").body["group_names"])
     correct, total = group_counts(test, num_groups)
     layout = Layout.of(test.cluster, test.groups)
     conflicting = ~train.aligned
     body = {
-        "metrics": {spec["name"]: _metric(job, spec, test) for spec in job.inputs["metrics"]},
         "num_classes": int(job.product("data").body["num_classes"]),
         "group_names": list(job.product("data").body["group_names"]),
         "group_correct": correct,
@@ -34,7 +33,8 @@ def run(job: Job) -> Made:
         "train_conflicting_accuracy": _share(int(train.correct[conflicting].sum()), int(conflicting.sum())),
         "correct": pack_counts(test.correct, layout),
     }
-    return Made(body)
+    metrics = {spec["name"]: _metric(job, spec, test) for spec in job.inputs["metrics"]}
+    return Made(body | {"metrics": metrics})
 
 
 def predictions(job: Job, role: str, split: str) -> Predictions:
@@ -57,8 +57,10 @@ def predictions(job: Job, role: str, split: str) -> Predictions:
 
 
 def _metric(job: Job, spec: dict[str, Any], test: Predictions) -> float | None:
+    """One metric's value, whatever the others do to random numbers or to what they are given."""
     component = job.components["metric", spec["name"]]
-    value = call_component(component, {"predictions": test}, spec["options"])
+    seed_everything(job.seed)
+    value = call_component(component, {"predictions": copy.deepcopy(test)}, spec["options"])
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ComponentError(f"metric {spec['name']!r} returned {type(value).__name__}, not a float")
     if abs(value) > LARGEST_METRIC:

@@ -17,7 +17,17 @@ from benchbias.holding import Holder, Updates, holding
 from benchbias.masks import Mask, with_attached
 from benchbias.pruning import amount_of, make_mask
 from benchbias.seeding import generator
-from benchbias.stages.common import Job, Made, call_component, check_finite, load_weights, mask_blob, mask_body
+from benchbias.stages.common import (
+    Job,
+    Made,
+    call_component,
+    check_finite,
+    check_shapes,
+    load_weights,
+    mask_blob,
+    mask_body,
+    shapes_of,
+)
 from benchbias.tables import Recipe
 from benchbias.training import EpochSelector, eval_copy, snapshot, step_count
 
@@ -27,6 +37,7 @@ def run(job: Job) -> Made:
     recipe = Recipe.model_validate(job.inputs["recipe"])
     data = job.training_data(recipe)
     model = job.model("start")
+    shapes = shapes_of(model)
     masking = _Masking(job, recipe, data, model)
     selector = EpochSelector(recipe, data, _selection_kinds(job, recipe, data))
     before = "before" if "before" in job.parents else "start"
@@ -55,7 +66,9 @@ def run(job: Job) -> Made:
     with holding(masking.holder) if masking.holder is not None else nullcontext():
         job.call("trainer", given | job.label_access(job.inputs["component"]["groups"]))
     selected = selector.finish(model)
-    check_finite(model, f"trainer {job.inputs['component']['name']!r}")
+    trainer = f"trainer {job.inputs['component']['name']!r}"
+    check_shapes(model, shapes, trainer)
+    check_finite(model, trainer)
     missed = sorted(set(recipe.keep_epochs) - set(selector.kept))
     if missed:
         raise ComponentError(f"keep_epochs names epochs that this stage does not train: {missed}")

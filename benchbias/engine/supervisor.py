@@ -1,0 +1,158 @@
+"""Forks a worker for each stage, reaps it, ends one that takes too much time or memory, and all it leaves behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TextIO
+
+from benchbias.engine.base import GIB, Ended
+from benchbias.engine.log import Log
+from benchbias.engine.slip import Slip
+from benchbias.processes import adopt_orphans, die_with_parent, end_children, family, held_bytes, kill, kill_group
+from benchbias.store import Store
+
+MEMORY_SECONDS = 0.2  # between two looks at the memory that stages hold
+BUG = 70
+
+Run = Callable[[str, Slip], int]
+"""Runs the stage of a key, notes what it calls, and returns the exit code of its process."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one stage may take: seconds, and GiB of memory of all its processes together (0: any)."""
+
+    seconds: float
+    memory: float = 0.0
+
+
+@dataclass
+class _Running:
+    key: str
+    started: float
+    log: Log
+    slip: Slip
+    timed_out: bool = False
+    memory: int | None = None  # at which it was stopped
+
+
+class Supervisor:
+    """The workers of an engine."""
+
+    def __init__(self, store: Store, run: Run, limits: Limits, out: TextIO) -> None:
+        self.store, self.run, self.limits, self.out = store, run, limits, out
+        self.running: dict[int, _Running] = {}
+        self._measured = 0.0
+
+    def start(self, key: str) -> None:
+        parent = os.getpid()
+        running = _Running(key, time.monotonic(), Log(self.store.root / "attempts" / f"{key}.log"), Slip())
+        pid = os.fork()
+        if pid == 0:
+            self._worker(running, parent)
+        os.close(running.log.writer)
+        with contextlib.suppress(OSError):
+            os.setpgid(pid, pid)
+        self.running[pid] = running
+
+    def _worker(self, running: _Running, parent: int) -> None:
+        """In the child: its own process group, its own log, no way to the engine; never returns."""
+        code = BUG
+        try:
+            os.setpgid(0, 0)
+            die_with_parent(parent)
+            adopt_orphans()  # so that what it starts stays its own as long as it lives
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_DFL)
+            null = os.open(os.devnull, os.O_RDONLY)
+            for source, target in ((null, 0), (running.log.writer, 1), (running.log.writer, 2)):
+                os.dup2(source, target)
+            for descriptor in (self.out.fileno(), null, *(other.log.reader for other in self.running.values())):
+                os.close(descriptor)
+            os.close(running.log.writer)
+            os.close(running.log.reader)
+            code = self.run(running.key, running.slip)
+            running.slip.say(code)
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(code)
+
+    def readers(self) -> list[int]:
+        """The descriptors at which the output of workers arrives."""
+        return [running.log.reader for running in self.running.values() if running.log.open]
+
+    def drain(self) -> None:
+        """Take what the workers have printed."""
+        for running in self.running.values():
+            if running.log.open:
+                running.log.drain()
+
+    def reap(self) -> None:
+        """Report every worker that has ended, and end those over their time or memory."""
+        self._end_late()
+        self._end_large()
+        for pid, running in list(self.running.items()):
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if done:
+                self._settle(pid, running, status)
+
+    def _end_late(self) -> None:
+        now = time.monotonic()
+        for pid, running in self.running.items():
+            if not running.timed_out and now - running.started > self.limits.seconds:
+                running.timed_out = True
+                kill(pid)
+
+    def _end_large(self) -> None:
+        now = time.monotonic()
+        if not self.limits.memory or now - self._measured < MEMORY_SECONDS:
+            return
+        self._measured = now
+        for pid, running in self.running.items():
+            held = held_bytes(family(pid))
+            if held > self.limits.memory * GIB and running.memory is None:
+                running.memory = held
+                kill(pid)
+
+    def _settle(self, pid: int, running: _Running, status: int) -> None:
+        """A worker is dead: so is, before anyone hears of it, all that it has started."""
+        kill_group(pid)
+        del self.running[pid]
+        end_children(self.running)
+        running.log.close()
+        self._report(running, status)
+        running.slip.close()
+
+    def _report(self, running: _Running, status: int) -> None:
+        killed = os.WIFSIGNALED(status)
+        code = None if killed else os.WEXITSTATUS(status)
+        ended = Ended(
+            key=running.key,
+            exit_code=code,
+            signal=os.WTERMSIG(status) if killed else None,
+            timed_out=running.timed_out,
+            seconds=time.monotonic() - running.started,
+            memory=running.memory,
+            said=code is not None and running.slip.said(code),
+            doing=running.slip.doing(),
+        )
+        print(json.dumps(asdict(ended)), file=self.out, flush=True)
+
+    def kill_all(self) -> None:
+        """End all workers; `reap` reports them."""
+        for pid in self.running:
+            kill(pid)
+
+    def close(self) -> None:
+        """End all workers and whatever they have started; nobody is told."""
+        self.kill_all()
+        self.running.clear()
+        end_children()
