@@ -33,6 +33,7 @@ from benchbias.trials import Plan, Selection
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
+OUT = f"bad-{os.getpid()}"  # a word that no other process on this machine has in its command
 TIMEOUT = 12.0
 MEMORY = 0.8
 JOBS = 6
@@ -51,7 +52,7 @@ class Bad:
 
     @property
     def out(self) -> Path:
-        return self.folder / "out"
+        return self.folder / OUT
 
     def body(self, fault: str, kind: str) -> dict[str, Any]:
         """The record of a bad component's trial."""
@@ -84,18 +85,18 @@ def bad(tmp_path_factory: pytest.TempPathFactory, plugin_cache: Path, cli: Cli) 
     (folder / "bad.py").write_text(FAULTS)
     (folder / "bad.toml").write_text(tables())
     limits = ("-j", str(JOBS), "--timeout", str(TIMEOUT), "--memory", str(MEMORY))
-    done = run(folder, "out", cli, *limits)  # a relative folder: components leave the one it starts in
-    left = survivors(Path("out"), 0.5)
+    done = run(folder, OUT, cli, *limits)  # a relative folder: components leave the one it starts in
+    left = survivors(Path(OUT), 0.5)
     assert done.stdout, done.stderr
     names = [method_of(*case) for case in (*failing(), *working()) if case[1] == "metric"]
     workspace = Workspace.open(folder / "bad.toml", [folder / "bad.py"], quiet=True)
     plans = {name: workspace.plan(name, Selection()) for name in names}
-    store, merged = Store(folder / "out"), _merged(list(plans.values()))
+    store, merged = Store(folder / OUT), _merged(list(plans.values()))
     payload = write_payload(merged, store, recompute=False)
     engine = lambda: LocalEngine(store.root, payload, timeout=TIMEOUT, memory=MEMORY)  # noqa: E731
     report = execute(merged, store, engine, Silent(), jobs=JOBS)
-    left |= survivors(folder / "out", 0.5)
-    bodies = {body["method"]: body for path in folder.glob("out/records/bad/*.json") for body in [read(path)]}
+    left |= survivors(folder / OUT, 0.5)
+    bodies = {body["method"]: body for path in (folder / OUT).glob("records/bad/*.json") for body in [read(path)]}
     for name, plan in plans.items():
         (record,) = write_records(plan, store, {key: f for key, f in report.failures.items() if key in plan.stages})
         bodies[name] = record.body
@@ -181,7 +182,7 @@ def test_a_flood_is_cut_in_the_middle_and_draws_on_no_terminal(bad: Bad, cli: Cl
     assert text.startswith(b"\x1b[2J")
     assert b"bytes of output are left out here]" in text
     assert text.endswith(b"the last words\n")
-    where = ("-s", "bad", "-o", "out", "--config", "bad.toml", "--plugin", "bad.py")
+    where = ("-s", "bad", "-o", OUT, "--config", "bad.toml", "--plugin", "bad.py")
     shown = cli("logs", f"stripes/{method_of('floods', 'pruner')}/0", *where, cwd=bad.folder)
     assert "the last words" in shown.stdout
     assert not [c for c in shown.stdout if not c.isprintable() and c != "\n"]
