@@ -42,14 +42,14 @@ class TrialRecord:
 
     @staticmethod
     def from_file(path: Path) -> TrialRecord:
-        """Read a record. Raises UsageError naming the file."""
+        """Read a record. Raises UsageError naming the file, StorageError where the disk refuses."""
         try:
             document = canonical.loads(path.read_bytes())
             if document["schema"] != RECORD_SCHEMA:
                 raise UsageError(f"schema {document['schema']!r} is not {RECORD_SCHEMA}")
             return TrialRecord(document["body"], document["measured"])
         except OSError as error:
-            raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+            raise StorageError(f"{path}: cannot be read: {error.strerror}") from None
         except (KeyError, TypeError, StorageError, UsageError) as error:
             raise UsageError(f"{path}: not a record: {error}") from None
 
