@@ -109,13 +109,20 @@ def _table(document: object, keys: tuple[str, ...], what: str) -> dict[str, Any]
 
 
 def read_layouts(folder: Path) -> dict[str, CellLayout]:
-    """The layouts of test splits beside a folder's records, `test/*.json`, by digest. Raises UsageError."""
+    """The layouts of test splits beside a folder's records, `test/*.json`, by digest.
+
+    Raises UsageError, and StorageError where the disk refuses.
+    """
     found = {}
-    for path in sorted(folder.glob("test/*.json")):
+    try:
+        paths = sorted(folder.glob("test/*.json"))
+    except OSError as error:
+        raise StorageError(f"{folder / 'test'}: cannot be read: {error.strerror}") from None
+    for path in paths:
         try:
             layout = read_layout(canonical.loads(read_regular(path, MAX_LAYOUT_BYTES)))
         except OSError as error:
-            raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+            raise StorageError(f"{path}: cannot be read: {error.strerror}") from None
         except (UsageError, StorageError) as error:
             raise UsageError(f"{path}: {error}") from None
         if layout.digest != path.stem:

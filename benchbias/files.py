@@ -10,7 +10,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchbias.errors import StorageError
+from benchbias.errors import StorageError, UsageError
 
 
 @contextlib.contextmanager
@@ -39,14 +39,25 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def read_regular(path: Path, limit: int) -> bytes:
-    """The content of a plain file of at most `limit` bytes: no link, device or pipe is opened. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
+    """The content of a plain file of at most `limit` bytes: no link, device or pipe is opened.
+
+    Raises UsageError for what is none, and OSError where the disk refuses.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise UsageError("cannot be read: it is a link") from None
+        raise
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "not a plain file")
-        content = file.read(limit + 1)
+            raise UsageError("cannot be read: it is not a plain file")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            content = file.read(limit + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > limit:
-        raise OSError(errno.EFBIG, f"larger than {limit} bytes")
+        raise UsageError(f"cannot be read: it is larger than {limit} bytes")
     return content
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from benchbias import canonical
 from benchbias.errors import LONGEST
 from benchbias.failures import Failure, trial_failure, with_descendants
+from benchbias.files import storage_errors
 from benchbias.results import TrialRecord, record_folder
 from benchbias.store import Store
 from benchbias.tables import Use
@@ -128,7 +129,9 @@ def current_records(plan: Plan, store: Store) -> tuple[list[TrialRecord], list[s
     current, stale = [], []
     for trial in plan.trials:
         path = folder / f"{trial.id}.json"
-        if not path.is_file():
+        with storage_errors(f"cannot read {path}"):
+            there = path.is_file()
+        if not there:
             continue
         record = TrialRecord.from_file(path)
         if tuple(record.body["stages"]) == trial.stages:

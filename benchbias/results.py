@@ -44,16 +44,20 @@ class TrialRecord:
 
     @staticmethod
     def from_file(path: Path) -> TrialRecord:
-        """Read a record. Raises UsageError naming the file."""
+        """Read a record. Raises UsageError naming the file, StorageError where the disk refuses."""
         try:
-            document = canonical.loads(read_regular(path, MAX_RECORD_BYTES))
+            text = read_regular(path, MAX_RECORD_BYTES)
+        except UsageError as error:
+            raise UsageError(f"{path}: {error}") from None
+        except OSError as error:
+            raise StorageError(f"{path}: cannot be read: {error.strerror}") from None
+        try:
+            document = canonical.loads(text)
             schema = document.get("schema") if isinstance(document, dict) else None
             if schema != RECORD_SCHEMA or isinstance(schema, bool):
                 raise UsageError(f"its schema is not {RECORD_SCHEMA}")
             check_document(document)
             return TrialRecord(document["body"], document["measured"])
-        except OSError as error:
-            raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
         except (StorageError, UsageError) as error:
             raise UsageError(f"{path}: not a record: {error}") from None
 

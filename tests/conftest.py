@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,14 @@ def smoke(tmp_path_factory: pytest.TempPathFactory, plugin_cache: Path) -> Path:
     done = benchbias("run", "-s", "smoke", "-o", str(out), "-j", "1", "-q", cwd=out.parent)
     assert done.returncode == 0, done.stderr
     return out
+
+
+@pytest.fixture
+def fast() -> Iterator[Path]:
+    """A folder in memory where there is one: thousands of fsyncs of a disk would take minutes."""
+    memory = "/dev/shm"
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as name:
+        yield Path(name)
 
 
 def benchbias(

@@ -65,10 +65,11 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(smoke: P
         assert not list((out / "tmp").iterdir())
 
 
+# a run of its own comes first: the very first one says that it reads the plugins
 READ_ONLY = ("run", "-s", "smoke", "-m", "erm", "--seeds", "1", "-j", "2", "-q")
 
 
-def test_a_read_only_disk_is_one_line(tmp_path: Path, cli: Cli):
+def test_a_read_only_disk_is_one_line(smoke: Path, tmp_path: Path, cli: Cli):
     (tmp_path / "source" / "results").mkdir(parents=True)
     with mounted(tmp_path / "disk", "--bind", str(tmp_path / "source")) as disk:
         subprocess.run(["mount", "-o", "remount,ro,bind", str(disk)], check=True)
@@ -105,7 +106,7 @@ cli.main()
 """
 
 
-def test_a_folder_of_someone_else_is_one_line():
+def test_a_folder_of_someone_else_is_one_line(smoke: Path):
     """A run that has no rights in the folder, whoever it is."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name, "mine")

@@ -14,8 +14,7 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -128,14 +127,6 @@ SETUPS_AND_OPERATIONS: dict[str, tuple[Callable[[Store], Any], Callable[[Store],
     ),
 }
 TOLERANT = {"attempts", "measured"}  # notes that cannot be read are as if they were not there
-
-
-@pytest.fixture
-def fast() -> Iterator[Path]:
-    """A folder in memory where there is one: thousands of fsyncs of a disk would take minutes."""
-    memory = "/dev/shm"
-    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as name:
-        yield Path(name)
 
 
 @pytest.fixture(params=SETUPS_AND_OPERATIONS)
