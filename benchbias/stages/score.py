@@ -57,11 +57,15 @@ def predictions(job: Job, role: str, split: str) -> Predictions:
 
 def _metric(job: Job, spec: dict[str, Any], test: Predictions) -> float | None:
     component = job.components["metric", spec["name"]]
-    value = call_component(component, {"predictions": test}, spec["options"])
+    return checked_metric(spec["name"], call_component(component, {"predictions": test}, spec["options"]))
+
+
+def checked_metric(name: str, value: Any) -> float | None:
+    """A metric's answer; None where it is undefined. Raises ComponentError for what is no finite number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ComponentError(f"metric {spec['name']!r} returned {type(value).__name__}, not a float")
+        raise ComponentError(f"metric {name!r} returned {type(value).__name__}, not a float")
     if math.isinf(value):
-        raise ComponentError(f"metric {spec['name']!r} returned {value}")
+        raise ComponentError(f"metric {name!r} returned {value}")
     return None if math.isnan(value) else float(value)
 
 

@@ -1,0 +1,29 @@
+"""Verbs for plugin authors: check a plugin, and begin a new one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from benchbias.cli.options import Json
+
+
+def check(
+    plugin: Annotated[str, typer.Argument(help="A component, a plugin file, a module or a distribution.")],
+    waive: Annotated[list[str] | None, typer.Option(help="CHECK=reason: it may fail; may be repeated.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Only this check; may be repeated.")] = None,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds a check may take.")] = 60.0,
+    as_json: Json = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="A markdown table.")] = False,
+) -> None:
+    """Check that a plugin keeps its contract, on toy data."""
+    from benchbias.testing import report
+    from benchbias.testing.checking import check as checked
+    from benchbias.testing.finding import find
+    from benchbias.testing.waivers import parse_waivers
+
+    results = checked(find(plugin), parse_waivers(waive or ()), only or (), timeout)
+    form = report.as_json if as_json else report.as_markdown if markdown else report.as_text
+    print(form(results))
+    raise typer.Exit(report.exit_code(results))
