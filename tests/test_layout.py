@@ -37,7 +37,7 @@ LAYERS = (
         "comparing",
     },
     {"failures", "recording", "runner", "publishing", "console"},
-    {"api", "showing", "sheet", "planning", "tuning", "tuning_log", "searching", "doctor"},
+    {"api", "showing", "sheet", "planning", "tuning", "tuning_log", "searching", "doctor", "scaffold"},
     {"testing"},
     {"cli", "__main__", "__init__"},
 )
@@ -47,7 +47,7 @@ TORCH_FREE = [
     *("errors", "canonical", "results", "components", "hookspecs", "environment", "loading", "plugins", "describe"),
     *("tables", "suite", "resolve", "trials", "paths", "plan", "files", "store", "failures", "runner", "recording"),
     *("scores", "leaderboard", "publishing", "console", "api", "showing", "planning", "cli", "sheet"),
-    *("tuning", "tuning_log", "searching", "doctor"),
+    *("tuning", "tuning_log", "searching", "doctor", "scaffold"),
     *("testing/__init__", "testing/finding", "testing/checking", "testing/report", "testing/waivers"),
     *("testing/verdicts", "testing/child"),
     *(

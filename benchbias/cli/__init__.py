@@ -49,6 +49,7 @@ app.command()(reading.compare)
 app.command()(reading.doctor)
 app.command()(running.clean)
 app.command()(checking.check)
+app.command()(checking.new)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,3 +28,15 @@ def check(
     form = report.as_json if as_json else report.as_markdown if markdown else report.as_text
     print(form(results))
     raise typer.Exit(report.exit_code(results))
+
+
+def new(
+    kind: Annotated[str, typer.Argument(help="pruner, trainer, dataset, model, metric, probe or analysis.")],
+    name: Annotated[str, typer.Argument(help="The component's name.")],
+    folder: Annotated[Path | None, typer.Option(help="Where (default: ./benchbias-NAME); it must not exist.")] = None,
+) -> None:
+    """Begin a plugin: a small distribution that works and passes its checks."""
+    from benchbias.scaffold import new as written
+
+    for path in written(kind, name, folder):
+        print(path)
