@@ -31,7 +31,8 @@ LAYERS = (
         *("standings", "markdown", "legend", "leaderboard", "comparing"),
     },
     {"failures", "recording", "runner", "publishing", "console"},
-    {"api", "showing", "sheet", "planning", "tuning", "tuning_log", "searching", "doctor"},
+    {"api", "showing", "sheet", "planning", "tuning", "tuning_log", "searching", "doctor", "scaffold"},
+    {"testing"},
     {"cli", "__main__", "__init__"},
 )
 """Each layer imports from itself and from those above it in this list."""
@@ -41,7 +42,9 @@ TORCH_FREE = [
     *("loading", "plugins", "describe", "tables", "suite", "resolve", "trials", "paths", "plan"),
     *("files", "tensor_files", "store", "failures", "runner", "recording"),
     *("scores", "leaderboard", "publishing", "console", "api", "showing", "planning", "cli", "sheet"),
-    *("tuning", "tuning_log", "searching", "doctor"),
+    *("tuning", "tuning_log", "searching", "doctor", "scaffold"),
+    *("testing/__init__", "testing/finding", "testing/checking", "testing/report", "testing/waivers"),
+    *("testing/verdicts", "testing/child"),
     *("cells", "influence", "estimates", "worst_group", "ranking", "rows", "standings"),
     *("comparing", "markdown", "legend"),
 ]
@@ -115,12 +118,26 @@ def test_what_listing_and_planning_use_imports_nothing_heavy(module: str):
     assert not {name.split(".")[0] for path in files for name in imports(path)} & HEAVY
 
 
+def foreign(path: Path) -> set[str]:
+    """What a file imports of benchbias and its plugins besides public names; a test may import benchbias.testing."""
+    public = {"benchbias", *(f"benchbias.{name}" for name in benchbias.__all__)}
+    public |= {"benchbias.testing"} if path.name.startswith("test_") else set()
+    own = {
+        name for name in imports(path, at_run_time=False) if name.split(".")[0] in ("benchbias", "benchbias_plugins")
+    }
+    return own - public
+
+
 @pytest.mark.parametrize("path", PLUGINS, ids=lambda p: p.name)
 def test_plugins_import_public_names_of_benchbias_only(path: Path):
-    for name in imports(path, at_run_time=False):
-        if name.split(".")[0] == "benchbias":
-            assert name == "benchbias" or name.removeprefix("benchbias.") in benchbias.__all__, f"{path}: {name}"
-        assert name.split(".")[0] != "benchbias_plugins", f"{path}: a plugin never imports another"
+    assert not foreign(path), "a plugin imports public names only, and never another plugin"
+
+
+def test_the_tests_of_a_plugin_may_import_the_checks_and_its_module_may_not(tmp_path: Path):
+    text = "from benchbias import Mask\nfrom benchbias.testing import parametrize_with_checks\nimport benchbias.masks"
+    for name, wrong in (("test_mine.py", {"benchbias.masks"}), ("mine.py", {"benchbias.testing", "benchbias.masks"})):
+        (tmp_path / name).write_text(text)
+        assert foreign(tmp_path / name) == wrong
 
 
 def test_every_public_name_resolves_and_type_checkers_see_the_same_names():

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from torch import Tensor, nn
 
-from benchbias import Range, hookimpl
+from benchbias import BenchbiasError, Range, hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,12 @@ class LeNetSmall(nn.Module):
 def lenet_small(
     input_shape: tuple[int, int, int], num_classes: int, *, width: Annotated[float, Range(0.05, 8, log=True)] = 1.0
 ) -> nn.Module:
-    """A small LeNet; `width` multiplies the channels and units of all hidden layers (16, 32, 120, 84)."""
+    """A small LeNet; `width` multiplies the channels and units of all hidden layers (16, 32, 120, 84).
+
+    Images have at least 4x4 pixels: it halves them twice.
+    """
+    if min(input_shape[1:]) < 4:
+        raise BenchbiasError(f"lenet_small halves images twice: {input_shape[1]}x{input_shape[2]} pixels are too few")
     return LeNetSmall(input_shape, num_classes, width)
 
 

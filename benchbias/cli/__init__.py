@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from benchbias.cli import reading, running
+from benchbias.cli import checking, reading, running
 from benchbias.errors import BenchbiasError
 
 BUG = 70
@@ -48,6 +48,8 @@ app.command()(reading.leaderboard)
 app.command()(reading.compare)
 app.command()(reading.doctor)
 app.command()(running.clean)
+app.command()(checking.check)
+app.command()(checking.new)
 
 
 def main() -> None:

@@ -60,13 +60,19 @@ def _metric(job: Job, spec: dict[str, Any], test: Predictions) -> float | None:
     """One metric's value, whatever the others do to random numbers or to what they are given."""
     component = job.components["metric", spec["name"]]
     seed_everything(job.seed)
-    value = call_component(component, {"predictions": copy.deepcopy(test)}, spec["options"])
+    return checked_metric(
+        spec["name"], call_component(component, {"predictions": copy.deepcopy(test)}, spec["options"])
+    )
+
+
+def checked_metric(name: str, value: Any) -> float | None:
+    """A metric's answer; None where it is undefined. Raises ComponentError for what no record can hold."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ComponentError(f"metric {spec['name']!r} returned {type(value).__name__}, not a float")
+        raise ComponentError(f"metric {name!r} returned {type(value).__name__}, not a float")
     if abs(value) > LARGEST_METRIC:
-        raise ComponentError(f"metric {spec['name']!r} returned {value}: more than {LARGEST_METRIC:g} in size")
-    if spec["name"].endswith("accuracy") and not (0 <= value <= 1 or math.isnan(value)):
-        raise ComponentError(f"metric {spec['name']!r} returned {value}: an accuracy is from 0 to 1")
+        raise ComponentError(f"metric {name!r} returned {value}: more than {LARGEST_METRIC:g} in size")
+    if name.endswith("accuracy") and not (0 <= value <= 1 or math.isnan(value)):
+        raise ComponentError(f"metric {name!r} returned {value}: an accuracy is from 0 to 1")
     return None if math.isnan(value) else float(value)
 
 

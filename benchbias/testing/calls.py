@@ -1,0 +1,95 @@
+"""One call of a component of each kind, in the stage that a suite calls it in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from benchbias.seeding import seed_everything
+from benchbias.stages.common import Made
+from benchbias.stages.score import checked_metric
+from benchbias.testing.subject import Subject
+from benchbias.testing.trial import ToyTrial, changing, toy_predictions
+from benchbias.testing.verdicts import Refused
+from benchbias.testing.watching import Watch
+
+if TYPE_CHECKING:
+    from benchbias.context import PruneContext, TrainContext
+    from benchbias.data import Predictions, TrainingData
+
+
+def plain(model: nn.Module, data: TrainingData, context: TrainContext) -> None:
+    """Plain training, for the stages around the one that is checked."""
+    context.fit(model, data)
+
+
+def random_scores(model: nn.Module, data: TrainingData, context: PruneContext) -> dict[str, Tensor]:
+    """Random scores, for a mask that is in force before the component is called."""
+    return {name: torch.rand(w.shape, generator=context.generator) for name, w in context.prunable(model).items()}
+
+
+def pruned(subject: Subject, trial: ToyTrial, watch: Watch | None = None, **stage: Any) -> str:
+    """A prune stage with this pruner; its key."""
+    return trial.prune((watch or Watch()).on(subject), subject.options, subject.groups, **stage)
+
+
+def half_removed(trial: ToyTrial, sparsity: float = 0.3) -> str:
+    """A prune stage that leaves a random mask, to be in force; its key."""
+    return trial.prune(random_scores, sparsity=sparsity)
+
+
+def trained(subject: Subject, trial: ToyTrial, watch: Watch | None = None, **stage: Any) -> str:
+    """A train stage with this trainer after a short plain one, whose model is the reference; its key."""
+    before = trial.train(plain, epochs=1, lr=1e-4)
+    return trial.train((watch or Watch()).on(subject), subject.options, subject.groups, before=before, **stage)
+
+
+def trained_under(subject: Subject, trial: ToyTrial, watch: Watch, sparsity: float, budget: str) -> str:
+    """A train stage whose mask this pruner changes every third step; its key."""
+    spec = changing(subject.options, subject.groups, sparsity, budget)
+    return trial.train(plain, prune=spec, pruner=watch.on(subject))
+
+
+def made(subject: Subject, trial: ToyTrial, watch: Watch | None = None) -> Made:
+    """The product of the stage that a pruner or a trainer is mostly called in."""
+    call = pruned if subject.kind == "pruner" else trained
+    return trial.made[call(subject, trial, watch)]
+
+
+def dataset_stage(subject: Subject, seed: int = 0, watch: Watch | None = None) -> Made:
+    """The product of a data stage with this data set."""
+    trial = ToyTrial(seed=seed)
+    return trial.made[trial.dataset((watch or Watch()).on(subject), subject.options)]
+
+
+def model_trial(subject: Subject, watch: Watch | None = None, **toy: Any) -> ToyTrial:
+    """A trial on toy data whose model is this one."""
+    backbone = "backbone" in subject.described.given
+    return ToyTrial(
+        toy.pop("data", None), (watch or Watch()).on(subject), options=subject.options, backbone=backbone, **toy
+    )
+
+
+def measured(subject: Subject, predictions: Predictions, watch: Watch | None = None) -> float | None:
+    """A metric's value as the score stage takes it; None where it is undefined. Raises ComponentError."""
+    seed_everything(0)
+    value = (watch or Watch()).on(subject)(predictions, **subject.options)
+    return checked_metric(subject.name, value)
+
+
+def refused(error: Refused) -> str:
+    """The note on a component that says itself that a case does not fit."""
+    return f"it refuses: {error}"
+
+
+def worker_call(subject: Subject, watch: Watch) -> Any:
+    """Call a component once on ordinary toy data; what its stage has made."""
+    if subject.kind == "dataset":
+        return dataset_stage(subject, watch=watch)
+    if subject.kind == "model":
+        return model_trial(subject, watch)
+    if subject.kind == "metric":
+        return measured(subject, toy_predictions(), watch)
+    return made(subject, ToyTrial(), watch)

@@ -1,0 +1,80 @@
+"""The checking child: reads what to check from standard input, writes a JSON line before and after each check.
+
+Plugins are other people's code: they import torch, print, hang or exit. So they are called here, in the environment
+of a worker, never in the command line's process; the answers leave by a private descriptor.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from benchbias.errors import BenchbiasError, plain
+from benchbias.testing.finding import Target
+from benchbias.testing.verdicts import Result
+
+LOADS = "It imports, and its hooks return components of known kinds."
+
+
+def results(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """{"begin": [kind, name]} before each component, then a result for each of its checks."""
+    from benchbias.testing.running import run_checks
+    from benchbias.testing.subject import subjects_of
+
+    done = {tuple(item) for item in job["done"]}
+    for value in job["targets"]:
+        target = Target.from_json(value)
+        if ("plugin", target.ref.name) in done:
+            continue
+        yield {"begin": ["plugin", target.ref.name, target.ref.name, target.source]}
+        try:
+            subjects = subjects_of(target.ref, target.names, target.source)
+        except (Exception, SystemExit) as error:
+            text = str(error) if isinstance(error, BenchbiasError) else f"{type(error).__name__}: {error}"
+            yield _not_loaded(target, text.split("\n")[0])
+            continue
+        for subject in subjects:
+            if (subject.kind, subject.name) in done:
+                continue
+            yield {"begin": [subject.kind, subject.name, subject.plugin, subject.source]}
+            for result in run_checks(subject, job["waivers"], job["only"]):
+                yield {"result": result.to_json()}
+
+
+def _not_loaded(target: Target, text: str) -> dict[str, Any]:
+    again = f"benchbias check {target.source}"
+    name = target.ref.name
+    result = Result("plugin", name, name, "loads", "failed", LOADS, plain(text), again)
+    return {"result": result.to_json()}
+
+
+def main() -> None:
+    job = json.load(sys.stdin)
+    with os.fdopen(os.dup(1), "w") as out:
+        os.dup2(2, 1)
+        for line in _checked(job):
+            out.write(json.dumps(line) + "\n")
+            out.flush()
+    os._exit(0)
+
+
+def _checked(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    from benchbias.testing.catalogue import CHECKS
+    from benchbias.testing.waivers import check_names
+
+    known = [check.name for check in CHECKS]
+    try:
+        check_names(job["only"], known, "--only")
+        check_names(job["waivers"], known, "--waive")
+    except BenchbiasError as error:
+        yield {"usage": str(error)}
+        return
+    yield from results(job)
+    yield {"end": True}  # a plugin may end the process with exit code 0
+
+
+if __name__ == "__main__":
+    main()

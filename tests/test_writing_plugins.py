@@ -1,0 +1,80 @@
+"""docs/writing-plugins.md does what it says: every file in it is written, every command in it is run."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from test_docs import blocks, cells_of
+
+from benchbias.testing import ToyTrial
+from benchbias.testing.checking import check
+from benchbias.testing.finding import find
+from benchbias.testing.subject import subjects_of
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs/writing-plugins.md").read_text()
+FILES = dict(re.findall(r"^`([a-z_]+\.(?:py|toml))`:\n\n```[a-z]+\n(.*?)```", PAGE, re.DOTALL | re.MULTILINE))
+COMMANDS = [line for block in blocks(PAGE, "sh") for line in block.splitlines()]
+PLUGINS = ("wanda.py", "focal.py", "gap.py", "corner.py")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with every file of the page."""
+    path = tmp_path_factory.mktemp("writing")
+    for name, text in FILES.items():
+        (path / name).write_text(text)
+    return path
+
+
+def test_every_block_of_code_is_a_file_and_every_file_is_used():
+    assert len(FILES) == len(blocks(PAGE, "python")) + len(blocks(PAGE, "toml"))
+    assert all(name in " ".join(COMMANDS) for name in FILES)
+
+
+def test_the_pruner_is_under_twenty_five_lines():
+    assert len([line for line in FILES["wanda.py"].splitlines() if line.strip()]) < 25
+
+
+def test_every_plugin_of_the_page_passes_every_check(folder: Path):
+    results = check([target for name in PLUGINS for target in find(str(folder / name))], {}, [])
+    assert {result.kind for result in results} == {"pruner", "trainer", "metric", "dataset"}
+    assert not [result for result in results if result.status == "failed"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_of_the_page_works(folder: Path, command: str):
+    words = shlex.split(command)
+    assert words[0] in ("benchbias", "python")
+    arguments = ["-m", "benchbias", *words[1:]] if words[0] == "benchbias" else words[1:]
+    short = ["--seeds", "1"] if words[1] == "run" else []
+    done = subprocess.run(
+        [sys.executable, *arguments, *short], cwd=folder, env=os.environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    if words[1] == "run":
+        rows = [cells_of(line) for line in done.stdout.replace("\\", "").splitlines() if line.startswith("|")]
+        assert {"erm", "focal", "wanda[sparsity=0.5]", "wanda[sparsity=0.8]"} <= {cells[1] for cells in rows}
+        assert "shortcut gap" in rows[0]
+
+
+def test_wanda_scores_are_the_size_times_the_norm_of_the_input(folder: Path):
+    (subject,) = subjects_of(find(str(folder / "wanda.py"))[0].ref, (), "wanda.py")
+    trial = ToyTrial()
+    answers = []
+    trial.prune(lambda model, data, context: answers.append(subject.component(model, data, context)) or answers[0])
+    data, model = trial.training_data(), trial.network()
+    images = torch.cat([batch.images for batch in data.batches(data.train)])
+    norms = images.movedim(1, 0).flatten(1).norm(dim=1)
+    first = dict(model.named_parameters())["0.weight"].detach().abs()
+    torch.testing.assert_close(answers[0]["0.weight"].detach(), first * norms[None, :, None, None])
+    hidden = model[:5](images).norm(dim=0)
+    last = dict(model.named_parameters())["5.weight"].detach().abs()
+    torch.testing.assert_close(answers[0]["5.weight"].detach(), (last * hidden).detach())
