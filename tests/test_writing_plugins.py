@@ -12,6 +12,7 @@ from conftest import outcomes_of
 from test_docs import blocks, cells_of
 
 from benchbias.testing import ToyTrial
+from benchbias.testing.catalogue import CHECKS
 from benchbias.testing.checking import check
 from benchbias.testing.finding import find
 from benchbias.testing.subject import subjects_of
@@ -80,3 +81,12 @@ def test_wanda_scores_are_the_size_times_the_norm_of_the_input(folder: Path):
     hidden = model[:5](images).norm(dim=0)
     last = dict(model.named_parameters())["5.weight"].detach().abs()
     torch.testing.assert_close(answers[0]["5.weight"].detach(), (last * hidden).detach())
+
+
+def test_the_page_lists_every_check_and_what_it_expects():
+    rows = [cells_of(line) for line in PAGE.split("## The checks")[1].splitlines() if line.startswith("| `")]
+    assert {(name.strip("`"), expected) for name, _, expected in rows} == {(one.name, one.expected) for one in CHECKS}
+    for name, kinds, _ in rows:
+        if not kinds.startswith("all"):
+            (one,) = [found for found in CHECKS if found.name == name.strip("`")]
+            assert set(kinds.split(", ")) == one.kinds
