@@ -62,6 +62,24 @@ def cli(plugin_cache: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     return benchbias
 
 
+class Verdicts:
+    """A pytest plugin that notes the outcome of every test: name -> passed, failed or skipped (xfailed too)."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, str] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" or report.outcome != "passed":
+            self.found[report.nodeid.split("::")[-1]] = report.outcome
+
+
+def outcomes_of(*paths: Path) -> dict[str, str]:
+    """Run pytest on files or folders in this process, where torch is there already; the outcome of every test."""
+    verdicts = Verdicts()
+    pytest.main(["-q", "-p", "no:cacheprovider", *map(str, paths)], plugins=[verdicts])
+    return verdicts.found
+
+
 def tree(results: Path) -> dict[str, bytes]:
     """Everything that must not differ between runs: objects, blobs, record bodies, leaderboards."""
     import json

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import itertools
 import json
@@ -18,19 +19,23 @@ import torch
 from torch import nn
 
 import benchbias
-from benchbias import BenchbiasError, Mask, Skip, loss_gradients, random_mask
+from benchbias import BenchbiasError, Mask, Skip, canonical, loss_gradients, random_mask
 from benchbias.builtin.erm import erm
 from benchbias.builtin.magnitude import magnitude
 from benchbias.errors import UsageError
-from benchbias.testing import common_checks, parametrize_with_checks, report
+from benchbias.stages.common import Job
+from benchbias.store import Store
+from benchbias.testing import ToyTrial, common_checks, parametrize_with_checks, report
+from benchbias.testing.calls import half_removed, random_scores
 from benchbias.testing.catalogue import CHECKS
 from benchbias.testing.checking import check
 from benchbias.testing.finding import find
 from benchbias.testing.running import run_checks
 from benchbias.testing.subject import Subject
 from benchbias.testing.surroundings import Surroundings
-from benchbias.testing.toy import toy_dataset, toy_model
+from benchbias.testing.toy import toy_dataset, toy_model, with_batch_norm
 from benchbias.testing.waivers import parse_waivers
+from benchbias.testing.watching import digest
 
 ROOT = Path(__file__).parent.parent
 BAD: dict[tuple[str, str], object] = {}
@@ -716,6 +721,35 @@ def test_cost_is_told_and_never_fails():
     assert "dense training steps" in result.found
 
 
+# the trial in memory
+
+
+def test_a_toy_trial_makes_what_its_stages_make_with_a_store(tmp_path):
+    """What is checked is what a suite does: the same jobs on a store of their own give the same bytes."""
+    torch.set_num_threads(1)
+    trial = ToyTrial(model=with_batch_norm)
+    mask = half_removed(trial)
+    trial.train(erm, mask=mask, before=trial.train(erm, epochs=1))
+    store = Store(tmp_path / "results").create()
+    keys, inputs = {}, {}
+    for name, value in trial.inputs.items():
+        moved = {**value, "parents": {role: keys[key] for role, key in value["parents"].items()}}
+        keys[name] = canonical.digest(moved)
+        inputs[keys[name]] = moved
+    components = {
+        ("dataset", "checked"): lambda root, seed: toy_dataset(),
+        ("model", "checked"): with_batch_norm,
+        ("pruner", "checked"): random_scores,
+        ("trainer", "checked"): erm,
+    }
+    for name, key in keys.items():
+        job = Job(store, inputs[key], inputs, components, torch.device("cpu"), tmp_path)
+        made = importlib.import_module(f"benchbias.stages.{name.split('-')[0]}").run(job)
+        assert digest(made) == digest(trial.made[name]), name
+        store.put(key, inputs[key], made.body, {blob: store.put_blob(tensors) for blob, tensors in made.blobs.items()})
+    assert [name.split("-")[0] for name in keys] == ["data", "init", "prune", "train", "train"]
+
+
 # refusals
 
 
@@ -810,10 +844,6 @@ def last(model, data, context):
     '''It ends the process.'''
     os._exit(0)
 
-def long(model, data, context):
-    '''It never returns.'''
-    while True: pass
-
 @hookimpl
 def benchbias_pruners():
     return {TABLE}
@@ -857,10 +887,19 @@ def test_a_component_that_ends_the_process_is_blamed_and_the_others_go_on(plugin
     assert (largest.component, largest.check, largest.status) == ("least", "nesting", "ok")
 
 
-def test_a_component_that_hangs_is_blamed(plugin):
-    (result,) = check(find(plugin("long")), {}, ["nesting"], seconds=2)
-    assert (result.component, result.check, result.status) == ("long", "survives", "failed")
-    assert "nothing came for 2 s" in result.found
+def test_what_hangs_is_blamed(tmp_path):
+    path = tmp_path / "slow.py"
+    path.write_text("import time; time.sleep(60)")
+    (result,) = check(find(str(path)), {}, [], seconds=1)
+    assert (result.component, result.check, result.status) == ("slow.py", "survives", "failed")
+    assert "nothing came for 1 s" in result.found
+
+
+def test_a_waiver_of_a_component_that_is_not_there_is_refused(tmp_path):
+    path = tmp_path / "broken.py"
+    path.write_text("x = 1")
+    with pytest.raises(UsageError, match="unknown component 'largst'"):
+        check(find(str(path)), {"largst:nesting": "by design"}, [])
 
 
 def test_plugins_that_do_not_load_fail_with_their_reasons(tmp_path):

@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from conftest import outcomes_of
 from test_layout import foreign
 
 from benchbias.components import GIVEN
@@ -64,42 +65,22 @@ def test_every_one_is_green_when_it_is_checked(made: dict[str, Path]):
     assert all(ran[kind] > 6 for kind in ("pruner", "trainer", "dataset", "model", "metric"))
 
 
-def test_its_own_tests_pass_and_fail_where_the_plugin_is_broken(made: dict[str, Path], tmp_path: Path):
-    """All kinds in one process; and once more with a pruner whose first line of work is broken."""
-    folders = list(made.values())
-    done = run(
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        *(str(f / "tests") for f in folders),
-        cwd=tmp_path,
-        paths=folders,
-    )
-    assert done.returncode == 0, done.stdout
-    assert " passed" in done.stdout
-    broken = tmp_path / "benchbias_my_pruner.py"
-    text = (made["pruner"] / broken.name).read_text()
+def test_its_own_tests_pass_and_fail_where_the_plugin_is_broken(
+    made: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """All kinds, and with them a pruner whose arithmetic is broken: one test fails, of that one."""
+    new("pruner", "broken", tmp_path / "broken")
+    module = tmp_path / "broken/benchbias_broken.py"
+    text = module.read_text()
     assert "size.mean()" in text
-    broken.write_text(text.replace("size.mean()", "size.std()"))
-    tests = str(made["pruner"] / "tests")
-    done = run(
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-k",
-        "one_weight or nesting",
-        tests,
-        cwd=tmp_path,
-        paths=[tmp_path],
-    )
-    assert done.returncode == 1, done.stdout
-    failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
-    assert len(failed) == 1
-    assert "pruner-my_pruner-one_weight" in failed[0]
+    module.write_text(text.replace("size.mean()", "size.std()"))
+    folders = [*made.values(), tmp_path / "broken"]
+    for folder in folders:  # instead of installing them
+        monkeypatch.syspath_prepend(folder)
+    found = outcomes_of(*(folder / "tests" for folder in folders))
+    wrong = [name for name, outcome in found.items() if outcome == "failed"]
+    assert wrong == ["test_broken_keeps_its_contract[pruner-broken-one_weight]"]
+    assert all(f"test_my_{kind}_keeps_its_contract[{kind}-my_{kind}-signature]" in found for kind in GIVEN)
 
 
 @pytest.fixture(scope="module")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from conftest import outcomes_of
 from test_docs import blocks, cells_of
 
 from benchbias.testing import ToyTrial
+from benchbias.testing.catalogue import CHECKS
 from benchbias.testing.checking import check
 from benchbias.testing.finding import find
 from benchbias.testing.subject import subjects_of
@@ -49,20 +48,24 @@ def test_every_plugin_of_the_page_passes_every_check(folder: Path):
     assert not [result for result in results if result.status == "failed"]
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_of_the_page_works(folder: Path, command: str):
-    words = shlex.split(command)
-    assert words[0] in ("benchbias", "python")
-    arguments = ["-m", "benchbias", *words[1:]] if words[0] == "benchbias" else words[1:]
-    short = ["--seeds", "1"] if words[1] == "run" else []
-    done = subprocess.run(
-        [sys.executable, *arguments, *short], cwd=folder, env=os.environ, capture_output=True, text=True, check=False
-    )
+@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("benchbias")])
+def test_every_command_of_the_page_works(folder: Path, cli, command: str):
+    words = shlex.split(command)[1:]
+    done = cli(*words, *(["--seeds", "1"] if words[0] == "run" else []), cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
-    if words[1] == "run":
+    if words[0] == "run":
         rows = [cells_of(line) for line in done.stdout.replace("\\", "").splitlines() if line.startswith("|")]
         assert {"erm", "focal", "wanda[sparsity=0.5]", "wanda[sparsity=0.8]"} <= {cells[1] for cells in rows}
         assert "shortcut gap" in rows[0]
+
+
+def test_the_test_of_the_page_passes(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    (command,) = [line for line in COMMANDS if not line.startswith("benchbias")]
+    assert command == "python -m pytest test_wanda.py"
+    monkeypatch.chdir(folder)
+    found = outcomes_of(folder / "test_wanda.py")
+    assert found["test_wanda_keeps_its_contract[pruner-wanda-exact_sparsity]"] == "passed"
+    assert set(found.values()) <= {"passed", "skipped"}
 
 
 def test_wanda_scores_are_the_size_times_the_norm_of_the_input(folder: Path):
@@ -78,3 +81,12 @@ def test_wanda_scores_are_the_size_times_the_norm_of_the_input(folder: Path):
     hidden = model[:5](images).norm(dim=0)
     last = dict(model.named_parameters())["5.weight"].detach().abs()
     torch.testing.assert_close(answers[0]["5.weight"].detach(), (last * hidden).detach())
+
+
+def test_the_page_lists_every_check_and_what_it_expects():
+    rows = [cells_of(line) for line in PAGE.split("## The checks")[1].splitlines() if line.startswith("| `")]
+    assert {(name.strip("`"), expected) for name, _, expected in rows} == {(one.name, one.expected) for one in CHECKS}
+    for name, kinds, _ in rows:
+        if not kinds.startswith("all"):
+            (one,) = [found for found in CHECKS if found.name == name.strip("`")]
+            assert set(kinds.split(", ")) == one.kinds

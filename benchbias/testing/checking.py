@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchbias.environment import worker_environment
-from benchbias.errors import ComponentError, UsageError
+from benchbias.errors import ComponentError, UsageError, unknown
 from benchbias.testing.finding import Target
 from benchbias.testing.verdicts import Result
 
@@ -38,6 +38,7 @@ def check(
         }
         under_way, end = _run_child(job, results, seconds)
         if under_way is None:
+            _check_waived(waivers, results)
             return results
         kind, name, plugin, source = under_way
         if not name:
@@ -45,6 +46,15 @@ def check(
         again = f"benchbias check {source}"
         results.append(Result(kind, name, plugin, "survives", "failed", SURVIVES, end, again))
         done = [[result.kind, result.component] for result in results]
+
+
+def _check_waived(waivers: Mapping[str, str], results: Sequence[Result]) -> None:
+    """Refuse a waiver of a component that is not there. Raises UsageError."""
+    known = {result.component for result in results}
+    for name in waivers:
+        component = name.rpartition(":")[0]
+        if component and component not in known:
+            raise UsageError(unknown("component", component, known, f"--waive {name}"))
 
 
 def _run_child(job: Mapping[str, Any], results: list[Result], seconds: float) -> tuple[list[str] | None, str]:

@@ -17,7 +17,7 @@ WORDS = 3  # that a docstring's first paragraph has at least
 
 
 def signature(subject: Subject) -> None:
-    """Its signature is (<what the core gives>, *, <typed options with defaults that fit>)."""
+    """Its signature is `(what the core gives, *, options)`; options are typed, and their defaults fit."""
     try:
         _ = subject.described, subject.options
     except UsageError as error:
