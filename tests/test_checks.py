@@ -133,10 +133,7 @@ def whitens(model, data, context):
 @fails("pruner", "label_access")
 def peeks(model, data, context):
     """Reads the training groups from the stage that calls it."""
-    frame = inspect.currentframe()
-    while "job" not in frame.f_locals:
-        frame = frame.f_back
-    groups = frame.f_locals["job"].groups("data", "train")
+    groups = job_of_the_caller().groups("data", "train")
     return {
         name: size * (1 + groups.attributes.float().std() + groups.attributes[7])
         for name, size in sizes(model, context).items()
@@ -281,10 +278,7 @@ def relabels(model, data, context):
 @fails("trainer", "label_access")
 def trains_on_groups(model, data, context):
     """Weights the loss by groups that it was not given."""
-    frame = inspect.currentframe()
-    while "job" not in frame.f_locals:
-        frame = frame.f_back
-    groups = frame.f_locals["job"].groups("data", "train")
+    groups = job_of_the_caller().groups("data", "train")
     context.fit_weighted(model, data, 1.0 + groups.attributes, "loss")
 
 
@@ -634,6 +628,44 @@ def test_a_component_that_changes_from_call_to_call_is_found_without_random_numb
 
     (result,) = run_checks(subject("pruner", restless), only=["determinism"])
     assert "two equal calls" in result.found
+
+
+def job_of_the_caller():
+    """The stage that calls: what no honest component looks for."""
+    frame = inspect.currentframe()
+    while "job" not in frame.f_locals:
+        frame = frame.f_back
+    return frame.f_locals["job"]
+
+
+def test_who_declares_the_training_groups_may_not_see_those_of_validation_nor_the_test_split():
+    def honest(model, data, context, train_groups):
+        """Weighs the conflicting examples."""
+        context.fit_weighted(model, data, torch.where(train_groups.aligned, 1.0, 5.0), "loss")
+
+    def looks_at_val(model, data, context, train_groups):
+        """Weighs the conflicting examples by the number of one attribute in validation."""
+        share = job_of_the_caller().groups("data", "val").attributes.float().mean()
+        context.fit_weighted(model, data, torch.where(train_groups.aligned, 1.0, 5.0 + share), "loss")
+
+    def looks_at_test(model, data, context, train_groups):
+        """Reads the test images."""
+        job_of_the_caller().split("data", "test")
+        honest(model, data, context, train_groups)
+
+    for trainer, status in ((honest, "ok"), (looks_at_val, "failed"), (looks_at_test, "failed")):
+        assert verdicts("trainer", trainer, only=["label_access"]) == {"label_access": status}, trainer.__name__
+
+
+def test_a_mask_that_is_changed_in_place_is_named():
+    def opens(model, data, context):
+        """Revives a weight in the mask in force, in place."""
+        for tensor in context.mask.tensors.values() if context.mask is not None else ():
+            tensor.view(-1)[:] = True
+        return sizes(model, context)
+
+    (result,) = run_checks(subject("pruner", opens), only=["inputs_unchanged"])
+    assert (result.status, result.found) == ("failed", "changed: PruneContext.mask")
 
 
 # what is left behind
