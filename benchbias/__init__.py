@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from benchbias.data import Split as Split
     from benchbias.data import TrainingData as TrainingData
     from benchbias.errors import BenchbiasError as BenchbiasError
+    from benchbias.errors import DataError as DataError
     from benchbias.errors import Skip as Skip
     from benchbias.hookspecs import hookimpl as hookimpl
+    from benchbias.hub import HubImages as HubImages
+    from benchbias.hub import hub_images as hub_images
     from benchbias.losses import weighted_cross_entropy as weighted_cross_entropy
     from benchbias.masks import Mask as Mask
     from benchbias.masks import drop_and_grow as drop_and_grow
@@ -43,8 +46,9 @@ _HOME = {
     "context": ("PruneContext", "TrainContext"),
     "cutting": ("Scores", "removed_count"),
     "data": ("Batch", "BiasedDataset", "GroupLabels", "LabelledSplit", "Predictions", "Split", "TrainingData"),
-    "errors": ("BenchbiasError", "Skip"),
+    "errors": ("BenchbiasError", "DataError", "Skip"),
     "hookspecs": ("hookimpl",),
+    "hub": ("HubImages", "hub_images"),
     "losses": ("weighted_cross_entropy",),
     "masks": ("Mask", "drop_and_grow", "random_mask"),
     "results": ("Population", "Table", "TrialRecord"),
@@ -52,10 +56,10 @@ _HOME = {
 }
 
 __all__ = [  # a test holds it equal to the names above
-    "Batch", "BenchbiasError", "BiasedDataset", "GroupLabels", "LabelledSplit", "Mask", "Population", "Predictions",
-    "PruneContext", "Range", "Results", "Scores", "Skip", "Split", "Table", "TrainContext", "TrainingData",
-    "TrialRecord", "drop_and_grow", "hookimpl", "loss_gradients", "predicted_classes", "random_mask",
-    "removed_count", "run", "weighted_cross_entropy",
+    "Batch", "BenchbiasError", "BiasedDataset", "DataError", "GroupLabels", "HubImages", "LabelledSplit", "Mask",
+    "Population", "Predictions", "PruneContext", "Range", "Results", "Scores", "Skip", "Split", "Table", "TrainContext",
+    "TrainingData", "TrialRecord", "drop_and_grow", "hookimpl", "hub_images", "loss_gradients", "predicted_classes",
+    "random_mask", "removed_count", "run", "weighted_cross_entropy",
 ]  # fmt: skip
 
 

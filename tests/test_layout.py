@@ -23,6 +23,7 @@ LAYERS = (
     {
         *("loading", "plugins", "describe", "tables", "suite", "resolve", "trials"),
         *("paths", "plan", "tensor_files", "store"),
+        *("raw_files", "fetching", "progress", "decoding", "decoded", "hub"),
     },
     {"training", "holding", "context", "pruning", "evaluation", "stages"},
     {"engine"},
@@ -40,7 +41,7 @@ LAYERS = (
 TORCH_FREE = [
     *("errors", "canonical", "bodies", "results", "components", "hookspecs", "environment", "processes"),
     *("loading", "plugins", "describe", "tables", "suite", "resolve", "trials", "paths", "plan"),
-    *("files", "tensor_files", "store", "failures", "runner", "recording"),
+    *("files", "tensor_files", "store", "failures", "runner", "recording", "raw_files", "fetching", "progress"),
     *("scores", "leaderboard", "publishing", "console", "api", "showing", "planning", "cli", "sheet"),
     *("tuning", "tuning_log", "searching", "doctor", "scaffold"),
     *("testing/__init__", "testing/finding", "testing/checking", "testing/report", "testing/waivers"),
