@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-COLOURS = {  # the mean colour of each attribute; LfF's own table is not public text
+COLOURS = {  # the mean colour of each attribute: ours, LfF's table is a binary file of its authors
     "red": (0.9, 0.1, 0.1),
     "green": (0.1, 0.7, 0.1),
     "blue": (0.15, 0.25, 0.95),

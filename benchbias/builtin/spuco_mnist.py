@@ -157,10 +157,10 @@ def sample(digit: NDArray[np.int64], count: int, stream: np.random.Generator) ->
 def biased_grounds(
     labels: NDArray[np.int64], strengths: Sequence[float], stream: np.random.Generator
 ) -> NDArray[np.int64]:
-    """The ground of every example, int64 (N,): floor(strength * n) of a class's n have its own, the others' turn by turn.
+    """The ground of every example, int64 (N,): floor(strength * n) of a class's n have its own, the rest the others'.
 
-    Whose turn it is follows from the place in the class before the grounds are shuffled, as in the published code:
-    the cells of the minority are about equal, not exactly.
+    Whose turn it is among the others follows from the place in the class before the grounds are shuffled, as in the
+    published code: the cells of the minority are about equal, not exactly.
     """
     grounds = np.zeros(len(labels), dtype=np.int64)
     for label, strength in enumerate(strengths):
@@ -181,9 +181,7 @@ def balanced_grounds(labels: NDArray[np.int64], num_classes: int, stream: np.ran
     return grounds
 
 
-def noisy(
-    labels: NDArray[np.int64], share: float, num_classes: int, stream: np.random.Generator
-) -> NDArray[np.int64]:
+def noisy(labels: NDArray[np.int64], share: float, num_classes: int, stream: np.random.Generator) -> NDArray[np.int64]:
     """The labels with floor(share * N) of them replaced, each by one of the other classes."""
     chosen = stream.permutation(len(labels))[: share_of(share, len(labels))]
     changed = labels.copy()
@@ -222,9 +220,7 @@ def erased(images: NDArray[np.uint8], share: float, stream: np.random.Generator)
     return changed
 
 
-def painted(
-    images: NDArray[np.uint8], colours: NDArray[np.uint8], shown: NDArray[np.bool_]
-) -> NDArray[np.uint8]:
+def painted(images: NDArray[np.uint8], colours: NDArray[np.uint8], shown: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Grey images (N, 28, 28) on grounds of their colours (N, 3): uint8 (N, 3, 28, 28). Ink keeps its grey."""
     ground = (images == 0) & shown  # (N, 28, 28)
     return np.where(ground[:, None], colours[:, :, None, None], images[:, None])
