@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from benchbias.api import Results as Results
     from benchbias.api import run as run
     from benchbias.components import Range as Range
+    from benchbias.components import reads as reads
     from benchbias.context import PruneContext as PruneContext
     from benchbias.context import TrainContext as TrainContext
     from benchbias.cutting import Scores as Scores
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "api": ("Results", "run"),
-    "components": ("Range",),
+    "components": ("Range", "reads"),
     "context": ("PruneContext", "TrainContext"),
     "cutting": ("Scores", "removed_count"),
     "data": ("Batch", "BiasedDataset", "GroupLabels", "LabelledSplit", "Predictions", "Split", "TrainingData"),
@@ -59,7 +60,7 @@ __all__ = [  # a test holds it equal to the names above
     "Batch", "BenchbiasError", "BiasedDataset", "DataError", "GroupLabels", "HubImages", "LabelledSplit", "Mask",
     "Population", "Predictions", "PruneContext", "Range", "Results", "Scores", "Skip", "Split", "Table", "TrainContext",
     "TrainingData", "TrialRecord", "drop_and_grow", "hookimpl", "hub_images", "loss_gradients", "predicted_classes",
-    "random_mask", "removed_count", "run", "weighted_cross_entropy",
+    "random_mask", "reads", "removed_count", "run", "weighted_cross_entropy",
 ]  # fmt: skip
 
 

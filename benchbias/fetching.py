@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from benchbias.errors import DataError
 from benchbias.files import storage_errors
-from benchbias.raw_files import SOURCES, own_folder
+from benchbias.raw_files import SOURCES, missing, missing_folder, own_folder
 
 OFFLINE = ("BENCHBIAS_OFFLINE", "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
 
@@ -17,6 +18,21 @@ OFFLINE = ("BENCHBIAS_OFFLINE", "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
 def offline() -> bool:
     """Whether no connection may be opened: `--offline`, or an environment variable that says so."""
     return any(os.environ.get(name, "").lower() not in ("", "0", "false", "no", "off") for name in OFFLINE)
+
+
+def provide(
+    root: Path, missing_files: Iterable[tuple[str, str]], note: Callable[[str], None], *, offline: bool = False
+) -> None:
+    """Fetch raw files that are not there. Raises DataError for those that cannot be had; nothing is fetched then."""
+    wanted = list(dict.fromkeys(missing_files))
+    for kind, name in wanted:
+        if kind == "folder":
+            raise missing_folder(root, name)
+        if offline:
+            raise missing(root, name)
+    for _, name in wanted:
+        note(f"fetching {name} into {root}")
+        fetch(root, name)
 
 
 def fetch(root: Path, repository: str) -> Path:

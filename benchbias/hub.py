@@ -139,14 +139,13 @@ def _rows(rows: Any) -> Iterator[dict[str, Any]]:
             yield dict(zip(names, values, strict=True))
 
 
-def _content(value: Any, folder: Path, here: str) -> bytes:
+def _content(value: dict[str, Any] | None, folder: Path, here: str) -> bytes:
     """The encoded image of a row: its bytes, or the file of the repository that it names. Raises DataError."""
-    if not isinstance(value, dict) or (value.get("bytes") is None and value.get("path") is None):
+    if value is None or (value["bytes"] is None and value["path"] is None):
         raise DataError(f"{here}: no image (an empty cell)")
-    if value.get("bytes") is not None:
-        content: bytes = value["bytes"]
-        return content
-    path = (folder / value["path"]).resolve()
+    if value["bytes"] is not None:
+        return bytes(value["bytes"])
+    path = (folder / str(value["path"])).resolve()
     if not path.is_relative_to(folder.resolve()):
         raise DataError(f"{here}: the image {value['path']!r:.200} lies outside {folder}")
     try:

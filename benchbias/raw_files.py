@@ -44,7 +44,13 @@ class Source:
 
 SOURCES: Mapping[str, Source] = MappingProxyType(
     {
-        "ylecun/mnist": Source("MNIST", "MNIST/raw", "image", tuple("0123456789"), {}),
+        "ylecun/mnist": Source(
+            *("MNIST", "MNIST/raw", "image", tuple("0123456789")),
+            {
+                "train": "edc0d1098aa497be14ace79ddd5171e5a3dcf9c4d196c015389203eb3ba1f59b",
+                "test": "c3f9adf9c66efb572b1f9326c3a511b45910c7173b97be66ceceeeeaef6b802b",
+            },
+        ),
         "uoft-cs/cifar10": Source(
             *("CIFAR10", "cifar-10-batches-py", "img"),
             ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
@@ -102,12 +108,29 @@ def find(root: Path, repository: str) -> Found | None:
     return next((place for place in places(root, repository) if place.folder.is_dir()), None)
 
 
+def locate(root: Path, kind: str, name: str) -> Path | None:
+    """The raw files that a data set reads: those of a `hub` repository, or a `folder`. Raises DataError."""
+    if kind == "hub":
+        found = find(root, name)
+        return None if found is None else found.folder
+    path = inside(root, name, "folder")
+    return path if path.is_dir() else None
+
+
 def missing(root: Path, repository: str) -> DataError:
     """What to say where a repository's files are not there."""
     looked = " and ".join(str(place.folder) for place in places(root, repository)[:2])
     return DataError(
         f"the data set {repository!r} is not there: looked for {looked}. "
         "`benchbias prepare` fetches it; --data-dir DIR or BENCHBIAS_DATA says where it lies"
+    )
+
+
+def missing_folder(root: Path, name: str) -> DataError:
+    """What to say where a user's folder is not there."""
+    return DataError(
+        f"the folder {name!r} is not there: looked for {root / name}. "
+        "--data-dir DIR or BENCHBIAS_DATA says in which folder it lies (default: ./data)"
     )
 
 
