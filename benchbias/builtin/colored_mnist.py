@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import torch
 
-from benchbias import BiasedDataset, GroupLabels, LabelledSplit, Range, Split, hookimpl, hub_images
+from benchbias import BiasedDataset, GroupLabels, LabelledSplit, Range, Split, hookimpl, hub_images, reads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+MNIST = "ylecun/mnist"
 COLOURS = {  # the mean colour of each attribute: ours, LfF's table is a binary file of its authors
     "red": (0.9, 0.1, 0.1),
     "green": (0.1, 0.7, 0.1),
@@ -37,6 +38,7 @@ UNBIASED = 0.9  # conflicting share where the colour says nothing of ten digits
 CHUNK = 4096  # images
 
 
+@reads(hub=MNIST)
 def colored_mnist(
     root: Path,
     seed: int,
@@ -51,7 +53,7 @@ def colored_mnist(
     colour varies (standard deviations 0.05 to 0.002). val follows training; val_balanced and test have every digit
     in every colour: one in ten is aligned.
     """
-    train, test = (hub_images(root, "ylecun/mnist", split) for split in ("train", "test"))
+    train, test = (hub_images(root, MNIST, split) for split in ("train", "test"))
     return built(
         (train.images[:, 0].numpy(), np.asarray(train.columns["label"])),
         (test.images[:, 0].numpy(), np.asarray(test.columns["label"])),

@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 import torch
 
-from benchbias import BenchbiasError, BiasedDataset, GroupLabels, LabelledSplit, Range, Split, hookimpl, hub_images
+from benchbias import (
+    BenchbiasError,
+    BiasedDataset,
+    GroupLabels,
+    LabelledSplit,
+    Range,
+    Split,
+    hookimpl,
+    hub_images,
+    reads,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,6 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+MNIST = "ylecun/mnist"
 Difficulty = Literal[
     "magnitude_large", "magnitude_medium", "magnitude_small", "variance_low", "variance_medium", "variance_high"
 ]
@@ -48,6 +59,7 @@ HUES = (  # stops and values of red, green and blue: matplotlib's map `hsv`
 )
 
 
+@reads(hub=MNIST)
 def spuco_mnist(
     root: Path,
     seed: int,
@@ -69,7 +81,7 @@ def spuco_mnist(
     training images, drawn by the seed, each digit in proportion; default: all. val follows training; val_balanced
     and test have every class on every colour, to within one image, and no noise.
     """
-    train, test = (hub_images(root, "ylecun/mnist", split) for split in ("train", "test"))
+    train, test = (hub_images(root, MNIST, split) for split in ("train", "test"))
     return built(
         (train.images[:, 0].numpy(), np.asarray(train.columns["label"])),
         (test.images[:, 0].numpy(), np.asarray(test.columns["label"])),
