@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from benchbias.api import TIMEOUT_SECONDS, Silent, Workspace, write_payload
 from benchbias.engine.local import LocalEngine
@@ -11,6 +13,9 @@ from benchbias.files import storage_errors
 from benchbias.runner import execute
 from benchbias.store import Product, Store
 from benchbias.trials import Selection
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 COLUMNS = 12
 PIXELS = 48  # of one image on the sheet, at least
@@ -39,22 +44,31 @@ def write_sheet(workspace: Workspace, task: str, path: Path, out: Path) -> list[
 
 
 def _draw(store: Store, product: Product, path: Path) -> list[str]:
+    train = store.load_blob(product.blobs["train"])
+    labels = store.load_blob(product.blobs["train-groups"])
+    groups = labels["labels"] * product.body["num_attributes"] + labels["attributes"]
+    return draw_sheet(
+        train["images"].numpy(), groups.numpy(), labels["aligned"].numpy(), product.body["group_names"], path
+    )
+
+
+def draw_sheet(
+    images: NDArray[Any], groups: NDArray[Any], aligned: NDArray[Any], names: Sequence[str], path: Path
+) -> list[str]:
+    """Draw the first images (N, C, H, W) of every group into a PNG; a line for each row is returned.
+
+    groups (N,): indices into names. aligned (N,): whether an image is bias-aligned.
+    """
     import numpy as np
     from PIL import Image
 
-    train = store.load_blob(product.blobs["train"])
-    labels = store.load_blob(product.blobs["train-groups"])
-    images = train["images"].numpy()  # (N, C, H, W)
-    groups = (labels["labels"] * product.body["num_attributes"] + labels["attributes"]).numpy()
-    names = product.body["group_names"]
     scale = max(1, PIXELS // images.shape[2])
     height, width = images.shape[2] * scale + MARGIN, images.shape[3] * scale + MARGIN
     sheet = np.full((height * len(names) + MARGIN, width * COLUMNS + MARGIN, 3), 255, dtype=np.uint8)
     lines = []
     for row, name in enumerate(names):
         members = np.flatnonzero(groups == row)
-        aligned = bool(labels["aligned"][members[0]]) if len(members) else False
-        kind = "aligned" if aligned else "conflicting"
+        kind = "aligned" if len(members) and aligned[members[0]] else "conflicting"
         lines.append(f"row {row + 1}: group {name}, {len(members)} of {len(groups)} training images, {kind}")
         for column, index in enumerate(members[:COLUMNS]):
             tile = np.kron(images[index], np.ones((1, scale, scale), dtype=np.uint8)).transpose(1, 2, 0)

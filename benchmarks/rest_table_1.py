@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -9,31 +10,13 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from benchbias.builtin.small_networks import simple_cnn
 from benchbias.cutting import budget_counts, erk_densities
 from benchbias.evaluation import layer_flops, training_flops
 
 DENSITY = 0.005
 EPOCHS, BATCH, EVERY = 100, 256, 1000  # the released scripts' settings
 CLASSES = 10
-
-
-class SimpleCNN(nn.Module):
-    """REST's network for Colored MNIST: three convolutions without bias, global average pooling, a linear layer."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        widths = (3, 64, 128, 256)
-        blocks = [
-            nn.Sequential(nn.Conv2d(a, b, 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(b), nn.ReLU())
-            for a, b in pairwise(widths)
-        ]
-        self.features = nn.Sequential(*blocks)
-        self.fc = nn.Linear(widths[-1], CLASSES)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """images (B, 3, H, W) -> logits (B, 10)."""
-        logits: Tensor = self.fc(self.features(images).mean(dim=(2, 3)))
-        return logits
 
 
 class Block(nn.Module):
@@ -105,7 +88,7 @@ class Case:
 CASES = (
     Case(
         "Simple CNN, Colored MNIST",
-        SimpleCNN,
+        functools.partial(simple_cnn, (3, 28, 28), CLASSES),
         55_000,
         (28, 224),
         Printed(5.68e16, 3.44e9, "0.661M", 0.007, 0.0075, "0.0032M"),
@@ -147,8 +130,10 @@ def count(case: Case, size: int) -> Counted:
     return Counted(
         test=sum(layers.values()),
         sparse_test=sum(flops * kept[name] / totals[name] for name, flops in layers.items()),
-        train=training_flops(layers, totals, [(0, {})], 0, steps, examples),
-        sparse_train=training_flops(layers, totals, [(0, kept)], steps // EVERY, steps, examples),
+        train=training_flops(layers, totals, [(0, {})], (), steps, examples),
+        sparse_train=training_flops(
+            layers, totals, [(0, kept)], range(steps // EVERY), steps, examples
+        ),  # only how many
         weights=sum(totals.values()),
         erk_weights=sum(densities[name] * totals[name] for name in totals),
         sparse_weights=sum(kept.values()),

@@ -60,7 +60,9 @@ def test_no_image_is_in_two_of_train_val_and_test_and_val_is_the_same_for_every_
     parts = [set(made(0)[name].cluster.tolist()) for name in ("train", "val", "test")]
     assert [len(part) for part in parts] == [1800, 200, 1000]
     assert len(set().union(*parts)) == 3000
-    assert made(0)["val"].cluster.tolist() == made(1)["val"].cluster.tolist() == made(1)["val_balanced"].cluster.tolist()
+    assert (
+        made(0)["val"].cluster.tolist() == made(1)["val"].cluster.tolist() == made(1)["val_balanced"].cluster.tolist()
+    )
 
 
 @quick

@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 
 from benchbias import BenchbiasError, Predictions
 from benchbias.builtin import accuracy, spuco_mnist
-from benchbias.builtin.spuco_mnist import DRAWN, balanced_grounds, biased_grounds, built, hues, noisy, partition, visible
+from benchbias.builtin.spuco_mnist import (
+    DRAWN,
+    balanced_grounds,
+    biased_grounds,
+    built,
+    hues,
+    noisy,
+    partition,
+    visible,
+)
 
 quick = settings(max_examples=40, deadline=None, derandomize=True)
 CLASSES = ((0, 1), (2, 3), (4, 5), (6, 7), (8, 9))
