@@ -23,7 +23,8 @@ from benchbias.store import Store
 from benchbias.suite import load, shipped_file
 from benchbias.trials import Plan, Selection, Trial
 
-SHIPPED = load(shipped_file()).methods
+OTHER_DATA = "erm-unbiased-spuco"  # a ceiling by an option that this data set has not
+SHIPPED = {name: table for name, table in load(shipped_file()).methods.items() if name != OTHER_DATA}
 
 DEGENERATE = {  # each is the method beside it
     "rest-at-one": "erm",

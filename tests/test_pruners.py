@@ -23,10 +23,17 @@ from benchbias.masks import Mask
 from benchbias.pruning import make_mask
 from benchbias.tables import Recipe
 from benchbias_plugins.gradient import gradient
+from benchbias_plugins.largest_first import largest_first
 from benchbias_plugins.random_pruning import random
 from benchbias_plugins.undecayed import two_sided, undecayed
 
-PRUNERS = {"magnitude": magnitude, "gradient": gradient, "random": random, "undecayed": undecayed}
+PRUNERS = {
+    "magnitude": magnitude,
+    "gradient": gradient,
+    "random": random,
+    "undecayed": undecayed,
+    "largest_first": largest_first,
+}
 SPARSITIES = (0.0, 0.3, 0.5, 0.9, 0.99, 1.0)
 FORMULAS = ("poster", "absolute", "squares")  # those that do what they are asked
 COUNT = 50
@@ -296,3 +303,19 @@ def test_two_sided_removes_what_lies_strictly_between():
     score = {"a": torch.tensor([-5.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 6.0])}
     assert two_sided(score, 0.5).tensors["a"].tolist() == [True, False, False, False, True, True, True, True]
     assert bool(two_sided(score, 1.0).tensors["a"].all())
+
+
+# --- the largest first
+
+
+@pytest.mark.parametrize("sparsity", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("layers", [(), ("3",)])
+def test_what_goes_first_is_no_smaller_than_anything_that_stays(sparsity, layers):
+    net = network()
+    mask = pruned("largest_first", sparsity, net, asked=context(layers))
+    sizes = {name: dict(net.named_parameters())[name].detach().abs() for name in mask.tensors}
+    gone = torch.cat([sizes[name][~kept] for name, kept in mask.tensors.items()])
+    stays = torch.cat([sizes[name][kept] for name, kept in mask.tensors.items()])
+    assert float(gone.min()) >= float(stays.max())
+    small = pruned("magnitude", 1 - sparsity, net, asked=context(layers))
+    assert all(bool((mask.tensors[name] ^ kept).float().mean() > 0.98) for name, kept in small.tensors.items())
