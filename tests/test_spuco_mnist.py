@@ -167,6 +167,13 @@ def test_the_minority_takes_turns_and_classes_do_not_touch_each_other(counts, st
         assert others.max() <= -(-count // (len(counts) - 1)), "no ground has more than its turns"
 
 
+def test_the_place_of_an_image_tells_nothing_of_its_ground():
+    labels = np.zeros(400, dtype=np.int64)
+    grounds = biased_grounds(labels, (0.5,) * 5, np.random.default_rng(0))
+    for turn in range(4):
+        assert len(set(grounds[turn::4].tolist())) == 5
+
+
 @pytest.mark.parametrize("name", BALANCED)
 def test_balanced_splits_have_every_class_on_every_ground_equally_often_and_no_noise(name):
     item = made(0, label_noise=0.5, core_feature_noise=0.5)[name]
@@ -200,6 +207,17 @@ def test_test_depends_on_the_seed_only_and_no_noise_moves_a_ground(changed):
 def test_the_difficulty_changes_no_ground_and_no_label(difficulty):
     for name, item in made(0, difficulty=difficulty).items():
         assert torch.equal(item.groups.groups, made(0)[name].groups.groups)
+
+
+def test_every_purpose_of_every_split_and_seed_has_a_stream_of_its_own():
+    makers = [spuco_mnist._Maker(seed, CLASSES, "magnitude_large") for seed in (0, 1)]
+    drawn = {
+        maker.stream(split, purpose).random()
+        for maker in makers
+        for split in spuco_mnist.SPLITS
+        for purpose in spuco_mnist.PURPOSES
+    }
+    assert len(drawn) == 2 * len(spuco_mnist.SPLITS) * len(spuco_mnist.PURPOSES)
 
 
 # --- pixels
