@@ -3,7 +3,7 @@
     python benchmarks/layer_claims.py leaderboard
 
 U1: worst group accuracy is stable up to 70 % sparsity. U2: the last layer (fc2) costs least. U3: the predictability of
-the spurious attribute does not change. All differences are paired by seed and test image, in points, with 95 % intervals.
+the spurious attribute does not change. Differences are paired by seed and test image, in points, with 95 % intervals.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ def test_lenet_is_spucos():
     model = lenet(RGB, 5)
     assert weights(model) == [450, 2_400, 48_000, 10_080, 420]
     assert sum(weights(model)[:4]) == 60_930, "what the UCLA study prunes"
+    assert sum(p.numel() for p in model.parameters()) == 61_350 + 6 + 16 + 120 + 84 + 5, "every layer has a bias"
     assert [name for name, _ in model.named_modules() if "c" in name] == ["conv1", "conv2", "fc1", "fc2", "classifier"]
 
 
