@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FORMAT = 1
+SMALL_BYTES = 64 << 20  # of a selection that is simply copied
+PART_BYTES = 8 << 20
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,27 @@ def mapped(path: Path, shape: tuple[int, ...]) -> Tensor:
     """A file of bytes as uint8 of this shape, mapped copy-on-write: what is read takes no memory of its own."""
     size = path.stat().st_size
     return torch.from_file(str(path), shared=False, size=size, dtype=torch.uint8).reshape(shape)
+
+
+def rows_of(root: Path, images: Tensor, index: Tensor) -> Tensor:
+    """The images of `index` (M,), in its order: uint8 (M, C, H, W).
+
+    A large selection goes to an unnamed file below the data folder's cache and is mapped from there: it takes no
+    memory. Raises StorageError.
+    """
+    if len(index) * images[0].nbytes <= SMALL_BYTES:
+        return images[index]
+    with storage_errors("cannot keep a selection of images"):
+        folder = own_folder(root) / "decoded"
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = folder / f"rows.{uuid.uuid4().hex}.tmp"
+        try:
+            with partial.open("xb") as file:
+                for part in torch.split(index, max(1, PART_BYTES // images[0].nbytes)):
+                    file.write(images[part].numpy().data)
+            return mapped(partial, (len(index), *images.shape[1:]))
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 def _build(folder: Path, name: str, build: Callable[[Sink], Mapping[str, Any]]) -> Decoded:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
+STATISTICS_BATCH = 256
 AUGMENTATIONS = ("none", "shift", "flip-crop")
 
 
@@ -13,6 +16,26 @@ def normalise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -
     scale = torch.tensor([1 / (255 * s) for s in std], device=images.device).view(1, -1, 1, 1)
     shift = torch.tensor([-m / s for m, s in zip(mean, std, strict=True)], device=images.device).view(1, -1, 1, 1)
     return torch.addcmul(shift, images.to(torch.float32), scale)
+
+
+def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel of uint8 (N, C, H, W), on the scale 0 to 1, exactly.
+
+    A channel that is constant has the deviation 1. No more than a part of the images is copied.
+    """
+    count = len(images) * images[0, 0].numel()
+    total = torch.zeros(images.shape[1], dtype=torch.int64)
+    squares = torch.zeros_like(total)
+    for start in range(0, len(images), STATISTICS_BATCH):
+        part = images[start : start + STATISTICS_BATCH].to(torch.int64)
+        total += part.sum((0, 2, 3))
+        squares += (part * part).sum((0, 2, 3))
+    means, stds = [], []
+    for one, square in zip(total.tolist(), squares.tolist(), strict=True):
+        means.append(one / count / 255)
+        variance = (count * square - one * one) / count**2  # of whole numbers: no rounding before the division
+        stds.append(math.sqrt(variance) / 255 if variance else 1.0)
+    return tuple(means), tuple(stds)
 
 
 def augmented(images: Tensor, how: str, generator: torch.Generator) -> Tensor:
