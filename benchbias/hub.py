@@ -58,6 +58,9 @@ def hub_images(
     shorter side to it and cut out the middle square; None: as they are, all of one size. channels: 1 or 3; None: as
     the first image has. Raises DataError, naming what is missing and where it was looked for, or the row.
     """
+    columns = tuple(dict.fromkeys(columns))
+    if image in columns:
+        raise DataError(f"{repository}: the column {image!r:.80} is the images': it cannot be a label too")
     found = find(root, repository)
     if found is None and not offline():
         fetch(root, repository)
