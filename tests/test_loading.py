@@ -27,7 +27,16 @@ from benchbias.processes import held_bytes
 from benchbias.raw_files import SOURCES, data_folder, own_folder, raw_digest
 from benchbias.tensor_files import packed
 
-DTYPES = (torch.uint8, torch.bool, torch.int64, torch.int32, torch.float32, torch.float64, torch.bfloat16, torch.float16)
+DTYPES = (
+    torch.uint8,
+    torch.bool,
+    torch.int64,
+    torch.int32,
+    torch.float32,
+    torch.float64,
+    torch.bfloat16,
+    torch.float16,
+)
 
 
 @pytest.fixture(scope="module")
@@ -268,7 +277,9 @@ def test_what_the_hub_does_not_give_comes_from_the_other_place(tmp_path: Path, m
     monkeypatch.setattr(datasets, "MNIST", mirror)
     assert fetching.fetch(tmp_path, "ylecun/mnist") == tmp_path / "MNIST" / "raw"
     working = False
-    with pytest.raises(DataError, match=r"neither from the hub \(.*no route\) nor from torchvision's mirrors \(.*no mi"):
+    with pytest.raises(
+        DataError, match=r"neither from the hub \(.*no route\) nor from torchvision's mirrors \(.*no mi"
+    ):
         fetching.fetch(tmp_path / "other", "ylecun/mnist")
 
 
@@ -397,7 +408,7 @@ def test_names_count_and_hidden_files_do_not(tmp_path: Path):
     (tmp_path / "a" / ".git").mkdir()
     (tmp_path / "a" / ".git" / "x").write_text("2")
     assert raw_digest(tmp_path, tmp_path / "a") == first
-    os.rename(tmp_path / "a" / "one", os.fsencode(tmp_path / "a") + b"/\xff")
+    (tmp_path / "a" / "one").rename(os.fsdecode(os.fsencode(tmp_path / "a") + b"/\xff"))
     assert raw_digest(tmp_path, tmp_path / "a") != first
 
 
@@ -429,7 +440,10 @@ def test_pieces_that_do_not_read_back_are_refused(tmp_path: Path, monkeypatch):
     write_whole(tmp_path / "whole", pieces)
     assert (tmp_path / "whole").read_bytes() == b"one" + b"two" * 1000
     real = os.write
-    for wrong in (lambda d, c: real(d, bytes(c[:-1]) + b"!") and len(c), lambda d, c: real(d, bytes(c) + b"!") and len(c)):
+    for wrong in (
+        lambda d, c: real(d, bytes(c[:-1]) + b"!") and len(c),
+        lambda d, c: real(d, bytes(c) + b"!") and len(c),
+    ):
         monkeypatch.setattr(os, "write", wrong)
         with pytest.raises(OSError, match="does not read back"):
             write_whole(tmp_path / f"wrong-{id(wrong)}", pieces)
