@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
+import importlib.metadata
 import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -25,13 +27,13 @@ from torch import Tensor
 from benchbias import canonical
 from benchbias.errors import DataError, StorageError
 from benchbias.files import storage_errors, write_whole
+from benchbias.plugins import files_digest
 from benchbias.raw_files import own_folder
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-FORMAT = 1
 SMALL_BYTES = 64 << 20  # of a selection that is simply copied
 PART_BYTES = 8 << 20
 
@@ -79,12 +81,18 @@ def decoded(root: Path, made_from: Mapping[str, Any], build: Callable[[Sink], Ma
     build: adds every image to the sink and returns what else is to be kept, as JSON. Raises DataError (from
     `build`) and StorageError.
     """
-    name = canonical.digest({"format": FORMAT, **made_from})
+    name = canonical.digest({"decoder": _decoder(), **made_from})
     with storage_errors("cannot keep decoded images"):
         folder = own_folder(root) / "decoded"
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder / f"{name}.lock"):
             return _read(folder, name) or _build(folder, name, build)
+
+
+@functools.cache
+def _decoder() -> list[str]:
+    """What turns bytes into pixels: the source of ours, and the version of Pillow's."""
+    return [files_digest([Path(__file__).with_name("decoding.py")]), importlib.metadata.version("pillow")]
 
 
 @contextlib.contextmanager

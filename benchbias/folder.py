@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.metadata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,7 +113,6 @@ def folder_images(
     home = inside(root, folder, "folder")
     names = [name for _, name in files]
     made_from = {"raw": raw_digest(root, home), "files": canonical.digest(names), "size": size, "channels": channels}
-    made_from["pillow"] = importlib.metadata.version("pillow")
 
     def build(sink: Sink) -> Mapping[str, Any]:
         chosen = channels

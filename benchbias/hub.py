@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.metadata
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -76,7 +75,6 @@ def hub_images(
         "size": size,
         "channels": channels,
         "layout": "hub" if found.source is None else found.source.torchvision,
-        "pillow": importlib.metadata.version("pillow"),
     }
     where = f"{repository}, split {split}"
 

@@ -7,7 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-STATISTICS_BATCH = 256
+LEVELS = 256  # of a pixel
+STATISTICS_BYTES = 4 << 20  # of pixels, copied at once
 AUGMENTATIONS = ("none", "shift", "flip-crop")
 
 
@@ -23,17 +24,17 @@ def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, 
 
     A channel that is constant has the deviation 1. No more than a part of the images is copied.
     """
-    count = len(images) * images[0, 0].numel()
-    total = torch.zeros(images.shape[1], dtype=torch.int64)
-    squares = torch.zeros_like(total)
-    for start in range(0, len(images), STATISTICS_BATCH):
-        part = images[start : start + STATISTICS_BATCH].to(torch.int64)
-        total += part.sum((0, 2, 3))
-        squares += (part * part).sum((0, 2, 3))
+    counts = torch.zeros((images.shape[1], LEVELS), dtype=torch.int64)
+    for part in torch.split(images, max(1, STATISTICS_BYTES // images[0].numel())):
+        for channel, of_channel in enumerate(counts):
+            of_channel += torch.bincount(part[:, channel].reshape(-1), minlength=LEVELS)
+    level = torch.arange(LEVELS)
+    pixels = len(images) * images[0, 0].numel()
     means, stds = [], []
-    for one, square in zip(total.tolist(), squares.tolist(), strict=True):
-        means.append(one / count / 255)
-        variance = (count * square - one * one) / count**2  # of whole numbers: no rounding before the division
+    for of_channel in counts:
+        one, square = int((of_channel * level).sum()), int((of_channel * level**2).sum())
+        means.append(one / pixels / 255)
+        variance = (pixels * square - one * one) / pixels**2  # of whole numbers: no rounding before the division
         stds.append(math.sqrt(variance) / 255 if variance else 1.0)
     return tuple(means), tuple(stds)
 

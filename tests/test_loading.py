@@ -456,6 +456,7 @@ import torch
 from benchbias.builtin.lenet import lenet_small
 from benchbias.data import BiasedDataset, GroupLabels, LabelledSplit, Split, TrainingData
 from benchbias.decoded import Sink, decoded, rows_of
+from benchbias.images import channel_statistics
 from benchbias.stages.common import Job
 from benchbias.stages import data as stage
 from benchbias.store import Store
@@ -484,7 +485,7 @@ def splits(images):
         labels = torch.arange(len(each)) % 2
         groups = GroupLabels.of(labels, labels, labels == 0, 2, ("a", "b"))
         found[name] = LabelledSplit(Split(each, labels, 2, name), groups, torch.arange(len(each)))
-    return BiasedDataset(found, (0.5,) * 3, (0.25,) * 3, "made", "none")
+    return BiasedDataset(found, *channel_statistics(images["train"]), "made", "none")
 
 def run(images):
     store = Store(root / "results").create()
@@ -560,7 +561,7 @@ def test_a_large_selection_is_the_selection(tmp_path: Path, monkeypatch):
 def test_statistics_are_exact_whatever_the_parts(monkeypatch):
     images = torch.randint(0, 256, (40, 2, 5, 3), dtype=torch.uint8)
     images[:, 1] = 7
-    monkeypatch.setattr("benchbias.images.STATISTICS_BATCH", 7)
+    monkeypatch.setattr("benchbias.images.STATISTICS_BYTES", 200)
     mean, std = channel_statistics(images)
     wanted = images[:, 0].double() / 255
     assert mean == pytest.approx([float(wanted.mean()), 7 / 255], abs=1e-14)

@@ -314,7 +314,7 @@ def test_a_repository_and_a_folder_of_the_same_pictures_are_the_same_data(reposi
         ({"repository": "me/none"}, r"'me/none' is not there: looked for .*me/none.*benchbias prepare.*--data-dir"),
         ({"repository": "../me"}, "no name of a repository"),
         ({"attribute": "colour"}, r"me/pictures, split train: unknown column 'colour' \(known: bright, ground"),
-        ({"image": "ground"}, r"column 'ground' holds no images \(columns of images: picture\)"),
+        ({"image": "bright"}, r"column 'bright' holds no images \(columns of images: picture\)"),
         ({"test_split": "testing"}, r"split testing: .*cannot be read as a data set: .*testing"),
     ],
 )
