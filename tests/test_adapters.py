@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -27,6 +27,15 @@ from benchbias_plugins.torch_pruning_ import Importance, torch_pruning
 
 SHARES = (0.0, 0.3, 0.5, 0.9)
 HIDDEN = LAYERS[:-1]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """As in every worker; more of them only wait for each other on nets so small."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def cut(
