@@ -201,7 +201,7 @@ def spoilt(tmp_path_factory: pytest.TempPathFactory):
     Image.fromarray(np.zeros((12, 12), np.uint16)).save(home / "deep.png")
     Image.new("RGB", (PIXELS + 1, PIXELS)).save(home / "large.png")
     Image.new("L", (PIXELS, PIXELS)).save(home / "grey.png")
-    Image.new("1", (20000, 10000)).save(home / "bomb.png")
+    Image.new("1", (11000, 9000)).save(home / "bomb.png")
     return root, rows
 
 
