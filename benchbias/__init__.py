@@ -25,12 +25,20 @@ if TYPE_CHECKING:
     from benchbias.data import Predictions as Predictions
     from benchbias.data import Split as Split
     from benchbias.data import TrainingData as TrainingData
+    from benchbias.decoded import rows_of as rows_of
     from benchbias.errors import BenchbiasError as BenchbiasError
     from benchbias.errors import DataError as DataError
     from benchbias.errors import Skip as Skip
+    from benchbias.examples import Examples as Examples
+    from benchbias.examples import carved as carved
+    from benchbias.examples import dataset_of as dataset_of
+    from benchbias.folder import Row as Row
+    from benchbias.folder import folder_images as folder_images
+    from benchbias.folder import table_rows as table_rows
     from benchbias.hookspecs import hookimpl as hookimpl
     from benchbias.hub import HubImages as HubImages
     from benchbias.hub import hub_images as hub_images
+    from benchbias.images import channel_statistics as channel_statistics
     from benchbias.losses import weighted_cross_entropy as weighted_cross_entropy
     from benchbias.masks import Mask as Mask
     from benchbias.masks import drop_and_grow as drop_and_grow
@@ -47,9 +55,13 @@ _HOME = {
     "context": ("PruneContext", "TrainContext"),
     "cutting": ("Scores", "removed_count"),
     "data": ("Batch", "BiasedDataset", "GroupLabels", "LabelledSplit", "Predictions", "Split", "TrainingData"),
+    "decoded": ("rows_of",),
     "errors": ("BenchbiasError", "DataError", "Skip"),
+    "examples": ("Examples", "carved", "dataset_of"),
+    "folder": ("Row", "folder_images", "table_rows"),
     "hookspecs": ("hookimpl",),
     "hub": ("HubImages", "hub_images"),
+    "images": ("channel_statistics",),
     "losses": ("weighted_cross_entropy",),
     "masks": ("Mask", "drop_and_grow", "random_mask"),
     "results": ("Population", "Table", "TrialRecord"),
@@ -57,10 +69,11 @@ _HOME = {
 }
 
 __all__ = [  # a test holds it equal to the names above
-    "Batch", "BenchbiasError", "BiasedDataset", "DataError", "GroupLabels", "HubImages", "LabelledSplit", "Mask",
-    "Population", "Predictions", "PruneContext", "Range", "Results", "Scores", "Skip", "Split", "Table", "TrainContext",
-    "TrainingData", "TrialRecord", "drop_and_grow", "hookimpl", "hub_images", "loss_gradients", "predicted_classes",
-    "random_mask", "reads", "removed_count", "run", "weighted_cross_entropy",
+    "Batch", "BenchbiasError", "BiasedDataset", "DataError", "Examples", "GroupLabels", "HubImages", "LabelledSplit",
+    "Mask", "Population", "Predictions", "PruneContext", "Range", "Results", "Row", "Scores", "Skip", "Split", "Table",
+    "TrainContext", "TrainingData", "TrialRecord", "carved", "channel_statistics", "dataset_of", "drop_and_grow",
+    "folder_images", "hookimpl", "hub_images", "loss_gradients", "predicted_classes", "random_mask", "reads",
+    "removed_count", "rows_of", "run", "table_rows", "weighted_cross_entropy",
 ]  # fmt: skip
 
 

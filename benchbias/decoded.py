@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
+import importlib.metadata
 import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -25,13 +27,15 @@ from torch import Tensor
 from benchbias import canonical
 from benchbias.errors import DataError, StorageError
 from benchbias.files import storage_errors, write_whole
+from benchbias.plugins import files_digest
 from benchbias.raw_files import own_folder
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-FORMAT = 1
+SMALL_BYTES = 64 << 20  # of a selection that is simply copied
+PART_BYTES = 8 << 20
 
 
 @dataclass(frozen=True)
@@ -77,12 +81,18 @@ def decoded(root: Path, made_from: Mapping[str, Any], build: Callable[[Sink], Ma
     build: adds every image to the sink and returns what else is to be kept, as JSON. Raises DataError (from
     `build`) and StorageError.
     """
-    name = canonical.digest({"format": FORMAT, **made_from})
+    name = canonical.digest({"decoder": _decoder(), **made_from})
     with storage_errors("cannot keep decoded images"):
         folder = own_folder(root) / "decoded"
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder / f"{name}.lock"):
             return _read(folder, name) or _build(folder, name, build)
+
+
+@functools.cache
+def _decoder() -> list[str]:
+    """What turns bytes into pixels: the source of ours, and the version of Pillow's."""
+    return [files_digest([Path(__file__).with_name("decoding.py")]), importlib.metadata.version("pillow")]
 
 
 @contextlib.contextmanager
@@ -117,6 +127,27 @@ def mapped(path: Path, shape: tuple[int, ...]) -> Tensor:
     """A file of bytes as uint8 of this shape, mapped copy-on-write: what is read takes no memory of its own."""
     size = path.stat().st_size
     return torch.from_file(str(path), shared=False, size=size, dtype=torch.uint8).reshape(shape)
+
+
+def rows_of(root: Path, images: Tensor, index: Tensor) -> Tensor:
+    """The images of `index` (M,), in its order: uint8 (M, C, H, W).
+
+    A large selection goes to an unnamed file below the data folder's cache and is mapped from there: it takes no
+    memory. Raises StorageError.
+    """
+    if len(index) * images[0].nbytes <= SMALL_BYTES:
+        return images[index]
+    with storage_errors("cannot keep a selection of images"):
+        folder = own_folder(root) / "decoded"
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = folder / f"rows.{uuid.uuid4().hex}.tmp"
+        try:
+            with partial.open("xb") as file:
+                for part in torch.split(index, max(1, PART_BYTES // images[0].nbytes)):
+                    file.write(images[part].numpy().data)
+            return mapped(partial, (len(index), *images.shape[1:]))
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 def _build(folder: Path, name: str, build: Callable[[Sink], Mapping[str, Any]]) -> Decoded:

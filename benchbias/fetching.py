@@ -70,11 +70,11 @@ def _from_hub(root: Path, repository: str) -> Path:
     target = root / repository if own.parent == root or not root.exists() else own / "hub" / repository
     with storage_errors(f"cannot write {target}"):
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-        try:
-            huggingface_hub.snapshot_download(repository, repo_type="dataset", local_dir=partial)
-            shutil.rmtree(partial / ".cache", ignore_errors=True)
-            partial.rename(target)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    try:
+        huggingface_hub.snapshot_download(repository, repo_type="dataset", local_dir=partial)
+        shutil.rmtree(partial / ".cache", ignore_errors=True)  # what it notes for itself
+        partial.rename(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     return target

@@ -24,7 +24,7 @@ def storage_errors(what: str) -> Iterator[None]:
         raise StorageError(f"{what}: {error.strerror or error} ({name}); what is finished is safe") from error
 
 
-READ_BYTES = 1 << 24  # of a large file, at once
+READ_BYTES = 1 << 20  # of a large file, at once
 
 
 def write_whole(path: Path, content: bytes | Iterable[bytes | memoryview]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.metadata
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -58,6 +57,9 @@ def hub_images(
     shorter side to it and cut out the middle square; None: as they are, all of one size. channels: 1 or 3; None: as
     the first image has. Raises DataError, naming what is missing and where it was looked for, or the row.
     """
+    columns = tuple(dict.fromkeys(columns))
+    if image in columns:
+        raise DataError(f"{repository}: the column {image!r:.80} is the images': it cannot be a label too")
     found = find(root, repository)
     if found is None and not offline():
         fetch(root, repository)
@@ -73,7 +75,6 @@ def hub_images(
         "size": size,
         "channels": channels,
         "layout": "hub" if found.source is None else found.source.torchvision,
-        "pillow": importlib.metadata.version("pillow"),
     }
     where = f"{repository}, split {split}"
 

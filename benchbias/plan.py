@@ -43,7 +43,7 @@ def core_digest(kind: str) -> str:
     return files_digest([Path(__file__).parent / name for name in CORE_SOURCES[kind]])
 
 
-READING_SOURCES = ("decoded.py", "decoding.py", "hub.py")
+READING_SOURCES = ("decoded.py", "decoding.py", "examples.py", "folder.py", "hub.py")
 """The core modules that turn raw files into images: part of the key of a data stage that reads some."""
 
 

@@ -152,11 +152,11 @@ def raw_digest(root: Path, path: Path) -> str:
     manifest = own_folder(root) / "manifest" / f"{hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:32]}.json"
     known = _read(manifest)
     base = path if path.is_dir() else path.parent
-    entries: dict[str, Any] = {}
+    entries: list[list[Any]] = []
     settled: dict[str, Any] = {}
     try:
         for file in files_of(path):
-            name = file.relative_to(base).as_posix()
+            name = os.fsencode(file.relative_to(base)).decode(errors="backslashreplace")
             status = file.stat()
             seen = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
             old = known.get(name)
@@ -165,7 +165,7 @@ def raw_digest(root: Path, path: Path) -> str:
             else:
                 with file.open("rb") as content:
                     sha256 = hashlib.file_digest(content, "sha256").hexdigest()
-            entries[name] = [status.st_size, sha256]
+            entries.append([name, status.st_size, sha256])
             if max(status.st_mtime_ns, status.st_ctime_ns) < (time.time() - SETTLED_SECONDS) * 1e9:
                 settled[name] = [*seen, sha256]
     except OSError as error:
@@ -187,7 +187,7 @@ def _read(manifest: Path) -> dict[str, Any]:
 def _write(manifest: Path, entries: Mapping[str, Any]) -> None:
     """A manifest saves time and decides nothing: where it cannot be written there is none."""
     partial = manifest.with_name(f"{manifest.name}.{uuid.uuid4().hex}.tmp")
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError):
         manifest.parent.mkdir(parents=True, exist_ok=True)
         try:
             partial.write_text(canonical.dumps(entries) + "\n")

@@ -23,7 +23,7 @@ LAYERS = (
     {
         *("loading", "plugins", "describe", "tables", "suite", "resolve", "trials"),
         *("paths", "plan", "tensor_files", "store"),
-        *("raw_files", "fetching", "progress", "decoding", "decoded", "hub"),
+        *("raw_files", "fetching", "progress", "decoding", "decoded", "hub", "folder", "examples"),
     },
     {"training", "holding", "context", "pruning", "evaluation", "stages"},
     {"engine"},
@@ -41,7 +41,18 @@ LAYERS = (
 TORCH_FREE = [
     *("errors", "canonical", "bodies", "results", "components", "hookspecs", "environment", "processes"),
     *("loading", "plugins", "describe", "tables", "suite", "resolve", "trials", "paths", "plan"),
-    *("files", "tensor_files", "store", "failures", "runner", "recording", "raw_files", "fetching", "progress", "preparing"),
+    *(
+        "files",
+        "tensor_files",
+        "store",
+        "failures",
+        "runner",
+        "recording",
+        "raw_files",
+        "fetching",
+        "progress",
+        "preparing",
+    ),
     *("scores", "leaderboard", "publishing", "console", "api", "showing", "planning", "cli", "sheet"),
     *("tuning", "tuning_log", "searching", "doctor", "scaffold"),
     *("testing/__init__", "testing/finding", "testing/checking", "testing/report", "testing/waivers"),

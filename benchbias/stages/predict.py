@@ -10,7 +10,7 @@ from benchbias.data import Split, TrainingData
 from benchbias.errors import ComponentError
 from benchbias.evaluation import count_cost
 from benchbias.masks import apply
-from benchbias.stages.common import Job, Made
+from benchbias.stages.common import Job, Made, placed
 from benchbias.training import logits
 
 BATCH = 256  # larger ones are slower on a CPU
@@ -45,6 +45,6 @@ def run(job: Job) -> Made:
 
 def _images(job: Job, role: str, name: str) -> Split:
     """The images of a split; their labels stay in the store until they are scored."""
-    images = job.blob(role, name, ("images",))["images"].to(job.device)
+    images = placed(job.blob(role, name, ("images",))["images"], job.device)
     labels = torch.zeros(len(images), dtype=torch.int64, device=job.device)
     return Split(images, labels, int(job.product(role).body["num_classes"]), name)
