@@ -27,15 +27,19 @@ if TYPE_CHECKING:
     from benchbias.errors import BenchbiasError as BenchbiasError
     from benchbias.errors import Skip as Skip
     from benchbias.hookspecs import hookimpl as hookimpl
+    from benchbias.losses import LossAverages as LossAverages
+    from benchbias.losses import generalised_cross_entropy as generalised_cross_entropy
     from benchbias.losses import weighted_cross_entropy as weighted_cross_entropy
     from benchbias.masks import Mask as Mask
     from benchbias.masks import drop_and_grow as drop_and_grow
     from benchbias.masks import random_mask as random_mask
+    from benchbias.modes import head_name as head_name
     from benchbias.results import Population as Population
     from benchbias.results import Table as Table
     from benchbias.results import TrialRecord as TrialRecord
     from benchbias.training import loss_gradients as loss_gradients
     from benchbias.training import predicted_classes as predicted_classes
+    from benchbias.training import step_count as step_count
 
 _HOME = {
     "api": ("Results", "run"),
@@ -45,17 +49,19 @@ _HOME = {
     "data": ("Batch", "BiasedDataset", "GroupLabels", "LabelledSplit", "Predictions", "Split", "TrainingData"),
     "errors": ("BenchbiasError", "Skip"),
     "hookspecs": ("hookimpl",),
-    "losses": ("weighted_cross_entropy",),
+    "losses": ("LossAverages", "generalised_cross_entropy", "weighted_cross_entropy"),
     "masks": ("Mask", "drop_and_grow", "random_mask"),
+    "modes": ("head_name",),
     "results": ("Population", "Table", "TrialRecord"),
-    "training": ("loss_gradients", "predicted_classes"),
+    "training": ("loss_gradients", "predicted_classes", "step_count"),
 }
 
 __all__ = [  # a test holds it equal to the names above
-    "Batch", "BenchbiasError", "BiasedDataset", "GroupLabels", "LabelledSplit", "Mask", "Population", "Predictions",
-    "PruneContext", "Range", "Results", "Scores", "Skip", "Split", "Table", "TrainContext", "TrainingData",
-    "TrialRecord", "drop_and_grow", "hookimpl", "loss_gradients", "predicted_classes", "random_mask",
-    "removed_count", "run", "weighted_cross_entropy",
+    "Batch", "BenchbiasError", "BiasedDataset", "GroupLabels", "LabelledSplit", "LossAverages", "Mask", "Population",
+    "Predictions", "PruneContext", "Range", "Results", "Scores", "Skip", "Split", "Table", "TrainContext",
+    "TrainingData", "TrialRecord", "drop_and_grow", "generalised_cross_entropy", "head_name", "hookimpl",
+    "loss_gradients", "predicted_classes", "random_mask", "removed_count", "run", "step_count",
+    "weighted_cross_entropy",
 ]  # fmt: skip
 
 
