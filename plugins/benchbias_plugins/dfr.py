@@ -112,15 +112,16 @@ class Refit:
         from sklearn.multiclass import OneVsRestClassifier
 
         features = examples.features * self.kept.any(0)  # what reaches no class teaches nothing
-        settings: dict[str, Any] = {"C": c, "l1_ratio": 1.0, "random_state": 0, "max_iter": 10_000}
-        model: Any = LogisticRegression(solver="liblinear" if self.published else "saga", **settings)
-        if self.published and len(self.kept) > 2:
-            fitted = OneVsRestClassifier(model).fit(features, examples.labels).estimators_
-        else:
+        binary = len(self.kept) == 2
+        solver = "liblinear" if binary or self.published else "saga"  # saga knows more classes, and is slow
+        model: Any = LogisticRegression(C=c, l1_ratio=1.0, solver=solver, max_iter=10_000, random_state=0)
+        if binary or not self.published:
             fitted = [model.fit(features, examples.labels)]
+        else:
+            fitted = OneVsRestClassifier(model).fit(features, examples.labels).estimators_
         weight = np.concatenate([part.coef_ for part in fitted])
         bias = np.concatenate([part.intercept_ for part in fitted])
-        if len(weight) > 1:
+        if not binary:
             return Head(weight * self.kept, bias)
         sign = np.array([[-1.0], [1.0]])  # shared out over those of the two weights that the mask leaves
         return Head(sign * weight * self.kept / self.kept.sum(0).clip(min=1), sign[:, 0] * bias / 2)
@@ -150,7 +151,7 @@ def dfr(
 
     The head is the mean over `subsamples` balanced subsamples. c: inverse strengths of the L1 penalty; of several
     the best on halves of the validation split is taken. balance: `classes` is the control. logistic: `as_published`
-    is liblinear: one class against the rest, penalised intercepts, C chosen by one head on one half.
+    fits each of more than two classes against the rest, and chooses C by a single head on one half.
     """
     if not c or min(c) <= 0:
         raise BenchbiasError(f"c: inverse strengths above 0, at least one, not {c}")
