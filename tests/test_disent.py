@@ -260,6 +260,11 @@ def test_the_released_gradient_is_q_times_the_textbooks_on_the_bias_branch():
     assert torch.equal(gradients(theirs, model.intrinsic), gradients(ours, model.intrinsic))
 
 
+def branch(model: TwoEncoders) -> Tensor:
+    """All weights of E_b and C_b."""
+    return torch.cat([p.detach().flatten() for p in (*model.bias.parameters(), *model.bias_head.parameters())])
+
+
 def test_adam_does_not_see_the_weight_of_the_bias_branch():
     """Why lambda_dis and the released q are no dimension of the search: they scale one branch's gradient."""
 
@@ -268,11 +273,10 @@ def test_adam_does_not_see_the_weight_of_the_bias_branch():
         start, after = network(), []
         for weight in (1.0, 8.0):
             model = network()
-            train_disent(
-                model, source(), context(TrainContext, optimizer=optimizer), lambda_dis=weight, lambda_swap_b=weight
-            )
-            after.append(torch.cat([p.flatten() for p in (*model.bias.parameters(), *model.bias_head.parameters())]))
-        begin = torch.cat([p.flatten() for p in (*start.bias.parameters(), *start.bias_head.parameters())])
+            weights = {"lambda_dis": weight, "lambda_swap_b": weight}
+            train_disent(model, source(), context(TrainContext, optimizer=optimizer), **weights)
+            after.append(branch(model))
+        begin = branch(start)
         return float((after[0] - after[1]).abs().mean() / (after[0] - begin).abs().mean())
 
     assert apart("adamw") < 0.01
