@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from benchbias.api import Results as Results
+    from benchbias.api import load_results as load_results
     from benchbias.api import run as run
     from benchbias.components import Range as Range
     from benchbias.context import PruneContext as PruneContext
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from benchbias.masks import Mask as Mask
     from benchbias.masks import drop_and_grow as drop_and_grow
     from benchbias.masks import random_mask as random_mask
+    from benchbias.outcome import Results as Results
     from benchbias.results import Population as Population
     from benchbias.results import Table as Table
     from benchbias.results import TrialRecord as TrialRecord
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from benchbias.training import predicted_classes as predicted_classes
 
 _HOME = {
-    "api": ("Results", "run"),
+    "api": ("load_results", "run"),
     "components": ("Range",),
     "context": ("PruneContext", "TrainContext"),
     "cutting": ("Scores", "removed_count"),
@@ -47,6 +48,7 @@ _HOME = {
     "hookspecs": ("hookimpl",),
     "losses": ("weighted_cross_entropy",),
     "masks": ("Mask", "drop_and_grow", "random_mask"),
+    "outcome": ("Results",),
     "results": ("Population", "Table", "TrialRecord"),
     "training": ("loss_gradients", "predicted_classes"),
 }
@@ -54,7 +56,7 @@ _HOME = {
 __all__ = [  # a test holds it equal to the names above
     "Batch", "BenchbiasError", "BiasedDataset", "GroupLabels", "LabelledSplit", "Mask", "Population", "Predictions",
     "PruneContext", "Range", "Results", "Scores", "Skip", "Split", "Table", "TrainContext", "TrainingData",
-    "TrialRecord", "drop_and_grow", "hookimpl", "loss_gradients", "predicted_classes", "random_mask",
+    "TrialRecord", "drop_and_grow", "hookimpl", "load_results", "loss_gradients", "predicted_classes", "random_mask",
     "removed_count", "run", "weighted_cross_entropy",
 ]  # fmt: skip
 
