@@ -65,7 +65,9 @@ def __getattr__(name: str) -> Any:
     for module, names in _HOME.items():
         if name in names:
             return getattr(importlib.import_module(f"benchbias.{module}"), name)
-    raise AttributeError(f"module 'benchbias' has no attribute {name!r}")
+    from benchbias.deprecation import deprecated_name
+
+    return deprecated_name(name)
 
 
 def __dir__() -> list[str]:

@@ -19,7 +19,7 @@ PLUGINS = [*sorted((CORE / "builtin").glob("*.py")), *sorted((ROOT / "plugins").
 LAYERS = (
     {"errors", "canonical", "files", "seeding"},
     {"modes", "images", "data", "masks", "cutting", "losses", "bodies", "results", "cells"},
-    {"components", "hookspecs", "environment", "processes"},
+    {"components", "hookspecs", "environment", "processes", "deprecation"},
     {
         *("loading", "plugins", "describe", "tables", "suite", "resolve", "trials"),
         *("paths", "plan", "tensor_files", "store"),
@@ -43,7 +43,7 @@ TORCH_FREE = [
     *("loading", "plugins", "describe", "tables", "suite", "resolve", "trials", "paths", "plan"),
     *("files", "tensor_files", "store", "failures", "runner", "recording"),
     *("scores", "leaderboard", "publishing", "console", "api", "showing", "planning", "cli", "sheet"),
-    *("tuning", "tuning_log", "searching", "doctor", "scaffold", "outcome", "frames"),
+    *("tuning", "tuning_log", "searching", "doctor", "scaffold", "outcome", "frames", "deprecation"),
     *("testing/__init__", "testing/finding", "testing/checking", "testing/report", "testing/waivers"),
     *("testing/verdicts", "testing/child"),
     *("cells", "influence", "estimates", "worst_group", "ranking", "rows", "standings"),
