@@ -24,6 +24,20 @@ COMMANDS = [line for block in blocks(PAGE, "sh") for line in block.splitlines()]
 PLUGINS = ("wanda.py", "focal.py", "gap.py", "corner.py")
 
 
+OUTPUTS = dict(re.findall(r"```sh\n(benchbias [^\n]*)\n```\n\n```text\n(.*?)```", PAGE, re.DOTALL))
+"""What the page shows that a command prints: shortened, from a run of its own."""
+
+
+def rows_of(text: str) -> list[list[str]]:
+    return [cells_of(line) for line in text.replace("\\", "").splitlines() if line.startswith("|")]
+
+
+def shape(text: str) -> set[str]:
+    """The lines without their numbers, the left-out ones (...) and the order: what runs on any machine have in common."""
+    words = (re.sub(r"[-+±<>]?\d[\d.,–]*|\*", "", line) for line in text.splitlines() if line.strip(" .|"))
+    return {" ".join(line.split()) for line in words if not line.startswith("[")}
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with every file of the page."""
@@ -34,6 +48,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_block_of_code_is_a_file_and_every_file_is_used():
+    fences = re.findall(r"^```(.*)$", PAGE, re.MULTILINE)
+    assert set(fences[::2]) == {"python", "toml", "sh", "text"}
+    assert set(fences[1::2]) == {""}
+    assert {line.split()[0] for line in COMMANDS} == {"benchbias", "python"}  # each is run below
     assert len(FILES) == len(blocks(PAGE, "python")) + len(blocks(PAGE, "toml"))
     assert all(name in " ".join(COMMANDS) for name in FILES)
 
@@ -54,9 +72,22 @@ def test_every_command_of_the_page_works(folder: Path, cli, command: str):
     done = cli(*words, *(["--seeds", "1"] if words[0] == "run" else []), cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     if words[0] == "run":
-        rows = [cells_of(line) for line in done.stdout.replace("\\", "").splitlines() if line.startswith("|")]
-        assert {"erm", "focal", "wanda[sparsity=0.5]", "wanda[sparsity=0.8]"} <= {cells[1] for cells in rows}
-        assert "shortcut gap" in rows[0]
+        rows = rows_of(done.stdout)
+        expected = {"erm", "wanda[sparsity=0.5]", "wanda[sparsity=0.8]"}
+        expected |= {"focal"} if "--suite mine" in command else {"wanda[sparsity=0.9]"}
+        assert expected <= {cells[1] for cells in rows}
+        assert ("shortcut gap" in rows[0]) == ("--suite mine" in command)
+    shown = OUTPUTS.get(command, "")
+    assert shape(done.stdout) >= shape(shown), "the page shows lines that the command no longer prints"
+
+
+def test_what_the_page_shows_of_the_board_is_shown_as_a_run_shows_it():
+    (shown,) = [text for command, text in OUTPUTS.items() if command.startswith("benchbias run")]
+    rows = rows_of(shown)
+    assert [cells[1] for cells in rows[2:]] == ["erm", *(f"wanda[sparsity={value}]" for value in (0.5, 0.8, 0.9))] or {
+        cells[1] for cells in rows[2:]
+    } == {"erm", *(f"wanda[sparsity={value}]" for value in (0.5, 0.8, 0.9))}
+    assert all(re.fullmatch(r"-?\d+\.\d ± \d+\.\d", cells[3]) for cells in rows[2:])
 
 
 def test_the_test_of_the_page_passes(folder: Path, monkeypatch: pytest.MonkeyPatch):
