@@ -17,7 +17,7 @@ from typing import Any
 import typer.main
 
 import benchbias
-from benchbias import bodies, cli, components, errors, hookspecs, tables, testing
+from benchbias import bodies, cli, components, errors, hookspecs, results, tables, testing, training
 
 ROOT = Path(__file__).parent.parent
 SURFACE = ROOT / "tests/public_api.txt"
@@ -26,7 +26,7 @@ COMMAND = "python tests/public_api.py --write"
 
 CONTEXTS = sorted(name for name in benchbias.__all__ if name.endswith("Context"))
 
-MADE_BY_THE_CORE = {*CONTEXTS, "Results", "TrialRecord", "ToyTrial"}
+MADE_BY_THE_CORE = {*CONTEXTS, "Member", "Results", "TrialRecord", "ToyTrial"}
 """Classes whose constructors are not public: the core alone makes them."""
 
 OF_CONTEXTS = {
@@ -41,9 +41,10 @@ CORES_OWN = {
 
 
 def exported() -> dict[str, Any]:
-    """Every public name with what it is."""
+    """Every public name with what it is, and `Member`, of which a `Population` is made."""
     own = {f"benchbias.{name}": getattr(benchbias, name) for name in benchbias.__all__}
-    return own | {f"benchbias.testing.{name}": getattr(testing, name) for name in testing.__all__}
+    kit = {f"benchbias.testing.{name}": getattr(testing, name) for name in testing.__all__}
+    return own | {"benchbias.results.Member": results.Member} | kit
 
 
 def public_members(name: str, cls: type) -> dict[str, Any]:
@@ -139,6 +140,12 @@ def reference() -> Iterator[str]:
     yield "## Contexts"
     for name in CONTEXTS:
         yield from described(f"benchbias.{name}", getattr(benchbias, name))
+    yield "### The arguments of `context.fit`"
+    yield from paragraphs(training.fit.__doc__)[1:]
+    yield (
+        "A `Loss` is `(model, batch: Batch) -> Tensor` of shape (); the default is the mean cross-entropy. A `Recipe` "
+        "has the keys of [benchmarks-toml.md](benchmarks-toml.md#recipes) as attributes."
+    )
     yield "## Public names"
     for name, value in exported().items():
         if name.rpartition(".")[2] not in CONTEXTS:
