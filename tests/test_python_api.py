@@ -60,6 +60,13 @@ def test_loading_says_what_the_run_said_and_writes_nothing(smoke: Path):
     assert files(smoke) == before
 
 
+def test_loading_writes_no_leaderboard_where_there_is_none(copied: Path):
+    (copied / "leaderboards/smoke.md").unlink()
+    before = files(copied)
+    assert "## colored-digits-tiny" in benchbias.load_results("smoke", out=copied).leaderboard()
+    assert files(copied) == before
+
+
 def test_a_folder_without_trials_is_told_the_command(tmp_path: Path):
     with pytest.raises(benchbias.BenchbiasError, match=r"no current records of suite 'smoke': `benchbias run --suite"):
         benchbias.load_results("smoke", out=tmp_path / "nowhere")
