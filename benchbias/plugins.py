@@ -50,15 +50,22 @@ class Registry:
 
 
 def discover(loose: Iterable[Path] = ()) -> list[PluginRef]:
-    """All plugins: one for each entry point of the group, one for each loose file. Imports none of them."""
+    """All plugins: one for each entry point of the group, one for each loose file. Imports none of them.
+
+    Of a distribution that is there twice (in an environment over another) the first on the path counts: its modules
+    are those that are imported.
+    """
     found: dict[str, PluginRef] = {}
+    distributions: set[str] = set()
     for distribution in importlib.metadata.distributions():
-        for entry in distribution.entry_points:
-            if entry.group == GROUP:
-                name = distribution.metadata["Name"]
-                where = (entry.module, name, distribution.version)
-                ref = PluginRef(f"{name}:{entry.name}", *where, attribute=entry.attr)
-                found.setdefault(ref.name, ref)
+        entries = [entry for entry in distribution.entry_points if entry.group == GROUP]
+        name = distribution.metadata["Name"] if entries else ""
+        if not entries or name in distributions:
+            continue
+        distributions.add(name)
+        for entry in entries:
+            ref = PluginRef(f"{name}:{entry.name}", entry.module, name, distribution.version, attribute=entry.attr)
+            found.setdefault(ref.name, ref)
     for path in loose:
         if not path.is_file():
             raise UsageError(f"--plugin {path}: no such file")
