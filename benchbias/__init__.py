@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from benchbias.api import Results as Results
+    from benchbias.api import load_results as load_results
     from benchbias.api import run as run
     from benchbias.components import Range as Range
     from benchbias.context import PruneContext as PruneContext
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from benchbias.masks import drop_and_grow as drop_and_grow
     from benchbias.masks import random_mask as random_mask
     from benchbias.modes import head_name as head_name
+    from benchbias.outcome import Results as Results
     from benchbias.results import Population as Population
     from benchbias.results import Table as Table
     from benchbias.results import TrialRecord as TrialRecord
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from benchbias.training import step_count as step_count
 
 _HOME = {
-    "api": ("Results", "run"),
+    "api": ("load_results", "run"),
     "components": ("Range",),
     "context": ("PruneContext", "TrainContext"),
     "cutting": ("Scores", "removed_count"),
@@ -52,6 +53,7 @@ _HOME = {
     "losses": ("LossAverages", "generalised_cross_entropy", "weighted_cross_entropy"),
     "masks": ("Mask", "drop_and_grow", "random_mask"),
     "modes": ("head_name",),
+    "outcome": ("Results",),
     "results": ("Population", "Table", "TrialRecord"),
     "training": ("loss_gradients", "predicted_classes", "step_count"),
 }
@@ -60,7 +62,7 @@ __all__ = [  # a test holds it equal to the names above
     "Batch", "BenchbiasError", "BiasedDataset", "GroupLabels", "LabelledSplit", "LossAverages", "Mask", "Population",
     "Predictions", "PruneContext", "Range", "Results", "Scores", "Skip", "Split", "Table", "TrainContext",
     "TrainingData", "TrialRecord", "drop_and_grow", "generalised_cross_entropy", "head_name", "hookimpl",
-    "loss_gradients", "predicted_classes", "random_mask", "removed_count", "run", "step_count",
+    "load_results", "loss_gradients", "predicted_classes", "random_mask", "removed_count", "run", "step_count",
     "weighted_cross_entropy",
 ]  # fmt: skip
 
@@ -69,7 +71,9 @@ def __getattr__(name: str) -> Any:
     for module, names in _HOME.items():
         if name in names:
             return getattr(importlib.import_module(f"benchbias.{module}"), name)
-    raise AttributeError(f"module 'benchbias' has no attribute {name!r}")
+    from benchbias.deprecation import deprecated_name
+
+    return deprecated_name(name)
 
 
 def __dir__() -> list[str]:
