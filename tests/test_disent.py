@@ -124,9 +124,9 @@ def test_the_first_loss_is_stored_and_later_ones_move_the_average_of_their_examp
     assert averages.values.tolist() == torch.tensor([0, 2.0, 0, 0, 0.3, 0]).tolist()
     averages.update(torch.tensor([1, 0]), torch.tensor([1.0, 5.0]))
     torch.testing.assert_close(averages.values, torch.tensor([5.0, 0.7 * 2 + 0.3 * 1, 0, 0, 0.3, 0]))
-    averages.update(torch.tensor([4]), torch.tensor([0.0]))  # a first loss of 0 counts as seen
-    averages.update(torch.tensor([4]), torch.tensor([1.0]))
-    torch.testing.assert_close(averages.values[4], torch.tensor(0.7 * (0.7 * 0.3) + 0.3))
+    averages.update(torch.tensor([5]), torch.tensor([0.0]))  # a first loss of 0 is one, too
+    averages.update(torch.tensor([5]), torch.tensor([1.0]))
+    torch.testing.assert_close(averages.values[5], torch.tensor(0.3))
 
 
 def test_averages_go_by_the_examples_index_whatever_the_order():
