@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Penalty = Literal["logits", "probabilities"]
 Logits = dict[str, torch.Tensor]
+CLOSE = 1e-6  # of a penalty weight, relative: between two that are this close no third is tried
 
 
 def mrm(
@@ -41,7 +42,7 @@ def mrm(
     lowest: Annotated[float, Range(1e-12, 1e6)] = 1e-8,
     highest: Annotated[float, Range(1e-12, 1e6)] = 1.0,
     tolerance: Annotated[float, Range(0, 1)] = 0.02,
-    runs: Annotated[int, Range(1, 100)] = 16,
+    runs: Annotated[int, Range(1, 100)] = 32,
 ) -> Scores | Mask:
     """Keep the weights whose logit pi ends above 0, minimising CE(m w) + alpha sum(pi) over pi alone.
 
@@ -123,7 +124,7 @@ def searched(
     low, high = (math.log(bound) for bound in bounds)
     at = min(max(math.log(first), low), high)
     tried: list[tuple[float, float]] = []
-    for _ in range(runs):
+    while len(tried) < runs and high - low > CLOSE:
         logits, mask = learn(math.exp(at))
         kept = sum(int(mask.tensors[name].sum()) for name in logits)
         density = kept / sum(pi.numel() for pi in logits.values())
@@ -133,10 +134,11 @@ def searched(
             return logits
         low, high = (at, high) if density > target else (low, at)  # a larger penalty keeps fewer
         at = (low + high) / 2
-    told = ", ".join(f"{weight:.3g} keeps {density:.4f}" for weight, density in sorted(tried))
+    nearest = sorted(sorted(tried, key=lambda run: abs(run[1] - target))[:2])
+    told = " and ".join(f"{weight:.7g} keeps {density:.4f}" for weight, density in nearest)
     raise BenchbiasError(
-        f"mrm: found no penalty weight from {bounds[0]:g} to {bounds[1]:g} that keeps {target:g} of the weights within "
-        f"{tolerance:g}, in {runs} runs: {told}"
+        f"mrm: no penalty weight from {bounds[0]:g} to {bounds[1]:g} was found that keeps {target:g} of the weights "
+        f"within {tolerance:g}; the nearest of {len(tried)} runs: {told}"
     )
 
 
