@@ -145,15 +145,16 @@ class Holder:
 
     def _update(self, optimizer: torch.optim.Optimizer, step: int, dense: Mapping[str, Tensor]) -> None:
         assert self.change is not None
+        before = dict(zip(map(id, self.held), self.factors, strict=True))
         self.put(self.change(step, dense), step)
-        if self.updates.clears_state:
-            self._clear_state(optimizer)
+        if self.updates.clears_state:  # at weights that are removed, and at those that were until now
+            self._clear_state(optimizer, before)
 
-    def _clear_state(self, optimizer: torch.optim.Optimizer) -> None:
+    def _clear_state(self, optimizer: torch.optim.Optimizer, before: Mapping[int, Tensor] | None = None) -> None:
         for parameter, factor in zip(self.held, self.factors, strict=True):
             for value in optimizer.state.get(parameter, {}).values():
                 if isinstance(value, Tensor) and value.shape == parameter.shape:
-                    value.mul_(factor)
+                    value.mul_(factor).mul_((before or {}).get(id(parameter), factor))
 
     def _steps_our_model(self, optimizer: torch.optim.Optimizer) -> bool:
         """Whether this optimizer moves the model at all: a trainer may have others (a probe's head, mask logits)."""
