@@ -20,8 +20,7 @@ def sample_mask(logits: Tensor, generator: torch.Generator, *, temperature: floa
     uniform = torch.rand(logits.shape, generator=generator, dtype=logits.dtype).to(logits.device)
     noisy = logits + torch.logit(uniform)
     soft = torch.sigmoid(noisy / temperature)
-    # the bracket is exactly 0: (hard - soft) + soft would not be exactly 0 or 1
-    return (noisy > 0).to(logits.dtype) + (soft - soft.detach())
+    return (noisy > 0).to(logits.dtype) + (soft - soft.detach())  # the bracket is exactly 0
 
 
 def logits_under(model: nn.Module, weights: Mapping[str, Tensor], images: Tensor) -> Tensor:

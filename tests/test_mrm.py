@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from test_sparse_training import one_thread as one_thread
 from torch import nn
 
 import benchbias_plugins.mrm
@@ -30,15 +31,6 @@ ADAM = {"epochs": 8, "batch_size": 16, "optimizer": "adam", "lr": 0.1, "schedule
 STEPS, EXAMPLES = 8 * 3, 8 * 48
 FULL = {"alpha": 0.0, "initial": 30.0}  # sigmoid(30) is 1 in float32: no weight is ever left out
 PLAIN = Shape("logits", 0.0, 1.0, double_sigmoid=False)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Threads cost more than they save on toy tensors."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @functools.cache
