@@ -209,7 +209,9 @@ def test_googles_first_update_comes_before_the_first_step_and_in_its_place():
 
 
 def test_without_noise_and_its_schedule_googles_rigl_is_ours():
-    assert same(Run(rigl_google, options={"noise": 0.0}).weights, Run(rigl).weights)
+    quiet, loud = (Run(rigl_google, options={"noise": noise}) for noise in (0.0, 1.0))
+    assert same(quiet.weights, Run(rigl).weights)
+    assert not same(loud.weights, quiet.weights)
     assert not same(Run(rigl_google, updates=GOOGLE).weights, Run(rigl).weights)
 
 
@@ -320,12 +322,23 @@ def test_released_masks_are_updated_to_the_end_after_the_step_and_fall_from_drop
     assert run.body["training_flops"] == pytest.approx(8 * (2 * sum(sparse) + STEPS * sum(dense.values())), abs=1)
 
 
-def test_an_update_after_the_step_costs_a_dense_gradient_of_that_step():
-    run = Run(rigl, updates={"after_step": True}, recipe={"epochs": 3})
-    layers = layer_flops(network(), torch.zeros(1, 3, 8, 8))
-    sparse = sum(flops * erk_counts()[n] / parameters()[n].numel() for n, flops in layers.items())
-    dense, updates = sum(layers.values()), len(run.changes)
-    assert run.body["training_flops"] == pytest.approx(8 * (12 * 3 * sparse + updates * (dense - sparse)), abs=1)
+def by_gradient(model, data, context):
+    """Gradual pruning that reads gradients, so that the masks before and after an update cost differently."""
+    gradients = context.gradients if context.dense_gradients is not None else dict(context.prunable(model))
+    return {name: (weight * gradients[name]).abs() for name, weight in context.prunable(model).items()}
+
+
+@pytest.mark.parametrize("after_step", [False, True])
+def test_a_dense_gradient_is_paid_for_at_the_step_that_made_it_under_the_mask_held_then(after_step):
+    updates = {"ramp": "cubic", "after_step": after_step}
+    run = Run(by_gradient, updates=updates, cut={"budget": "uniform"}, recipe={"epochs": 3})
+    layers, expected = layer_flops(network(), torch.zeros(1, 3, 8, 8)), 0.0
+    paid = [asked.step - after_step for asked in run.changes]
+    for step in range(12):
+        kept = [kept for start, kept in run.holder.history if start <= step][-1]
+        sparse = sum(flops * kept[n] / parameters()[n].numel() for n, flops in layers.items())
+        expected += 8 * (2 * sparse + (sum(layers.values()) if step in paid else sparse))
+    assert run.body["training_flops"] == pytest.approx(expected, abs=1)
 
 
 def test_independent_masks_keep_each_weight_with_its_layers_density():
