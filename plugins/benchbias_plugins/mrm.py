@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 Penalty = Literal["logits", "probabilities"]
 Logits = dict[str, torch.Tensor]
-CLOSE = 1e-6  # of a penalty weight, relative: between two that are this close no third is tried
 
 
 def mrm(
@@ -124,7 +123,7 @@ def searched(
     low, high = (math.log(bound) for bound in bounds)
     at = min(max(math.log(first), low), high)
     tried: list[tuple[float, float]] = []
-    while len(tried) < runs and high - low > CLOSE:
+    for _ in range(runs):
         logits, mask = learn(math.exp(at))
         kept = sum(int(mask.tensors[name].sum()) for name in logits)
         density = kept / sum(pi.numel() for pi in logits.values())
