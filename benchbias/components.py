@@ -32,6 +32,7 @@ STAGE_KEYS = frozenset(
     (
         *("train", "prune", "use", "start", "mask", "layers", "sparsity", "density", "budget"),
         *("every", "until", "ramp", "skip_step", "mask_gradients", "recipe"),
+        *("begin", "at_start", "after_step", "reset_state"),
     )
 )
 """Keys of a stage that belong to the core: no option may have such a name."""

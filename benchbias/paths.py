@@ -9,7 +9,7 @@ from benchbias.components import STAGE_KEYS, Component
 from benchbias.errors import UsageError, unknown
 from benchbias.resolve import recipe_of, recipe_settings, settings_from, substitute
 from benchbias.results import TRACKS
-from benchbias.tables import UPDATE_KEYS, UpdatesTable, Use, checked
+from benchbias.tables import LATER_UPDATE_KEYS, UPDATE_KEYS, UpdatesTable, Use, checked
 
 if TYPE_CHECKING:
     from benchbias.plan import Planner
@@ -170,9 +170,13 @@ class TrialPath:
 
 
 def _updates(stage: Mapping[str, Any], place: str) -> dict[str, Any]:
-    """When the mask of a train stage changes, checked; with the defaults filled in."""
+    """When the mask of a train stage changes, checked; with the defaults filled in, those of later keys left out."""
     values = {key: stage[key] for key in UPDATE_KEYS if key in stage}
-    return checked(UpdatesTable, values, place).model_dump()
+    table = checked(UpdatesTable, values, place)
+    default = UpdatesTable().model_dump()
+    return {
+        key: value for key, value in table.model_dump().items() if key not in LATER_UPDATE_KEYS or value != default[key]
+    }
 
 
 def _cut(stage: Mapping[str, Any], place: str) -> dict[str, Any]:

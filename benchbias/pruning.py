@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from benchbias.context import PruneContext
 from benchbias.cutting import Budget, budget_counts, cut
 from benchbias.errors import ComponentError
+from benchbias.evaluation import layer_flops, training_flops
 from benchbias.masks import Mask
+from benchbias.training import FitReport
 
 Call = Callable[[nn.Module, PruneContext], Any]
 
@@ -39,13 +41,29 @@ def make_mask(
     """
     weights = {key: weight.detach().clone() for key, weight in context.prunable(model).items()}
     context.density = density_of(amount)
-    context.amount, context.weights = dict(amount), weights
+    context.amount, context.weights, context.budget = dict(amount), weights, budget
     if amount and budget != "global":
         context.counts = budget_counts(weights, amount, budget)
     cards = sorted({weight.device for weight in weights.values() if weight.device.type == "cuda"}, key=str)
     with torch.random.fork_rng(devices=cards):
         answer = call(copy.deepcopy(model).requires_grad_(True), context)
     return _checked(name, answer, weights, context.mask, amount, budget)
+
+
+def search_cost(model: nn.Module, images: Tensor, reports: Sequence[FitReport], force: Mask | None) -> dict[str, Any]:
+    """What a pruner that trains has cost, as a train stage says it; {} for one that does not.
+
+    Training by `training_flops` with the mask in force and dense gradients otherwise: the logits of a mask (MRM) need
+    the gradient of every weight. images: one example, (1, C, H, W).
+    """
+    steps, examples = sum(report.steps for report in reports), sum(report.examples for report in reports)
+    if not steps:
+        return {}
+    totals = {name: parameter.numel() for name, parameter in model.named_parameters()}
+    held = force.counts() if force is not None else {}
+    flops = training_flops(layer_flops(model, images), totals, [(0, held)], range(steps), steps, examples)
+    losses = [loss for report in reports for loss in report.losses]
+    return {"steps": steps, "examples": examples, "losses": losses, "training_flops": flops}
 
 
 def _checked(
