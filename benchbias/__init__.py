@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from benchbias.masks import Mask as Mask
     from benchbias.masks import drop_and_grow as drop_and_grow
     from benchbias.masks import random_mask as random_mask
+    from benchbias.probing import ProbeContext as ProbeContext
     from benchbias.results import Population as Population
     from benchbias.results import Table as Table
     from benchbias.results import TrialRecord as TrialRecord
@@ -47,14 +48,15 @@ _HOME = {
     "hookspecs": ("hookimpl",),
     "losses": ("weighted_cross_entropy",),
     "masks": ("Mask", "drop_and_grow", "random_mask"),
+    "probing": ("ProbeContext",),
     "results": ("Population", "Table", "TrialRecord"),
     "training": ("loss_gradients", "predicted_classes"),
 }
 
 __all__ = [  # a test holds it equal to the names above
     "Batch", "BenchbiasError", "BiasedDataset", "GroupLabels", "LabelledSplit", "Mask", "Population", "Predictions",
-    "PruneContext", "Range", "Results", "Scores", "Skip", "Split", "Table", "TrainContext", "TrainingData",
-    "TrialRecord", "drop_and_grow", "hookimpl", "loss_gradients", "predicted_classes", "random_mask",
+    "ProbeContext", "PruneContext", "Range", "Results", "Scores", "Skip", "Split", "Table", "TrainContext",
+    "TrainingData", "TrialRecord", "drop_and_grow", "hookimpl", "loss_gradients", "predicted_classes", "random_mask",
     "removed_count", "run", "weighted_cross_entropy",
 ]  # fmt: skip
 

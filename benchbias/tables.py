@@ -124,6 +124,7 @@ class SuiteTable(Table):
     template: str | None = None
     tuning: TuningTable | None = None
     override: dict[str, dict[str, Any]] = {}
+    probes: list[Any] = []
 
 
 class TaskTable(Table):
