@@ -10,6 +10,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from benchbias.answers import Answers as Answers
+    from benchbias.answers import Change as Change
+    from benchbias.answers import Compared as Compared
+    from benchbias.answers import change_table as change_table
     from benchbias.api import Results as Results
     from benchbias.api import run as run
     from benchbias.components import Range as Range
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
     from benchbias.training import predicted_classes as predicted_classes
 
 _HOME = {
+    "answers": ("Answers", "Change", "Compared", "change_table"),
     "api": ("Results", "run"),
     "components": ("Range",),
     "context": ("PruneContext", "TrainContext"),
@@ -54,10 +59,10 @@ _HOME = {
 }
 
 __all__ = [  # a test holds it equal to the names above
-    "Batch", "BenchbiasError", "BiasedDataset", "GroupLabels", "LabelledSplit", "Mask", "Population", "Predictions",
-    "ProbeContext", "PruneContext", "Range", "Results", "Scores", "Skip", "Split", "Table", "TrainContext",
-    "TrainingData", "TrialRecord", "drop_and_grow", "hookimpl", "loss_gradients", "predicted_classes", "random_mask",
-    "removed_count", "run", "weighted_cross_entropy",
+    "Answers", "Batch", "BenchbiasError", "BiasedDataset", "Change", "Compared", "GroupLabels", "LabelledSplit",
+    "Mask", "Population", "Predictions", "ProbeContext", "PruneContext", "Range", "Results", "Scores", "Skip",
+    "Split", "Table", "TrainContext", "TrainingData", "TrialRecord", "change_table", "drop_and_grow", "hookimpl",
+    "loss_gradients", "predicted_classes", "random_mask", "removed_count", "run", "weighted_cross_entropy",
 ]  # fmt: skip
 
 

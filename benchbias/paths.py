@@ -182,6 +182,8 @@ class TrialPath:
         """
         planner = self.planner
         where = f"{planner.catalogue.where('suites', planner.suite)}.probes"
+        if planner.table.probed and self.name not in planner.table.probed:
+            return
         for item in planner.table.probes:
             use = Use.of(item, where)
             try:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from benchbias.answers import Answers
 from benchbias.context import head_name, prunable_weights
 from benchbias.data import Batch, BiasedDataset, Split, TrainingData
-from benchbias.errors import ComponentError
+from benchbias.errors import ComponentError, unknown
 from benchbias.masks import Mask
 from benchbias.training import logits
 
@@ -50,6 +51,13 @@ class ProbeContext:
     def logits(self, model: nn.Module, split: Split) -> Tensor:
         """A model's answers on a split in eval mode, float32 (N, K), on the CPU."""
         return logits(model, self._batches, split)
+
+    def answers(self, model: nn.Module, split: str) -> Answers:
+        """A model's answers on a split: right or wrong, and by what margin. Raises ComponentError."""
+        if split not in self.data.splits:
+            raise ComponentError(unknown("split", split, self.data.splits))
+        item = self.data.splits[split]
+        return Answers.of(self.logits(model, item.split), item)
 
     def prunable(self, model: nn.Module, layers: Sequence[str] = ()) -> dict[str, nn.Parameter]:
         """Convolution and linear weights by parameter name, those that `layers` admits: as in a prune stage."""

@@ -142,6 +142,8 @@ def _check_references(catalogue: Catalogue) -> None:
         probes = [Use.of(item, f"{where}.probes").name for item in suite.probes]
         if len(set(probes)) < len(probes):
             raise UsageError(f"{where}.probes: a probe stands twice")
+        for method in suite.probed:
+            _check_known("method of this suite", method, suite.methods, f"{where}.probed")
         _check_known("metric of this suite", suite.rank_by.removeprefix("-"), metrics, f"{where}.rank_by")
         seed_list(suite.seeds, f"{where}.seeds")
         if suite.tuning is not None:

@@ -125,6 +125,7 @@ class SuiteTable(Table):
     tuning: TuningTable | None = None
     override: dict[str, dict[str, Any]] = {}
     probes: list[Any] = []
+    probed: list[str] = []
 
 
 class TaskTable(Table):
