@@ -162,7 +162,7 @@ def test_a_groups_gradient_is_of_its_mean_cross_entropy_and_of_no_other_sample(t
 
 def test_the_double_softmax_of_the_released_code_is_another_loss(trial, model):
     context = context_of(trial)
-    draw, split = all_of(context, "train")
+    draw, _ = all_of(context, "train")
     batch = draw(torch.arange(8))
     logits = model(batch.images)
     wanted = cross_entropy(logits.softmax(1), batch.labels, reduction="none")
@@ -236,7 +236,7 @@ def test_single_weights_of_linear_layers_are_neurons_where_the_released_code_has
     "options", [{"control": True}, {"linear": "weights"}, {"scope": "layer"}, {"rerank": True, "fraction": 0.1}]
 )
 def test_options_that_need_a_number_of_neurons_say_so(options):
-    with pytest.raises(BenchbiasError, match="go(es)? with count"):
+    with pytest.raises(BenchbiasError, match=r"go(es)? with count"):
         ToyTrial().prune(functools.partial(pruner.critical_neurons, **options))
 
 
@@ -257,18 +257,20 @@ def test_the_controls_mask_removes_as_many_of_the_same_layers_and_none_of_the_cr
 
 @pytest.mark.parametrize("options", [{}, {"scope": "layer"}, {"linear": "weights"}, {"rerank": True}])
 def test_no_neuron_no_sigma_and_no_epoch_change_nothing(trial, model, options):
-    call = functools.partial(probe.critical, model, toy_dataset(), context_of(trial), **options)
+    call = functools.partial(probe.critical, model, toy_dataset(), context_of(trial), controls=1, **options)
     for table in (
         call(neurons=(0,)),
         call(modification="noise", sigma=(0.0,), repeats=2),
-        rewinding.layer_rewinding(model, toy_dataset(), context_of(trial), epochs_back=(0,)),
+        rewinding.layer_rewinding(model, toy_dataset(), context_of(trial), epochs_back=(0,), controls=1),
     ):
         for row in rows_of(table):
-            assert row["change"] == row["margin change"] == row["control"] == row["control margin"] == 0
+            assert row["change"] == row["margin change"] == 0
+            assert row["control"] in (0, None), "a layer may have too few others"
+            assert row["control margin"] == row["control"]
 
 
 def test_a_rewinding_to_where_the_model_is_changes_nothing_and_one_to_the_start_takes_initial_weights(trial, model):
-    made, key = trial
+    made, _ = trial
     context = context_of(trial)
     assert same(context.checkpoint(EPOCHS).state_dict(), model.state_dict())
     row = rows_of(rewinding.layer_rewinding(model, toy_dataset(), context, epochs_back=(EPOCHS,), controls=1))[0]
@@ -317,7 +319,7 @@ def test_each_group_is_measured_under_its_own_modification(trial, model):
 
 
 def test_removed_weights_stay_removed_and_are_not_critical(trial, model):
-    made, key = trial
+    made, _ = trial
     mask = made.mask_of(made.prune(functools.partial(pruner.critical_neurons, count=2), layers=("0",)))
     dead = ~mask.tensors["0.weight"].flatten(1).any(1)
     with torch.no_grad():
