@@ -32,7 +32,11 @@ CORE_SOURCES: Mapping[str, tuple[str, ...]] = {
     "prune": (*_PRUNING, "stages/prune.py"),
     "predict": (*_SHARED, "evaluation.py", "stages/predict.py", "training.py"),
     "score": (*_SHARED, "evaluation.py", "stages/score.py"),
-    "probe": (*_PRUNING, "answers.py", "probing.py", "stages/probe.py"),
+    "probe": (
+        *_SHARED,
+        *("answers.py", "context.py", "cutting.py", "holding.py", "losses.py", "probing.py", "training.py"),
+        "stages/probe.py",
+    ),
 }
 """The core modules that decide what each kind of stage computes: part of its key. A test holds them complete."""
 

@@ -135,6 +135,20 @@ def test_the_differences_that_the_suites_page_shows_are_those_of_the_records():
             assert "**Equivalent in worst group accuracy** within 3 points" in told
 
 
+def test_what_the_page_on_critical_neurons_quotes_stands_on_its_board():
+    page = (ROOT / "docs/suites/critical-neurons.md").read_text()
+    sections = (ROOT / "leaderboard/critical-neurons.md").read_text().replace("\\", "").split("### ")
+    quoted = [cells_of(line) for line in page.splitlines() if line.startswith("| `")]
+    assert len(quoted) > 6
+    for probe, what, group, *numbers in quoted:
+        (section,) = [text for text in sections if text.split("\n")[0].endswith(f": {probe.strip('`')}")]
+        head, _, *rows = [cells_of(line) for line in section.splitlines() if line.startswith("|")]
+        at = head.index("group")
+        (row,) = [cells for cells in rows if [*cells[1:at], cells[at]] == [*what.split(", "), group]]
+        columns = ("change (points)", "control (points)", "difference (points)", "margin difference")
+        assert [row[head.index(name)] for name in columns] == numbers
+
+
 def test_every_method_has_a_page_whose_toml_is_the_shipped_one():
     shipped = suite.load(suite.shipped_file()).methods
     documented = {}
