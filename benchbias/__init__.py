@@ -10,12 +10,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from benchbias.answers import Answers as Answers
-    from benchbias.answers import Change as Change
-    from benchbias.answers import Compared as Compared
-    from benchbias.answers import change_table as change_table
     from benchbias.api import Results as Results
     from benchbias.api import run as run
+    from benchbias.changes import Answers as Answers
+    from benchbias.changes import Change as Change
+    from benchbias.changes import Compared as Compared
+    from benchbias.changes import change_table as change_table
     from benchbias.components import Range as Range
     from benchbias.context import PruneContext as PruneContext
     from benchbias.context import TrainContext as TrainContext
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from benchbias.training import predicted_classes as predicted_classes
 
 _HOME = {
-    "answers": ("Answers", "Change", "Compared", "change_table"),
+    "changes": ("Answers", "Change", "Compared", "change_table"),
     "api": ("Results", "run"),
     "components": ("Range",),
     "context": ("PruneContext", "TrainContext"),

@@ -34,7 +34,7 @@ CORE_SOURCES: Mapping[str, tuple[str, ...]] = {
     "score": (*_SHARED, "evaluation.py", "stages/score.py"),
     "probe": (
         *_SHARED,
-        *("answers.py", "context.py", "cutting.py", "holding.py", "losses.py", "probing.py", "training.py"),
+        *("changes.py", "context.py", "cutting.py", "holding.py", "losses.py", "probing.py", "training.py"),
         "stages/probe.py",
     ),
 }

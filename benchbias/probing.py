@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from benchbias.answers import Answers
+from benchbias.changes import Answers
 from benchbias.context import head_name, prunable_weights
 from benchbias.data import Batch, BiasedDataset, Split, TrainingData
 from benchbias.errors import ComponentError, unknown

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from benchbias import Answers, BenchbiasError, Skip
-from benchbias.answers import CONTRAST, MATCHED, change_table, exact_interval, pairs_within
+from benchbias.changes import CONTRAST, MATCHED, change_table, exact_interval, pairs_within
 from benchbias.probing import ProbeContext
 from benchbias.tables import Recipe
 from benchbias.testing import ToyTrial, toy_dataset

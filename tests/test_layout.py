@@ -24,7 +24,7 @@ LAYERS = (
         *("loading", "plugins", "describe", "tables", "suite", "resolve", "trials"),
         *("paths", "plan", "tensor_files", "store"),
     },
-    {"training", "holding", "context", "answers", "probing", "pruning", "evaluation", "stages"},
+    {"training", "holding", "context", "changes", "probing", "pruning", "evaluation", "stages"},
     {"engine"},
     {
         *("influence", "estimates", "worst_group", "ranking", "rows", "scores"),
