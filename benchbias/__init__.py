@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from benchbias.api import load_results as load_results
     from benchbias.api import run as run
+    from benchbias.changes import Answers as Answers
+    from benchbias.changes import Change as Change
+    from benchbias.changes import Compared as Compared
+    from benchbias.changes import change_table as change_table
     from benchbias.components import Range as Range
     from benchbias.context import PruneContext as PruneContext
     from benchbias.context import TrainContext as TrainContext
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
     from benchbias.masks import random_mask as random_mask
     from benchbias.modes import head_name as head_name
     from benchbias.outcome import Results as Results
+    from benchbias.probing import ProbeContext as ProbeContext
     from benchbias.results import Population as Population
     from benchbias.results import Table as Table
     from benchbias.results import TrialRecord as TrialRecord
@@ -47,6 +52,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "api": ("load_results", "run"),
+    "changes": ("Answers", "Change", "Compared", "change_table"),
     "components": ("Range",),
     "context": ("PruneContext", "TrainContext"),
     "cutting": ("Scores", "removed_count"),
@@ -57,17 +63,19 @@ _HOME = {
     "masks": ("Mask", "drop_and_grow", "independent_mask", "random_mask"),
     "modes": ("head_name",),
     "outcome": ("Results",),
+    "probing": ("ProbeContext",),
     "results": ("Population", "Table", "TrialRecord"),
     "straight_through": ("logits_under", "sample_mask"),
     "training": ("loss_gradients", "predicted_classes", "step_count"),
 }
 
 __all__ = [  # a test holds it equal to the names above
-    "Batch", "BenchbiasError", "BiasedDataset", "GroupLabels", "LabelledSplit", "LossAverages", "Mask",
-    "Population", "Predictions", "PruneContext", "Range", "Results", "Scores", "Skip", "Split", "Table",
-    "TrainContext", "TrainingData", "TrialRecord", "drop_and_grow", "generalised_cross_entropy", "head_name",
-    "hookimpl", "independent_mask", "load_results", "logits_under", "loss_gradients", "predicted_classes",
-    "random_mask", "removed_count", "run", "sample_mask", "step_count", "weighted_cross_entropy",
+    "Answers", "Batch", "BenchbiasError", "BiasedDataset", "Change", "Compared", "GroupLabels", "LabelledSplit",
+    "LossAverages", "Mask", "Population", "Predictions", "ProbeContext", "PruneContext", "Range", "Results",
+    "Scores", "Skip", "Split", "Table", "TrainContext", "TrainingData", "TrialRecord", "change_table",
+    "drop_and_grow", "generalised_cross_entropy", "head_name", "hookimpl", "independent_mask", "load_results",
+    "logits_under", "loss_gradients", "predicted_classes", "random_mask", "removed_count", "run", "sample_mask",
+    "step_count", "weighted_cross_entropy",
 ]  # fmt: skip
 
 

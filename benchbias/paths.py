@@ -29,6 +29,8 @@ class TrialPath:
         self.method = planner.catalogue.methods[name]
         self.where = planner.catalogue.where("methods", name)
         self.keys: list[str] = []
+        self.probes: dict[str, str] = {}
+        self.blocked_probes: dict[str, str] = {}
         searching = planner.selection.split != "test"  # then the settings have no provenance yet
         self.track = 0 if searching else _SETTINGS_TRACK[settings_from(planner.catalogue, planner.table, name)]
 
@@ -53,6 +55,7 @@ class TrialPath:
         model = init
         masks: dict[str, str] = {}
         before: str | None = None
+        last, begin = 1, init  # the train stage that makes the model, and what it begins from
         for number, stage in enumerate(self.method.stages, 1):
             stage = substitute(stage, self.values)
             place = f"{self.where}.stages[{number}]"
@@ -62,6 +65,7 @@ class TrialPath:
                 if before is not None and before != start and before not in masks.values():
                     parents["before"] = before
                 model = before = self._train(stage, place, number, parents)
+                last, begin = number, start
                 if "prune" in stage:
                     masks = masks | {"mask": model}
             else:
@@ -72,6 +76,8 @@ class TrialPath:
         parents = base | {"test": test, "model": model} | held
         inputs = {"seed": self.seed, "split": self.planner.selection.split}
         predict = self.add("predict", (), inputs | {"parents": parents})
+        if self.planner.selection.split == "test":  # a search for settings needs no probes
+            self._probe(last, parents | {"start": begin})
         return self._score(inputs, {"predict": predict, "data": data, "test": test})
 
     def _data(self, use: Use, where: str) -> str:
@@ -167,6 +173,31 @@ class TrialPath:
             components.append(component)
             metrics.append({"name": use.name, "options": options})
         return self.add("score", components, {**inputs, "metrics": metrics, "parents": parents})
+
+    def _probe(self, number: int, parents: Mapping[str, str]) -> None:
+        """Add the suite's probes of the trial's model: no stage ever has one as its parent.
+
+        number: of the train stage that makes the model; its recipe says what is kept. A probe whose plugin is broken
+        is noted; the trial is scored all the same.
+        """
+        planner = self.planner
+        where = f"{planner.catalogue.where('suites', planner.suite)}.probes"
+        if planner.table.probed and self.name not in planner.table.probed:
+            return
+        for item in planner.table.probes:
+            use = Use.of(item, where)
+            try:
+                component, options = planner.component("probe", use, where)
+            except BlockedError as blocked:
+                self.blocked_probes[use.name] = str(blocked)
+                continue
+            inputs = {
+                "component": {"name": use.name, "options": options},
+                "recipe": self._recipe(number),
+                "seed": self.seed,
+                "parents": parents,
+            }
+            self.probes[use.name] = planner.stage("probe", [component], inputs)
 
 
 def _updates(stage: Mapping[str, Any], place: str) -> dict[str, Any]:

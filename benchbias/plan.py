@@ -35,6 +35,11 @@ CORE_SOURCES: Mapping[str, tuple[str, ...]] = {
     "prune": (*_PRUNING, "stages/prune.py"),
     "predict": (*_SHARED, "evaluation.py", "stages/predict.py", "training.py"),
     "score": (*_SHARED, "evaluation.py", "stages/score.py"),
+    "probe": (
+        *_SHARED,
+        *("changes.py", "context.py", "cutting.py", "holding.py", "losses.py", "probing.py", "training.py"),
+        "stages/probe.py",
+    ),
 }
 """The core modules that decide what each kind of stage computes: part of its key. A test holds them complete."""
 
@@ -150,7 +155,12 @@ class Planner:
             what = [self.suite, self.table.version, task, name, dict(point), seed, self.stages[score].identity]
             track, keys = TRACKS[path.track], tuple(path.keys)
             provenance = settings_from(self.catalogue, self.table, name)
-            yield Trial(canonical.digest(what), task, name, point, values, seed, track, keys, settings_from=provenance)
+            yield Trial(
+                *(canonical.digest(what), task, name, point, values, seed, track, keys),
+                settings_from=provenance,
+                probes=path.probes,
+                blocked_probes=path.blocked_probes,
+            )
 
     def component(self, kind: str, use: Use, where: str) -> tuple[Component, dict[str, Any]]:
         """A component with its resolved options. Raises UsageError, or BlockedError where a plugin is broken."""

@@ -110,7 +110,18 @@ def _component(component: Component) -> str:
 def _suite(workspace: Workspace, name: str) -> str:
     suite = workspace.catalogue.suites[name]
     lines = [f"suite {name} ({workspace.catalogue.origin['suites', name]}), version {suite.version}: {suite.title}"]
-    for key in ("tasks", "methods", "seeds", "metrics", "rank_by", "reference", "template", "override"):
+    for key in (
+        "tasks",
+        "methods",
+        "seeds",
+        "metrics",
+        "rank_by",
+        "reference",
+        "template",
+        "override",
+        "probes",
+        "probed",
+    ):
         lines.append(f"  {key} = {_toml(getattr(suite, key))}")
     return "\n".join(lines)
 

@@ -142,6 +142,8 @@ class SuiteTable(Table):
     template: str | None = None
     tuning: TuningTable | None = None
     override: dict[str, dict[str, Any]] = {}
+    probes: list[Any] = []
+    probed: list[str] = []
 
 
 class TaskTable(Table):

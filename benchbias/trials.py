@@ -50,6 +50,13 @@ class Trial:
     stages: tuple[str, ...] = ()  # keys, in order; the last is the score
     blocked: str | None = None
     settings_from: str = "default"
+    probes: Mapping[str, str] = field(default_factory=dict)  # name -> key; no part of the score
+    blocked_probes: Mapping[str, str] = field(default_factory=dict)  # name -> why its component cannot be had
+
+    @property
+    def everything(self) -> tuple[str, ...]:
+        """The keys of all stages: those of the score, then the probes."""
+        return (*self.stages, *self.probes.values())
 
     @property
     def row(self) -> str:

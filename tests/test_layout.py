@@ -18,17 +18,20 @@ PLUGINS = [*sorted((CORE / "builtin").glob("*.py")), *sorted((ROOT / "plugins").
 
 LAYERS = (
     {"errors", "canonical", "files", "seeding"},
-    {"modes", "images", "data", "masks", "straight_through", "cutting", "losses", "bodies", "results", "cells"},
+    {
+        *("modes", "images", "data", "masks", "straight_through", "cutting", "losses"),
+        *("bodies", "columns", "results", "cells"),
+    },
     {"components", "hookspecs", "environment", "processes", "deprecation"},
     {
         *("loading", "plugins", "describe", "tables", "suite", "resolve", "trials"),
         *("paths", "plan", "tensor_files", "store"),
     },
-    {"training", "holding", "context", "pruning", "evaluation", "stages"},
+    {"training", "holding", "context", "changes", "probing", "pruning", "evaluation", "stages"},
     {"engine"},
     {
         *("influence", "estimates", "worst_group", "ranking", "rows", "scores"),
-        *("standings", "markdown", "legend", "leaderboard", "comparing"),
+        *("standings", "markdown", "legend", "probed", "leaderboard", "comparing"),
     },
     {"failures", "recording", "runner", "publishing", "console"},
     {"answers", "frames", "outcome"},
@@ -47,7 +50,7 @@ TORCH_FREE = [
     *("testing/__init__", "testing/finding", "testing/checking", "testing/report", "testing/waivers"),
     *("testing/verdicts", "testing/child"),
     *("cells", "influence", "estimates", "worst_group", "ranking", "rows", "standings"),
-    *("comparing", "markdown", "legend"),
+    *("comparing", "markdown", "legend", "columns", "probed"),
 ]
 HEAVY = {"torch", "torchvision", "timm", "datasets", "sklearn", "plotly", "numpy", "tabulate", "scipy", "PIL", "pandas"}
 
@@ -101,7 +104,7 @@ def test_the_core_imports_downwards_only(path: Path):
 
 BOARD = [
     *("cells", "influence", "estimates", "worst_group", "ranking"),
-    *("rows", "scores", "standings", "markdown", "legend", "leaderboard", "comparing"),
+    *("rows", "scores", "standings", "markdown", "legend", "probed", "leaderboard", "comparing"),
 ]
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from benchbias.context import PruneContext, TrainContext
     from benchbias.data import BiasedDataset, Predictions, TrainingData
 
+EPOCHS = 6  # of the model that a probe is put to
+
 
 def plain(model: nn.Module, data: TrainingData, context: TrainContext) -> None:
     """Plain training, for the stages around the one that is checked."""
@@ -70,10 +72,17 @@ def trained_under(subject: Subject, trial: ToyTrial, watch: Watch, sparsity: flo
     return trial.train(plain, prune=spec, pruner=watch.on(subject))
 
 
+def probed(subject: Subject, trial: ToyTrial, watch: Watch | None = None) -> str:
+    """A probe stage with this probe, on a trained model all of whose epochs are kept, under a mask; its key."""
+    mask = half_removed(trial)
+    model = trial.train(plain, mask=mask, epochs=EPOCHS, keep_epochs=list(range(1, EPOCHS + 1)))
+    return trial.probe((watch or Watch()).on(subject), subject.options, model=model, mask=mask)
+
+
 def made(subject: Subject, trial: ToyTrial, watch: Watch | None = None) -> Made:
-    """The product of the stage that a pruner or a trainer is mostly called in."""
-    call = pruned if subject.kind == "pruner" else trained
-    return trial.made[call(subject, trial, watch)]
+    """The product of the stage that a pruner, a trainer or a probe is mostly called in."""
+    calls = {"pruner": pruned, "trainer": trained, "probe": probed}
+    return trial.made[calls[subject.kind](subject, trial, watch)]
 
 
 def dataset_stage(subject: Subject, seed: int = 0, watch: Watch | None = None) -> Made:

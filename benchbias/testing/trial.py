@@ -131,6 +131,19 @@ class ToyTrial:
         recipe = Recipe.model_validate(RECIPE).model_dump()
         return self.run("prune", "pruner", pruner, options, groups, parents=parents, cut=cut, recipe=recipe)
 
+    def probe(
+        self,
+        probe: Callable[..., Any],
+        options: Mapping[str, Any] | None = None,
+        *,
+        model: str,
+        mask: str | None = None,
+    ) -> str:
+        """A `probe` stage on the model of a train stage, which began from the initial weights."""
+        parents = {"data": self.data, "test": self.data, "init": self.init, "start": self.init, "model": model}
+        parents |= {"mask": mask} if mask is not None else {}
+        return self.run("probe", "probe", probe, options, parents=parents, recipe=self.inputs[model]["recipe"])
+
     def mask_of(self, key: str) -> Mask:
         """The mask that a stage made."""
         return Mask({name: self.made[key].blobs["mask"][name].bool() for name in self.made[key].body["kept"]})
