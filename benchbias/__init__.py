@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from benchbias.errors import BenchbiasError as BenchbiasError
     from benchbias.errors import Skip as Skip
     from benchbias.hookspecs import hookimpl as hookimpl
+    from benchbias.losses import nt_xent as nt_xent
     from benchbias.losses import weighted_cross_entropy as weighted_cross_entropy
     from benchbias.masks import Mask as Mask
     from benchbias.masks import drop_and_grow as drop_and_grow
@@ -45,7 +46,7 @@ _HOME = {
     "data": ("Batch", "BiasedDataset", "GroupLabels", "LabelledSplit", "Predictions", "Split", "TrainingData"),
     "errors": ("BenchbiasError", "Skip"),
     "hookspecs": ("hookimpl",),
-    "losses": ("weighted_cross_entropy",),
+    "losses": ("nt_xent", "weighted_cross_entropy"),
     "masks": ("Mask", "drop_and_grow", "random_mask"),
     "results": ("Population", "Table", "TrialRecord"),
     "training": ("loss_gradients", "predicted_classes"),
@@ -54,7 +55,7 @@ _HOME = {
 __all__ = [  # a test holds it equal to the names above
     "Batch", "BenchbiasError", "BiasedDataset", "GroupLabels", "LabelledSplit", "Mask", "Population", "Predictions",
     "PruneContext", "Range", "Results", "Scores", "Skip", "Split", "Table", "TrainContext", "TrainingData",
-    "TrialRecord", "drop_and_grow", "hookimpl", "loss_gradients", "predicted_classes", "random_mask",
+    "TrialRecord", "drop_and_grow", "hookimpl", "loss_gradients", "nt_xent", "predicted_classes", "random_mask",
     "removed_count", "run", "weighted_cross_entropy",
 ]  # fmt: skip
 

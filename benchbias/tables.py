@@ -27,7 +27,7 @@ Value = bool | int | float | str | list[Any]
 TRAIN_KEYS = ("train", "start", "prune", "recipe")
 UPDATE_KEYS = ("every", "until", "ramp", "skip_step", "mask_gradients")
 INNER_KEYS = ("use", "layers", "sparsity", "density", "budget", *UPDATE_KEYS)
-PRUNE_KEYS = ("prune", "mask", "layers", "sparsity", "density", "budget", "recipe")
+PRUNE_KEYS = ("prune", "mask", "layers", "sparsity", "density", "removed", "budget", "recipe")
 
 
 class Table(BaseModel):
