@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from benchbias import BenchbiasError, Predictions
+from benchbias import BenchbiasError, Predictions, nt_xent
 from benchbias.builtin.colored_digits import colored_digits, colored_ten_digits
 from benchbias.data import LabelledSplit, Split
 from benchbias.testing.toy import toy_dataset, with_batch_norm
 from benchbias.testing.trial import ToyTrial
+from benchbias_plugins import simclr as simclr_module
+from benchbias_plugins.constant import constant
 from benchbias_plugins.conv_encoder import conv_encoder
 from benchbias_plugins.digit_one_accuracy import digit_one_accuracy
 from benchbias_plugins.linear_probe import linear_probe
@@ -178,7 +180,7 @@ def test_a_probe_finds_scikit_learns_logistic_regression():
             seen["features"] = context.features(model.eval(), batch.images).numpy()
             seen["labels"], seen["logits"] = batch.labels.numpy(), model(batch.images).numpy()
 
-    recipe = {"epochs": 600, "batch_size": 48, "lr": 0.05, "optimizer": "adam", "schedule": "cosine"}
+    recipe = {"epochs": 200, "batch_size": 48, "lr": 0.05, "optimizer": "adam", "schedule": "cosine"}
     trial.train(probe, **recipe, weight_decay=0.0)
     fitted = LogisticRegression(C=1e4, max_iter=5000).fit(seen["features"], seen["labels"])
     answers = seen["logits"].argmax(1)
@@ -258,3 +260,24 @@ def test_digit_one_accuracy_asks_only_whether_it_is_a_one():
     assert digit_one_accuracy(predictions(labels, [9, 1, *range(7, -1, -1)])) == pytest.approx(0.9)
     guess = np.random.default_rng(0).integers(0, 10, (2, 4000))
     assert digit_one_accuracy(predictions(*guess.tolist())) == pytest.approx(0.82, abs=0.02), "so has a guess .82"
+
+
+def test_the_constant_predictor_answers_the_most_frequent_class_of_training():
+    for classes, answer in (((1, 0, 1), 1), ((0, 1), 0)):
+        trial = ToyTrial(toy_dataset(classes=classes), with_batch_norm)
+        network = trial.network(trial.train(constant))
+        data = trial.training_data()
+        with torch.no_grad():
+            logits = network.eval()(data.batch(data.train, torch.arange(48)).images)
+        assert logits.argmax(1).tolist() == [answer] * 48
+        shares = torch.bincount(data.train.labels, minlength=2) / 48
+        assert torch.allclose(logits.softmax(1), shares.expand(48, 2), atol=1e-5)
+
+
+def test_the_two_views_of_a_batch_are_drawn_apart(monkeypatch: pytest.MonkeyPatch):
+    seen = []
+    monkeypatch.setattr(simclr_module, "nt_xent", lambda one, two, t: seen.append((one, two)) or nt_xent(one, two, t))
+    pretrained(epochs=1)
+    assert len(seen) == 3
+    assert all(one.shape == two.shape == (16, 128) and not torch.allclose(one, two) for one, two in seen)
+    assert all(one.requires_grad and two.requires_grad for one, two in seen)

@@ -285,3 +285,13 @@ def test_a_branch_is_the_callers_own_network():
 
     trial.train(inside, auxiliary=trial.prune(magnitude))
     assert seen == [True]
+
+
+def test_the_contrast_holds_neither_branch_fixed_and_the_pruned_one_lacks_its_weights(monkeypatch: pytest.MonkeyPatch):
+    seen = []
+    monkeypatch.setattr(module, "nt_xent", lambda one, two, t: seen.append((one, two)) or nt_xent(one, two, t))
+    trained(critical_finetuning, epochs=1)
+    assert all(one.requires_grad and two.requires_grad and not torch.equal(one, two) for one, two in seen)
+    seen.clear()
+    trained(critical_finetuning, sparsity=0.0, epochs=1)
+    assert all(torch.equal(one, two) for one, two in seen), "the control without a mask: both branches whole"
