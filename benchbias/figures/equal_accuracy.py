@@ -66,4 +66,4 @@ def _panel(sweep: LayerSweep, metric: str, found: dict[str, list[Estimate | None
     axes.set_xlabel("points of average accuracy lost (groups weighted as in training)")
     axes.set_ylabel(f"{metric.replace('_', ' ')},\npoints from the baseline")
     axes.set_title(sweep.title, loc="left")
-    axes.legend(title="pruned layers", fontsize=7, loc="lower left", frameon=False)
+    axes.legend(title="pruned layers", fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)

@@ -59,7 +59,7 @@ def _heat_map(sweep: LayerSweep, metric: str, axes: Axes) -> list[str]:
     axes.set_xticks(np.arange(len(sweep.amounts)) + 0.5, [f"{amount:g}" for amount in sweep.amounts])
     axes.set_xlabel(_axis(sweep))
     axes.set_ylabel("pruned layers")
-    axes.set_title(f"{sweep.title}: {_words(metric)}, points from {sweep.whole.first['method']}", loc="left")  # type: ignore[union-attr]
+    axes.set_title(lines[0].replace(": ", "\n"), loc="left")
     return lines
 
 
@@ -79,8 +79,8 @@ def _curves(sweep: LayerSweep, metric: str, axes: Axes) -> None:
         axes.invert_xaxis()
     axes.set_xlabel(_axis(sweep))
     axes.set_ylabel(f"{_words(metric)}, %")
-    axes.set_title("mean over seeds, 95 % interval", loc="left")
-    axes.legend(title="pruned layers", fontsize=7, loc="lower left", frameon=False)
+    axes.set_title("\nmean over seeds, 95 % interval", loc="left")
+    axes.legend(title="pruned layers", fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
 
 
 def _axis(sweep: LayerSweep) -> str:
