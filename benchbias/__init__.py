@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from benchbias.hookspecs import hookimpl as hookimpl
     from benchbias.losses import LossAverages as LossAverages
     from benchbias.losses import generalised_cross_entropy as generalised_cross_entropy
+    from benchbias.losses import nt_xent as nt_xent
     from benchbias.losses import weighted_cross_entropy as weighted_cross_entropy
     from benchbias.masks import Mask as Mask
     from benchbias.masks import drop_and_grow as drop_and_grow
@@ -59,7 +60,7 @@ _HOME = {
     "data": ("Batch", "BiasedDataset", "GroupLabels", "LabelledSplit", "Predictions", "Split", "TrainingData"),
     "errors": ("BenchbiasError", "Skip"),
     "hookspecs": ("hookimpl",),
-    "losses": ("LossAverages", "generalised_cross_entropy", "weighted_cross_entropy"),
+    "losses": ("LossAverages", "generalised_cross_entropy", "nt_xent", "weighted_cross_entropy"),
     "masks": ("Mask", "drop_and_grow", "independent_mask", "random_mask"),
     "modes": ("head_name",),
     "outcome": ("Results",),
@@ -74,8 +75,8 @@ __all__ = [  # a test holds it equal to the names above
     "LossAverages", "Mask", "Population", "Predictions", "ProbeContext", "PruneContext", "Range", "Results",
     "Scores", "Skip", "Split", "Table", "TrainContext", "TrainingData", "TrialRecord", "change_table",
     "drop_and_grow", "generalised_cross_entropy", "head_name", "hookimpl", "independent_mask", "load_results",
-    "logits_under", "loss_gradients", "predicted_classes", "random_mask", "removed_count", "run", "sample_mask",
-    "step_count", "weighted_cross_entropy",
+    "logits_under", "loss_gradients", "nt_xent", "predicted_classes", "random_mask", "removed_count", "run",
+    "sample_mask", "step_count", "weighted_cross_entropy",
 ]  # fmt: skip
 
 

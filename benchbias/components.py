@@ -30,7 +30,7 @@ GIVEN: Mapping[str, tuple[str, ...]] = types.MappingProxyType(
 
 STAGE_KEYS = frozenset(
     (
-        *("train", "prune", "use", "start", "mask", "layers", "sparsity", "density", "budget"),
+        *("train", "prune", "use", "start", "mask", "layers", "sparsity", "density", "removed", "budget"),
         *("every", "until", "ramp", "skip_step", "mask_gradients", "recipe"),
         *("begin", "at_start", "after_step", "reset_state"),
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -70,6 +71,7 @@ class Context:
     reports: list[FitReport] = field(default_factory=list)
     holder: Holder | None = None
     after_epoch: Callable[[int, nn.Module], None] | None = None
+    heads: WeakKeyDictionary[nn.Module, str] = field(default_factory=WeakKeyDictionary)
 
     @property
     def _sample(self) -> Tensor:
@@ -81,7 +83,9 @@ class Context:
 
     def head(self, model: nn.Module) -> nn.Module:
         """The layer that makes the logits: the last nn.Linear called, or the one the model names `head_name`."""
-        return model.get_submodule(head_name(model, self._sample))
+        if model not in self.heads:  # it takes a forward pass to find, and is asked for in every training step
+            self.heads[model] = head_name(model, self._sample)
+        return model.get_submodule(self.heads[model])
 
     def features(self, model: nn.Module, images: Tensor) -> Tensor:
         """What goes into the head, float (B, D), for images (B, C, H, W); gradients flow."""

@@ -29,7 +29,7 @@ LATER_UPDATE_KEYS = ("begin", "at_start", "after_step", "reset_state")
 """At their defaults they stand in no stage's inputs: what was computed before there were any keeps its identity."""
 UPDATE_KEYS = ("every", "until", "ramp", "skip_step", "mask_gradients", *LATER_UPDATE_KEYS)
 INNER_KEYS = ("use", "layers", "sparsity", "density", "budget", *UPDATE_KEYS)
-PRUNE_KEYS = ("prune", "mask", "layers", "sparsity", "density", "budget", "recipe")
+PRUNE_KEYS = ("prune", "mask", "layers", "sparsity", "density", "removed", "budget", "recipe")
 
 
 class Table(BaseModel):
