@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from benchbias.api import Results as Results
+    from benchbias.api import load_results as load_results
     from benchbias.api import run as run
     from benchbias.components import Range as Range
     from benchbias.context import PruneContext as PruneContext
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from benchbias.masks import drop_and_grow as drop_and_grow
     from benchbias.masks import independent_mask as independent_mask
     from benchbias.masks import random_mask as random_mask
+    from benchbias.outcome import Results as Results
     from benchbias.results import Population as Population
     from benchbias.results import Table as Table
     from benchbias.results import TrialRecord as TrialRecord
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from benchbias.training import predicted_classes as predicted_classes
 
 _HOME = {
-    "api": ("Results", "run"),
+    "api": ("load_results", "run"),
     "components": ("Range",),
     "context": ("PruneContext", "TrainContext"),
     "cutting": ("Scores", "removed_count"),
@@ -50,6 +51,7 @@ _HOME = {
     "hookspecs": ("hookimpl",),
     "losses": ("weighted_cross_entropy",),
     "masks": ("Mask", "drop_and_grow", "independent_mask", "random_mask"),
+    "outcome": ("Results",),
     "results": ("Population", "Table", "TrialRecord"),
     "straight_through": ("logits_under", "sample_mask"),
     "training": ("loss_gradients", "predicted_classes"),
@@ -58,7 +60,7 @@ _HOME = {
 __all__ = [  # a test holds it equal to the names above
     "Batch", "BenchbiasError", "BiasedDataset", "GroupLabels", "LabelledSplit", "Mask", "Population", "Predictions",
     "PruneContext", "Range", "Results", "Scores", "Skip", "Split", "Table", "TrainContext", "TrainingData",
-    "TrialRecord", "drop_and_grow", "hookimpl", "independent_mask", "logits_under", "loss_gradients",
+    "TrialRecord", "drop_and_grow", "hookimpl", "independent_mask", "load_results", "logits_under", "loss_gradients",
     "predicted_classes", "random_mask", "removed_count", "run", "sample_mask", "weighted_cross_entropy",
 ]  # fmt: skip
 
@@ -67,7 +69,9 @@ def __getattr__(name: str) -> Any:
     for module, names in _HOME.items():
         if name in names:
             return getattr(importlib.import_module(f"benchbias.{module}"), name)
-    raise AttributeError(f"module 'benchbias' has no attribute {name!r}")
+    from benchbias.deprecation import deprecated_name
+
+    return deprecated_name(name)
 
 
 def __dir__() -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchbias.deprecation import deprecated_parts
 from benchbias.errors import UsageError
 from benchbias.testing.calls import dataset_stage, half_removed, made, measured, model_trial, pruned, worker_call
 from benchbias.testing.subject import Subject
@@ -16,12 +17,13 @@ from benchbias.testing.watching import Watch, digest
 WORDS = 3  # that a docstring's first paragraph has at least
 
 
-def signature(subject: Subject) -> None:
+def signature(subject: Subject) -> str | None:
     """Its signature is `(what the core gives, *, options)`; options are typed, and their defaults fit."""
     try:
         _ = subject.described, subject.options
     except UsageError as error:
         raise Unmet(str(error)) from None
+    return "; ".join(deprecated_parts(subject.kind, subject.described.given)) or None
 
 
 def documentation(subject: Subject) -> str | None:
