@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from benchbias.api import Results as Results
+    from benchbias.api import load_results as load_results
     from benchbias.api import run as run
     from benchbias.changes import Answers as Answers
     from benchbias.changes import Change as Change
@@ -31,38 +31,46 @@ if TYPE_CHECKING:
     from benchbias.errors import BenchbiasError as BenchbiasError
     from benchbias.errors import Skip as Skip
     from benchbias.hookspecs import hookimpl as hookimpl
+    from benchbias.losses import LossAverages as LossAverages
+    from benchbias.losses import generalised_cross_entropy as generalised_cross_entropy
     from benchbias.losses import weighted_cross_entropy as weighted_cross_entropy
     from benchbias.masks import Mask as Mask
     from benchbias.masks import drop_and_grow as drop_and_grow
     from benchbias.masks import random_mask as random_mask
+    from benchbias.modes import head_name as head_name
+    from benchbias.outcome import Results as Results
     from benchbias.probing import ProbeContext as ProbeContext
     from benchbias.results import Population as Population
     from benchbias.results import Table as Table
     from benchbias.results import TrialRecord as TrialRecord
     from benchbias.training import loss_gradients as loss_gradients
     from benchbias.training import predicted_classes as predicted_classes
+    from benchbias.training import step_count as step_count
 
 _HOME = {
+    "api": ("load_results", "run"),
     "changes": ("Answers", "Change", "Compared", "change_table"),
-    "api": ("Results", "run"),
     "components": ("Range",),
     "context": ("PruneContext", "TrainContext"),
     "cutting": ("Scores", "removed_count"),
     "data": ("Batch", "BiasedDataset", "GroupLabels", "LabelledSplit", "Predictions", "Split", "TrainingData"),
     "errors": ("BenchbiasError", "Skip"),
     "hookspecs": ("hookimpl",),
-    "losses": ("weighted_cross_entropy",),
+    "losses": ("LossAverages", "generalised_cross_entropy", "weighted_cross_entropy"),
     "masks": ("Mask", "drop_and_grow", "random_mask"),
+    "modes": ("head_name",),
+    "outcome": ("Results",),
     "probing": ("ProbeContext",),
     "results": ("Population", "Table", "TrialRecord"),
-    "training": ("loss_gradients", "predicted_classes"),
+    "training": ("loss_gradients", "predicted_classes", "step_count"),
 }
 
 __all__ = [  # a test holds it equal to the names above
     "Answers", "Batch", "BenchbiasError", "BiasedDataset", "Change", "Compared", "GroupLabels", "LabelledSplit",
-    "Mask", "Population", "Predictions", "ProbeContext", "PruneContext", "Range", "Results", "Scores", "Skip",
-    "Split", "Table", "TrainContext", "TrainingData", "TrialRecord", "change_table", "drop_and_grow", "hookimpl",
-    "loss_gradients", "predicted_classes", "random_mask", "removed_count", "run", "weighted_cross_entropy",
+    "LossAverages", "Mask", "Population", "Predictions", "ProbeContext", "PruneContext", "Range", "Results", "Scores",
+    "Skip", "Split", "Table", "TrainContext", "TrainingData", "TrialRecord", "change_table", "drop_and_grow",
+    "generalised_cross_entropy", "head_name", "hookimpl", "load_results", "loss_gradients", "predicted_classes",
+    "random_mask", "removed_count", "run", "step_count", "weighted_cross_entropy",
 ]  # fmt: skip
 
 
@@ -70,7 +78,9 @@ def __getattr__(name: str) -> Any:
     for module, names in _HOME.items():
         if name in names:
             return getattr(importlib.import_module(f"benchbias.{module}"), name)
-    raise AttributeError(f"module 'benchbias' has no attribute {name!r}")
+    from benchbias.deprecation import deprecated_name
+
+    return deprecated_name(name)
 
 
 def __dir__() -> list[str]:

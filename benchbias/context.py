@@ -11,34 +11,18 @@ import torch
 from torch import Tensor, nn
 
 from benchbias.cutting import budget_counts
-from benchbias.data import TrainingData
+from benchbias.data import Split, TrainingData
 from benchbias.errors import ComponentError
 from benchbias.holding import Holder
 from benchbias.losses import weighted_cross_entropy
 from benchbias.masks import Mask
-from benchbias.modes import look
+from benchbias.modes import evaluating, head_name
 from benchbias.training import FitReport, Loss, cross_entropy, fit, step_count
 
 if TYPE_CHECKING:
     from benchbias.tables import Recipe
 
 HEAD = "head"  # in `layers`: the layer that makes the logits
-
-
-def head_name(model: nn.Module, images: Tensor) -> str:
-    """The name of the last nn.Linear called in a forward pass of images (1, C, H, W).
-
-    A model may name another layer in an attribute `head_name`. Raises ComponentError if there is none.
-    """
-    named = getattr(model, "head_name", None)
-    if isinstance(named, str):
-        return named
-    called: list[str] = []
-    linears = {module: name for name, module in model.named_modules() if isinstance(module, nn.Linear)}
-    look(model, images, linears, lambda module, args, kwargs, output: called.append(linears[module]))  # type: ignore[index]
-    if not called:
-        raise ComponentError("the model calls no nn.Linear: name its head in an attribute `head_name`")
-    return called[-1]
 
 
 def prunable_weights(model: nn.Module, layers: Sequence[str], images: Tensor) -> dict[str, nn.Parameter]:
@@ -111,6 +95,12 @@ class Context:
         finally:
             handle.remove()
         return seen[-1]
+
+    def split_features(self, model: nn.Module, split: Split) -> Tensor:
+        """The features of a whole split in eval mode and without gradients: float32 (N, D), on the CPU."""
+        with evaluating(model):
+            found = [self.features(model, batch.images).float().cpu() for batch in self.data.batches(split)]
+        return torch.cat(found)
 
     def fit(
         self,

@@ -62,7 +62,7 @@ def _installation() -> Iterator[Finding]:
     yield Finding(
         "python", f"{platform.python_version()} on {platform.system()} {platform.machine()}{told}", not supported
     )
-    for package in (*PACKAGES, "datasets", "safetensors", "pluggy"):
+    for package in (*PACKAGES, "torch-pruning", "datasets", "safetensors", "pluggy"):
         try:
             yield Finding(package, importlib.metadata.version(package))
         except importlib.metadata.PackageNotFoundError:

@@ -97,6 +97,24 @@ def benchbias_analyses() -> dict[str, Callable[..., Any]]:  # type: ignore[empty
     """
 
 
+GIVEN_MEANING: Mapping[str, str] = MappingProxyType(
+    {
+        "root": "`Path`: the folder of data files that the user named (`BENCHBIAS_DATA`, else `./data`)",
+        "seed": "`int`: the data's seed; equal seeds and options must give equal bytes",
+        "input_shape": "`tuple[int, int, int]`: (C, H, W) of an image",
+        "num_classes": "`int`: the number of classes K",
+        "backbone": "`Callable[[], nn.Module]`: the task's own model builder, for a model that wraps it",
+        "model": "`nn.Module`: the network; a trainer changes it in place, a pruner and a probe have a copy",
+        "data": "`TrainingData`: training and validation, without test and groups; of a probe `BiasedDataset`: all",
+        "context": "`TrainContext`, `PruneContext` or `ProbeContext`: see Contexts",
+        "train_groups": "`GroupLabels` of the training split: declaring it puts a method on the track `train`",
+        "val_groups": "`GroupLabels` of the validation split: declaring it puts a method on the track `val-fit`",
+        "predictions": "`Predictions` on the split that is scored, with all labels",
+        "population": "`Population`: all trials of one task",
+    }
+)
+"""What each parameter is that the core gives, recognised by its name."""
+
 KINDS: Mapping[str, str] = MappingProxyType(
     {
         "benchbias_datasets": "dataset",

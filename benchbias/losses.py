@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -23,3 +25,46 @@ def weighted_cross_entropy(weights: Tensor) -> Callable[[nn.Module, Batch], Tens
         return (each * chosen).sum() / chosen.sum()
 
     return loss
+
+
+def generalised_cross_entropy(
+    logits: Tensor, labels: Tensor, q: float = 0.7, *, gradient: Literal["textbook", "as_published"] = "textbook"
+) -> Tensor:
+    """Generalised cross-entropy (1 - p^q) / q of each example, float (B,) (Zhang and Sabuncu, NeurIPS 2018).
+
+    logits: (B, K); p: the softmax of the label. Its gradient is p^q times that of the cross-entropy: it follows what is
+    easy. q: above 0 (where cross-entropy is the limit), up to 1 (1 - p). gradient: `as_published` is the cross-entropy
+    times the constant q p^q, as LfF and DisEnt have it: q times the textbook's gradient, and nothing at all at q = 0.
+    Raises ValueError.
+    """
+    if not 0 < q <= 1:
+        raise ValueError(f"q of the generalised cross-entropy is above 0 and at most 1, not {q}")
+    each = cross_entropy(logits, labels, reduction="none")  # (B,), -log p
+    if gradient == "as_published":
+        return each * (q * torch.exp(-q * each.detach()))
+    return -torch.expm1(-q * each) / q
+
+
+class LossAverages:
+    """The exponential moving average of each training example's loss, by its index (LfF, Nam et al., NeurIPS 2020).
+
+    labels: int64 (N,), of the training split. keep: what an update leaves of the old average, from 0 to below 1.
+    values: float32 (N,), 0 for an example without a loss yet.
+    """
+
+    def __init__(self, labels: Tensor, keep: float = 0.7) -> None:
+        self.labels, self.keep = labels, keep
+        self.values = torch.zeros(len(labels), device=labels.device)
+        self.seen = torch.zeros_like(labels, dtype=torch.bool)
+
+    def update(self, index: Tensor, losses: Tensor) -> None:
+        """Note the losses (B,) of the examples `index` (B,): the first of each is stored as it is."""
+        new, old = losses.detach().float(), self.values[index]
+        self.values[index] = torch.where(self.seen[index], self.keep * old + (1 - self.keep) * new, new)
+        self.seen[index] = True
+
+    def relative(self, index: Tensor) -> Tensor:
+        """The averages of `index` (B,) over the largest of their class in all of training: float32 (B,), 0 to 1."""
+        largest = self.values.new_zeros(int(self.labels.max()) + 1).scatter_reduce(0, self.labels, self.values, "amax")
+        smallest = torch.finfo(torch.float32).tiny  # a class of which all losses are 0
+        return self.values[index] / largest[self.labels[index]].clamp(min=smallest)

@@ -50,14 +50,22 @@ class Registry:
 
 
 def discover(loose: Iterable[Path] = ()) -> list[PluginRef]:
-    """All plugins: one for each entry point of the group, one for each loose file. Imports none of them."""
+    """All plugins: one for each entry point of the group, one for each loose file. Imports none of them.
+
+    Of a distribution that is there twice (in an environment over another) the first on the path counts: its modules
+    are those that are imported.
+    """
     found: dict[str, PluginRef] = {}
+    distributions: set[str] = set()
     for distribution in importlib.metadata.distributions():
-        for entry in distribution.entry_points:
-            if entry.group == GROUP:
-                name = distribution.metadata["Name"]
-                ref = PluginRef(f"{name}:{entry.name}", entry.module, name, distribution.version)
-                found.setdefault(ref.name, ref)
+        entries = [entry for entry in distribution.entry_points if entry.group == GROUP]
+        name = distribution.metadata["Name"] if entries else ""
+        if not entries or name in distributions:
+            continue
+        distributions.add(name)
+        for entry in entries:
+            ref = PluginRef(f"{name}:{entry.name}", entry.module, name, distribution.version, attribute=entry.attr)
+            found.setdefault(ref.name, ref)
     for path in loose:
         if not path.is_file():
             raise UsageError(f"--plugin {path}: no such file")
@@ -79,9 +87,19 @@ def source_digest(ref: PluginRef) -> str:
         own = _module_file(ref.module)
         files = _package_files(own.parent) if own.name == "__init__.py" else [own]
     else:
-        top = _module_file(ref.module.partition(".")[0])
-        files = _package_files(top.parent) if top.name == "__init__.py" else [top]
+        files = _import_package(ref.module)
     return files_digest(files)
+
+
+def _import_package(module: str) -> list[Path]:
+    """All files of a module's top package; of a namespace package, of the portion in which the module lies."""
+    top = module.partition(".")[0]
+    file = _module_file(module)
+    spec = importlib.util.find_spec(top)
+    if spec is not None and spec.origin is None:  # a namespace package
+        return _package_files(next(Path(at) for at in spec.submodule_search_locations or () if file.is_relative_to(at)))
+    file = _module_file(top)
+    return _package_files(file.parent) if file.name == "__init__.py" else [file]
 
 
 def _package_files(folder: Path) -> list[Path]:
@@ -182,7 +200,9 @@ def _collect(described: Mapping[str, list[Component]]) -> dict[tuple[str, str], 
 
 
 def _cache_file(ref: PluginRef, digest: str) -> Path:
-    name = hashlib.sha256(f"{_describer_digest()} {ref.name} {ref.module} {digest}".encode()).hexdigest()
+    name = hashlib.sha256(
+        f"{_describer_digest()} {ref.name} {ref.module} {ref.attribute} {digest}".encode()
+    ).hexdigest()
     return cache_folder() / "plugins" / f"{name}.json"
 
 

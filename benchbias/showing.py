@@ -9,6 +9,7 @@ from typing import Any
 from benchbias import resolve
 from benchbias.api import Workspace
 from benchbias.components import Component, resolve_options
+from benchbias.deprecation import deprecated_parts
 from benchbias.errors import UsageError, unknown
 from benchbias.tables import Use
 
@@ -57,10 +58,15 @@ def _plugin_rows(workspace: Workspace) -> list[tuple[str, str, str]]:
     registry = workspace.registry
     rows = []
     for name, ref in sorted(registry.plugins.items()):
-        found = [f"{c.kind} {c.name}" for _, c in sorted(registry.components.items()) if c.plugin == name]
+        found = [_entry(c) for _, c in sorted(registry.components.items()) if c.plugin == name]
         broken = registry.broken.get(name)
         rows.append((name, ref.version or "file", f"BROKEN: {broken.reason}" if broken else ", ".join(found)))
     return rows
+
+
+def _entry(component: Component) -> str:
+    going = deprecated_parts(component.kind, component.given)
+    return f"{component.kind} {component.name}" + (f" (DEPRECATED: {'; '.join(going)})" if going else "")
 
 
 def details(workspace: Workspace, name: str, suite: str | None, assignments: Sequence[str]) -> str:
@@ -97,6 +103,7 @@ def _component(component: Component) -> str:
         lines.append(f"  option {name}: {option.text}; {default}")
     groups = [given for given in component.given if given.endswith("_groups")]
     lines.append(f"  group labels: {', '.join(groups) if groups else 'none'}")
+    lines += [f"  DEPRECATED: {text}" for text in deprecated_parts(component.kind, component.given)]
     return "\n".join(lines)
 
 

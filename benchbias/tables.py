@@ -49,10 +49,10 @@ class Recipe(Table):
     """How a model is trained: the core's, the same for every method. Task, then method, then stage.
 
     epochs: passes over the training set. lr: the peak learning rate. weight_decay: per step, decoupled for adamw.
-    momentum: of sgd. schedule: onecycle (20 % warm-up, then cosine), cosine, or constant. augment: see
-    `benchbias.data.augmented`. precision: bfloat16 is autocast. select: which epoch's weights are kept: the last,
-    the best by the worst class on the validation split, or by its worst group (which uses group labels).
-    keep_epochs: epochs whose weights later stages may ask for.
+    momentum: of sgd. schedule: onecycle (20 % warm-up, then cosine), cosine, constant, or halving (constant, but halved
+    after 40, 60 and 80 % of the steps). augment: see `benchbias.data.augmented`. precision: bfloat16 is autocast.
+    select: which epoch's weights are kept: the last, the best by the worst class on the validation split, or by its
+    worst group (which uses group labels). keep_epochs: epochs whose weights later stages may ask for.
     """
 
     epochs: Annotated[int, Field(ge=0, le=100_000)] = 10
@@ -61,7 +61,7 @@ class Recipe(Table):
     lr: Annotated[float, Field(gt=0, le=1000)] = 0.01
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     weight_decay: Annotated[float, Field(ge=0, le=1000)] = 0.0
-    schedule: Literal["constant", "cosine", "onecycle"] = "constant"
+    schedule: Literal["constant", "cosine", "halving", "onecycle"] = "constant"
     augment: Literal["none", "shift", "flip-crop"] = "none"
     precision: Literal["float32", "bfloat16"] = "float32"
     channels_last: bool = False

@@ -13,6 +13,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
+collect_ignore = ["third_party"]  # it has an environment of its own: test_third_party
+
 SMOKE_TRIALS = 8 * 2  # rows (erm, erm-ft, magnitude twice, random, jtt, rigl, rest) x seeds
 
 

@@ -19,7 +19,7 @@ PLUGINS = [*sorted((CORE / "builtin").glob("*.py")), *sorted((ROOT / "plugins").
 LAYERS = (
     {"errors", "canonical", "files", "seeding"},
     {"modes", "images", "data", "masks", "cutting", "losses", "bodies", "columns", "results", "cells"},
-    {"components", "hookspecs", "environment", "processes"},
+    {"components", "hookspecs", "environment", "processes", "deprecation"},
     {
         *("loading", "plugins", "describe", "tables", "suite", "resolve", "trials"),
         *("paths", "plan", "tensor_files", "store"),
@@ -31,6 +31,7 @@ LAYERS = (
         *("standings", "markdown", "legend", "probed", "leaderboard", "comparing"),
     },
     {"failures", "recording", "runner", "publishing", "console"},
+    {"answers", "frames", "outcome"},
     {"api", "showing", "sheet", "planning", "tuning", "tuning_log", "searching", "doctor", "scaffold"},
     {"testing"},
     {"cli", "__main__", "__init__"},
@@ -42,13 +43,13 @@ TORCH_FREE = [
     *("loading", "plugins", "describe", "tables", "suite", "resolve", "trials", "paths", "plan"),
     *("files", "tensor_files", "store", "failures", "runner", "recording"),
     *("scores", "leaderboard", "publishing", "console", "api", "showing", "planning", "cli", "sheet"),
-    *("tuning", "tuning_log", "searching", "doctor", "scaffold"),
+    *("tuning", "tuning_log", "searching", "doctor", "scaffold", "outcome", "frames", "deprecation"),
     *("testing/__init__", "testing/finding", "testing/checking", "testing/report", "testing/waivers"),
     *("testing/verdicts", "testing/child"),
     *("cells", "influence", "estimates", "worst_group", "ranking", "rows", "standings"),
     *("comparing", "markdown", "legend", "columns", "probed"),
 ]
-HEAVY = {"torch", "torchvision", "timm", "datasets", "sklearn", "plotly", "numpy", "tabulate", "scipy", "PIL"}
+HEAVY = {"torch", "torchvision", "timm", "datasets", "sklearn", "plotly", "numpy", "tabulate", "scipy", "PIL", "pandas"}
 
 
 def imports(path: Path, *, at_run_time: bool = True) -> set[str]:

@@ -222,6 +222,19 @@ def test_two_plugins_with_one_name_are_an_error_that_names_both(write: Callable[
 # the cache of descriptions
 
 
+def test_of_a_distribution_that_is_there_twice_the_first_on_the_path_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for version, entries in (("1.0", "kept = old_module\ngone = old_module"), ("2.0", "kept = new_module")):
+        info = tmp_path / version / f"twice-{version}.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: twice\nVersion: {version}\n")
+        (info / "entry_points.txt").write_text(f"[benchbias]\n{entries}\n")
+        monkeypatch.syspath_prepend(tmp_path / version)
+    found = {ref.name: (ref.module, ref.version) for ref in plugins.discover() if ref.distribution == "twice"}
+    assert found == {"twice:kept": ("new_module", "2.0")}
+
+
 def no_child(refs: list[PluginRef]) -> Any:
     raise AssertionError(f"a child was started for {[ref.name for ref in refs]}")
 

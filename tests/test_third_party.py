@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import os
+import shutil
 import subprocess
 import sys
-import zipfile
+import venv
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,20 +40,37 @@ baseline = "erm"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
+def packages() -> list[str]:
+    """The folders of installed packages of the running environment, not the checkout that it has as editable."""
+    return [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
+
+
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """The command line of a folder into which both wheels were unpacked; other packages are this environment's."""
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh virtual environment: both wheels installed by pip, every other package that of this environment."""
     folder = tmp_path_factory.mktemp("third-party")
     for source in (ROOT, EXTRAS):
-        command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-        subprocess.run(command, cwd=source, check=True, capture_output=True)
-    for wheel in folder.glob("*.whl"):
-        zipfile.ZipFile(wheel).extractall(folder / "site")
-    env = {**os.environ, "PYTHONPATH": str(folder / "site"), "BENCHBIAS_CACHE": str(folder / "cache")}
+        build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+        subprocess.run(build, cwd=source, check=True, capture_output=True)
+    venv.create(folder / "venv", symlinks=True)
+    (site,) = (folder / "venv" / "lib").glob("python*/site-packages")
+    (site / "packages_of_the_tests.pth").write_text("\n".join(packages()))  # after its own; their .pth are not read
+    pip = [sys.executable, "-m", "pip", "--python", str(folder / "venv" / "bin" / "python"), "install"]
+    options = ["--quiet", "--no-deps", "--no-index", "--no-compile", "--ignore-installed"]
+    wheels = [str(path) for path in sorted(folder.glob("*.whl"))]
+    subprocess.run([*pip, *options, *wheels], check=True, capture_output=True)
+    return folder
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "benchbias", *arguments]
-        return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+
+@pytest.fixture(scope="module")
+def installed(environment: Path) -> Run:
+    """A command of that environment, away from the checkout and from this environment's variables."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
+    env["BENCHBIAS_CACHE"] = str(environment / "cache")
+
+    def run(command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        program = [str(environment / "venv" / "bin" / command), *arguments]
+        return subprocess.run(program, cwd=environment, env=env, capture_output=True, text=True, check=False)
 
     return run
 
@@ -68,8 +86,18 @@ def test_it_imports_nothing_of_ours_but_public_names():
     assert {alias.name for alias in modules[0].names} <= set(benchbias.__all__)
 
 
+def test_nothing_of_the_checkout_is_imported(environment: Path, installed: Run):
+    code = "import sys, benchbias, benchbias_plugins, benchbias_extras as e\n"
+    code += "print(*[m.__file__ for m in (benchbias, benchbias_plugins, e)], *sys.path, sep='\\n')"
+    done = installed("python", "-P", "-c", code)
+    assert done.returncode == 0, done.stderr
+    modules, path = done.stdout.splitlines()[:3], done.stdout.splitlines()[3:]
+    assert all(Path(module).is_relative_to(environment / "venv" / "lib") for module in modules)
+    assert not {str(ROOT), str(ROOT / "plugins"), str(EXTRAS)} & set(path)
+
+
 def test_it_is_listed_with_its_components(installed: Run):
-    plugins, components = installed("ls", "plugins"), installed("ls", "components")
+    plugins, components = installed("benchbias", "ls", "plugins"), installed("benchbias", "ls", "components")
     assert plugins.returncode == components.returncode == 0, plugins.stderr
     assert "benchbias-extras:extras" in plugins.stdout
     for name in ("snip", "lff", "class_gap"):
@@ -77,18 +105,24 @@ def test_it_is_listed_with_its_components(installed: Run):
 
 
 def test_it_passes_the_checks(installed: Run):
-    done = installed("check", "benchbias-extras")
+    done = installed("benchbias", "check", "benchbias-extras")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 components" in done.stdout
 
 
-def test_it_runs_in_a_suite_and_gets_its_rows(installed: Run, tmp_path: Path):
-    (tmp_path / "own.toml").write_text(TOML)
-    done = installed(
-        "run", "-s", "with-extras", "--config", str(tmp_path / "own.toml"), "-o", str(tmp_path / "out"), "-q"
-    )
+def test_its_own_tests_pass(environment: Path, installed: Run):
+    shutil.copytree(EXTRAS / "tests", environment / "tests")  # and not its module, which is that of the wheel
+    done = installed("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "passed" in done.stdout
+
+
+def test_it_runs_in_a_suite_and_gets_its_rows(environment: Path, installed: Run):
+    (environment / "own.toml").write_text(TOML)
+    out = environment / "out"
+    done = installed("benchbias", "run", "-s", "with-extras", "--config", "own.toml", "-o", str(out), "-q")
     assert done.returncode == 0, done.stderr
-    board = (tmp_path / "out" / "leaderboards" / "with-extras.md").read_text()
+    board = (out / "leaderboards" / "with-extras.md").read_text()
     rows = {line.split("|")[2].strip() for line in board.split("### Cost")[0].splitlines() if line.startswith("| ")}
     assert {"erm", "lff", "snip"} <= rows
     assert "class gap" in board

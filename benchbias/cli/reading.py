@@ -86,7 +86,15 @@ def compare(
     if records is not None:
         found = publishing.published_records(suite, records)
     else:
-        plan = open_workspace(config, plugin).plan(suite, selected(None, None, None, None, None, device))
+        workspace = open_workspace(config, plugin)
+        plan = workspace.plan(suite, selected(None, None, None, None, None, device))
+        names = [row.partition("[")[0] for row in (one, other)]
+        more = [name for name in names if {("pruner", name), ("trainer", name)} & workspace.registry.components.keys()]
+        if set(more) - set(
+            plan.table.methods
+        ):  # a component's own name, run with `--method`, is no method of the suite
+            methods = list(dict.fromkeys((*plan.table.methods, *more)))
+            plan = workspace.plan(suite, selected(methods, None, None, None, None, device))
         found = publishing.records_of(plan, out)
     print(compared(*found, one, other, margin / 100), end="")
 

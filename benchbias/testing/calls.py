@@ -8,16 +8,17 @@ import torch
 from torch import Tensor, nn
 
 from benchbias.seeding import seed_everything
-from benchbias.stages.common import Made
+from benchbias.stages.common import Made, call_component
 from benchbias.stages.score import checked_metric
 from benchbias.testing.subject import Subject
+from benchbias.testing.toy import ModelFactory, toy_model
 from benchbias.testing.trial import ToyTrial, changing, toy_predictions
 from benchbias.testing.verdicts import Refused
 from benchbias.testing.watching import Watch
 
 if TYPE_CHECKING:
     from benchbias.context import PruneContext, TrainContext
-    from benchbias.data import Predictions, TrainingData
+    from benchbias.data import BiasedDataset, Predictions, TrainingData
 
 EPOCHS = 6  # of the model that a probe is put to
 
@@ -30,6 +31,23 @@ def plain(model: nn.Module, data: TrainingData, context: TrainContext) -> None:
 def random_scores(model: nn.Module, data: TrainingData, context: PruneContext) -> dict[str, Tensor]:
     """Random scores, for a mask that is in force before the component is called."""
     return {name: torch.rand(w.shape, generator=context.generator) for name, w in context.prunable(model).items()}
+
+
+def toy_trial(
+    subject: Subject, data: BiasedDataset | None = None, model: ModelFactory = toy_model, **toy: Any
+) -> ToyTrial:
+    """A toy trial of a pruner or a trainer: of the subject's own network around the toy one, if it has one."""
+    network = subject.network
+    if network is None:
+        return ToyTrial(data, model, **toy)
+
+    def around(input_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
+        shape = {"input_shape": input_shape, "num_classes": num_classes}
+        given = {**shape, "backbone": lambda: model(input_shape, num_classes)}
+        found: nn.Module = call_component(network, given, {})
+        return found
+
+    return ToyTrial(data, around, **toy)
 
 
 def pruned(subject: Subject, trial: ToyTrial, watch: Watch | None = None, **stage: Any) -> str:
@@ -101,4 +119,4 @@ def worker_call(subject: Subject, watch: Watch) -> Any:
         return model_trial(subject, watch)
     if subject.kind == "metric":
         return measured(subject, toy_predictions(), watch)
-    return made(subject, ToyTrial(), watch)
+    return made(subject, toy_trial(subject), watch)

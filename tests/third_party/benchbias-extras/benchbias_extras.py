@@ -23,13 +23,16 @@ from benchbias import (
 )
 
 
-def snip(model: nn.Module, data: TrainingData, context: PruneContext) -> Scores:
-    """Keep the weights that the loss depends on most: |w dL/dw| (Lee et al., ICLR 2019), over all of training.
+def snip(
+    model: nn.Module, data: TrainingData, context: PruneContext, *, batches: Annotated[int, Range(0, 10_000)] = 1
+) -> Scores:
+    """Keep the connections that the loss is most sensitive to: |w dL/dw| (Lee et al., ICLR 2019, equation 5).
 
-    Meant for a prune stage before any training.
+    Meant for a prune stage before any training, so that w are the initial weights. batches: random training batches
+    that L is taken over; the paper takes one, 0 is all of training. Its division by the sum changes no order.
     """
     weights = context.prunable(model)
-    gradients = loss_gradients(model, data, context.generator, weights, batches=0)
+    gradients = loss_gradients(model, data, context.generator, weights, batches)
     return {name: (weight * gradients[name]).abs() for name, weight in weights.items()}
 
 
@@ -51,6 +54,23 @@ class Ema:
         return self.mean[index] / largest[self.labels[index]].clamp(min=1e-8)
 
 
+def fresh(model: nn.Module, generator: torch.Generator) -> nn.Module:
+    """A copy of a network, in training mode, whose layers draw initial weights of their own."""
+    twin = copy.deepcopy(model).train()
+    with torch.random.fork_rng():
+        torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))
+        for module in twin.modules():
+            if callable(reset := getattr(module, "reset_parameters", None)):
+                reset()
+    return twin
+
+
+def generalised_cross_entropy(logits: Tensor, labels: Tensor, q: float) -> Tensor:
+    """(1 - p^q) / q of logits (B, K) and labels (B,), (B,): its gradient is p^q times that of the cross-entropy."""
+    right = logits.softmax(dim=1).gather(1, labels[:, None])[:, 0].clamp(min=1e-8)
+    return (1 - right**q) / q
+
+
 def lff(
     model: nn.Module,
     data: TrainingData,
@@ -59,23 +79,23 @@ def lff(
     q: Annotated[float, Range(0.1, 1)] = 0.7,
     keep: Annotated[float, Range(0, 0.99)] = 0.7,
 ) -> None:
-    """Learning from failure (Nam et al., NeurIPS 2020): weight examples by how badly a biased twin does on them.
+    """Learning from failure (Nam et al., NeurIPS 2020, algorithm 1): weight examples by a biased twin's difficulty.
 
-    q: of the twin's generalised cross-entropy (1 - p^q) / q, which follows what is easy. keep: of the running means
-    of losses. The twin starts from the same weights, where the paper's has its own.
+    The twin, a network of the same kind with initial weights of its own, learns what is easy by a generalised
+    cross-entropy; the weight of an example is its loss there over the sum of its losses in both. q: of the
+    generalised cross-entropy. keep: of the running means of losses, which stand over their class's largest, as in
+    the authors' code.
     """
-    twin = copy.deepcopy(model)
+    twin = fresh(model, context.generator)
     easy, hard = Ema(data.train.labels, keep), Ema(data.train.labels, keep)
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
-        ours, theirs = model(batch.images), twin(batch.images)
-        right = theirs.softmax(dim=1).gather(1, batch.labels[:, None])[:, 0].clamp(min=1e-8)
+        ours, theirs = model(batch.images).float(), twin(batch.images).float()
         own = cross_entropy(ours, batch.labels, reduction="none")
-        theirs_loss = cross_entropy(theirs, batch.labels, reduction="none").detach()
-        b, d = easy.update(batch.index, theirs_loss.float()), hard.update(batch.index, own.detach().float())
+        b = easy.update(batch.index, cross_entropy(theirs, batch.labels, reduction="none").detach())
+        d = hard.update(batch.index, own.detach())
         difficulty = b / (b + d + 1e-8)  # (B,)
-        total: Tensor = ((1 - right**q) / q).mean() + (difficulty * own).mean()
-        return total
+        return generalised_cross_entropy(theirs, batch.labels, q).mean() + (difficulty * own).mean()
 
     context.fit(model, data, loss=loss, parameters=[*model.parameters(), *twin.parameters()])
 
