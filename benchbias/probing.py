@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from benchbias.changes import Answers
-from benchbias.context import head_name, prunable_weights
+from benchbias.context import prunable_weights
 from benchbias.data import Batch, BiasedDataset, Split, TrainingData
 from benchbias.errors import ComponentError, unknown
 from benchbias.masks import Mask
+from benchbias.modes import head_name
 from benchbias.training import logits
 
 if TYPE_CHECKING:
