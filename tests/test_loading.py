@@ -448,6 +448,8 @@ def test_pieces_that_do_not_read_back_are_refused(tmp_path: Path, monkeypatch):
         monkeypatch.setattr(os, "write", wrong)
         with pytest.raises(OSError, match="does not read back"):
             write_whole(tmp_path / f"wrong-{id(wrong)}", pieces)
+        with pytest.raises(OSError, match="does not read back"):
+            write_whole(tmp_path / f"single-{id(wrong)}", [memoryview(b"one")])
 
 
 HEAVY = """
