@@ -10,8 +10,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from benchbias.api import Results as Results
+    from benchbias.api import load_results as load_results
     from benchbias.api import run as run
+    from benchbias.changes import Answers as Answers
+    from benchbias.changes import Change as Change
+    from benchbias.changes import Compared as Compared
+    from benchbias.changes import change_table as change_table
     from benchbias.components import Range as Range
     from benchbias.components import reads as reads
     from benchbias.context import PruneContext as PruneContext
@@ -39,18 +43,29 @@ if TYPE_CHECKING:
     from benchbias.hub import HubImages as HubImages
     from benchbias.hub import hub_images as hub_images
     from benchbias.images import channel_statistics as channel_statistics
+    from benchbias.losses import LossAverages as LossAverages
+    from benchbias.losses import generalised_cross_entropy as generalised_cross_entropy
+    from benchbias.losses import nt_xent as nt_xent
     from benchbias.losses import weighted_cross_entropy as weighted_cross_entropy
     from benchbias.masks import Mask as Mask
     from benchbias.masks import drop_and_grow as drop_and_grow
+    from benchbias.masks import independent_mask as independent_mask
     from benchbias.masks import random_mask as random_mask
+    from benchbias.modes import head_name as head_name
+    from benchbias.outcome import Results as Results
+    from benchbias.probing import ProbeContext as ProbeContext
     from benchbias.results import Population as Population
     from benchbias.results import Table as Table
     from benchbias.results import TrialRecord as TrialRecord
+    from benchbias.straight_through import logits_under as logits_under
+    from benchbias.straight_through import sample_mask as sample_mask
     from benchbias.training import loss_gradients as loss_gradients
     from benchbias.training import predicted_classes as predicted_classes
+    from benchbias.training import step_count as step_count
 
 _HOME = {
-    "api": ("Results", "run"),
+    "api": ("load_results", "run"),
+    "changes": ("Answers", "Change", "Compared", "change_table"),
     "components": ("Range", "reads"),
     "context": ("PruneContext", "TrainContext"),
     "cutting": ("Scores", "removed_count"),
@@ -62,18 +77,24 @@ _HOME = {
     "hookspecs": ("hookimpl",),
     "hub": ("HubImages", "hub_images"),
     "images": ("channel_statistics",),
-    "losses": ("weighted_cross_entropy",),
-    "masks": ("Mask", "drop_and_grow", "random_mask"),
+    "losses": ("LossAverages", "generalised_cross_entropy", "nt_xent", "weighted_cross_entropy"),
+    "masks": ("Mask", "drop_and_grow", "independent_mask", "random_mask"),
+    "modes": ("head_name",),
+    "outcome": ("Results",),
+    "probing": ("ProbeContext",),
     "results": ("Population", "Table", "TrialRecord"),
-    "training": ("loss_gradients", "predicted_classes"),
+    "straight_through": ("logits_under", "sample_mask"),
+    "training": ("loss_gradients", "predicted_classes", "step_count"),
 }
 
 __all__ = [  # a test holds it equal to the names above
-    "Batch", "BenchbiasError", "BiasedDataset", "DataError", "Examples", "GroupLabels", "HubImages", "LabelledSplit",
-    "Mask", "Population", "Predictions", "PruneContext", "Range", "Results", "Row", "Scores", "Skip", "Split", "Table",
-    "TrainContext", "TrainingData", "TrialRecord", "carved", "channel_statistics", "dataset_of", "drop_and_grow",
-    "folder_images", "hookimpl", "hub_images", "loss_gradients", "predicted_classes", "random_mask", "reads",
-    "removed_count", "rows_of", "run", "table_rows", "weighted_cross_entropy",
+    "Answers", "Batch", "BenchbiasError", "BiasedDataset", "Change", "Compared", "DataError", "Examples",
+    "GroupLabels", "HubImages", "LabelledSplit", "LossAverages", "Mask", "Population", "Predictions", "ProbeContext",
+    "PruneContext", "Range", "Results", "Row", "Scores", "Skip", "Split", "Table", "TrainContext", "TrainingData",
+    "TrialRecord", "carved", "change_table", "channel_statistics", "dataset_of", "drop_and_grow", "folder_images",
+    "generalised_cross_entropy", "head_name", "hookimpl", "hub_images", "independent_mask", "load_results",
+    "logits_under", "loss_gradients", "nt_xent", "predicted_classes", "random_mask", "reads", "removed_count",
+    "rows_of", "run", "sample_mask", "step_count", "table_rows", "weighted_cross_entropy",
 ]  # fmt: skip
 
 
@@ -81,7 +102,9 @@ def __getattr__(name: str) -> Any:
     for module, names in _HOME.items():
         if name in names:
             return getattr(importlib.import_module(f"benchbias.{module}"), name)
-    raise AttributeError(f"module 'benchbias' has no attribute {name!r}")
+    from benchbias.deprecation import deprecated_name
+
+    return deprecated_name(name)
 
 
 def __dir__() -> list[str]:

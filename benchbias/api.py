@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from benchbias import canonical, suite
 from benchbias.engine.local import LocalEngine
@@ -15,11 +15,12 @@ from benchbias.environment import provenance
 from benchbias.errors import UsageError
 from benchbias.fetching import OFFLINE, provide
 from benchbias.fetching import offline as is_offline
+from benchbias.outcome import Results as Results
 from benchbias.plan import make
 from benchbias.plugins import Registry, load_registry
 from benchbias.raw_files import data_folder
-from benchbias.recording import select_rows, suite_label
-from benchbias.results import TrialRecord, record_folder
+from benchbias.recording import current_records, select_rows, suite_label
+from benchbias.results import record_folder
 from benchbias.runner import Reporter, RunReport, execute
 from benchbias.store import Store
 from benchbias.trials import Plan, Selection
@@ -79,26 +80,6 @@ class Workspace:
         return {"BENCHBIAS_DATA": str(self.data)} | (dict.fromkeys(OFFLINE, "1") if self.offline else {})
 
 
-@dataclass(frozen=True)
-class Results:
-    """What a run gives: `exit_code` (0 where every trial is done), the records, and the leaderboard's file."""
-
-    report: RunReport
-    board: Path
-
-    @property
-    def exit_code(self) -> int:
-        return self.report.exit_code
-
-    @property
-    def records(self) -> tuple[TrialRecord, ...]:
-        return self.report.records
-
-    def leaderboard(self) -> str:
-        """The leaderboard as markdown."""
-        return self.board.read_text()
-
-
 class Silent:
     """A reporter that says nothing."""
 
@@ -114,15 +95,15 @@ class Silent:
 def run(
     suite: str,
     *,
-    methods: Sequence[str] | None = None,
-    tasks: Sequence[str] | None = None,
+    methods: str | Sequence[str] | None = None,
+    tasks: str | Sequence[str] | None = None,
     seeds: int | Sequence[int] | None = None,
     jobs: int | None = None,
     out: str | Path = "results",
     config: str | Path | None = None,
-    plugins: Sequence[str | Path] = (),
-    assignments: Sequence[str] = (),
-    rerun: str = "missing",
+    plugins: str | Path | Sequence[str | Path] = (),
+    assignments: str | Sequence[str] = (),
+    rerun: Literal["missing", "failed", "all"] = "missing",
     limit: int | None = None,
     timeout: float = TIMEOUT_SECONDS,
     memory: float | None = None,
@@ -132,22 +113,84 @@ def run(
 ) -> Results:
     """Run a suite: compute what is missing, write its records and its leaderboard below `out`.
 
-    seeds: 5 means 0 to 4. jobs: stages at once (default: the number of CPUs); changes no number. assignments: as
-    `--set`. timeout: seconds a stage may take. memory: GiB that it may hold (default: no limit). data_dir: where raw
-    data lie (default: $BENCHBIAS_DATA, else ./data). offline: open no connection. Raises BenchbiasError for a mistake
-    in the arguments, the TOML, a plugin or the data, before anything runs.
+    methods, tasks: names or globs (default: all of the suite). seeds: 5 means 0 to 4. jobs: stages at once (default:
+    the number of CPUs); changes no number. plugins: loose files. assignments: as `--set`. timeout: seconds a stage may
+    take. memory: GiB that it may hold (default: no limit). data_dir: where raw data lie (default: $BENCHBIAS_DATA, else
+    ./data). offline: open no connection. A trial that fails is in the results; see `exit_code`. Raises BenchbiasError
+    for a mistake in the arguments, the TOML, a plugin or the data, before anything runs.
     """
-    workspace = Workspace.open(
+    workspace = _workspace(config, plugins, data_dir, offline=offline)
+    selection = _selection(methods, tasks, seeds, assignments, limit, device)
+    return run_plan(
+        workspace, suite, selection, Silent(), Path(out), jobs=jobs, rerun=rerun, timeout=timeout, memory=memory
+    )
+
+
+def load_results(
+    suite: str,
+    *,
+    methods: str | Sequence[str] | None = None,
+    tasks: str | Sequence[str] | None = None,
+    seeds: int | Sequence[int] | None = None,
+    out: str | Path = "results",
+    config: str | Path | None = None,
+    plugins: str | Path | Sequence[str | Path] = (),
+    assignments: str | Sequence[str] = (),
+    limit: int | None = None,
+    device: str = "cpu",
+    data_dir: str | Path | None = None,
+) -> Results:
+    """What a results folder holds of a suite; nothing is run and nothing is written. The arguments are those of `run`.
+
+    Trials that were made at other settings or by other sources are not among them. Raises BenchbiasError; where there
+    is no trial at all, it names the command that makes them.
+    """
+    workspace = _workspace(config, plugins, data_dir)
+    selection = _selection(methods, tasks, seeds, assignments, limit, device)
+    plan = workspace.plan(suite, selection)
+    store = Store(Path(out))
+    records, stale = current_records(plan, store)
+    if not records:
+        from benchbias.publishing import command_for
+
+        older = f" ({len(stale)} of other settings or sources)" if stale else ""
+        raise UsageError(f"{out} has no current records of suite {suite!r}{older}: `{command_for(suite)} -o {out}`")
+    missing = len(plan.trials) - len(records)
+    report = RunReport(len(store.keys() & plan.stages.keys()), 0, {}, tuple(records), missing, 0.0)
+    return _results(workspace, plan, selection, store, report)
+
+
+def _workspace(
+    config: str | Path | None,
+    plugins: str | Path | Sequence[str | Path],
+    data_dir: str | Path | None,
+    *,
+    offline: bool = False,
+) -> Workspace:
+    files = [plugins] if isinstance(plugins, str | Path) else plugins
+    return Workspace.open(
         Path(config) if config is not None else None,
-        [Path(p) for p in plugins],
+        [Path(file) for file in files],
         quiet=True,
         data=Path(data_dir) if data_dir is not None else None,
         offline=offline,
     )
-    selection = Selection(methods, tasks, seeds, assignments, limit, device)
-    return run_plan(
-        workspace, suite, selection, Silent(), Path(out), jobs=jobs, rerun=rerun, timeout=timeout, memory=memory
-    )
+
+
+def _selection(
+    methods: str | Sequence[str] | None,
+    tasks: str | Sequence[str] | None,
+    seeds: int | Sequence[int] | None,
+    assignments: str | Sequence[str],
+    limit: int | None,
+    device: str,
+) -> Selection:
+    return Selection(_several(methods), _several(tasks), seeds, _several(assignments) or (), limit, device)
+
+
+def _several(given: str | Sequence[str] | None) -> Sequence[str] | None:
+    """A string alone stands for a list of one: as a sequence it would be its letters."""
+    return [given] if isinstance(given, str) else given
 
 
 def run_plan(
@@ -178,7 +221,7 @@ def run_plan(
         rerun=rerun,
         shuffle=shuffle,
     )
-    return Results(report, write_board(workspace, plan, selection, store))
+    return write_board(workspace, plan, selection, store, report)
 
 
 def available_cpus() -> int:
@@ -194,16 +237,23 @@ def write_payload(plan: Plan, store: Store, *, recompute: bool) -> Path:
     return path
 
 
-def write_board(workspace: Workspace, plan: Plan, selection: Selection, store: Store) -> Path:
-    """Write the suite's leaderboard: this run's rows and every other record of the suite at the same settings."""
+def _results(workspace: Workspace, plan: Plan, selection: Selection, store: Store, report: RunReport) -> Results:
+    """The report with the suite's leaderboard, which is not written here."""
     from benchbias.cells import read_layouts
     from benchbias.leaderboard import render
     from benchbias.publishing import command_for
 
     methods = list(dict.fromkeys((*plan.table.methods, *plan.methods)))
     whole = workspace.plan(plan.suite, replace(selection, methods=methods, tasks=None, seeds=None))
-    records = select_rows([plan, whole], store)
-    path = store.root / "leaderboards" / f"{suite_label(plan)}.md"
+    shown = tuple(select_rows([plan, whole], store))
     layouts = read_layouts(record_folder(store.root, suite_label(plan)))
-    store.replace(path, render(records, layouts, command_for(plan.suite)))
-    return path
+    text = render(shown, layouts, command_for(plan.suite))
+    board = store.root / "leaderboards" / f"{suite_label(plan)}.md"
+    return Results(plan, store, report, board, text, shown, layouts)
+
+
+def write_board(workspace: Workspace, plan: Plan, selection: Selection, store: Store, report: RunReport) -> Results:
+    """Write the suite's leaderboard: this run's rows and every other record of the suite at the same settings."""
+    results = _results(workspace, plan, selection, store, report)
+    store.replace(results.board, results.text)
+    return results

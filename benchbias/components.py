@@ -34,8 +34,9 @@ GIVEN: Mapping[str, tuple[str, ...]] = types.MappingProxyType(
 
 STAGE_KEYS = frozenset(
     (
-        *("train", "prune", "use", "start", "mask", "layers", "sparsity", "density", "budget"),
+        *("train", "prune", "use", "start", "mask", "layers", "sparsity", "density", "removed", "budget"),
         *("every", "until", "ramp", "skip_step", "mask_gradients", "recipe"),
+        *("begin", "at_start", "after_step", "reset_state"),
     )
 )
 """Keys of a stage that belong to the core: no option may have such a name."""
@@ -163,43 +164,50 @@ def _option(component: Callable[..., Any], parameter: inspect.Parameter, where: 
     here = f"{where}: option {parameter.name!r}"
     if parameter.annotation is parameter.empty:
         raise UsageError(f"{here} has no type")
-    annotation = _evaluated(component, parameter.annotation, here)
-    bounds = None
-    if typing.get_origin(annotation) is typing.Annotated:
-        annotation, *notes = typing.get_args(annotation)
-        found = [note for note in notes if isinstance(note, Range)]
-        bounds = asdict(found[0]) if found else None
+    annotation, bounds = _bounded(_evaluated(component, parameter.annotation, here))
     spec = _type_json(annotation, here)
     if bounds and spec not in ("int", "float", {"optional": "int"}, {"optional": "float"}):
         raise UsageError(f"{here}: Range goes with int or float")
-    required = parameter.default is parameter.empty
-    option = Option(spec, required, None if required else _jsonable(parameter.default), bounds)
-    if not required:
-        check_value(option, parameter.default, f"{here} (its default)")
+    if parameter.default is parameter.empty:
+        return Option(spec, True, None, bounds)
+    option = Option(spec, False, _jsonable(parameter.default), bounds)
+    check_value(option, parameter.default, f"{here} (its default)")
     return option
+
+
+def _bounded(annotation: Any) -> tuple[Any, dict[str, Any] | None]:
+    """A type without its `Range`, and that: `Annotated[T, Range]`, and `Annotated[T, Range] | None`."""
+    inner = [item for item in typing.get_args(annotation) if item is not type(None)]
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType) and len(inner) == 1:
+        bare, bounds = _bounded(inner[0])
+        return bare | None, bounds
+    if typing.get_origin(annotation) is not typing.Annotated:
+        return annotation, None
+    found = [note for note in annotation.__metadata__ if isinstance(note, Range)]
+    return annotation.__origin__, asdict(found[0]) if found else None
 
 
 def _evaluated(component: Callable[..., Any], annotation: Any, here: str) -> Any:
     """Evaluate one annotation in the function's own globals (a module's other annotations may not evaluate)."""
     function = _unwrapped(component)
-    if inspect.isclass(function):
-        function = function.__init__
+    if not inspect.isroutine(function):  # a class, or an object that can be called
+        function = function.__init__ if inspect.isclass(function) else type(function).__call__
     holder = types.SimpleNamespace(__annotations__={"option": annotation})
+    names = getattr(inspect.unwrap(function), "__globals__", {})
     try:
-        return typing.get_type_hints(
-            holder, globalns=getattr(inspect.unwrap(function), "__globals__", {}), include_extras=True
-        )["option"]
+        return typing.get_type_hints(holder, globalns=names, include_extras=True)["option"]
     except Exception as error:
-        raise UsageError(f"{here}: its type {annotation!r} cannot be evaluated: {error}") from None
+        hint = "; an option's type is imported outside of `if TYPE_CHECKING:`" if isinstance(error, NameError) else ""
+        raise UsageError(f"{here}: its type {annotation!r} cannot be evaluated: {error}{hint}") from None
 
 
 _SIMPLE: Mapping[Any, str] = types.MappingProxyType({bool: "bool", int: "int", float: "float", str: "str"})
 
 
 def _type_json(annotation: Any, here: str) -> Any:
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if annotation in _SIMPLE:
         return _SIMPLE[annotation]
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Literal and all(isinstance(item, bool | int | str) for item in arguments):
         return {"literal": list(arguments)}
     if origin is tuple and len(arguments) == 2 and arguments[1] is Ellipsis:

@@ -3,42 +3,28 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
-from benchbias.cutting import budget_counts
-from benchbias.data import TrainingData
+from benchbias.cutting import Budget, budget_counts, budget_densities
+from benchbias.data import Split, TrainingData
 from benchbias.errors import ComponentError
 from benchbias.holding import Holder
 from benchbias.losses import weighted_cross_entropy
 from benchbias.masks import Mask
-from benchbias.modes import look
+from benchbias.modes import evaluating, head_name
 from benchbias.training import FitReport, Loss, cross_entropy, fit, step_count
 
 if TYPE_CHECKING:
     from benchbias.tables import Recipe
 
 HEAD = "head"  # in `layers`: the layer that makes the logits
-
-
-def head_name(model: nn.Module, images: Tensor) -> str:
-    """The name of the last nn.Linear called in a forward pass of images (1, C, H, W).
-
-    A model may name another layer in an attribute `head_name`. Raises ComponentError if there is none.
-    """
-    named = getattr(model, "head_name", None)
-    if isinstance(named, str):
-        return named
-    called: list[str] = []
-    linears = {module: name for name, module in model.named_modules() if isinstance(module, nn.Linear)}
-    look(model, images, linears, lambda module, args, kwargs, output: called.append(linears[module]))  # type: ignore[index]
-    if not called:
-        raise ComponentError("the model calls no nn.Linear: name its head in an attribute `head_name`")
-    return called[-1]
 
 
 def prunable_weights(model: nn.Module, layers: Sequence[str], images: Tensor) -> dict[str, nn.Parameter]:
@@ -85,6 +71,7 @@ class Context:
     reports: list[FitReport] = field(default_factory=list)
     holder: Holder | None = None
     after_epoch: Callable[[int, nn.Module], None] | None = None
+    heads: WeakKeyDictionary[nn.Module, str] = field(default_factory=WeakKeyDictionary)
 
     @property
     def _sample(self) -> Tensor:
@@ -96,7 +83,9 @@ class Context:
 
     def head(self, model: nn.Module) -> nn.Module:
         """The layer that makes the logits: the last nn.Linear called, or the one the model names `head_name`."""
-        return model.get_submodule(head_name(model, self._sample))
+        if model not in self.heads:  # it takes a forward pass to find, and is asked for in every training step
+            self.heads[model] = head_name(model, self._sample)
+        return model.get_submodule(self.heads[model])
 
     def features(self, model: nn.Module, images: Tensor) -> Tensor:
         """What goes into the head, float (B, D), for images (B, C, H, W); gradients flow."""
@@ -111,6 +100,12 @@ class Context:
         finally:
             handle.remove()
         return seen[-1]
+
+    def split_features(self, model: nn.Module, split: Split) -> Tensor:
+        """The features of a whole split in eval mode and without gradients: float32 (N, D), on the CPU."""
+        with evaluating(model):
+            found = [self.features(model, batch.images).float().cpu() for batch in self.data.batches(split)]
+        return torch.cat(found)
 
     def fit(
         self,
@@ -155,6 +150,15 @@ class Context:
             self.fit(model, data, loss=weighted_cross_entropy(weights))
         else:
             self.fit(model, data, sampling=weights)
+
+    @contextmanager
+    def replayed(self) -> Iterator[None]:
+        """Put all random streams back at the end of the block: the next one sees the same batches and draws."""
+        streams = {stream: stream.get_state() for stream in (self.generator, self.order, self.data.augment_generator)}
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            yield
+        for stream, state in streams.items():
+            stream.set_state(state)
 
     def save(self, name: str, tensor: Tensor) -> None:
         """Keep a tensor with the stage's product, for a later stage of the trial."""
@@ -203,6 +207,7 @@ class PruneContext(Context):
     dense_gradients: Mapping[str, Tensor] | None = None
     read_gradients: bool = False
     amount: Mapping[str, float] = field(default_factory=dict)
+    budget: Budget = "global"
     weights: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
@@ -219,8 +224,15 @@ class PruneContext(Context):
     @property
     def layer_counts(self) -> Mapping[str, int]:
         """Kept weights a tensor: `counts`, or those of ERK where the budget is global (which only scores decide)."""
-        if self.counts is not None:
-            return self.counts
+        return self.counts if self.counts is not None else budget_counts(self.weights, self._given, "erk")
+
+    @property
+    def layer_densities(self) -> Mapping[str, float]:
+        """The density of each tensor before it is rounded to `layer_counts`."""
+        return budget_densities(self.weights, self._given, "erk" if self.budget == "global" else self.budget)
+
+    @property
+    def _given(self) -> Mapping[str, float]:
         if not self.amount:
             raise ComponentError("the stage must set sparsity or density")
-        return budget_counts(self.weights, self.amount, "erk")
+        return self.amount

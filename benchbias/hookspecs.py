@@ -81,8 +81,10 @@ def benchbias_metrics() -> dict[str, Callable[..., Any]]:  # type: ignore[empty-
 def benchbias_probes() -> dict[str, Callable[..., Any]]:  # type: ignore[empty-body]
     """Probes: `{name: (model, data: BiasedDataset, context: ProbeContext, *, <options>) -> Table}`.
 
-    Questions put to one trained model. A probe may see test data and groups; nothing of it flows back into
-    training.
+    Called in a `probe` stage, once for every trial of a suite that names it, on the finished model in eval mode and
+    under its mask. A probe may see test data and groups; its table goes into the trial's record and nothing of it
+    flows back into training. A probe that fails costs the trial no score. Texts tell rows apart: over seeds a board
+    averages the rows of equal texts.
     """
 
 
@@ -94,6 +96,24 @@ def benchbias_analyses() -> dict[str, Callable[..., Any]]:  # type: ignore[empty
     twins.
     """
 
+
+GIVEN_MEANING: Mapping[str, str] = MappingProxyType(
+    {
+        "root": "`Path`: the folder of data files that the user named (`BENCHBIAS_DATA`, else `./data`)",
+        "seed": "`int`: the data's seed; equal seeds and options must give equal bytes",
+        "input_shape": "`tuple[int, int, int]`: (C, H, W) of an image",
+        "num_classes": "`int`: the number of classes K",
+        "backbone": "`Callable[[], nn.Module]`: the task's own model builder, for a model that wraps it",
+        "model": "`nn.Module`: the network; a trainer changes it in place, a pruner and a probe have a copy",
+        "data": "`TrainingData`: training and validation, without test and groups; of a probe `BiasedDataset`: all",
+        "context": "`TrainContext`, `PruneContext` or `ProbeContext`: see Contexts",
+        "train_groups": "`GroupLabels` of the training split: declaring it puts a method on the track `train`",
+        "val_groups": "`GroupLabels` of the validation split: declaring it puts a method on the track `val-fit`",
+        "predictions": "`Predictions` on the split that is scored, with all labels",
+        "population": "`Population`: all trials of one task",
+    }
+)
+"""What each parameter is that the core gives, recognised by its name."""
 
 KINDS: Mapping[str, str] = MappingProxyType(
     {

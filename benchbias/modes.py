@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from benchbias.errors import ComponentError
+
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
@@ -39,3 +41,19 @@ def look(model: nn.Module, images: Tensor, modules: Iterable[nn.Module], watch: 
     finally:
         for handle in handles:
             handle.remove()
+
+
+def head_name(model: nn.Module, images: Tensor) -> str:
+    """The name of the last nn.Linear called in a forward pass of images (1, C, H, W).
+
+    A model may name another layer in an attribute `head_name`. Raises ComponentError if there is none.
+    """
+    named = getattr(model, "head_name", None)
+    if isinstance(named, str):
+        return named
+    called: list[str] = []
+    linears = {module: name for name, module in model.named_modules() if isinstance(module, nn.Linear)}
+    look(model, images, linears, lambda module, args, kwargs, output: called.append(linears[module]))  # type: ignore[index]
+    if not called:
+        raise ComponentError("the model calls no nn.Linear: name its head in an attribute `head_name`")
+    return called[-1]

@@ -64,7 +64,7 @@ def discover(loose: Iterable[Path] = ()) -> list[PluginRef]:
             continue
         distributions.add(name)
         for entry in entries:
-            ref = PluginRef(f"{name}:{entry.name}", entry.module, name, distribution.version)
+            ref = PluginRef(f"{name}:{entry.name}", entry.module, name, distribution.version, attribute=entry.attr)
             found.setdefault(ref.name, ref)
     for path in loose:
         if not path.is_file():
@@ -80,15 +80,26 @@ def discover(loose: Iterable[Path] = ()) -> list[PluginRef]:
 
 
 def source_digest(ref: PluginRef) -> str:
-    """The sha256 of a plugin's sources: its own module for ours and for loose files, else its import package."""
+    """The sha256 of a plugin's sources: of ours and of loose files its own module, else its import package."""
     if ref.path is not None:
         files = [Path(ref.path)]
     elif ref.distribution == OWN_DISTRIBUTION:
-        files = [_module_file(ref.module)]
+        own = _module_file(ref.module)
+        files = _package_files(own.parent) if own.name == "__init__.py" else [own]
     else:
-        top = _module_file(ref.module.partition(".")[0])
-        files = _package_files(top.parent) if top.name == "__init__.py" else [top]
+        files = _import_package(ref.module)
     return files_digest(files)
+
+
+def _import_package(module: str) -> list[Path]:
+    """All files of a module's top package; of a namespace package, of the portion in which the module lies."""
+    top = module.partition(".")[0]
+    file = _module_file(module)
+    spec = importlib.util.find_spec(top)
+    if spec is not None and spec.origin is None:  # a namespace package
+        return _package_files(next(Path(at) for at in spec.submodule_search_locations or () if file.is_relative_to(at)))
+    file = _module_file(top)
+    return _package_files(file.parent) if file.name == "__init__.py" else [file]
 
 
 def _package_files(folder: Path) -> list[Path]:
@@ -189,7 +200,9 @@ def _collect(described: Mapping[str, list[Component]]) -> dict[tuple[str, str], 
 
 
 def _cache_file(ref: PluginRef, digest: str) -> Path:
-    name = hashlib.sha256(f"{_describer_digest()} {ref.name} {ref.module} {digest}".encode()).hexdigest()
+    name = hashlib.sha256(
+        f"{_describer_digest()} {ref.name} {ref.module} {ref.attribute} {digest}".encode()
+    ).hexdigest()
     return cache_folder() / "plugins" / f"{name}.json"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from benchbias import resolve
 from benchbias.api import Workspace
 from benchbias.components import Component, resolve_options
+from benchbias.deprecation import deprecated_parts
 from benchbias.errors import UsageError, unknown
 from benchbias.tables import Use
 
@@ -57,10 +58,15 @@ def _plugin_rows(workspace: Workspace) -> list[tuple[str, str, str]]:
     registry = workspace.registry
     rows = []
     for name, ref in sorted(registry.plugins.items()):
-        found = [f"{c.kind} {c.name}" for _, c in sorted(registry.components.items()) if c.plugin == name]
+        found = [_entry(c) for _, c in sorted(registry.components.items()) if c.plugin == name]
         broken = registry.broken.get(name)
         rows.append((name, ref.version or "file", f"BROKEN: {broken.reason}" if broken else ", ".join(found)))
     return rows
+
+
+def _entry(component: Component) -> str:
+    going = deprecated_parts(component.kind, component.given)
+    return f"{component.kind} {component.name}" + (f" (DEPRECATED: {'; '.join(going)})" if going else "")
 
 
 def details(workspace: Workspace, name: str, suite: str | None, assignments: Sequence[str]) -> str:
@@ -97,13 +103,25 @@ def _component(component: Component) -> str:
         lines.append(f"  option {name}: {option.text}; {default}")
     groups = [given for given in component.given if given.endswith("_groups")]
     lines.append(f"  group labels: {', '.join(groups) if groups else 'none'}")
+    lines += [f"  DEPRECATED: {text}" for text in deprecated_parts(component.kind, component.given)]
     return "\n".join(lines)
 
 
 def _suite(workspace: Workspace, name: str) -> str:
     suite = workspace.catalogue.suites[name]
     lines = [f"suite {name} ({workspace.catalogue.origin['suites', name]}), version {suite.version}: {suite.title}"]
-    for key in ("tasks", "methods", "seeds", "metrics", "rank_by", "reference", "template", "override"):
+    for key in (
+        "tasks",
+        "methods",
+        "seeds",
+        "metrics",
+        "rank_by",
+        "reference",
+        "template",
+        "override",
+        "probes",
+        "probed",
+    ):
         lines.append(f"  {key} = {_toml(getattr(suite, key))}")
     return "\n".join(lines)
 
@@ -165,7 +183,16 @@ def _method_on(workspace: Workspace, suite: str, task: str, name: str, assignmen
         for key, option in (component.options if component else {}).items():
             shown = stage.get(key, option.default)
             lines.append(_setting(f"  {key}", shown, f"stages[{number}]" if key in stage else "the default"))
-        own = ("start", "mask", "layers", "sparsity", "density", "budget", *(("prune",) if kind == "train" else ()))
+        own = (
+            "start",
+            "mask",
+            "layers",
+            "sparsity",
+            "density",
+            "removed",
+            "budget",
+            *(("prune",) if kind == "train" else ()),
+        )
         cut = {key: stage[key] for key in own if key in stage}
         lines += [_setting(f"  {key}", value, f"stages[{number}]") for key, value in cut.items()]
         recipe = resolve.recipe_settings(catalogue, suite, task, name, stage, values, assigned, number)

@@ -25,9 +25,11 @@ Shown = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
 Parameter = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,63}$")]
 Value = bool | int | float | str | list[Any]
 TRAIN_KEYS = ("train", "start", "prune", "recipe")
-UPDATE_KEYS = ("every", "until", "ramp", "skip_step", "mask_gradients")
+LATER_UPDATE_KEYS = ("begin", "at_start", "after_step", "reset_state")
+"""At their defaults they stand in no stage's inputs: what was computed before there were any keeps its identity."""
+UPDATE_KEYS = ("every", "until", "ramp", "skip_step", "mask_gradients", *LATER_UPDATE_KEYS)
 INNER_KEYS = ("use", "layers", "sparsity", "density", "budget", *UPDATE_KEYS)
-PRUNE_KEYS = ("prune", "mask", "layers", "sparsity", "density", "budget", "recipe")
+PRUNE_KEYS = ("prune", "mask", "layers", "sparsity", "density", "removed", "budget", "recipe")
 
 
 class Table(BaseModel):
@@ -49,10 +51,10 @@ class Recipe(Table):
     """How a model is trained: the core's, the same for every method. Task, then method, then stage.
 
     epochs: passes over the training set. lr: the peak learning rate. weight_decay: per step, decoupled for adamw.
-    momentum: of sgd. schedule: onecycle (20 % warm-up, then cosine), cosine, or constant. augment: see
-    `benchbias.data.augmented`. precision: bfloat16 is autocast. select: which epoch's weights are kept: the last,
-    the best by the worst class on the validation split, or by its worst group (which uses group labels).
-    keep_epochs: epochs whose weights later stages may ask for.
+    momentum: of sgd. schedule: onecycle (20 % warm-up, then cosine), cosine, constant, or halving (constant, but halved
+    after 40, 60 and 80 % of the steps). augment: see `benchbias.data.augmented`. precision: bfloat16 is autocast.
+    select: which epoch's weights are kept: the last, the best by the worst class on the validation split, or by its
+    worst group (which uses group labels). keep_epochs: epochs whose weights later stages may ask for.
     """
 
     epochs: Annotated[int, Field(ge=0, le=100_000)] = 10
@@ -61,7 +63,7 @@ class Recipe(Table):
     lr: Annotated[float, Field(gt=0, le=1000)] = 0.01
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     weight_decay: Annotated[float, Field(ge=0, le=1000)] = 0.0
-    schedule: Literal["constant", "cosine", "onecycle"] = "constant"
+    schedule: Literal["constant", "cosine", "halving", "onecycle"] = "constant"
     augment: Literal["none", "shift", "flip-crop"] = "none"
     precision: Literal["float32", "bfloat16"] = "float32"
     channels_last: bool = False
@@ -77,6 +79,22 @@ class UpdatesTable(Table):
     ramp: Literal["none", "cubic"] = "none"
     skip_step: bool = False
     mask_gradients: bool = True
+    begin: Annotated[float, Field(ge=0, le=1)] = 0.0
+    at_start: bool = False
+    after_step: bool = False
+    reset_state: bool | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> UpdatesTable:
+        if self.begin > 0 and self.begin >= self.until:
+            raise ValueError("begin must be below until")
+        if self.skip_step and self.after_step:
+            raise ValueError("an update takes the place of a step (skip_step) or comes after it (after_step), not both")
+        if self.at_start and self.after_step and self.begin == 0:
+            raise ValueError(
+                "there is no step before the first, after which an update could come: at_start or after_step"
+            )
+        return self
 
 
 class SpaceTable(Table):
@@ -124,6 +142,8 @@ class SuiteTable(Table):
     template: str | None = None
     tuning: TuningTable | None = None
     override: dict[str, dict[str, Any]] = {}
+    probes: list[Any] = []
+    probed: list[str] = []
 
 
 class TaskTable(Table):

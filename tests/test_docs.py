@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 import tomllib
@@ -17,7 +18,14 @@ from benchbias.publishing import published_records
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+
+BY_CI = (
+    "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/benchbias run --suite spurious-small",
+    "python3 -m venv .venv && .venv/bin/pip install --editable '.[test]' && .venv/bin/python -m pytest",
+)
+"""README's set-up commands. CI calls them itself, as they stand: they need a package index, and one runs this file.
+Here they count by what they are made of: the wheel is built and works, an editable install too (test_packaging)."""
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -34,6 +42,25 @@ def test_the_readmes_pruner_is_twelve_lines_and_gets_its_row(tmp_path: Path, cli
     assert r"largest\[sparsity=0.5\]" in done.stdout
     rows = {line.split()[1]: line.split()[2:] for line in done.stdout.splitlines() if "sparsity=0.5" in line}
     assert rows[r"largest\[sparsity=0.5\]"] == rows[r"magnitude\[sparsity=0.5\]"], "it is the same criterion"
+
+
+def test_every_block_of_the_readme_is_run_by_a_test_or_by_ci():
+    fences = re.findall(r"^```(.*)$", README, re.MULTILINE)
+    assert sorted(fences[::2]) == ["python", "sh", "sh", "sh"]
+    assert set(fences[1::2]) == {""}
+    *set_up, run = [line for block in blocks(README, "sh") for line in block.splitlines()]
+    assert tuple(set_up) == BY_CI
+    assert run.startswith("benchbias run ")  # with the python block: the test above
+
+
+def test_the_citation_and_the_changelog_are_of_this_version():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    citation = dict(re.findall(r"^([a-z-]+): *(.*)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE))
+    assert citation["version"] == version
+    assert citation["cff-version"] == "1.2.0"
+    assert citation.keys() >= {"message", "title", "type", "authors", "license"}
+    changes = (ROOT / "CHANGELOG.md").read_text()
+    assert f"## [{version}]" in changes or ("## [Unreleased]" in changes and f"To be {version}," in changes)
 
 
 def test_the_documented_toml_plans(tmp_path: Path):
@@ -57,8 +84,11 @@ def test_the_readme_names_every_command_and_every_shipped_method():
         name = command.name or command.callback.__name__
         assert f"benchbias {name}" in README, f"the command {name} is not in the README"
     catalogue = suite.load(suite.shipped_file())
-    listed = set(re.findall(r"^\| `([a-z0-9-]+)` \|", README, re.MULTILINE))
-    assert listed == set(catalogue.methods)
+    rows = re.findall(r"^\| (`[a-z0-9-]+`(?:, `[a-z0-9-]+`)*) \|", README, re.MULTILINE)
+    listed = {name.strip("`") for row in rows for name in row.split(", ")}
+    assert listed == set(catalogue.suites["spurious-small"].methods)
+    page = (ROOT / "docs/methods/README.md").read_text()
+    assert set(re.findall(r"^\| \[([a-z0-9-]+)\]\(", page, re.MULTILINE)) == set(catalogue.methods)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
@@ -83,6 +113,20 @@ def test_a_published_board_is_rebuilt_from_its_records_byte_for_byte(cli, name: 
     assert done.stdout.encode() == (ROOT / f"leaderboard/{name}.md").read_bytes()
 
 
+def test_every_suite_with_records_is_shipped_has_a_board_and_a_page_and_all_its_trials():
+    """A board without records could say anything; one of old rows or seeds would not be what the suite's table says."""
+    workspace = Workspace.open(suite.shipped_file(), quiet=True)
+    assert {board.stem for board in (ROOT / "leaderboard").glob("*.md")} == set(PUBLISHED)
+    for name in PUBLISHED:
+        assert (ROOT / f"docs/suites/{name}.md").is_file()
+        records, _ = published_records(name, ROOT / "leaderboard")
+        assert {record.id for record in records} == {trial.id for trial in workspace.plan(name).trials}
+        probes = {tables.Use.of(item, name).name for item in workspace.catalogue.suites[name].probes}
+        probed = workspace.catalogue.suites[name].probed or workspace.catalogue.suites[name].methods
+        for record in records:
+            assert set(record.body.get("probes", {})) == (probes if record.body["method"] in probed else set())
+
+
 def cells_of(line: str) -> list[str]:
     return [cell.strip() for cell in line.strip("|").split("|")]
 
@@ -90,7 +134,7 @@ def cells_of(line: str) -> list[str]:
 def board_rows() -> dict[str, dict[str, str]]:
     """The published results by method: column -> cell."""
     found: dict[str, dict[str, str]] = {}
-    for section in (ROOT / "leaderboard/spurious-small.md").read_text().split("### ")[1:4]:
+    for section in (ROOT / "leaderboard/spurious-small.md").read_text().split("### Cost")[0].split("### ")[1:]:
         head, _, *body = [
             [c.strip() for c in line.strip("|").split("|")] for line in section.splitlines() if "|" in line
         ]
@@ -101,9 +145,11 @@ def board_rows() -> dict[str, dict[str, str]]:
 def test_the_readme_shows_the_head_of_the_published_board():
     lines = [cells_of(line) for line in README.splitlines() if line.startswith("|")]
     start = next(at for at, cells in enumerate(lines) if cells[:2] == ["rank", "method"])
-    head, rows = lines[start], lines[start + 2 : start + 11]
-    published = board_rows()
-    assert len(rows) == 9
+    rows = list(itertools.takewhile(lambda cells: len(cells) == len(lines[start]), lines[start + 2 :]))
+    head, published = lines[start], board_rows()
+    text = (ROOT / "leaderboard/spurious-small.md").read_text().split("### Cost")[0]
+    tables = [section.count("\n| ") - 1 for section in text.split("### ")[1:]]  # one a track, and the controls'
+    assert len(rows) == sum(min(3, count) for count in tables)
     for cells in rows:
         assert dict(zip(head, cells, strict=True)).items() <= published[cells[1]].items(), cells
 
@@ -122,6 +168,20 @@ def test_the_differences_that_a_suites_page_shows_are_those_of_the_records(name:
         assert f"| {gap} " in line, f"{row} against {other}: {line}"
         if "equivalent within 3 points" in page.split(f"`{row}` | `{other}` | {gap}")[1].split("\n")[0]:
             assert f"**Equivalent in {metric}** within 3 points" in told
+
+
+def test_what_the_page_on_critical_neurons_quotes_stands_on_its_board():
+    page = (ROOT / "docs/suites/critical-neurons.md").read_text()
+    sections = (ROOT / "leaderboard/critical-neurons.md").read_text().replace("\\", "").split("### ")
+    quoted = [cells_of(line) for line in page.splitlines() if line.startswith("| `")]
+    assert len(quoted) > 6
+    for probe, what, group, *numbers in quoted:
+        (section,) = [text for text in sections if text.split("\n")[0].endswith(f": {probe.strip('`')}")]
+        head, _, *rows = [cells_of(line) for line in section.splitlines() if line.startswith("|")]
+        at = head.index("group")
+        (row,) = [cells for cells in rows if [*cells[1:at], cells[at]] == [*what.split(", "), group]]
+        columns = ("change (points)", "control (points)", "difference (points)", "margin difference")
+        assert [row[head.index(name)] for name in columns] == numbers
 
 
 def test_every_method_has_a_page_whose_toml_is_the_shipped_one():

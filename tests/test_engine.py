@@ -149,7 +149,7 @@ def test_every_stage_is_submitted_once_after_its_parents(
     assert engine.started == dict.fromkeys(plan.stages, 1)
     assert engine.most == jobs
     assert (report.exit_code, report.computed, report.missing) == (0, len(plan.stages), 0)
-    write_board(workspace, plan, Selection(), store)
+    write_board(workspace, plan, Selection(), store, report)
     assert tree(store.root) == tree(smoke)  # records and board are functions of the products
     engine, report = pretend()
     assert not engine.started

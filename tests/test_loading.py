@@ -25,6 +25,7 @@ from benchbias.hub import content_digest, hub_images
 from benchbias.images import channel_statistics
 from benchbias.processes import held_bytes
 from benchbias.raw_files import SOURCES, data_folder, own_folder, raw_digest
+from benchbias.stages.predict import batch_size
 from benchbias.tensor_files import packed
 
 DTYPES = (
@@ -447,6 +448,8 @@ def test_pieces_that_do_not_read_back_are_refused(tmp_path: Path, monkeypatch):
         monkeypatch.setattr(os, "write", wrong)
         with pytest.raises(OSError, match="does not read back"):
             write_whole(tmp_path / f"wrong-{id(wrong)}", pieces)
+        with pytest.raises(OSError, match="does not read back"):
+            write_whole(tmp_path / f"single-{id(wrong)}", [memoryview(b"one")])
 
 
 HEAVY = """
@@ -544,6 +547,14 @@ def test_what_is_mapped_from_a_file_is_no_memory_that_a_stage_holds(tmp_path: Pa
     held = torch.ones(48 << 20, dtype=torch.uint8)
     assert held_bytes([os.getpid()]) - before > 40 << 20
     assert int(held[0]) == 1
+
+
+SIZES = [((3, 8, 8), 256), ((3, 224, 224), 256), ((3, 1024, 1024), 21), ((9, 9999, 9999), 1)]
+
+
+@pytest.mark.parametrize(("shape", "count"), SIZES)
+def test_a_batch_of_large_images_is_bounded(shape, count: int):
+    assert batch_size(shape) == count
 
 
 def test_a_large_selection_is_the_selection(tmp_path: Path, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -37,6 +38,16 @@ def test_the_wheel_holds_both_packages_the_tables_and_the_licence(wheel: Path):
     assert len(templates) > 10
     assert templates <= set(names)
     assert not any(name.startswith(("tests", "docs", "plugins/")) for name in names)
+
+
+def test_the_source_distribution_holds_what_a_contributor_reads(tmp_path: Path):
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (archive,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(archive) as file:
+        names = {name.partition("/")[2] for name in file.getnames()}
+    assert names >= {path.name for path in (*ROOT.glob("*.md"), ROOT / "CITATION.cff", ROOT / "LICENSE")}
+    assert names >= {"docs/reference.md", "tests/public_api.txt", "benchbias/py.typed", "benchmarks.toml"}
 
 
 def test_the_wheel_works_from_where_it_is_unpacked(wheel: Path, tmp_path: Path):

@@ -19,7 +19,7 @@ from benchbias.data import Batch, GroupLabels, Split, TrainingData
 from benchbias.errors import BenchbiasError
 from benchbias.losses import weighted_cross_entropy
 from benchbias.tables import Recipe
-from benchbias_plugins.jtt import error_set, jtt
+from benchbias_plugins.jtt import error_set, jtt, jtt_identify
 from benchbias_plugins.rest import rest
 
 COUNT = 53  # batches of 16, 16, 16 and 5
@@ -106,20 +106,25 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 class Caught:
     """A context whose `fit` trains nothing, and keeps what it was asked."""
 
-    def __init__(self, reference: nn.Module | None = None) -> None:
-        self.reference, self.saved = reference, {}
+    def __init__(self, reference: nn.Module | None = None, earlier: dict[str, Tensor] | None = None) -> None:
+        self.reference, self.written, self.earlier = reference, {}, dict(earlier or {})
+        self.device = torch.device("cpu")
 
     def fit(self, model: nn.Module, data: TrainingData, *, loss: Any = None, sampling: Tensor | None = None) -> None:
         self.loss, self.sampling = loss, sampling
 
     fit_weighted = Context.fit_weighted
-
-    def save(self, name: str, tensor: Tensor) -> None:
-        self.saved[name] = tensor
+    save, saved = Context.save, Context.saved
 
 
-def caught(trainer: Any, *labels: GroupLabels, reference: nn.Module | None = None, **options: Any) -> Caught:
-    watch = Caught(reference)
+def caught(
+    trainer: Any,
+    *labels: GroupLabels,
+    reference: nn.Module | None = None,
+    earlier: dict[str, Tensor] | None = None,
+    **options: Any,
+) -> Caught:
+    watch = Caught(reference, earlier)
     trainer(None, source(), watch, *labels, **options)
     return watch
 
@@ -384,7 +389,7 @@ def test_the_error_set_goes_with_the_examples_and_not_with_their_order():
 @pytest.mark.parametrize("said", [0, 1])
 def test_the_errors_of_a_constant_reference_are_the_other_classes(said: int):
     watch = caught(jtt, reference=Constant(said), upweight=3)
-    assert torch.equal(watch.saved["error_set"], source().train.labels != said)
+    assert torch.equal(watch.written["error_set"], source().train.labels != said)
 
 
 class Perfect(nn.Module):
@@ -429,3 +434,29 @@ def test_jtts_copies_and_weights_have_one_gradient(multiplicity: str):
     other = weighted.loss(model, everything())
     close(one, other)
     close(gradients(model, one), gradients(model, other))
+
+
+def test_identification_is_erm_that_notes_its_errors_in_training_mode_while_it_moves():
+    """Against the answers of every forward pass: those of the last epoch, by the index of the example."""
+    model, data = network(), source()
+    asked = context(data)
+    said: list[Tensor] = []
+    model.register_forward_hook(lambda module, images, logits: said.append(logits.detach().argmax(1)))
+    jtt_identify(model, data, asked)
+    assert same(model.state_dict() | {"order": data.order}, trained(erm))
+    last = data.order[-COUNT:]
+    wanted = torch.zeros(COUNT, dtype=torch.bool)
+    wanted[last] = torch.cat(said)[-COUNT:] != data.train.labels[last]
+    found = asked.written["online_error_set"]
+    assert torch.equal(found, wanted)
+    assert not torch.equal(found, error_set(model, data)), "an evaluation pass at the end says the same: a weak test"
+
+
+def test_jtt_takes_the_errors_that_identification_noted_and_not_the_references():
+    noted = torch.arange(COUNT) % 4 == 1
+    watch = caught(jtt, reference=reference(), earlier={"online_error_set": noted}, upweight=3)
+    assert torch.equal(torch.bincount(watch.sampling, minlength=COUNT), torch.where(noted, 3, 1))
+    assert torch.equal(watch.written["error_set"], noted)
+    assert not torch.equal(noted, error_set(reference(), source()))
+    with pytest.raises(BenchbiasError, match="error set is empty"):
+        caught(jtt, reference=reference(), earlier={"online_error_set": noted & False})

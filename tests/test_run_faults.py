@@ -42,7 +42,7 @@ def test_a_fault_at_any_call_of_a_finished_run_is_a_success_or_exit_4(smoke: Pat
         """As `run_plan`, without planning and without an engine."""
         api.write_payload(plan, store, recompute=False)
         report = execute(plan, store, lambda: pytest.fail("a stage is computed"), api.Silent(), jobs=1)
-        api.write_board(planned, plan, selection, store)
+        api.write_board(planned, plan, selection, store, report)
         return report.exit_code
 
     def ended(calls: Calls) -> tuple[int, list[str]]:

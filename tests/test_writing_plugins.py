@@ -24,6 +24,18 @@ COMMANDS = [line for block in blocks(PAGE, "sh") for line in block.splitlines()]
 PLUGINS = ("wanda.py", "focal.py", "gap.py", "corner.py")
 
 
+OUTPUTS = dict(re.findall(r"```sh\n(benchbias [^\n]*)\n```\n\n```text\n(.*?)```", PAGE, re.DOTALL))
+"""What the page shows that a command prints: shortened, from a run of its own."""
+
+
+def rows_of(text: str) -> list[list[str]]:
+    return [cells_of(line) for line in text.replace("\\", "").splitlines() if line.startswith("|")]
+
+
+def without_numbers(line: str) -> str:
+    return " ".join(re.sub(r"[\d.,]+", "", line).split())
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with every file of the page."""
@@ -34,6 +46,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_block_of_code_is_a_file_and_every_file_is_used():
+    fences = re.findall(r"^```(.*)$", PAGE, re.MULTILINE)
+    assert set(fences[::2]) == {"python", "toml", "sh", "text"}
+    assert set(fences[1::2]) == {""}
+    assert {line.split()[0] for line in COMMANDS} == {"benchbias", "python"}  # each is run below
     assert len(FILES) == len(blocks(PAGE, "python")) + len(blocks(PAGE, "toml"))
     assert all(name in " ".join(COMMANDS) for name in FILES)
 
@@ -48,15 +64,28 @@ def test_every_plugin_of_the_page_passes_every_check(folder: Path):
     assert not [result for result in results if result.status == "failed"]
 
 
-@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("benchbias")])
+@pytest.mark.parametrize("command", [line for line in dict.fromkeys(COMMANDS) if line.startswith("benchbias")])
 def test_every_command_of_the_page_works(folder: Path, cli, command: str):
     words = shlex.split(command)[1:]
     done = cli(*words, *(["--seeds", "1"] if words[0] == "run" else []), cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     if words[0] == "run":
-        rows = [cells_of(line) for line in done.stdout.replace("\\", "").splitlines() if line.startswith("|")]
-        assert {"erm", "focal", "wanda[sparsity=0.5]", "wanda[sparsity=0.8]"} <= {cells[1] for cells in rows}
-        assert "shortcut gap" in rows[0]
+        rows = rows_of(done.stdout)
+        expected = {"erm", "wanda[sparsity=0.5]", "wanda[sparsity=0.8]"}
+        expected |= {"focal"} if "--suite mine" in command else {"wanda[sparsity=0.9]"}
+        assert expected <= {cells[1] for cells in rows}
+        assert ("shortcut gap" in rows[0]) == ("--suite mine" in command)
+        assert set(rows_of(OUTPUTS.get(command, "|"))[0]) <= {*rows[0], ""}
+    if words[0] == "check":
+        printed = {without_numbers(line) for line in done.stdout.splitlines()}
+        assert {without_numbers(line) for line in OUTPUTS.get(command, "").splitlines()} - {""} <= printed
+
+
+def test_the_page_shows_what_each_step_of_the_ten_minutes_prints():
+    assert [command.split()[1] for command in OUTPUTS] == ["check", "run", "compare"]
+    rows = rows_of(next(text for command, text in OUTPUTS.items() if command.startswith("benchbias run")))
+    assert {cells[1] for cells in rows[2:]} == {"erm", *(f"wanda[sparsity={value}]" for value in (0.5, 0.8, 0.9))}
+    assert all(re.search(r"\d\.\d ± \d+\.\d", cells[3]) for cells in rows[2:])
 
 
 def test_the_test_of_the_page_passes(folder: Path, monkeypatch: pytest.MonkeyPatch):

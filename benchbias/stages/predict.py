@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import torch
@@ -14,6 +16,12 @@ from benchbias.stages.common import Job, Made, placed
 from benchbias.training import logits
 
 BATCH = 256  # larger ones are slower on a CPU
+BATCH_BYTES = 256 << 20  # of a batch's images as float32, at most
+
+
+def batch_size(shape: Sequence[int]) -> int:
+    """Images of this shape (C, H, W) that are predicted at once: fewer where they are large."""
+    return max(1, min(BATCH, BATCH_BYTES // (4 * math.prod(shape))))
 
 
 def run(job: Job) -> Made:
@@ -31,7 +39,9 @@ def run(job: Job) -> Made:
         known = ", ".join(job.product("test").body["counts"])
         raise ComponentError(f"the data set has no split {scored!r} (known: {known})")
     splits = {scored: _images(job, "test", scored), "train": _images(job, "data", "train")}
-    data = TrainingData(splits["train"], splits["train"], tuple(body["mean"]), tuple(body["std"]), BATCH)
+    data = TrainingData(
+        splits["train"], splits["train"], tuple(body["mean"]), tuple(body["std"]), batch_size(body["input_shape"])
+    )
     answers = {name: logits(model, data, split) for name, split in splits.items()}
     for name, values in answers.items():
         wanted = (len(splits[name]), int(body["num_classes"]))

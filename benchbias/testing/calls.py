@@ -9,16 +9,19 @@ from torch import Tensor, nn
 
 from benchbias.raw_files import data_folder, locate
 from benchbias.seeding import seed_everything
-from benchbias.stages.common import Made
+from benchbias.stages.common import Made, call_component
 from benchbias.stages.score import checked_metric
 from benchbias.testing.subject import Subject
+from benchbias.testing.toy import ModelFactory, toy_model
 from benchbias.testing.trial import ToyTrial, changing, toy_predictions
 from benchbias.testing.verdicts import NotApplicable, Refused
 from benchbias.testing.watching import Watch
 
 if TYPE_CHECKING:
     from benchbias.context import PruneContext, TrainContext
-    from benchbias.data import Predictions, TrainingData
+    from benchbias.data import BiasedDataset, Predictions, TrainingData
+
+EPOCHS = 6  # of the model that a probe is put to
 
 
 def plain(model: nn.Module, data: TrainingData, context: TrainContext) -> None:
@@ -29,6 +32,23 @@ def plain(model: nn.Module, data: TrainingData, context: TrainContext) -> None:
 def random_scores(model: nn.Module, data: TrainingData, context: PruneContext) -> dict[str, Tensor]:
     """Random scores, for a mask that is in force before the component is called."""
     return {name: torch.rand(w.shape, generator=context.generator) for name, w in context.prunable(model).items()}
+
+
+def toy_trial(
+    subject: Subject, data: BiasedDataset | None = None, model: ModelFactory = toy_model, **toy: Any
+) -> ToyTrial:
+    """A toy trial of a pruner or a trainer: of the subject's own network around the toy one, if it has one."""
+    network = subject.network
+    if network is None:
+        return ToyTrial(data, model, **toy)
+
+    def around(input_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
+        shape = {"input_shape": input_shape, "num_classes": num_classes}
+        given = {**shape, "backbone": lambda: model(input_shape, num_classes)}
+        found: nn.Module = call_component(network, given, {})
+        return found
+
+    return ToyTrial(data, around, **toy)
 
 
 def pruned(subject: Subject, trial: ToyTrial, watch: Watch | None = None, **stage: Any) -> str:
@@ -42,9 +62,13 @@ def half_removed(trial: ToyTrial, sparsity: float = 0.3) -> str:
 
 
 def trained(subject: Subject, trial: ToyTrial, watch: Watch | None = None, **stage: Any) -> str:
-    """A train stage with this trainer after a short plain one, whose model is the reference; its key."""
-    before = trial.train(plain, epochs=1, lr=1e-4)
-    return trial.train((watch or Watch()).on(subject), subject.options, subject.groups, before=before, **stage)
+    """A train stage with this trainer; its key.
+
+    Before it stand a short plain one, whose model is the reference, and a prune stage whose mask is auxiliary.
+    """
+    before, auxiliary = trial.train(plain, epochs=1, lr=1e-4), half_removed(trial)
+    call = (watch or Watch()).on(subject)
+    return trial.train(call, subject.options, subject.groups, before=before, auxiliary=auxiliary, **stage)
 
 
 def trained_under(subject: Subject, trial: ToyTrial, watch: Watch, sparsity: float, budget: str) -> str:
@@ -53,10 +77,17 @@ def trained_under(subject: Subject, trial: ToyTrial, watch: Watch, sparsity: flo
     return trial.train(plain, prune=spec, pruner=watch.on(subject))
 
 
+def probed(subject: Subject, trial: ToyTrial, watch: Watch | None = None) -> str:
+    """A probe stage with this probe, on a trained model all of whose epochs are kept, under a mask; its key."""
+    mask = half_removed(trial)
+    model = trial.train(plain, mask=mask, epochs=EPOCHS, keep_epochs=list(range(1, EPOCHS + 1)))
+    return trial.probe((watch or Watch()).on(subject), subject.options, model=model, mask=mask)
+
+
 def made(subject: Subject, trial: ToyTrial, watch: Watch | None = None) -> Made:
-    """The product of the stage that a pruner or a trainer is mostly called in."""
-    call = pruned if subject.kind == "pruner" else trained
-    return trial.made[call(subject, trial, watch)]
+    """The product of the stage that a pruner, a trainer or a probe is mostly called in."""
+    calls = {"pruner": pruned, "trainer": trained, "probe": probed}
+    return trial.made[calls[subject.kind](subject, trial, watch)]
 
 
 def dataset_stage(subject: Subject, seed: int = 0, watch: Watch | None = None) -> Made:
@@ -102,4 +133,4 @@ def worker_call(subject: Subject, watch: Watch) -> Any:
         return model_trial(subject, watch)
     if subject.kind == "metric":
         return measured(subject, toy_predictions(), watch)
-    return made(subject, ToyTrial(), watch)
+    return made(subject, toy_trial(subject), watch)

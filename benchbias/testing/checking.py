@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import queue
+import shlex
 import signal
 import subprocess
 import sys
@@ -43,7 +44,7 @@ def check(
         kind, name, plugin, source = under_way
         if not name:
             raise ComponentError(f"the checking process did not start: {end}")
-        again = f"benchbias check {source}"
+        again = f"benchbias check {shlex.quote(source)}"
         results.append(Result(kind, name, plugin, "survives", "failed", SURVIVES, end, again))
         done = [[result.kind, result.component] for result in results]
 

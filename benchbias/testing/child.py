@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -46,7 +47,7 @@ def results(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _not_loaded(target: Target, text: str) -> dict[str, Any]:
-    again = f"benchbias check {target.source}"
+    again = f"benchbias check {shlex.quote(target.source)}"
     name = target.ref.name
     result = Result("plugin", name, name, "loads", "failed", LOADS, plain(text), again)
     return {"result": result.to_json()}

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchbias.deprecation import deprecated_parts
 from benchbias.errors import UsageError
-from benchbias.testing.calls import dataset_stage, half_removed, made, measured, model_trial, pruned, worker_call
+from benchbias.testing.calls import (
+    dataset_stage,
+    half_removed,
+    made,
+    measured,
+    model_trial,
+    pruned,
+    toy_trial,
+    worker_call,
+)
 from benchbias.testing.subject import Subject
 from benchbias.testing.surroundings import Surroundings
 from benchbias.testing.toy import toy_dataset
@@ -16,12 +26,13 @@ from benchbias.testing.watching import Watch, digest
 WORDS = 3  # that a docstring's first paragraph has at least
 
 
-def signature(subject: Subject) -> None:
+def signature(subject: Subject) -> str | None:
     """Its signature is `(what the core gives, *, options)`; options are typed, and their defaults fit."""
     try:
         _ = subject.described, subject.options
     except UsageError as error:
         raise Unmet(str(error)) from None
+    return "; ".join(deprecated_parts(subject.kind, subject.described.given)) or None
 
 
 def documentation(subject: Subject) -> str | None:
@@ -55,8 +66,8 @@ def _bytes(subject: Subject, disturb: bool) -> str:
         return digest(model_trial(subject).network())
     if subject.kind == "metric":
         return digest(measured(subject, toy_predictions(), watch))
-    product = made(subject, ToyTrial(), watch)
-    return digest([product.blobs, [answer for answer in watch.answers if answer is not None]])
+    product = made(subject, toy_trial(subject), watch)
+    return digest([product.body if subject.kind == "probe" else product.blobs, _told(watch)])
 
 
 def nothing_left_behind(subject: Subject) -> None:
@@ -76,12 +87,12 @@ def nothing_left_behind(subject: Subject) -> None:
 
 
 def inputs_unchanged(subject: Subject) -> None:
-    """A call leaves what it is given as it was: images, labels, group labels, masks, predictions."""
-    watch = Watch()
+    """A call leaves what it is given as it was: images, labels, group labels, masks, predictions; a probe the model."""
+    watch = Watch(models=subject.kind == "probe")
     if subject.kind == "metric":
         measured(subject, toy_predictions(), watch)
-    elif subject.kind == "trainer":
-        made(subject, ToyTrial(), watch)
+    elif subject.kind in ("trainer", "probe"):
+        made(subject, toy_trial(subject), watch)
     else:
         trial = ToyTrial()
         pruned(subject, trial, watch, sparsity=0.6, mask=half_removed(trial))
@@ -94,10 +105,12 @@ def label_access(subject: Subject) -> str:
     hidden = tuple(name for name in ("train", "val") if f"{name}_groups" not in subject.described.given)
     one, other = Watch(), Watch()
     bytes_ = [
-        digest([made(subject, ToyTrial(toy_dataset(), seed=0), one).blobs, _told(one)]),
+        digest([made(subject, toy_trial(subject, toy_dataset(), seed=0), one).blobs, _told(one)]),
         digest(
             [
-                made(subject, ToyTrial(toy_dataset(poisoned=(*hidden, "test")), without_test=True), other).blobs,
+                made(
+                    subject, toy_trial(subject, toy_dataset(poisoned=(*hidden, "test")), without_test=True), other
+                ).blobs,
                 _told(other),
             ]
         ),
@@ -127,5 +140,5 @@ def devices(subject: Subject) -> str:
         if subject.kind == "model":
             model_trial(subject, device=device)
         else:
-            made(subject, ToyTrial(device=device))
+            made(subject, toy_trial(subject, device=device))
     return ", ".join(map(str, found))

@@ -5,10 +5,9 @@ from __future__ import annotations
 from benchbias.data import BiasedDataset
 from benchbias.errors import ComponentError
 from benchbias.testing import toy
-from benchbias.testing.calls import pruned, refused, trained
+from benchbias.testing.calls import pruned, refused, toy_trial, trained
 from benchbias.testing.pruner_checks import check_counts
 from benchbias.testing.subject import Subject
-from benchbias.testing.trial import ToyTrial
 from benchbias.testing.verdicts import NotApplicable, Refused
 from benchbias.testing.watching import Watch
 
@@ -60,7 +59,7 @@ def batch_norm(subject: Subject) -> str | None:
 
 def _edge(subject: Subject, model: toy.ModelFactory = toy.toy_model, data: BiasedDataset | None = None) -> str | None:
     """Call the component in its stage on these data and this network; a refusal is a note."""
-    watch, trial = Watch(), ToyTrial(data, model)
+    watch, trial = Watch(), toy_trial(subject, data, model)
     try:
         if subject.kind == "trainer":
             trained(subject, trial, watch)  # the stage refuses weights that are not finite

@@ -15,13 +15,17 @@ GROUP_LABELS = ("train_groups", "val_groups")
 
 @dataclass(frozen=True)
 class Subject:
-    """One component of a plugin. source: how `benchbias check` is told of it."""
+    """One component of a plugin. source: how `benchbias check` is told of it.
+
+    network: the model factory of the same name and plugin, where there is one: a trainer is checked on it.
+    """
 
     kind: str
     name: str
     plugin: str
     component: Callable[..., Any]
     source: str
+    network: Callable[..., Any] | None = None
 
     @cached_property
     def described(self) -> Component:
@@ -51,8 +55,13 @@ def sample(option: Option) -> Any:
 
 def subjects_of(ref: PluginRef, names: tuple[str, ...], source: str) -> list[Subject]:
     """Import a plugin; its components, or those of these names (`magnitude`, or `pruner magnitude`)."""
+    found = components_of(ref)
     return [
-        Subject(kind, name, ref.name, component, name if names else source)
-        for (kind, name), component in sorted(components_of(ref).items())
+        Subject(kind, name, ref.name, component, name if names else source, _network(kind, found.get(("model", name))))
+        for (kind, name), component in sorted(found.items())
         if not names or name in names or f"{kind} {name}" in names
     ]
+
+
+def _network(kind: str, model: Callable[..., Any] | None) -> Callable[..., Any] | None:
+    return model if kind == "trainer" else None

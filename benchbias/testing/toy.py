@@ -26,7 +26,7 @@ def toy_dataset(
 
     classes, attributes: those that occur. poisoned: of these splits the attributes are others, and nothing else.
     """
-    counts = {"train": train, "val": 16, "test": 24}
+    counts = {"train": train, "val": 32, "test": 24}  # two conflicting a class in val
     splits = {name: _split(name, count, size, classes, attributes, poisoned) for name, count in counts.items()}
     return BiasedDataset(splits, (0.5,) * 3, (0.5,) * 3, "made up", "CC0-1.0")
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from benchbias.testing.calls import half_removed, trained
+from benchbias.testing.calls import half_removed, toy_trial, trained
 from benchbias.testing.subject import Subject
 from benchbias.testing.trial import ToyTrial
 from benchbias.testing.verdicts import Unmet
@@ -20,7 +20,7 @@ from benchbias.training import logits
 
 def trains(subject: Subject) -> str:
     """It trains: the mean cross-entropy on toy data, whose classes are easily read, falls."""
-    trial = ToyTrial()
+    trial = toy_trial(subject)
     before = _loss(trial, None)
     after = _loss(trial, trained(subject, trial, epochs=10))
     if not after < before:
@@ -30,7 +30,7 @@ def trains(subject: Subject) -> str:
 
 def keeps_mask(subject: Subject) -> None:
     """With a mask in force the removed weights are zero in every forward pass and at the end; others move."""
-    trial = ToyTrial()
+    trial = toy_trial(subject)
     mask = half_removed(trial, 0.5)
     kept = trial.mask_of(mask).tensors
     seen: list[int] = []

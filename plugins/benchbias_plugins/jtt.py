@@ -1,10 +1,14 @@
-"""Just Train Twice: up-weight what a short first training gets wrong (Liu et al., ICML 2021)."""
+"""Just Train Twice: up-weight what a short first training gets wrong (Liu et al., ICML 2021).
+
+`jtt_identify` is the official code's identification: it records errors while it trains.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import torch
+from torch.nn.functional import cross_entropy
 
 from benchbias import BenchbiasError, Range, hookimpl, predicted_classes, weighted_cross_entropy
 
@@ -13,7 +17,26 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from benchbias import TrainContext, TrainingData
+    from benchbias import Batch, TrainContext, TrainingData
+
+ONLINE = "online_error_set"  # what jtt_identify saves
+
+
+def jtt_identify(model: nn.Module, data: TrainingData, context: TrainContext) -> None:
+    """Train as erm does, and save which examples were wrong at their last visit, for jtt.
+
+    The official code's error set: in training mode, augmented, and while the weights move through the last epoch. An
+    example that no batch held is not in it.
+    """
+    wrong = torch.zeros_like(data.train.labels, dtype=torch.bool)  # (N,), by index
+
+    def loss(model: nn.Module, batch: Batch) -> Tensor:
+        logits = model(batch.images)  # (B, K)
+        wrong[batch.index] = logits.detach().argmax(1) != batch.labels
+        return cross_entropy(logits, batch.labels)
+
+    context.fit(model, data, loss=loss)
+    context.save(ONLINE, wrong)
 
 
 def error_set(reference: nn.Module, data: TrainingData) -> Tensor:
@@ -32,6 +55,7 @@ def jtt(
 ) -> None:
     """Train on all examples once and on the error set of the stage before's model `upweight` times.
 
+    The error set is what jtt_identify saved, or else what that model gets wrong once it is trained.
     multiplicity: `total`: an error stands `upweight` times in all (SpuCo; 1 is ERM); `extra`: that many extra
     copies (the official code; 0 is ERM). weighting: copies in the epoch, or weights of the loss.
     """
@@ -41,7 +65,8 @@ def jtt(
         )
     if context.reference is None:
         raise BenchbiasError("jtt needs an identification model: a train stage before it")
-    errors = error_set(context.reference, data)
+    online = ONLINE in context.earlier
+    errors = context.saved(ONLINE).bool() if online else error_set(context.reference, data)
     if not bool(errors.any()):
         raise BenchbiasError("the error set is empty: the identification model fits all of training; train it less")
     context.save("error_set", errors)
@@ -55,4 +80,4 @@ def jtt(
 
 @hookimpl
 def benchbias_trainers() -> dict[str, Callable[..., None]]:
-    return {"jtt": jtt}
+    return {"jtt": jtt, "jtt_identify": jtt_identify}
