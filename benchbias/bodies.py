@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
+from benchbias.columns import check_table
 from benchbias.errors import UsageError, unknown
 
 TRACKS = ("labels-none", "val-select", "val-fit", "train")
@@ -54,6 +55,34 @@ class Packed(_Table):
     bits: Count
     counts: str
     layout: Digest
+
+
+class ProbeColumn(_Table):
+    """One column of a probe's table."""
+
+    name: Text
+    kind: Literal["text", "number", "count", "fraction", "image"]
+    unit: Text
+    values: list[bool | int | float | str | None]
+
+
+class ProbeTable(_Table):
+    """What a probe found out about the trial's model: `results.Table`."""
+
+    caption: Text
+    columns: list[ProbeColumn]
+
+    @model_validator(mode="after")
+    def _whole(self) -> ProbeTable:
+        check_table(self.caption, [(c.name, c.kind, c.unit, c.values) for c in self.columns])
+        return self
+
+
+class ProbeFailure(_Table):
+    """A probe without a table: the trial's score stands."""
+
+    status: Literal["failed", "skipped"]
+    reason: Text
 
 
 class _Head(_Table):
@@ -103,6 +132,8 @@ class Scored(_Head):
     training_flops: Count
     training_steps: Count
     selected_epochs: list[Count | None]
+    probes: dict[Name, ProbeTable] = {}
+    probe_failures: dict[Name, ProbeFailure] = {}
 
     @model_validator(mode="after")
     def _consistent(self) -> Scored:
@@ -119,6 +150,8 @@ class Scored(_Head):
             (*self.group_total, self.parameters, self.weights, self.flops),
             strict=True,
         )
+        if self.probes.keys() & self.probe_failures.keys():
+            raise ValueError("a probe has a table or a failure, not both")
         if any(part > whole for part, whole in parts):
             raise ValueError("a count is larger than its whole (groups, parameters, weights or FLOPs)")
         zeros = 1 - self.nonzero_weights / self.weights if self.weights else 0.0
@@ -174,6 +207,21 @@ def _known(place: list[str]) -> list[str]:
         "suite": SuiteHead,
         "correct": Packed,
         "measured": MeasuredTable,
+        "probe": ProbeTable,
+        "column": ProbeColumn,
+        "failure": ProbeFailure,
     }
-    fields = tables[place[-1] if place else ""].model_fields
+    fields = tables[_table_of(place)].model_fields
     return [field.alias or name for name, field in fields.items()]
+
+
+def _table_of(place: list[str]) -> str:
+    """Which table stands at a place; probes are named by whoever wrote them."""
+    match place:
+        case ["body", "probes", _, "columns", _]:
+            return "column"
+        case ["body", "probes", _]:
+            return "probe"
+        case ["body", "probe_failures", _]:
+            return "failure"
+    return place[-1] if place else ""

@@ -64,6 +64,12 @@ def trial_failure(plan: Plan, trial: Trial, blocked: Mapping[str, Failure]) -> F
     return next((blocked[key] for key in trial.stages if key in blocked), None)
 
 
+def probe_failures(trial: Trial, blocked: Mapping[str, Failure]) -> dict[str, Failure]:
+    """Why probes of a trial have no table, by name: these cost it no score."""
+    found = {name: Failure("failed", "plan", reason) for name, reason in trial.blocked_probes.items()}
+    return found | {name: blocked[key] for name, key in trial.probes.items() if key in blocked}
+
+
 def attempt_of(stage: Stage, ended: Ended) -> dict[str, Any]:
     """The note of a process that ended without a product and without a word."""
     return {

@@ -81,8 +81,10 @@ def benchbias_metrics() -> dict[str, Callable[..., Any]]:  # type: ignore[empty-
 def benchbias_probes() -> dict[str, Callable[..., Any]]:  # type: ignore[empty-body]
     """Probes: `{name: (model, data: BiasedDataset, context: ProbeContext, *, <options>) -> Table}`.
 
-    Questions put to one trained model. A probe may see test data and groups; nothing of it flows back into
-    training.
+    Called in a `probe` stage, once for every trial of a suite that names it, on the finished model in eval mode and
+    under its mask. A probe may see test data and groups; its table goes into the trial's record and nothing of it
+    flows back into training. A probe that fails costs the trial no score. Texts tell rows apart: over seeds a board
+    averages the rows of equal texts.
     """
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from benchbias.cells import CellLayout
 from benchbias.legend import legend
 from benchbias.markdown import bounds_text, count, escaped, gap_text, points_text, table_lines, title
+from benchbias.probed import probe_failures, probe_sections
 from benchbias.ranking import Resolution
 from benchbias.results import TrialRecord, sorted_records
 from benchbias.rows import row_label
@@ -45,8 +46,10 @@ def render(records: Sequence[TrialRecord], layouts: Mapping[str, CellLayout], co
         lines += ["", *_tested(task, ordered, layouts)]
         whole = [*(row for standing in standings for row in standing.rows), *unranked]
         lines += ["", "### Cost", "", *_costs(whole), "", *_baselines(board.baseline_resolution[task])]
+    lines += probe_sections(ordered)
     lines += ["", *legend(suite, command)]
     lines += _failed(ordered)
+    lines += probe_failures(ordered)
     return "\n".join(lines) + "\n"
 
 

@@ -9,7 +9,7 @@ from benchbias.components import STAGE_KEYS, Component
 from benchbias.errors import UsageError, unknown
 from benchbias.resolve import recipe_of, recipe_settings, settings_from, substitute
 from benchbias.results import TRACKS
-from benchbias.tables import UPDATE_KEYS, UpdatesTable, Use, checked
+from benchbias.tables import LATER_UPDATE_KEYS, UPDATE_KEYS, UpdatesTable, Use, checked
 
 if TYPE_CHECKING:
     from benchbias.plan import Planner
@@ -29,6 +29,8 @@ class TrialPath:
         self.method = planner.catalogue.methods[name]
         self.where = planner.catalogue.where("methods", name)
         self.keys: list[str] = []
+        self.probes: dict[str, str] = {}
+        self.blocked_probes: dict[str, str] = {}
         searching = planner.selection.split != "test"  # then the settings have no provenance yet
         self.track = 0 if searching else _SETTINGS_TRACK[settings_from(planner.catalogue, planner.table, name)]
 
@@ -53,6 +55,7 @@ class TrialPath:
         model = init
         masks: dict[str, str] = {}
         before: str | None = None
+        last, begin = 1, init  # the train stage that makes the model, and what it begins from
         for number, stage in enumerate(self.method.stages, 1):
             stage = substitute(stage, self.values)
             place = f"{self.where}.stages[{number}]"
@@ -62,6 +65,7 @@ class TrialPath:
                 if before is not None and before != start and before not in masks.values():
                     parents["before"] = before
                 model = before = self._train(stage, place, number, parents)
+                last, begin = number, start
                 if "prune" in stage:
                     masks = masks | {"mask": model}
             else:
@@ -72,6 +76,8 @@ class TrialPath:
         parents = base | {"test": test, "model": model} | held
         inputs = {"seed": self.seed, "split": self.planner.selection.split}
         predict = self.add("predict", (), inputs | {"parents": parents})
+        if self.planner.selection.split == "test":  # a search for settings needs no probes
+            self._probe(last, parents | {"start": begin})
         return self._score(inputs, {"predict": predict, "data": data, "test": test})
 
     def _data(self, use: Use, where: str) -> str:
@@ -168,18 +174,50 @@ class TrialPath:
             metrics.append({"name": use.name, "options": options})
         return self.add("score", components, {**inputs, "metrics": metrics, "parents": parents})
 
+    def _probe(self, number: int, parents: Mapping[str, str]) -> None:
+        """Add the suite's probes of the trial's model: no stage ever has one as its parent.
+
+        number: of the train stage that makes the model; its recipe says what is kept. A probe whose plugin is broken
+        is noted; the trial is scored all the same.
+        """
+        planner = self.planner
+        where = f"{planner.catalogue.where('suites', planner.suite)}.probes"
+        if planner.table.probed and self.name not in planner.table.probed:
+            return
+        for item in planner.table.probes:
+            use = Use.of(item, where)
+            try:
+                component, options = planner.component("probe", use, where)
+            except BlockedError as blocked:
+                self.blocked_probes[use.name] = str(blocked)
+                continue
+            inputs = {
+                "component": {"name": use.name, "options": options},
+                "recipe": self._recipe(number),
+                "seed": self.seed,
+                "parents": parents,
+            }
+            self.probes[use.name] = planner.stage("probe", [component], inputs)
+
 
 def _updates(stage: Mapping[str, Any], place: str) -> dict[str, Any]:
-    """When the mask of a train stage changes, checked; with the defaults filled in."""
+    """When the mask of a train stage changes, checked; with the defaults filled in, those of later keys left out."""
     values = {key: stage[key] for key in UPDATE_KEYS if key in stage}
-    return checked(UpdatesTable, values, place).model_dump()
+    table = checked(UpdatesTable, values, place)
+    default = UpdatesTable().model_dump()
+    return {
+        key: value for key, value in table.model_dump().items() if key not in LATER_UPDATE_KEYS or value != default[key]
+    }
 
 
 def _cut(stage: Mapping[str, Any], place: str) -> dict[str, Any]:
     """The core's keys of a prune stage, checked."""
-    amounts = {key: stage[key] for key in ("sparsity", "density") if key in stage}
+    amounts = {key: stage[key] for key in ("sparsity", "density", "removed") if key in stage}
     if len(amounts) > 1:
-        raise UsageError(f"{place}: sparsity or density, not both")
+        raise UsageError(f"{place}: one of sparsity, density and removed, not {' and '.join(amounts)}")
+    removed = amounts.pop("removed", None)
+    if removed is not None and (isinstance(removed, bool) or not isinstance(removed, int) or removed < 0):
+        raise UsageError(f"{place}: removed is a number of weights, a whole number from 0, got {removed!r:.80}")
     for key, value in amounts.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
             raise UsageError(f"{place}: {key} is a fraction from 0 to 1, got {value!r:.80}")
@@ -192,4 +230,7 @@ def _cut(stage: Mapping[str, Any], place: str) -> dict[str, Any]:
     budget = stage.get("budget", "global")
     if budget not in ("global", "uniform", "erk"):
         raise UsageError(unknown("budget", budget, ("global", "uniform", "erk"), place))
-    return {key: float(value) for key, value in amounts.items()} | {"layers": layers, "budget": budget}
+    if removed is not None and budget != "global":
+        raise UsageError(f'{place}: removed goes with budget = "global": a number of weights is shared by no rule')
+    counted = {} if removed is None else {"removed": removed}
+    return {key: float(value) for key, value in amounts.items()} | counted | {"layers": layers, "budget": budget}

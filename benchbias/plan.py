@@ -24,14 +24,22 @@ FORMAT = 1  # of objects and keys: raise it when their meaning changes
 
 
 _SHARED = ("data.py", "images.py", "masks.py", "modes.py", "seeding.py", "stages/common.py")
-_PRUNING = (*_SHARED, "context.py", "cutting.py", "holding.py", "losses.py", "pruning.py", "training.py")
+_PRUNING = (
+    *(*_SHARED, "context.py", "cutting.py", "evaluation.py", "holding.py", "losses.py", "pruning.py"),
+    *("straight_through.py", "training.py"),
+)
 CORE_SOURCES: Mapping[str, tuple[str, ...]] = {
     "data": (*_SHARED, "evaluation.py", "stages/data.py"),
     "init": (*_SHARED, "stages/init.py", "training.py"),
-    "train": (*_PRUNING, "evaluation.py", "stages/train.py"),
+    "train": (*_PRUNING, "stages/train.py"),
     "prune": (*_PRUNING, "stages/prune.py"),
     "predict": (*_SHARED, "evaluation.py", "stages/predict.py", "training.py"),
     "score": (*_SHARED, "evaluation.py", "stages/score.py"),
+    "probe": (
+        *_SHARED,
+        *("changes.py", "context.py", "cutting.py", "holding.py", "losses.py", "probing.py", "training.py"),
+        "stages/probe.py",
+    ),
 }
 """The core modules that decide what each kind of stage computes: part of its key. A test holds them complete."""
 
@@ -147,7 +155,12 @@ class Planner:
             what = [self.suite, self.table.version, task, name, dict(point), seed, self.stages[score].identity]
             track, keys = TRACKS[path.track], tuple(path.keys)
             provenance = settings_from(self.catalogue, self.table, name)
-            yield Trial(canonical.digest(what), task, name, point, values, seed, track, keys, settings_from=provenance)
+            yield Trial(
+                *(canonical.digest(what), task, name, point, values, seed, track, keys),
+                settings_from=provenance,
+                probes=path.probes,
+                blocked_probes=path.blocked_probes,
+            )
 
     def component(self, kind: str, use: Use, where: str) -> tuple[Component, dict[str, Any]]:
         """A component with its resolved options. Raises UsageError, or BlockedError where a plugin is broken."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchbias.errors import UsageError, plain, unknown
-from benchbias.failures import known_failures, last_failure, trial_failure, with_descendants
+from benchbias.failures import known_failures, last_failure, probe_failures, trial_failure, with_descendants
 from benchbias.recording import current_records
 from benchbias.results import TRACKS
 from benchbias.showing import table
@@ -36,7 +36,10 @@ def summary(plan: Plan, out: Path) -> dict[str, Any]:
         "version": plan.table.version,
         "trials": len(plan.trials),
         "rows": len({(trial.task, trial.row) for trial in plan.trials}),
-        "blocked": sorted({f"{t.task}/{t.row}: {t.blocked}" for t in plan.trials if t.blocked}),
+        "blocked": sorted(
+            {f"{t.task}/{t.row}: {t.blocked}" for t in plan.trials if t.blocked}
+            | {f"probe {name}: {why}" for t in plan.trials for name, why in t.blocked_probes.items()}
+        ),
         "tracks": {track: sum(t.track == track for t in plan.trials) for track in TRACKS},
         "stages": {"total": len(plan.stages), "cached": len(cached), **kinds},
         "train_stages_without_sharing": unshared,
@@ -82,14 +85,19 @@ def status_text(plan: Plan, out: Path) -> str:
         failure = trial_failure(plan, trial, blocked)
         if failure is not None:
             state, why = failure.status, f"{failure.stage}: {failure.reason}"
-        elif set(trial.stages) <= done:
+        elif set(trial.everything) - blocked.keys() <= done:
             state, why = "done", ""
         else:
-            running = [plan.stages[key].label for key in trial.stages if key not in done and store.claimed(key)]
+            running = [plan.stages[key].label for key in trial.everything if key not in done and store.claimed(key)]
             state, why = ("running", running[0]) if running else ("missing", _last_death(plan, trial, store, done))
         counts[state] += 1
         if state != "done":
             rows.append((trial.id[:12], state, trial.label, plain(why)))
+        if failure is None:
+            rows += [
+                (trial.id[:12], f"probe {found.status}", trial.label, plain(f"{name}: {found.reason}"))
+                for name, found in probe_failures(trial, blocked).items()
+            ]
     stale = current_records(plan, store)[1]
     aside = sorted(path.name for path in (out / "quarantine").glob("*"))
     lines = [
@@ -97,7 +105,7 @@ def status_text(plan: Plan, out: Path) -> str:
     ]
     if rows:
         lines += ["", table(("trial", "state", "task/method/seed", "reason"), rows)]
-    if any(row[1] in ("failed", "skipped") for row in rows):
+    if any(row[1].removeprefix("probe ") in ("failed", "skipped") for row in rows):
         extra = "".join(f" -m {name}" for name in plan.methods if name not in plan.table.methods)
         lines += ["", f"`benchbias logs TRIAL -s {plan.suite} -o {out}{extra}` shows a trial's output and traceback."]
     if stale:
@@ -112,7 +120,7 @@ def status_text(plan: Plan, out: Path) -> str:
 
 def _last_death(plan: Plan, trial: Trial, store: Store, done: set[str]) -> str:
     """How a stage that the next run tries again ended the last time, e.g. by a signal."""
-    failures = [last_failure(store, plan.stages[key]) for key in trial.stages if key not in done]
+    failures = [last_failure(store, plan.stages[key]) for key in trial.everything if key not in done]
     return next((f"to be tried again: {f.stage}: {f.reason}" for f in failures if f is not None), "")
 
 
@@ -133,7 +141,8 @@ def log_text(plan: Plan, name: str, out: Path) -> str:
     lines = [f"trial {trial.label}", f"  id {trial.id}"]
     if trial.blocked:
         lines.append(f"  cannot run: {plain(trial.blocked)}")
-    for key in trial.stages:
+    lines += [f"  probe {name} cannot run: {plain(why)}" for name, why in trial.blocked_probes.items()]
+    for key in trial.everything:
         state = "done" if store.has(key) else "not done"
         measured = store.measured(key)
         seconds = f", {measured['seconds']:.1f} s" if state == "done" and "seconds" in measured else ""

@@ -80,11 +80,12 @@ def discover(loose: Iterable[Path] = ()) -> list[PluginRef]:
 
 
 def source_digest(ref: PluginRef) -> str:
-    """The sha256 of a plugin's sources: its own module for ours and for loose files, else its import package."""
+    """The sha256 of a plugin's sources: of ours and of loose files its own module, else its import package."""
     if ref.path is not None:
         files = [Path(ref.path)]
     elif ref.distribution == OWN_DISTRIBUTION:
-        files = [_module_file(ref.module)]
+        own = _module_file(ref.module)
+        files = _package_files(own.parent) if own.name == "__init__.py" else [own]
     else:
         files = _import_package(ref.module)
     return files_digest(files)

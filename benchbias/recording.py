@@ -7,7 +7,7 @@ from typing import Any
 
 from benchbias import canonical
 from benchbias.errors import LONGEST
-from benchbias.failures import Failure, trial_failure, with_descendants
+from benchbias.failures import Failure, probe_failures, trial_failure, with_descendants
 from benchbias.files import storage_errors
 from benchbias.results import TrialRecord, record_folder
 from benchbias.store import Store
@@ -15,9 +15,13 @@ from benchbias.tables import Use
 from benchbias.trials import Plan, Trial
 
 
-def make_record(plan: Plan, trial: Trial, store: Store, failure: Failure | None) -> TrialRecord | None:
-    """The record of a trial that is done or has failed; None for one that is still missing."""
+def make_record(plan: Plan, trial: Trial, store: Store, blocked: Mapping[str, Failure]) -> TrialRecord | None:
+    """The record of a trial that is done or has failed; None for one that is still missing.
+
+    blocked: every stage that has failed or rests on one that has. A failed probe costs no score.
+    """
     head = _head(plan, trial)
+    failure = trial_failure(plan, trial, blocked)
     if failure is not None:
         body = head | {"status": failure.status, "stage": failure.stage, "reason": failure.reason[:LONGEST]}
         return TrialRecord(body, {})
@@ -28,20 +32,38 @@ def make_record(plan: Plan, trial: Trial, store: Store, failure: Failure | None)
     kinds = {key: plan.stages[key].kind for key in trial.stages}
     score = bodies[trial.stages[-1]]
     cost = next(bodies[key]["cost"] for key in trial.stages if kinds[key] == "predict")
-    training = [bodies[key] for key in trial.stages if kinds[key] == "train"]
+    training = [bodies[key] for key in trial.stages if "training_flops" in bodies[key]]  # some pruners train too
+    probes = _probes(trial, store, blocked)
+    if probes is None:
+        return None
     body = (
         head
         | score
         | cost
+        | probes
         | {
             "status": "ok",
             "sparsity": 1 - cost["nonzero_weights"] / cost["weights"] if cost["weights"] else 0.0,
             "training_flops": sum(stage["training_flops"] for stage in training),
             "training_steps": sum(stage["steps"] for stage in training),
-            "selected_epochs": [stage["selected_epoch"] for stage in training],
+            "selected_epochs": [stage["selected_epoch"] for stage in training if "selected_epoch" in stage],
         }
     )
     return TrialRecord(body, _measured(trial, store))
+
+
+def _probes(trial: Trial, store: Store, blocked: Mapping[str, Failure]) -> dict[str, Any] | None:
+    """The tables of a trial's probes, and why others have none; None where one is still missing."""
+    failures = probe_failures(trial, blocked)
+    tables = {}
+    for name, key in trial.probes.items():
+        if name not in failures:
+            product = store.get(key)
+            if product is None:
+                return None
+            tables[name] = product.body["table"]
+    told = {name: {"status": f.status, "reason": f.reason[:LONGEST]} for name, f in failures.items()}
+    return ({"probes": tables} if tables else {}) | ({"probe_failures": told} if told else {})
 
 
 def _head(plan: Plan, trial: Trial) -> dict[str, Any]:
@@ -69,7 +91,7 @@ def _head(plan: Plan, trial: Trial) -> dict[str, Any]:
         "ranked": method.ranked and plan.limit is None,
         "baseline": method.baseline,
         "settings_from": trial.settings_from,
-        "stages": list(trial.stages),
+        "stages": list(trial.everything),
         "environment": environment,
     }
 
@@ -97,7 +119,7 @@ def write_records(plan: Plan, store: Store, failures: Mapping[str, Failure]) -> 
     folder = record_folder(store.root, suite_label(plan))
     records = []
     for trial in plan.trials:
-        record = make_record(plan, trial, store, trial_failure(plan, trial, blocked))
+        record = make_record(plan, trial, store, blocked)
         if record is not None:
             store.replace(folder / f"{trial.id}.json", record.to_text())
             records.append(record)
@@ -134,7 +156,7 @@ def current_records(plan: Plan, store: Store) -> tuple[list[TrialRecord], list[s
         if not there:
             continue
         record = TrialRecord.from_file(path)
-        if tuple(record.body["stages"]) == trial.stages:
+        if tuple(record.body["stages"]) == trial.everything:
             current.append(record)
         else:
             stale.append(trial.id)

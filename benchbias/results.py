@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from benchbias import canonical
 from benchbias.bodies import TRACKS as TRACKS
 from benchbias.bodies import check_document
+from benchbias.columns import check_table
 from benchbias.errors import StorageError, UsageError, unknown
 from benchbias.files import read_regular
 
@@ -88,21 +90,37 @@ def read_records(folder: Path) -> list[TrialRecord]:
 class Table:
     """What a probe or an analysis returns: columns by name, each (kind, unit, values); all of one length.
 
-    kind: text, number, count, fraction or image (indices into a split; at most one such column). Raises
-    ValueError.
+    kind: text (str), number (float), count (int from 0), fraction (float from 0 to 1) or image (int: an index into
+    a split; at most one such column). None or NaN where a number is undefined. Over seeds a board averages rows of
+    equal texts: what tells two rows apart stands in text columns. Raises ValueError.
     """
 
     columns: Mapping[str, tuple[str, str, tuple[Any, ...]]]
     caption: str
 
     def __post_init__(self) -> None:
-        lengths = {len(values) for _, _, values in self.columns.values()}
-        if len(lengths) > 1:
-            raise ValueError(f"the columns of a table must have one length, not {sorted(lengths)}")
-        kinds = [kind for kind, _, _ in self.columns.values()]
-        unknown = sorted(set(kinds) - {"text", "number", "count", "fraction", "image"})
-        if unknown or kinds.count("image") > 1:
-            raise ValueError(f"unknown kinds of columns {unknown}, or more than one image column")
+        check_table(self.caption, [(name, *column) for name, column in self.columns.items()])
+
+    def to_json(self) -> dict[str, Any]:
+        """As a record holds it: columns in their order, undefined values as null."""
+        columns = [
+            {"name": name, "kind": kind, "unit": unit, "values": [_plain(kind, value) for value in values]}
+            for name, (kind, unit, values) in self.columns.items()
+        ]
+        return {"caption": self.caption, "columns": columns}
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> Table:
+        """The table that `to_json` gave. Raises ValueError."""
+        columns = {c["name"]: (c["kind"], c["unit"], tuple(c["values"])) for c in value["columns"]}
+        return Table(columns, value["caption"])
+
+
+def _plain(kind: str, value: Any) -> Any:
+    """A value as JSON: a number has one form, whether it was written as 1 or as 1.0."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    return float(value) if kind in ("number", "fraction") else value
 
 
 @dataclass(frozen=True)
@@ -138,3 +156,8 @@ def sorted_records(records: Iterable[TrialRecord]) -> list[TrialRecord]:
     return sorted(
         records, key=lambda r: (r.body["task"], r.body["method"], canonical.dumps(r.body["swept"]), r.body["seed"])
     )
+
+
+def value_text(value: Any) -> str:
+    """A swept value in a row's name: a list of layers is `conv1+conv2`."""
+    return "+".join(map(str, value)) if isinstance(value, list) else str(value)

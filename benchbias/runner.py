@@ -47,8 +47,10 @@ class RunReport:
 
     @property
     def exit_code(self) -> int:
-        """0 where every trial is done or was skipped, else 1."""
-        return int(self.missing > 0 or any(record.body["status"] == "failed" for record in self.records))
+        """0 where every trial and every probe is done or was skipped, else 1."""
+        bodies = [record.body for record in self.records]
+        probes = [failure for body in bodies for failure in body.get("probe_failures", {}).values()]
+        return int(self.missing > 0 or any(found["status"] == "failed" for found in (*bodies, *probes)))
 
 
 @dataclass

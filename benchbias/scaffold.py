@@ -29,7 +29,7 @@ USE = {
     "dataset": f'{SHOW}   # in benchmarks.toml: dataset = {{ use = "@NAME@" }}',
     "model": f'{SHOW}   # in benchmarks.toml: model = {{ use = "@NAME@" }}',
     "metric": f'{SHOW}   # in benchmarks.toml: metrics = ["@NAME@"]',
-    "probe": SHOW,
+    "probe": f'{SHOW}   # in benchmarks.toml: probes = ["@NAME@"]',
     "analysis": SHOW,
 }
 """How a component of each kind is used once its distribution is installed."""

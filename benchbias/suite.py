@@ -139,6 +139,11 @@ def _check_references(catalogue: Catalogue) -> None:
         metrics = [Use.of(item, f"{where}.metrics").name for item in suite.metrics]
         if len(set(metrics)) < len(metrics):
             raise UsageError(f"{where}.metrics: a metric stands twice")
+        probes = [Use.of(item, f"{where}.probes").name for item in suite.probes]
+        if len(set(probes)) < len(probes):
+            raise UsageError(f"{where}.probes: a probe stands twice")
+        for method in suite.probed:
+            _check_known("method of this suite", method, suite.methods, f"{where}.probed")
         _check_known("metric of this suite", suite.rank_by.removeprefix("-"), metrics, f"{where}.rank_by")
         seed_list(suite.seeds, f"{where}.seeds")
         if suite.tuning is not None:

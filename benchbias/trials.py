@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from benchbias.results import value_text
+
 if TYPE_CHECKING:
     from benchbias.tables import MethodTable, SuiteTable
 
@@ -50,11 +52,18 @@ class Trial:
     stages: tuple[str, ...] = ()  # keys, in order; the last is the score
     blocked: str | None = None
     settings_from: str = "default"
+    probes: Mapping[str, str] = field(default_factory=dict)  # name -> key; no part of the score
+    blocked_probes: Mapping[str, str] = field(default_factory=dict)  # name -> why its component cannot be had
+
+    @property
+    def everything(self) -> tuple[str, ...]:
+        """The keys of all stages: those of the score, then the probes."""
+        return (*self.stages, *self.probes.values())
 
     @property
     def row(self) -> str:
         """The method with its swept values, e.g. `magnitude[sparsity=0.8]`."""
-        swept = ",".join(f"{name}={value}" for name, value in self.swept.items())
+        swept = ",".join(f"{name}={value_text(value)}" for name, value in self.swept.items())
         return f"{self.method}[{swept}]" if swept else self.method
 
     @property

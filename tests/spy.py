@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchbias import BiasedDataset, GroupLabels, LabelledSplit, Split, hookimpl
+from benchbias import BiasedDataset, GroupLabels, LabelledSplit, Split, Table, hookimpl
 
 SIZES = {"train": 211, "val": 101, "val_balanced": 107, "test": 389}  # no other tensor is as long
 FORBIDDEN = {}  # sha256 -> what it is: written here by the test
@@ -139,6 +139,17 @@ def benchbias_models():
 @hookimpl
 def benchbias_trainers():
     return {"spy": spy, "spy_with_groups": spy_with_groups}
+
+
+def spy_probe(model, data, context) -> Table:
+    """With the right to see everything: after training, in a process of its own."""
+    tell("probe")
+    return Table({"found": ("count", "", (1,))}, "Searched")
+
+
+@hookimpl
+def benchbias_probes():
+    return {"spy_probe": spy_probe}
 
 
 @hookimpl

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 import benchbias
-from benchbias import BenchbiasError, Mask, Skip, canonical, loss_gradients, random_mask
+from benchbias import BenchbiasError, Mask, Skip, Table, canonical, loss_gradients, random_mask
 from benchbias.builtin.erm import erm
 from benchbias.builtin.magnitude import magnitude
 from benchbias.errors import UsageError
@@ -587,6 +587,32 @@ def relative(predictions):
 # probes and analyses
 
 
+def norms(model, factor=1.0):
+    """A table of the layers' norms."""
+    weights = {name: float(factor * w.detach().norm()) for name, w in model.named_parameters()}
+    return Table({"layer": ("text", "", tuple(weights)), "norm": ("number", "", tuple(weights.values()))}, "Norms")
+
+
+@fails("probe", "runs")
+def a_dict(model, data, context):
+    """It returns numbers by name, not a table."""
+    return {"norm": 1.0}
+
+
+@fails("probe", "determinism")
+def lucky(model, data, context):
+    """Norms times a number from numpy's global stream."""
+    return norms(model, from_numpy())
+
+
+@fails("probe", "inputs_unchanged")
+def zeroes(model, data, context):
+    """Zeroes the model that it is given, and does not put it back."""
+    with torch.no_grad():
+        model[0].weight.zero_()
+    return norms(model)
+
+
 @fails("probe", "signature")
 def wrong_probe(model, split):
     """A probe that wants a split."""
@@ -618,6 +644,18 @@ def test_a_component_that_is_bad_in_one_way_fails_that_check_and_no_other(kind, 
 def test_every_check_of_every_kind_has_its_bad_component():
     wanted = {(kind, check.name) for check in CHECKS for kind in check.kinds if check.name not in ELSEWHERE}
     assert wanted == set(BAD)
+
+
+@pytest.mark.parametrize(
+    "what", ["model[0].train()", "model[0].weight.requires_grad_(False)", "data.splits['test'].split.labels.zero_()"]
+)
+def test_a_probe_that_leaves_a_mode_a_frozen_weight_or_other_labels_is_found(what):
+    def careless(model, data, context):
+        """Norms, and something is left changed."""
+        exec(what)
+        return norms(model)
+
+    assert verdicts("probe", careless, only=["inputs_unchanged"])["inputs_unchanged"] == "failed"
 
 
 def test_a_component_that_changes_from_call_to_call_is_found_without_random_numbers():

@@ -86,7 +86,9 @@ def test_the_readme_names_every_command_and_every_shipped_method():
     catalogue = suite.load(suite.shipped_file())
     rows = re.findall(r"^\| (`[a-z0-9-]+`(?:, `[a-z0-9-]+`)*) \|", README, re.MULTILINE)
     listed = {name.strip("`") for row in rows for name in row.split(", ")}
-    assert listed == set(catalogue.methods)
+    assert listed == set(catalogue.suites["spurious-small"].methods)
+    page = (ROOT / "docs/methods/README.md").read_text()
+    assert set(re.findall(r"^\| \[([a-z0-9-]+)\]\(", page, re.MULTILINE)) == set(catalogue.methods)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
@@ -101,11 +103,28 @@ def test_the_readme_has_the_two_commands_on_one_line_each():
     assert commands[1] in (line for line in README.splitlines() if re.match(r"^python3 -m venv .*pytest", line))
 
 
-def test_the_published_board_is_rebuilt_from_its_records_byte_for_byte(cli):
-    board = ROOT / "leaderboard/spurious-small.md"
-    done = cli("leaderboard", "spurious-small", "--records", str(ROOT / "leaderboard"))
+PUBLISHED = sorted(folder.name for folder in (ROOT / "leaderboard/records").iterdir())
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_published_board_is_rebuilt_from_its_records_byte_for_byte(cli, name: str):
+    done = cli("leaderboard", name, "--records", str(ROOT / "leaderboard"))
     assert done.returncode == 0, done.stderr
-    assert done.stdout.encode() == board.read_bytes()
+    assert done.stdout.encode() == (ROOT / f"leaderboard/{name}.md").read_bytes()
+
+
+def test_every_suite_with_records_is_shipped_has_a_board_and_a_page_and_all_its_trials():
+    """A board without records could say anything; one of old rows or seeds would not be what the suite's table says."""
+    workspace = Workspace.open(suite.shipped_file(), quiet=True)
+    assert {board.stem for board in (ROOT / "leaderboard").glob("*.md")} == set(PUBLISHED)
+    for name in PUBLISHED:
+        assert (ROOT / f"docs/suites/{name}.md").is_file()
+        records, _ = published_records(name, ROOT / "leaderboard")
+        assert {record.id for record in records} == {trial.id for trial in workspace.plan(name).trials}
+        probes = {tables.Use.of(item, name).name for item in workspace.catalogue.suites[name].probes}
+        probed = workspace.catalogue.suites[name].probed or workspace.catalogue.suites[name].methods
+        for record in records:
+            assert set(record.body.get("probes", {})) == (probes if record.body["method"] in probed else set())
 
 
 def cells_of(line: str) -> list[str]:
@@ -146,6 +165,20 @@ def test_the_differences_that_the_suites_page_shows_are_those_of_the_records():
         assert f"| {gap} " in line, f"{row} against {other}: {line}"
         if "equivalent within 3 points" in page.split(f"`{row}` | `{other}` | {gap}")[1].split("\n")[0]:
             assert "**Equivalent in worst group accuracy** within 3 points" in told
+
+
+def test_what_the_page_on_critical_neurons_quotes_stands_on_its_board():
+    page = (ROOT / "docs/suites/critical-neurons.md").read_text()
+    sections = (ROOT / "leaderboard/critical-neurons.md").read_text().replace("\\", "").split("### ")
+    quoted = [cells_of(line) for line in page.splitlines() if line.startswith("| `")]
+    assert len(quoted) > 6
+    for probe, what, group, *numbers in quoted:
+        (section,) = [text for text in sections if text.split("\n")[0].endswith(f": {probe.strip('`')}")]
+        head, _, *rows = [cells_of(line) for line in section.splitlines() if line.startswith("|")]
+        at = head.index("group")
+        (row,) = [cells for cells in rows if [*cells[1:at], cells[at]] == [*what.split(", "), group]]
+        columns = ("change (points)", "control (points)", "difference (points)", "margin difference")
+        assert [row[head.index(name)] for name in columns] == numbers
 
 
 def test_every_method_has_a_page_whose_toml_is_the_shipped_one():

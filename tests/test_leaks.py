@@ -25,6 +25,7 @@ tasks = ["secret"]
 methods = ["declared", "pruned", "inside"]
 seeds = 1
 metrics = ["accuracy"]
+probes = ["spy_probe"]
 rank_by = "accuracy"
 [tasks.secret]
 dataset = { use = "secret" }
@@ -81,8 +82,17 @@ def test_the_canaries_find_what_is_there(told):
 
 def test_no_canary_finds_the_test_split_or_group_labels_that_it_did_not_declare(told):
     for where, calls in told.items():
-        for _, found in calls:
+        for _, found in calls if where != "probe" else ():
             assert found <= (GIVEN | DECLARED if where == "trainer with groups" else GIVEN), where
+
+
+def test_a_probe_is_given_the_test_split_and_all_groups(told):
+    """Else what the canaries do not find elsewhere would say little of suites with probes."""
+    assert len(told["probe"]) == 3
+    everything = {
+        f"{split} {what}" for split in ("train", "val", "test") for what in ("images", "labels", "attributes")
+    }
+    assert all(found >= everything | {"test groups", "test aligned"} for _, found in told["probe"])
 
 
 def test_what_splits_share_is_counted_by_the_data_stage():

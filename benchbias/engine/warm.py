@@ -19,6 +19,7 @@ MODULES = (
     "benchbias.stages.prune",
     "benchbias.stages.predict",
     "benchbias.stages.score",
+    "benchbias.stages.probe",
 )
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from benchbias.context import PruneContext, TrainContext
     from benchbias.data import BiasedDataset, Predictions, TrainingData
 
+EPOCHS = 6  # of the model that a probe is put to
+
 
 def plain(model: nn.Module, data: TrainingData, context: TrainContext) -> None:
     """Plain training, for the stages around the one that is checked."""
@@ -59,9 +61,13 @@ def half_removed(trial: ToyTrial, sparsity: float = 0.3) -> str:
 
 
 def trained(subject: Subject, trial: ToyTrial, watch: Watch | None = None, **stage: Any) -> str:
-    """A train stage with this trainer after a short plain one, whose model is the reference; its key."""
-    before = trial.train(plain, epochs=1, lr=1e-4)
-    return trial.train((watch or Watch()).on(subject), subject.options, subject.groups, before=before, **stage)
+    """A train stage with this trainer; its key.
+
+    Before it stand a short plain one, whose model is the reference, and a prune stage whose mask is auxiliary.
+    """
+    before, auxiliary = trial.train(plain, epochs=1, lr=1e-4), half_removed(trial)
+    call = (watch or Watch()).on(subject)
+    return trial.train(call, subject.options, subject.groups, before=before, auxiliary=auxiliary, **stage)
 
 
 def trained_under(subject: Subject, trial: ToyTrial, watch: Watch, sparsity: float, budget: str) -> str:
@@ -70,10 +76,17 @@ def trained_under(subject: Subject, trial: ToyTrial, watch: Watch, sparsity: flo
     return trial.train(plain, prune=spec, pruner=watch.on(subject))
 
 
+def probed(subject: Subject, trial: ToyTrial, watch: Watch | None = None) -> str:
+    """A probe stage with this probe, on a trained model all of whose epochs are kept, under a mask; its key."""
+    mask = half_removed(trial)
+    model = trial.train(plain, mask=mask, epochs=EPOCHS, keep_epochs=list(range(1, EPOCHS + 1)))
+    return trial.probe((watch or Watch()).on(subject), subject.options, model=model, mask=mask)
+
+
 def made(subject: Subject, trial: ToyTrial, watch: Watch | None = None) -> Made:
-    """The product of the stage that a pruner or a trainer is mostly called in."""
-    call = pruned if subject.kind == "pruner" else trained
-    return trial.made[call(subject, trial, watch)]
+    """The product of the stage that a pruner, a trainer or a probe is mostly called in."""
+    calls = {"pruner": pruned, "trainer": trained, "probe": probed}
+    return trial.made[calls[subject.kind](subject, trial, watch)]
 
 
 def dataset_stage(subject: Subject, seed: int = 0, watch: Watch | None = None) -> Made:

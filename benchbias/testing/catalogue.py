@@ -18,8 +18,8 @@ from benchbias.testing.subject import Subject
 from benchbias.testing.verdicts import Check
 
 ALL = frozenset(KINDS.values())
-RUN = frozenset(("dataset", "model", "trainer", "pruner", "metric"))
-"""The kinds that a suite runs: no suite can run probes and analyses yet, so only their signatures are checked."""
+RUN = frozenset(("dataset", "model", "trainer", "pruner", "metric", "probe"))
+"""The kinds that a suite runs: no suite can run analyses yet, so only their signatures are checked."""
 METHODS = frozenset(("trainer", "pruner"))
 
 
@@ -33,7 +33,7 @@ CHECKS: tuple[Check, ...] = (
     _check(common_checks.runs, RUN, gate=True),
     _check(common_checks.determinism, RUN),
     _check(common_checks.nothing_left_behind, RUN),
-    _check(common_checks.inputs_unchanged, METHODS | {"metric"}),
+    _check(common_checks.inputs_unchanged, METHODS | {"metric", "probe"}),
     _check(common_checks.label_access, METHODS),
     _check(pruner_checks.exact_sparsity, "pruner"),
     _check(pruner_checks.nesting, "pruner"),

@@ -67,7 +67,7 @@ def _bytes(subject: Subject, disturb: bool) -> str:
     if subject.kind == "metric":
         return digest(measured(subject, toy_predictions(), watch))
     product = made(subject, toy_trial(subject), watch)
-    return digest([product.blobs, [answer for answer in watch.answers if answer is not None]])
+    return digest([product.body if subject.kind == "probe" else product.blobs, _told(watch)])
 
 
 def nothing_left_behind(subject: Subject) -> None:
@@ -87,11 +87,11 @@ def nothing_left_behind(subject: Subject) -> None:
 
 
 def inputs_unchanged(subject: Subject) -> None:
-    """A call leaves what it is given as it was: images, labels, group labels, masks, predictions."""
-    watch = Watch()
+    """A call leaves what it is given as it was: images, labels, group labels, masks, predictions; a probe the model."""
+    watch = Watch(models=subject.kind == "probe")
     if subject.kind == "metric":
         measured(subject, toy_predictions(), watch)
-    elif subject.kind == "trainer":
+    elif subject.kind in ("trainer", "probe"):
         made(subject, toy_trial(subject), watch)
     else:
         trial = ToyTrial()

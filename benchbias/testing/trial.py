@@ -100,13 +100,15 @@ class ToyTrial:
         *,
         before: str | None = None,
         mask: str | None = None,
+        auxiliary: str | None = None,
         prune: Mapping[str, Any] | None = None,
         pruner: Callable[..., Any] | None = None,
         **recipe: Any,
     ) -> str:
         """A `train` stage from the initial weights. before: the stage whose model is the reference."""
         parents = {"data": self.data, "init": self.init, "start": self.init}
-        parents |= {role: key for role, key in (("before", before), ("mask", mask)) if key is not None}
+        roles = (("before", before), ("mask", mask), ("auxiliary", auxiliary))
+        parents |= {role: key for role, key in roles if key is not None}
         table = Recipe.model_validate({**RECIPE, **recipe}).model_dump()
         extra: dict[str, Any] = {"recipe": table, "parents": parents}
         if prune is not None and pruner is not None:
@@ -130,6 +132,19 @@ class ToyTrial:
         cut = {"sparsity": sparsity, "budget": budget, "layers": list(layers)}
         recipe = Recipe.model_validate(RECIPE).model_dump()
         return self.run("prune", "pruner", pruner, options, groups, parents=parents, cut=cut, recipe=recipe)
+
+    def probe(
+        self,
+        probe: Callable[..., Any],
+        options: Mapping[str, Any] | None = None,
+        *,
+        model: str,
+        mask: str | None = None,
+    ) -> str:
+        """A `probe` stage on the model of a train stage, which began from the initial weights."""
+        parents = {"data": self.data, "test": self.data, "init": self.init, "start": self.init, "model": model}
+        parents |= {"mask": mask} if mask is not None else {}
+        return self.run("probe", "probe", probe, options, parents=parents, recipe=self.inputs[model]["recipe"])
 
     def mask_of(self, key: str) -> Mask:
         """The mask that a stage made."""

@@ -18,7 +18,7 @@ from benchbias.testing.subject import Subject
 from benchbias.testing.surroundings import Surroundings, disturb_random_numbers
 from benchbias.testing.verdicts import Crashed, Refused
 
-GIVEN = ("train", "val", "mask", "auxiliary_mask", "reference", "dense_gradients", "earlier")
+GIVEN = ("train", "val", "splits", "mask", "auxiliary_mask", "reference", "dense_gradients", "earlier")
 """Fields of the data and of a context that a component must leave as they are."""
 
 
@@ -26,12 +26,14 @@ GIVEN = ("train", "val", "mask", "auxiliary_mask", "reference", "dense_gradients
 class Watch:
     """What to do around each call of a component, and what was seen.
 
-    disturb: move the global random streams first. surroundings: compare those before and after. answers: what the
-    calls returned. given: names of arguments whose tensors a call changed. left: what of the surroundings changed.
+    disturb: move the global random streams first. surroundings: compare those before and after. models: a model is
+    not to be changed either. answers: what the calls returned. given: names of arguments whose tensors a call
+    changed. left: what of the surroundings changed.
     """
 
     disturb: bool = False
     surroundings: bool = False
+    models: bool = False
     answers: list[Any] = field(default_factory=list)
     given: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
@@ -44,7 +46,7 @@ class Watch:
     def around(self, component: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(component)
         def watched(*arguments: Any, **options: Any) -> Any:
-            before = [(name, digest(value)) for name, value in _inputs(arguments)]
+            before = [(name, digest(value)) for name, value in _inputs(arguments, self.models)]
             if self.disturb:
                 disturb_random_numbers()
             place = Surroundings.now() if self.surroundings else None
@@ -58,7 +60,7 @@ class Watch:
             self.seconds.append(time.perf_counter() - started)
             if place is not None:
                 self.left += [name for name in place.changed(Surroundings.now()) if name not in self.left]
-            after = [digest(value) for _, value in _inputs(arguments)]
+            after = [digest(value) for _, value in _inputs(arguments, self.models)]
             changed = [name for (name, value), now in zip(before, after, strict=True) if now != value]
             self.given += [name for name in changed if name not in self.given]
             self.answers.append(answer)
@@ -76,13 +78,17 @@ def told(error: BaseException) -> str:
     return f"{type(error).__name__}: {text} ({Path(frame.filename).name}, line {frame.lineno})"
 
 
-def _inputs(arguments: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
+def _inputs(arguments: tuple[Any, ...], models: bool) -> Iterator[tuple[str, Any]]:
     """What a component is given and must leave as it is: data, labels, the mask in force, the reference.
 
-    Not the model: a trainer changes it by right, and a pruner is given a copy of its own.
+    Not the model, unless `models`: a trainer changes it by right, and a pruner is given a copy of its own.
     """
     for argument in arguments:
         if isinstance(argument, nn.Module):
+            if models:
+                yield "model", argument.state_dict()
+                yield "the model's modes", [module.training for module in argument.modules()]
+                yield "what of the model is trained", [p.requires_grad for p in argument.parameters()]
             continue
         if not is_dataclass(argument):
             yield type(argument).__name__, argument

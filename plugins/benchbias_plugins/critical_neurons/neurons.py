@@ -1,0 +1,129 @@
+"""What a neuron is, which are the largest, and which others are like them.
+
+A neuron is one output channel of a convolution (its slice z_i of the weight, I x kh x kw), one unit of a linear
+layer or, as the released code has it, one of its scalar weights.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import torch
+
+from benchbias import BenchbiasError, Mask
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from torch import Tensor
+
+Neuron: TypeAlias = tuple[str, int]  # the weight's name and the neuron's number in it
+Linear = Literal["units", "weights"]
+Scope = Literal["network", "layer"]
+Order = Literal["largest", "smallest_as_published"]
+
+
+def neuron_norms(tensors: Mapping[str, Tensor], linear: Linear) -> dict[str, Tensor]:
+    """||z_i||_2 of the neurons of each weight (or gradient): float64 (O,); (O I,) where each scalar is a neuron."""
+    return {name: _rows(tensor, linear).double().norm(dim=1).cpu() for name, tensor in tensors.items()}
+
+
+def _rows(tensor: Tensor, linear: Linear) -> Tensor:
+    """The neurons of a weight as rows."""
+    flat = tensor.detach()
+    return flat.reshape(-1, 1) if flat.ndim == 2 and linear == "weights" else flat.flatten(1)
+
+
+def slice_of(weight: Tensor, number: int, linear: Linear) -> Tensor:
+    """One neuron's weights, a view."""
+    return (
+        weight.data.view(-1)[number : number + 1] if weight.ndim == 2 and linear == "weights" else weight.data[number]
+    )
+
+
+def wanted_count(total: int, count: int, fraction: float) -> int:
+    """How many of `total` neurons are taken: `count`, or ceil(fraction x total). Raises BenchbiasError."""
+    number = math.ceil(Decimal(str(fraction)) * total) if fraction else count
+    if number > total:
+        raise BenchbiasError(f"{number} critical neurons of {total} cannot be taken")
+    return number
+
+
+def ranked(
+    scores: Mapping[str, Tensor], count: int, fraction: float, scope: Scope, order: Order = "largest"
+) -> list[Neuron]:
+    """The neurons of the largest scores, first the largest: in the network or in each layer; of equal the first."""
+    found: list[Neuron] = []
+    for names in [list(scores)] if scope == "network" else [[name] for name in scores]:
+        numbered = [(name, number) for name in names for number in range(len(scores[name]))]
+        flat = torch.cat([scores[name] for name in names])
+        by_size = torch.sort(flat, descending=order == "largest", stable=True).indices
+        found += [numbered[at] for at in by_size[: wanted_count(len(flat), count, fraction)].tolist()]
+    return found
+
+
+def reranked(
+    weights: Mapping[str, Tensor], scores: Callable[[], Mapping[str, Tensor]], count: int, scope: Scope, linear: Linear
+) -> list[Neuron]:
+    """Take the top neuron, zero it, score again: `count` times (in each layer). Then the weights are as before."""
+    chosen: list[Neuron] = []
+    with restored(weights):
+        for _ in range(count):
+            now = {name: score.clone() for name, score in scores().items()}
+            for name, number in chosen:
+                now[name][number] = -math.inf
+            new = ranked(now, 1, 0.0, scope)
+            for name, number in new:
+                slice_of(weights[name], number, linear).zero_()
+            chosen += new
+    return chosen
+
+
+def matched(
+    neurons: Sequence[Neuron], norms: Mapping[str, Tensor], nearest: int, generator: torch.Generator
+) -> list[Neuron] | None:
+    """For each neuron another of its layer, drawn from the `nearest` ones in norm that are neither critical nor taken.
+
+    None where a layer has none left.
+    """
+    taken = set(neurons)
+    found = []
+    for name, number in neurons:
+        free = torch.tensor(
+            [other for other in range(len(norms[name])) if (name, other) not in taken], dtype=torch.int64
+        )
+        if not len(free):
+            return None
+        close = free[(norms[name][free] - norms[name][number]).abs().sort(stable=True).indices[:nearest]]
+        pick = int(close[torch.randint(len(close), (), generator=generator)])
+        taken.add((name, pick))
+        found.append((name, pick))
+    return found
+
+
+def neuron_mask(weights: Mapping[str, Tensor], neurons: Sequence[Neuron], linear: Linear) -> Mask:
+    """All but these neurons are kept."""
+    kept = {name: torch.ones(weight.shape, dtype=torch.bool) for name, weight in weights.items()}
+    for name, number in neurons:
+        slice_of(kept[name], number, linear).fill_(False)
+    return Mask(kept, units=True)
+
+
+def held(tensors: Mapping[str, Tensor], mask: Mask | None) -> dict[str, Tensor]:
+    """Tensors by weight, zero where the mask in force has removed the weight."""
+    kept = mask.tensors if mask is not None else {}
+    return {name: t * kept[name].to(t.device) if name in kept else t for name, t in tensors.items()}
+
+
+@contextmanager
+def restored(weights: Mapping[str, Tensor]) -> Iterator[None]:
+    """Weights may be changed in the block; afterwards they are as before."""
+    before = {name: weight.detach().clone() for name, weight in weights.items()}
+    try:
+        yield
+    finally:
+        for name, weight in weights.items():
+            weight.data.copy_(before[name])
