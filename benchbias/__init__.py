@@ -33,9 +33,11 @@ if TYPE_CHECKING:
     from benchbias.hookspecs import hookimpl as hookimpl
     from benchbias.losses import LossAverages as LossAverages
     from benchbias.losses import generalised_cross_entropy as generalised_cross_entropy
+    from benchbias.losses import nt_xent as nt_xent
     from benchbias.losses import weighted_cross_entropy as weighted_cross_entropy
     from benchbias.masks import Mask as Mask
     from benchbias.masks import drop_and_grow as drop_and_grow
+    from benchbias.masks import independent_mask as independent_mask
     from benchbias.masks import random_mask as random_mask
     from benchbias.modes import head_name as head_name
     from benchbias.outcome import Results as Results
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
     from benchbias.results import Population as Population
     from benchbias.results import Table as Table
     from benchbias.results import TrialRecord as TrialRecord
+    from benchbias.straight_through import logits_under as logits_under
+    from benchbias.straight_through import sample_mask as sample_mask
     from benchbias.training import loss_gradients as loss_gradients
     from benchbias.training import predicted_classes as predicted_classes
     from benchbias.training import step_count as step_count
@@ -56,21 +60,23 @@ _HOME = {
     "data": ("Batch", "BiasedDataset", "GroupLabels", "LabelledSplit", "Predictions", "Split", "TrainingData"),
     "errors": ("BenchbiasError", "Skip"),
     "hookspecs": ("hookimpl",),
-    "losses": ("LossAverages", "generalised_cross_entropy", "weighted_cross_entropy"),
-    "masks": ("Mask", "drop_and_grow", "random_mask"),
+    "losses": ("LossAverages", "generalised_cross_entropy", "nt_xent", "weighted_cross_entropy"),
+    "masks": ("Mask", "drop_and_grow", "independent_mask", "random_mask"),
     "modes": ("head_name",),
     "outcome": ("Results",),
     "probing": ("ProbeContext",),
     "results": ("Population", "Table", "TrialRecord"),
+    "straight_through": ("logits_under", "sample_mask"),
     "training": ("loss_gradients", "predicted_classes", "step_count"),
 }
 
 __all__ = [  # a test holds it equal to the names above
     "Answers", "Batch", "BenchbiasError", "BiasedDataset", "Change", "Compared", "GroupLabels", "LabelledSplit",
-    "LossAverages", "Mask", "Population", "Predictions", "ProbeContext", "PruneContext", "Range", "Results", "Scores",
-    "Skip", "Split", "Table", "TrainContext", "TrainingData", "TrialRecord", "change_table", "drop_and_grow",
-    "generalised_cross_entropy", "head_name", "hookimpl", "load_results", "loss_gradients", "predicted_classes",
-    "random_mask", "removed_count", "run", "step_count", "weighted_cross_entropy",
+    "LossAverages", "Mask", "Population", "Predictions", "ProbeContext", "PruneContext", "Range", "Results",
+    "Scores", "Skip", "Split", "Table", "TrainContext", "TrainingData", "TrialRecord", "change_table",
+    "drop_and_grow", "generalised_cross_entropy", "head_name", "hookimpl", "independent_mask", "load_results",
+    "logits_under", "loss_gradients", "nt_xent", "predicted_classes", "random_mask", "removed_count", "run",
+    "sample_mask", "step_count", "weighted_cross_entropy",
 ]  # fmt: skip
 
 

@@ -30,8 +30,9 @@ GIVEN: Mapping[str, tuple[str, ...]] = types.MappingProxyType(
 
 STAGE_KEYS = frozenset(
     (
-        *("train", "prune", "use", "start", "mask", "layers", "sparsity", "density", "budget"),
+        *("train", "prune", "use", "start", "mask", "layers", "sparsity", "density", "removed", "budget"),
         *("every", "until", "ramp", "skip_step", "mask_gradients", "recipe"),
+        *("begin", "at_start", "after_step", "reset_state"),
     )
 )
 """Keys of a stage that belong to the core: no option may have such a name."""

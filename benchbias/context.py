@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
-from benchbias.cutting import budget_counts
+from benchbias.cutting import Budget, budget_counts, budget_densities
 from benchbias.data import Split, TrainingData
 from benchbias.errors import ComponentError
 from benchbias.holding import Holder
@@ -69,6 +71,7 @@ class Context:
     reports: list[FitReport] = field(default_factory=list)
     holder: Holder | None = None
     after_epoch: Callable[[int, nn.Module], None] | None = None
+    heads: WeakKeyDictionary[nn.Module, str] = field(default_factory=WeakKeyDictionary)
 
     @property
     def _sample(self) -> Tensor:
@@ -80,7 +83,9 @@ class Context:
 
     def head(self, model: nn.Module) -> nn.Module:
         """The layer that makes the logits: the last nn.Linear called, or the one the model names `head_name`."""
-        return model.get_submodule(head_name(model, self._sample))
+        if model not in self.heads:  # it takes a forward pass to find, and is asked for in every training step
+            self.heads[model] = head_name(model, self._sample)
+        return model.get_submodule(self.heads[model])
 
     def features(self, model: nn.Module, images: Tensor) -> Tensor:
         """What goes into the head, float (B, D), for images (B, C, H, W); gradients flow."""
@@ -146,6 +151,15 @@ class Context:
         else:
             self.fit(model, data, sampling=weights)
 
+    @contextmanager
+    def replayed(self) -> Iterator[None]:
+        """Put all random streams back at the end of the block: the next one sees the same batches and draws."""
+        streams = {stream: stream.get_state() for stream in (self.generator, self.order, self.data.augment_generator)}
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            yield
+        for stream, state in streams.items():
+            stream.set_state(state)
+
     def save(self, name: str, tensor: Tensor) -> None:
         """Keep a tensor with the stage's product, for a later stage of the trial."""
         self.written[name] = tensor.detach().cpu()
@@ -193,6 +207,7 @@ class PruneContext(Context):
     dense_gradients: Mapping[str, Tensor] | None = None
     read_gradients: bool = False
     amount: Mapping[str, float] = field(default_factory=dict)
+    budget: Budget = "global"
     weights: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
@@ -209,8 +224,15 @@ class PruneContext(Context):
     @property
     def layer_counts(self) -> Mapping[str, int]:
         """Kept weights a tensor: `counts`, or those of ERK where the budget is global (which only scores decide)."""
-        if self.counts is not None:
-            return self.counts
+        return self.counts if self.counts is not None else budget_counts(self.weights, self._given, "erk")
+
+    @property
+    def layer_densities(self) -> Mapping[str, float]:
+        """The density of each tensor before it is rounded to `layer_counts`."""
+        return budget_densities(self.weights, self._given, "erk" if self.budget == "global" else self.budget)
+
+    @property
+    def _given(self) -> Mapping[str, float]:
         if not self.amount:
             raise ComponentError("the stage must set sparsity or density")
-        return budget_counts(self.weights, self.amount, "erk")
+        return self.amount

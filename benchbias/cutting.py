@@ -123,10 +123,19 @@ def budget_counts(
     """Kept weights a tensor under a uniform or ERK budget; amount: {"sparsity": s} or {"density": d}."""
     if budget == "uniform":
         return {name: p.numel() - removed_count(p.numel(), **amount) for name, p in parameters.items()}
-    density = float(1 - Decimal(str(amount["sparsity"]))) if "sparsity" in amount else amount["density"]
-    layers = erk_densities({name: tuple(p.shape) for name, p in parameters.items()}, density)
+    layers = budget_densities(parameters, amount, budget)
     # 1e-9: a layer that ERK gives a whole number of weights must not lose one to rounding
     return {name: p.numel() - math.floor((1 - layers[name]) * p.numel() + 1e-9) for name, p in parameters.items()}
+
+
+def budget_densities(
+    parameters: Mapping[str, Tensor], amount: Mapping[str, float], budget: Literal["uniform", "erk"]
+) -> dict[str, float]:
+    """The density of each tensor under a uniform or ERK budget, before it is rounded to whole weights."""
+    density = float(1 - Decimal(str(amount["sparsity"]))) if "sparsity" in amount else amount["density"]
+    if budget == "uniform":
+        return dict.fromkeys(parameters, density)
+    return erk_densities({name: tuple(p.shape) for name, p in parameters.items()}, density)
 
 
 def _cut_units(

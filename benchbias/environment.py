@@ -19,7 +19,7 @@ from benchbias.errors import UsageError
 
 THREADS = 1  # in every stage, whatever --jobs is: other thread counts give other bytes
 
-PACKAGES = ("torchvision", "timm", "numpy", "scipy", "scikit-learn")
+PACKAGES = ("torchvision", "timm", "numpy", "scipy", "scikit-learn", "torch-pruning")
 
 WORKER_SETTINGS: Mapping[str, str] = MappingProxyType(
     {

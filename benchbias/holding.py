@@ -19,10 +19,13 @@ from benchbias.masks import Mask, apply
 class Updates:
     """When a mask changes during training, and to what.
 
-    every: steps between updates. until: fraction of the steps after which the mask stays. ramp: `none`: the target
-    from the first step on; `cubic`: from dense to the target by s(t) = s (1 - (1 - t / T)^3) (Zhu and Gupta, 2017).
-    skip_step: the mask is updated instead of a gradient step (RigL, Algorithm 1). mask_gradients: whether gradients
-    and optimizer state of removed weights are zeroed; without it momentum gathers there (REST's released code).
+    every: steps between updates. begin, until: fractions of the steps before which and after which the mask stays;
+    the first update comes `every` steps after `begin`, or with at_start at `begin` itself (Google's RigL). ramp:
+    `none`: the target from the first step on; `cubic`: from dense to the target by s(t) = s (1 - (1 - t)^3), t going
+    from 0 at `begin` to 1 at `until` (Zhu and Gupta, 2017). skip_step: the mask is updated instead of a gradient step
+    (RigL, Algorithm 1); after_step: after the step before, with that step's gradients (REST's released code).
+    mask_gradients: whether gradients and optimizer state of removed weights are zeroed; without it momentum gathers
+    there (REST's released code). reset_state: whether an update zeroes that state; by default as mask_gradients.
     """
 
     every: int = 100
@@ -30,20 +33,35 @@ class Updates:
     ramp: Literal["none", "cubic"] = "none"
     skip_step: bool = False
     mask_gradients: bool = True
+    begin: float = 0.0
+    at_start: bool = False
+    after_step: bool = False
+    reset_state: bool | None = None
+
+    @property
+    def clears_state(self) -> bool:
+        """Whether an update zeroes the optimizer's state of removed weights."""
+        return self.mask_gradients if self.reset_state is None else self.reset_state
+
+    def start(self, total_steps: int) -> int:
+        """The step at which the time of updates begins."""
+        return math.floor(self.begin * total_steps + 1e-9)
 
     def end(self, total_steps: int) -> int:
         """The last step before which the mask may change: at most the last step there is."""
         return max(min(math.floor(self.until * total_steps + 1e-9), total_steps - 1), 0)
 
     def due(self, step: int, total_steps: int) -> bool:
-        """Whether the mask changes before this step (0 is the first; its mask is made before training)."""
-        end = self.end(total_steps)
-        return 0 < step <= end and (step % self.every == 0 or (self.ramp == "cubic" and step == end))
+        """Whether the mask changes before this step (0 is the first; a mask is made before training anyway)."""
+        start, end = self.start(total_steps), self.end(total_steps)
+        first = step == start and self.at_start
+        later = start < step <= end and ((step - start) % self.every == 0 or (self.ramp == "cubic" and step == end))
+        return first or later
 
     def progress(self, step: int, total_steps: int) -> float:
         """The fraction of the time of updates that has gone, 0 to 1."""
-        end = self.end(total_steps)
-        return min(step / end, 1.0) if end else 1.0
+        start, end = self.start(total_steps), self.end(total_steps)
+        return min(max(step - start, 0) / (end - start), 1.0) if end > start else float(step >= end)
 
     def density(self, target: float, step: int, total_steps: int) -> float:
         """The density to reach at a step."""
@@ -53,7 +71,7 @@ class Updates:
 
 
 Change = Callable[[int, Mapping[str, Tensor]], Mask]
-"""(step, dense gradients of this step) -> the new mask."""
+"""(step before which the mask changes, dense gradients) -> the new mask."""
 
 
 class Holder:
@@ -74,12 +92,13 @@ class Holder:
         self.history: list[tuple[int, dict[str, int]]] = []
         self.step = self.total_steps = 0
         self.leader: torch.optim.Optimizer | None = None  # whose steps are counted, where several hold the model
-        self.put(mask)
+        self.pending: Mapping[str, Tensor] | None = None  # dense gradients, for an update after the step
+        self.put(mask, 0)
 
-    def put(self, mask: Mask) -> None:
-        """Hold this mask from now on."""
+    def put(self, mask: Mask, step: int) -> None:
+        """Hold this mask from a step on."""
         self.mask = mask
-        self.history.append((self.step, mask.counts()))
+        self.history.append((step, mask.counts()))
         apply(self.model, mask)
         covered = {**mask.tensors, **mask.attached}
         self.held: list[Tensor] = [self.parameters[name] for name in covered]
@@ -95,12 +114,13 @@ class Holder:
         if not self._steps_our_model(optimizer):
             return
         self.leader = self.leader or optimizer
-        due = optimizer is self.leader and self.updates.due(self.step, self.total_steps)
-        if self.change is not None and due:
+        step = self.step + self.updates.after_step
+        if self.change is not None and optimizer is self.leader and self.updates.due(step, self.total_steps):
             dense = {name: p.grad.detach().clone() for name, p in self.parameters.items() if p.grad is not None}
-            self.put(self.change(self.step, dense))
-            if self.updates.mask_gradients:
-                self._clear_state(optimizer)
+            if self.updates.after_step:
+                self.pending = dense
+            else:
+                self._update(optimizer, step, dense)
             if self.updates.skip_step:
                 for moved in self.parameters.values():
                     moved.grad = None  # torch's optimizers leave a parameter without a gradient alone
@@ -118,13 +138,23 @@ class Holder:
         closure = len(args) > 1 or kwargs.get("closure") is not None  # args[0] is the optimizer itself
         if closure and self.updates.mask_gradients:
             self._clear_state(optimizer)
+        if self.pending is not None and optimizer is self.leader:
+            self._update(optimizer, self.step + 1, self.pending)
+            self.pending = None
         self.step += optimizer is self.leader
 
-    def _clear_state(self, optimizer: torch.optim.Optimizer) -> None:
+    def _update(self, optimizer: torch.optim.Optimizer, step: int, dense: Mapping[str, Tensor]) -> None:
+        assert self.change is not None
+        before = dict(zip(map(id, self.held), self.factors, strict=True))
+        self.put(self.change(step, dense), step)
+        if self.updates.clears_state:  # at weights that are removed, and at those that were until now
+            self._clear_state(optimizer, before)
+
+    def _clear_state(self, optimizer: torch.optim.Optimizer, before: Mapping[int, Tensor] | None = None) -> None:
         for parameter, factor in zip(self.held, self.factors, strict=True):
             for value in optimizer.state.get(parameter, {}).values():
                 if isinstance(value, Tensor) and value.shape == parameter.shape:
-                    value.mul_(factor)
+                    value.mul_(factor).mul_((before or {}).get(id(parameter), factor))
 
     def _steps_our_model(self, optimizer: torch.optim.Optimizer) -> bool:
         """Whether this optimizer moves the model at all: a trainer may have others (a probe's head, mask logits)."""

@@ -129,6 +129,16 @@ def random_mask(parameters: Mapping[str, Tensor], counts: Mapping[str, int], gen
     return Mask(kept)
 
 
+def independent_mask(
+    parameters: Mapping[str, Tensor], densities: Mapping[str, float], generator: torch.Generator
+) -> Mask:
+    """A mask that keeps every weight on its own with probability densities[name]: its counts are random.
+
+    So the code of ITOP and REST draws its first masks, and ShrinkBench prunes at random.
+    """
+    return Mask({name: torch.rand(p.shape, generator=generator) < densities[name] for name, p in parameters.items()})
+
+
 def drop_and_grow(weight: Tensor, mask: Tensor, growth: Tensor, count: int) -> Tensor:
     """Drop the `count` smallest of the kept weights, then grow the `count` highest `growth` of those not kept.
 

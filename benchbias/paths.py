@@ -9,7 +9,7 @@ from benchbias.components import STAGE_KEYS, Component
 from benchbias.errors import UsageError, unknown
 from benchbias.resolve import recipe_of, recipe_settings, settings_from, substitute
 from benchbias.results import TRACKS
-from benchbias.tables import UPDATE_KEYS, UpdatesTable, Use, checked
+from benchbias.tables import LATER_UPDATE_KEYS, UPDATE_KEYS, UpdatesTable, Use, checked
 
 if TYPE_CHECKING:
     from benchbias.plan import Planner
@@ -201,16 +201,23 @@ class TrialPath:
 
 
 def _updates(stage: Mapping[str, Any], place: str) -> dict[str, Any]:
-    """When the mask of a train stage changes, checked; with the defaults filled in."""
+    """When the mask of a train stage changes, checked; with the defaults filled in, those of later keys left out."""
     values = {key: stage[key] for key in UPDATE_KEYS if key in stage}
-    return checked(UpdatesTable, values, place).model_dump()
+    table = checked(UpdatesTable, values, place)
+    default = UpdatesTable().model_dump()
+    return {
+        key: value for key, value in table.model_dump().items() if key not in LATER_UPDATE_KEYS or value != default[key]
+    }
 
 
 def _cut(stage: Mapping[str, Any], place: str) -> dict[str, Any]:
     """The core's keys of a prune stage, checked."""
-    amounts = {key: stage[key] for key in ("sparsity", "density") if key in stage}
+    amounts = {key: stage[key] for key in ("sparsity", "density", "removed") if key in stage}
     if len(amounts) > 1:
-        raise UsageError(f"{place}: sparsity or density, not both")
+        raise UsageError(f"{place}: one of sparsity, density and removed, not {' and '.join(amounts)}")
+    removed = amounts.pop("removed", None)
+    if removed is not None and (isinstance(removed, bool) or not isinstance(removed, int) or removed < 0):
+        raise UsageError(f"{place}: removed is a number of weights, a whole number from 0, got {removed!r:.80}")
     for key, value in amounts.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
             raise UsageError(f"{place}: {key} is a fraction from 0 to 1, got {value!r:.80}")
@@ -223,4 +230,7 @@ def _cut(stage: Mapping[str, Any], place: str) -> dict[str, Any]:
     budget = stage.get("budget", "global")
     if budget not in ("global", "uniform", "erk"):
         raise UsageError(unknown("budget", budget, ("global", "uniform", "erk"), place))
-    return {key: float(value) for key, value in amounts.items()} | {"layers": layers, "budget": budget}
+    if removed is not None and budget != "global":
+        raise UsageError(f'{place}: removed goes with budget = "global": a number of weights is shared by no rule')
+    counted = {} if removed is None else {"removed": removed}
+    return {key: float(value) for key, value in amounts.items()} | counted | {"layers": layers, "budget": budget}

@@ -24,11 +24,14 @@ FORMAT = 1  # of objects and keys: raise it when their meaning changes
 
 
 _SHARED = ("data.py", "images.py", "masks.py", "modes.py", "seeding.py", "stages/common.py")
-_PRUNING = (*_SHARED, "context.py", "cutting.py", "holding.py", "losses.py", "pruning.py", "training.py")
+_PRUNING = (
+    *(*_SHARED, "context.py", "cutting.py", "evaluation.py", "holding.py", "losses.py", "pruning.py"),
+    *("straight_through.py", "training.py"),
+)
 CORE_SOURCES: Mapping[str, tuple[str, ...]] = {
     "data": (*_SHARED, "evaluation.py", "stages/data.py"),
     "init": (*_SHARED, "stages/init.py", "training.py"),
-    "train": (*_PRUNING, "evaluation.py", "stages/train.py"),
+    "train": (*_PRUNING, "stages/train.py"),
     "prune": (*_PRUNING, "stages/prune.py"),
     "predict": (*_SHARED, "evaluation.py", "stages/predict.py", "training.py"),
     "score": (*_SHARED, "evaluation.py", "stages/score.py"),

@@ -59,6 +59,19 @@ def records_of(plan: Plan, out: Path) -> tuple[list[TrialRecord], dict[str, Cell
     return records, read_layouts(record_folder(out, plan.suite))
 
 
+PUBLISHED = Path("leaderboard")  # where a clone has the published records
+
+
+def nearest_records(plan: Plan, out: Path) -> tuple[tuple[list[TrialRecord], dict[str, CellLayout]], Path]:
+    """The current records of a results folder, or else those that this folder's `leaderboard` has; and which.
+
+    Raises UsageError where there are none.
+    """
+    if not current_records(plan, Store(out))[0] and record_folder(PUBLISHED, plan.suite).is_dir():
+        return published_records(plan.suite, PUBLISHED), PUBLISHED
+    return records_of(plan, out), out
+
+
 def published_records(suite: str, folder: Path) -> tuple[list[TrialRecord], dict[str, CellLayout]]:
     """The records of a published folder with the layouts of their test splits. Raises UsageError."""
     records = read_records(record_folder(folder, suite))

@@ -32,7 +32,7 @@ def make_record(plan: Plan, trial: Trial, store: Store, blocked: Mapping[str, Fa
     kinds = {key: plan.stages[key].kind for key in trial.stages}
     score = bodies[trial.stages[-1]]
     cost = next(bodies[key]["cost"] for key in trial.stages if kinds[key] == "predict")
-    training = [bodies[key] for key in trial.stages if kinds[key] == "train"]
+    training = [bodies[key] for key in trial.stages if "training_flops" in bodies[key]]  # some pruners train too
     probes = _probes(trial, store, blocked)
     if probes is None:
         return None
@@ -46,7 +46,7 @@ def make_record(plan: Plan, trial: Trial, store: Store, blocked: Mapping[str, Fa
             "sparsity": 1 - cost["nonzero_weights"] / cost["weights"] if cost["weights"] else 0.0,
             "training_flops": sum(stage["training_flops"] for stage in training),
             "training_steps": sum(stage["steps"] for stage in training),
-            "selected_epochs": [stage["selected_epoch"] for stage in training],
+            "selected_epochs": [stage["selected_epoch"] for stage in training if "selected_epoch" in stage],
         }
     )
     return TrialRecord(body, _measured(trial, store))

@@ -156,3 +156,8 @@ def sorted_records(records: Iterable[TrialRecord]) -> list[TrialRecord]:
     return sorted(
         records, key=lambda r: (r.body["task"], r.body["method"], canonical.dumps(r.body["swept"]), r.body["seed"])
     )
+
+
+def value_text(value: Any) -> str:
+    """A swept value in a row's name: a list of layers is `conv1+conv2`."""
+    return "+".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -11,7 +11,7 @@ from benchbias.cells import CellLayout, Cells, unpack_counts
 from benchbias.errors import UsageError
 from benchbias.estimates import Estimate, difference
 from benchbias.influence import Measured, measure
-from benchbias.results import TrialRecord, sorted_records
+from benchbias.results import TrialRecord, sorted_records, value_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,8 +23,8 @@ OF_A_ROW = ("suite", "track", "ranked", "baseline", "settings_from", "num_classe
 
 
 def row_label(method: str, swept: Mapping[str, Any]) -> str:
-    """E.g. `magnitude[sparsity=0.8]`."""
-    values = ", ".join(f"{name}={value}" for name, value in swept.items())
+    """E.g. `magnitude[sparsity=0.8]`; a list of layers is `conv1+conv2`."""
+    values = ", ".join(f"{name}={value_text(value)}" for name, value in swept.items())
     return f"{method}[{values}]" if values else method
 
 

@@ -183,7 +183,16 @@ def _method_on(workspace: Workspace, suite: str, task: str, name: str, assignmen
         for key, option in (component.options if component else {}).items():
             shown = stage.get(key, option.default)
             lines.append(_setting(f"  {key}", shown, f"stages[{number}]" if key in stage else "the default"))
-        own = ("start", "mask", "layers", "sparsity", "density", "budget", *(("prune",) if kind == "train" else ()))
+        own = (
+            "start",
+            "mask",
+            "layers",
+            "sparsity",
+            "density",
+            "removed",
+            "budget",
+            *(("prune",) if kind == "train" else ()),
+        )
         cut = {key: stage[key] for key in own if key in stage}
         lines += [_setting(f"  {key}", value, f"stages[{number}]") for key, value in cut.items()]
         recipe = resolve.recipe_settings(catalogue, suite, task, name, stage, values, assigned, number)

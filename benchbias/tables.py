@@ -25,9 +25,11 @@ Shown = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
 Parameter = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,63}$")]
 Value = bool | int | float | str | list[Any]
 TRAIN_KEYS = ("train", "start", "prune", "recipe")
-UPDATE_KEYS = ("every", "until", "ramp", "skip_step", "mask_gradients")
+LATER_UPDATE_KEYS = ("begin", "at_start", "after_step", "reset_state")
+"""At their defaults they stand in no stage's inputs: what was computed before there were any keeps its identity."""
+UPDATE_KEYS = ("every", "until", "ramp", "skip_step", "mask_gradients", *LATER_UPDATE_KEYS)
 INNER_KEYS = ("use", "layers", "sparsity", "density", "budget", *UPDATE_KEYS)
-PRUNE_KEYS = ("prune", "mask", "layers", "sparsity", "density", "budget", "recipe")
+PRUNE_KEYS = ("prune", "mask", "layers", "sparsity", "density", "removed", "budget", "recipe")
 
 
 class Table(BaseModel):
@@ -77,6 +79,22 @@ class UpdatesTable(Table):
     ramp: Literal["none", "cubic"] = "none"
     skip_step: bool = False
     mask_gradients: bool = True
+    begin: Annotated[float, Field(ge=0, le=1)] = 0.0
+    at_start: bool = False
+    after_step: bool = False
+    reset_state: bool | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> UpdatesTable:
+        if self.begin > 0 and self.begin >= self.until:
+            raise ValueError("begin must be below until")
+        if self.skip_step and self.after_step:
+            raise ValueError("an update takes the place of a step (skip_step) or comes after it (after_step), not both")
+        if self.at_start and self.after_step and self.begin == 0:
+            raise ValueError(
+                "there is no step before the first, after which an update could come: at_start or after_step"
+            )
+        return self
 
 
 class SpaceTable(Table):

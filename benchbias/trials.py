@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from benchbias.results import value_text
+
 if TYPE_CHECKING:
     from benchbias.tables import MethodTable, SuiteTable
 
@@ -61,7 +63,7 @@ class Trial:
     @property
     def row(self) -> str:
         """The method with its swept values, e.g. `magnitude[sparsity=0.8]`."""
-        swept = ",".join(f"{name}={value}" for name, value in self.swept.items())
+        swept = ",".join(f"{name}={value_text(value)}" for name, value in self.swept.items())
         return f"{self.method}[{swept}]" if swept else self.method
 
     @property

@@ -41,12 +41,32 @@ def colored_digits(
     draws of each test digit and colour. val follows training; val_balanced has every validation digit in both
     colours, and so has test: all copies of one digit form one cluster.
     """
+    return _dataset(seed, 2, conflict_ratio, noise, draws)
+
+
+def colored_ten_digits(
+    root: Path,
+    seed: int,
+    *,
+    conflict_ratio: Annotated[float, Range(0, 1)] = 0.05,
+    noise: Annotated[float, Range(0, 2)] = 0.3,
+    draws: Annotated[int, Range(1, 64)] = 4,
+) -> BiasedDataset:
+    """Ten digits, each a class of its own, with a ground colour that says in most of training whether it is 5 or more.
+
+    As colored_digits in all else: green agrees with the digits 5 to 9, red with 0 to 4; at a conflict_ratio of 0.5 the
+    colour says nothing. There are twenty groups.
+    """
+    return _dataset(seed, 10, conflict_ratio, noise, draws)
+
+
+def _dataset(seed: int, num_classes: int, conflict_ratio: float, noise: float, draws: int) -> BiasedDataset:
     from sklearn.datasets import load_digits
 
     digits = load_digits()
     images, digit = digits.images / 16.0, digits.target  # (1797, 8, 8) from 0 to 1; (1797,)
     train, val, test = _partition(digit, seed)
-    render = _Renderer(images, digit, noise)
+    render = _Renderer(images, digit, noise, num_classes)
     # one stream a split: the test images do not depend on the conflict ratio
     streams = [np.random.default_rng([seed, number]) for number in range(4)]
     return BiasedDataset(
@@ -93,16 +113,18 @@ def conflicts(digit: NDArray[np.int64], ratio: float, stream: np.random.Generato
 class _Renderer:
     """Draws digits on coloured grounds."""
 
-    def __init__(self, images: NDArray[np.float64], digit: NDArray[np.int64], noise: float) -> None:
-        self.images, self.digit, self.noise = images, digit, noise
+    def __init__(self, images: NDArray[np.float64], digit: NDArray[np.int64], noise: float, num_classes: int) -> None:
+        self.images, self.digit, self.noise, self.num_classes = images, digit, noise, num_classes
+        self.usual = (digit >= 5).astype(np.int64)  # the colour that agrees with each digit
+        self.labels = self.usual if num_classes == 2 else digit.astype(np.int64)
 
     def biased(self, name: str, index: NDArray[np.int64], ratio: float, stream: np.random.Generator) -> LabelledSplit:
         """One copy of each digit; noise stratified within each group, so that chance gives no group a hue."""
-        labels = (self.digit[index] >= 5).astype(np.int64)
-        colours = np.where(conflicts(self.digit[index], ratio, stream), 1 - labels, labels)
+        usual = self.usual[index]
+        colours = np.where(conflicts(self.digit[index], ratio, stream), 1 - usual, usual)
         noise = np.zeros((len(index), 3))
-        for group in range(4):
-            members = np.flatnonzero(2 * labels + colours == group)
+        for group in range(2 * self.num_classes):
+            members = np.flatnonzero(2 * self.labels[index] + colours == group)
             noise[members] = _stratified_normal(len(members), stream)
         return self._split(name, index, colours, noise)
 
@@ -118,10 +140,11 @@ class _Renderer:
         ground = np.clip(COLOURS[colours] + self.noise * noise, 0, 1)[:, :, None, None]  # (N, 3, 1, 1)
         ink = self.images[index][:, None]  # (N, 1, 8, 8), 1 = ink, drawn white
         pixels = np.round(255 * ((1 - ink) * ground + ink)).astype(np.uint8)
-        labels = torch.from_numpy((self.digit[index] >= 5).astype(np.int64))
-        attributes = torch.from_numpy(colours.astype(np.int64))
-        groups = GroupLabels.of(labels, attributes, labels == attributes, 2, NAMES)
-        return LabelledSplit(Split(torch.from_numpy(pixels), labels, 2, name), groups, torch.from_numpy(index))
+        labels, attributes = torch.from_numpy(self.labels[index]), torch.from_numpy(colours.astype(np.int64))
+        aligned = torch.from_numpy(self.usual[index] == colours)
+        groups = GroupLabels.of(labels, attributes, aligned, self.num_classes, NAMES)
+        split = Split(torch.from_numpy(pixels), labels, self.num_classes, name)
+        return LabelledSplit(split, groups, torch.from_numpy(index))
 
 
 def _stratified_normal(count: int, stream: np.random.Generator) -> NDArray[np.float64]:
@@ -135,4 +158,4 @@ def _stratified_normal(count: int, stream: np.random.Generator) -> NDArray[np.fl
 
 @hookimpl
 def benchbias_datasets() -> dict[str, Callable[..., BiasedDataset]]:
-    return {"colored_digits": colored_digits}
+    return {"colored_digits": colored_digits, "colored_ten_digits": colored_ten_digits}

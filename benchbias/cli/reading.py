@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from benchbias.cli.options import Config, Device, Json, Out, Plugins, Sets, SuiteName, open_workspace, selected
 from benchbias.errors import UsageError, printable
+
+if TYPE_CHECKING:
+    from benchbias.api import Workspace
 
 
 def list_(
@@ -30,12 +33,21 @@ def show(
     plugin: Plugins = None,
     set_: Sets = None,
     image: Annotated[Path | None, typer.Option(help="Of a task: write sample images by group to this PNG.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Of a suite: draw its records into this SVG, PDF or PNG.")] = None,
+    figure: Annotated[str | None, typer.Option(help="What --plot draws (default: the first that fits).")] = None,
+    records: Annotated[Path | None, typer.Option(help="A published folder: --plot draws its records.")] = None,
     out: Out = Path("results"),
+    device: Device = "cpu",
 ) -> None:
     """Show all about one name, each value with its source."""
     from benchbias.showing import details
 
     workspace = open_workspace(config, plugin)
+    if plot is not None:
+        _plot(workspace, name, plot, figure, records, out, device)
+        return
+    if figure is not None or records is not None:
+        raise UsageError("--figure and --records go with --plot FILE")
     print(printable(details(workspace, name, suite, set_ or ())))
     if image is not None:
         from benchbias.sheet import write_sheet
@@ -44,6 +56,24 @@ def show(
             raise UsageError(f"--image goes with a task (known: {', '.join(workspace.catalogue.tasks)})")
         for line in write_sheet(workspace, name, image, out):
             print(printable(line))
+
+
+def _plot(
+    workspace: Workspace, name: str, path: Path, figure: str | None, records: Path | None, out: Path, device: str
+) -> None:
+    from benchbias import publishing
+    from benchbias.figures import check_path, write_figure
+
+    check_path(path)
+    workspace.catalogue.suite(name)  # an unknown one is refused before anything is read
+    if records is not None:
+        found, place = publishing.published_records(name, records), records
+    else:
+        plan = workspace.plan(name, selected(None, None, None, None, None, device))
+        found, place = publishing.nearest_records(plan, out)
+    for line in write_figure(name, *found, path, figure):
+        print(printable(line))
+    print(printable(f"{path}: {len(found[0])} records of {place}"))
 
 
 def leaderboard(

@@ -1,10 +1,13 @@
-"""Stage `prune`: call a pruner on a copy of the model; its scores are cut exactly, its mask is checked."""
+"""Stage `prune`: call a pruner on a copy of the model; its scores are cut exactly, its mask is checked.
+
+A pruner that trains (`context.fit`) is told in the body what that cost, as a train stage is.
+"""
 
 from __future__ import annotations
 
 from benchbias.context import PruneContext
 from benchbias.masks import apply, with_attached
-from benchbias.pruning import amount_of, make_mask
+from benchbias.pruning import amount_of, make_mask, search_cost
 from benchbias.seeding import generator
 from benchbias.stages.common import Job, Made, mask_blob, mask_body
 from benchbias.tables import Recipe
@@ -41,6 +44,8 @@ def run(job: Job) -> Made:
     )
     if force is not None:
         mask = mask.intersect(force)
-    mask = with_attached(mask, model, next(iter(data.batches(data.train))).images[:1])
+    sample = next(iter(data.batches(data.train))).images[:1]
+    mask = with_attached(mask, model, sample)
     blobs = {"mask": mask_blob(mask)}
-    return Made(mask_body(mask), blobs | ({"saved": context.written} if context.written else {}))
+    body = mask_body(mask) | search_cost(model, sample, context.reports, force)
+    return Made(body, blobs | ({"saved": context.written} if context.written else {}))

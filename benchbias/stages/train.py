@@ -15,7 +15,7 @@ from benchbias.errors import ComponentError
 from benchbias.evaluation import count_cost, layer_flops, training_flops
 from benchbias.holding import Holder, Updates, holding
 from benchbias.masks import Mask, with_attached
-from benchbias.pruning import amount_of, make_mask
+from benchbias.pruning import amount_of, make_mask, search_cost
 from benchbias.seeding import generator
 from benchbias.stages.common import (
     Job,
@@ -29,7 +29,7 @@ from benchbias.stages.common import (
     shapes_of,
 )
 from benchbias.tables import Recipe
-from benchbias.training import EpochSelector, eval_copy, snapshot, step_count
+from benchbias.training import EpochSelector, FitReport, eval_copy, snapshot, step_count
 
 
 def run(job: Job) -> Made:
@@ -75,7 +75,7 @@ def run(job: Job) -> Made:
     examples = sum(report.examples for report in context.reports)
     steps = sum(report.steps for report in context.reports)
     sample = _sample(data)
-    body = {
+    body: dict[str, Any] = {
         "steps": steps,
         "examples": examples,
         "losses": [loss for report in context.reports for loss in report.losses],
@@ -87,6 +87,8 @@ def run(job: Job) -> Made:
     if "prune" in job.inputs:
         final = masking.final(selected is not None)
         body |= mask_body(final) | {"mask_updates": masking.updates}
+        for what, count in search_cost(model, sample, masking.searches, None).items():
+            body[what] += count
         blobs["mask"] = mask_blob(final)
     saved = masking.written | context.written
     return Made(body, blobs | ({"saved": saved} if saved else {}))
@@ -100,6 +102,7 @@ class _Masking:
         # a stream of its own: what the pruner draws between the steps changes no later batch
         self.data = replace(data, augment_generator=generator(job.seed, "augment"))
         self.updates = 0
+        self.searches: list[FitReport] = []  # what the pruner itself has trained, e.g. the logits of a mask
         self.written: dict[str, torch.Tensor] = {}  # what the pruner saved
         self.dense_steps: list[int] = []  # at which the pruner read dense gradients
         self.selected: Mask | None = None  # the mask in force at the selected epoch
@@ -164,8 +167,9 @@ class _Masking:
             amount,
             spec["cut"]["budget"],
         )
-        self.updates += step > 0
-        self.dense_steps += [step] if context.read_gradients else []
+        self.updates += dense is not None
+        self.dense_steps += [step - self.timing.after_step] if context.read_gradients else []
+        self.searches += context.reports
         return with_attached(mask, self.model, _sample(self.data))
 
     def flops(self, model: nn.Module, sample: torch.Tensor, steps: int, examples: int) -> int:

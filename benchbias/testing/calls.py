@@ -61,9 +61,13 @@ def half_removed(trial: ToyTrial, sparsity: float = 0.3) -> str:
 
 
 def trained(subject: Subject, trial: ToyTrial, watch: Watch | None = None, **stage: Any) -> str:
-    """A train stage with this trainer after a short plain one, whose model is the reference; its key."""
-    before = trial.train(plain, epochs=1, lr=1e-4)
-    return trial.train((watch or Watch()).on(subject), subject.options, subject.groups, before=before, **stage)
+    """A train stage with this trainer; its key.
+
+    Before it stand a short plain one, whose model is the reference, and a prune stage whose mask is auxiliary.
+    """
+    before, auxiliary = trial.train(plain, epochs=1, lr=1e-4), half_removed(trial)
+    call = (watch or Watch()).on(subject)
+    return trial.train(call, subject.options, subject.groups, before=before, auxiliary=auxiliary, **stage)
 
 
 def trained_under(subject: Subject, trial: ToyTrial, watch: Watch, sparsity: float, budget: str) -> str:

@@ -100,13 +100,15 @@ class ToyTrial:
         *,
         before: str | None = None,
         mask: str | None = None,
+        auxiliary: str | None = None,
         prune: Mapping[str, Any] | None = None,
         pruner: Callable[..., Any] | None = None,
         **recipe: Any,
     ) -> str:
         """A `train` stage from the initial weights. before: the stage whose model is the reference."""
         parents = {"data": self.data, "init": self.init, "start": self.init}
-        parents |= {role: key for role, key in (("before", before), ("mask", mask)) if key is not None}
+        roles = (("before", before), ("mask", mask), ("auxiliary", auxiliary))
+        parents |= {role: key for role, key in roles if key is not None}
         table = Recipe.model_validate({**RECIPE, **recipe}).model_dump()
         extra: dict[str, Any] = {"recipe": table, "parents": parents}
         if prune is not None and pruner is not None:

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Annotated
 
 import torch
+from torch import Tensor
 
 from benchbias import Mask, Range, drop_and_grow, hookimpl, random_mask
 
@@ -39,6 +40,54 @@ def rigl(
     return Mask(kept)
 
 
+def rigl_google(
+    model: nn.Module,
+    data: TrainingData,
+    context: PruneContext,
+    *,
+    drop: Annotated[float, Range(0, 1)] = 0.3,
+    noise: Annotated[float, Range(0, 1)] = 1e-5,
+    regrow_dropped: bool = True,
+) -> Mask:
+    """RigL as Google's released optimizer does it: drop and growth rank all positions, after noise on the weights.
+
+    noise: standard deviation of what is added to every |w| before the int((1 - rate) non-zeros) largest are kept:
+    where kept weights are zero, others may be kept in their place. regrow_dropped: whether what was just dropped
+    may grow; else it does so only where nothing else is left. The rest are keys of the stage: `skip_step`,
+    `at_start`, `until` (released schedule: true, true, 0.75).
+    """
+    weights = context.prunable(model)
+    if context.mask is None:
+        return random_mask(weights, context.layer_counts, context.generator)
+    if context.dense_gradients is None:
+        return context.mask
+    rate = drop / 2 * (1 + math.cos(math.pi * context.progress))
+    kept = {}
+    for name, weight in weights.items():
+        mask = context.mask.tensors.get(name, torch.ones_like(weight, dtype=torch.bool)).to(weight.device)
+        sizes = (weight * mask).abs()
+        sizes = sizes + noise * torch.randn(weight.shape, generator=context.generator).to(weight.device)
+        growth = context.gradients[name].abs()
+        if not regrow_dropped:
+            growth = growth.masked_fill(mask, -1.0)
+        kept[name] = keep_and_grow(sizes, growth, int(mask.sum()), rate)
+    return Mask(kept)
+
+
+def keep_and_grow(sizes: Tensor, growth: Tensor, nonzeros: int, rate: float) -> Tensor:
+    """Keep the largest sizes of all positions, then grow the highest growth of the others: bool, of their shape.
+
+    int(rate * nonzeros) are grown, and the mask has as many non-zeros as before (sparse_optimizers.py,
+    `_get_update_op`).
+    """
+    grown = int(rate * nonzeros)
+    after = torch.zeros(sizes.numel(), dtype=torch.bool, device=sizes.device)
+    after[sizes.flatten().sort(descending=True, stable=True).indices[: nonzeros - grown]] = True
+    lifted = growth.flatten().masked_fill(after, -math.inf)
+    after[lifted.sort(descending=True, stable=True).indices[:grown]] = True
+    return after.view(sizes.shape)
+
+
 @hookimpl
 def benchbias_pruners() -> dict[str, Callable[..., Mask]]:
-    return {"rigl": rigl}
+    return {"rigl": rigl, "rigl_google": rigl_google}
