@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from benchbias.changes import Compared as Compared
     from benchbias.changes import change_table as change_table
     from benchbias.components import Range as Range
+    from benchbias.components import reads as reads
     from benchbias.context import PruneContext as PruneContext
     from benchbias.context import TrainContext as TrainContext
     from benchbias.cutting import Scores as Scores
@@ -28,9 +29,20 @@ if TYPE_CHECKING:
     from benchbias.data import Predictions as Predictions
     from benchbias.data import Split as Split
     from benchbias.data import TrainingData as TrainingData
+    from benchbias.decoded import rows_of as rows_of
     from benchbias.errors import BenchbiasError as BenchbiasError
+    from benchbias.errors import DataError as DataError
     from benchbias.errors import Skip as Skip
+    from benchbias.examples import Examples as Examples
+    from benchbias.examples import carved as carved
+    from benchbias.examples import dataset_of as dataset_of
+    from benchbias.folder import Row as Row
+    from benchbias.folder import folder_images as folder_images
+    from benchbias.folder import table_rows as table_rows
     from benchbias.hookspecs import hookimpl as hookimpl
+    from benchbias.hub import HubImages as HubImages
+    from benchbias.hub import hub_images as hub_images
+    from benchbias.images import channel_statistics as channel_statistics
     from benchbias.losses import LossAverages as LossAverages
     from benchbias.losses import generalised_cross_entropy as generalised_cross_entropy
     from benchbias.losses import nt_xent as nt_xent
@@ -54,12 +66,17 @@ if TYPE_CHECKING:
 _HOME = {
     "api": ("load_results", "run"),
     "changes": ("Answers", "Change", "Compared", "change_table"),
-    "components": ("Range",),
+    "components": ("Range", "reads"),
     "context": ("PruneContext", "TrainContext"),
     "cutting": ("Scores", "removed_count"),
     "data": ("Batch", "BiasedDataset", "GroupLabels", "LabelledSplit", "Predictions", "Split", "TrainingData"),
-    "errors": ("BenchbiasError", "Skip"),
+    "decoded": ("rows_of",),
+    "errors": ("BenchbiasError", "DataError", "Skip"),
+    "examples": ("Examples", "carved", "dataset_of"),
+    "folder": ("Row", "folder_images", "table_rows"),
     "hookspecs": ("hookimpl",),
+    "hub": ("HubImages", "hub_images"),
+    "images": ("channel_statistics",),
     "losses": ("LossAverages", "generalised_cross_entropy", "nt_xent", "weighted_cross_entropy"),
     "masks": ("Mask", "drop_and_grow", "independent_mask", "random_mask"),
     "modes": ("head_name",),
@@ -71,12 +88,13 @@ _HOME = {
 }
 
 __all__ = [  # a test holds it equal to the names above
-    "Answers", "Batch", "BenchbiasError", "BiasedDataset", "Change", "Compared", "GroupLabels", "LabelledSplit",
-    "LossAverages", "Mask", "Population", "Predictions", "ProbeContext", "PruneContext", "Range", "Results",
-    "Scores", "Skip", "Split", "Table", "TrainContext", "TrainingData", "TrialRecord", "change_table",
-    "drop_and_grow", "generalised_cross_entropy", "head_name", "hookimpl", "independent_mask", "load_results",
-    "logits_under", "loss_gradients", "nt_xent", "predicted_classes", "random_mask", "removed_count", "run",
-    "sample_mask", "step_count", "weighted_cross_entropy",
+    "Answers", "Batch", "BenchbiasError", "BiasedDataset", "Change", "Compared", "DataError", "Examples",
+    "GroupLabels", "HubImages", "LabelledSplit", "LossAverages", "Mask", "Population", "Predictions",
+    "ProbeContext", "PruneContext", "Range", "Results", "Row", "Scores", "Skip", "Split", "Table", "TrainContext",
+    "TrainingData", "TrialRecord", "carved", "change_table", "channel_statistics", "dataset_of", "drop_and_grow",
+    "folder_images", "generalised_cross_entropy", "head_name", "hookimpl", "hub_images", "independent_mask",
+    "load_results", "logits_under", "loss_gradients", "nt_xent", "predicted_classes", "random_mask", "reads",
+    "removed_count", "rows_of", "run", "sample_mask", "step_count", "table_rows", "weighted_cross_entropy",
 ]  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -13,9 +13,12 @@ from benchbias import canonical, suite
 from benchbias.engine.local import LocalEngine
 from benchbias.environment import provenance
 from benchbias.errors import UsageError
+from benchbias.fetching import OFFLINE, provide
+from benchbias.fetching import offline as is_offline
 from benchbias.outcome import Results as Results
 from benchbias.plan import make
 from benchbias.plugins import Registry, load_registry
+from benchbias.raw_files import data_folder
 from benchbias.recording import current_records, select_rows, suite_label
 from benchbias.results import record_folder
 from benchbias.runner import Reporter, RunReport, execute
@@ -35,21 +38,46 @@ class Workspace:
 
     catalogue: suite.Catalogue
     registry: Registry
+    data: Path
+    offline: bool = False
 
     @staticmethod
     def open(
-        config: Path | None = None, plugins: Iterable[Path] = (), *, strict: bool = False, quiet: bool = False
+        config: Path | None = None,
+        plugins: Iterable[Path] = (),
+        *,
+        strict: bool = False,
+        quiet: bool = False,
+        data: Path | None = None,
+        offline: bool = False,
     ) -> Workspace:
-        """Read benchmarks.toml and the plugins' descriptions. Raises UsageError."""
+        """Read benchmarks.toml and the plugins' descriptions. Raises UsageError.
+
+        data: the data folder (default: $BENCHBIAS_DATA, else ./data). offline: no connection is ever opened.
+        """
         registry = load_registry(plugins, quiet=quiet)
         if strict and registry.broken:
             name, broken = next(iter(registry.broken.items()))
             raise UsageError(f"--strict-plugins: plugin {name!r} is broken: {broken.reason}")
-        return Workspace(suite.load(config), registry)
+        folder = data.absolute() if data is not None else data_folder()
+        return Workspace(suite.load(config), registry, folder, offline or is_offline())
 
     def plan(self, name: str, selection: Selection | None = None) -> Plan:
-        """Plan a suite."""
-        return make(self.catalogue, self.registry, name, selection)
+        """Plan a suite. Raw files that are not there are named by `Plan.missing`."""
+        return make(self.catalogue, self.registry, name, selection, self.data)
+
+    def ready(self, name: str, selection: Selection, note: Callable[[str], None]) -> Plan:
+        """Plan a suite after fetching what is missing; `note` is told. Raises DataError where that cannot be had."""
+        plan = self.plan(name, selection)
+        if plan.missing:
+            provide(self.data, plan.missing, note, offline=self.offline)
+            plan = self.plan(name, selection)
+        return plan
+
+    @property
+    def worker_settings(self) -> dict[str, str]:
+        """Environment variables of this workspace's workers."""
+        return {"BENCHBIAS_DATA": str(self.data)} | (dict.fromkeys(OFFLINE, "1") if self.offline else {})
 
 
 class Silent:
@@ -60,6 +88,8 @@ class Silent:
     def stage(self, stage: Stage, outcome: str, seconds: float, detail: str) -> None: ...
 
     def end(self) -> None: ...
+
+    def note(self, text: str) -> None: ...
 
 
 def run(
@@ -78,15 +108,18 @@ def run(
     timeout: float = TIMEOUT_SECONDS,
     memory: float | None = None,
     device: str = "cpu",
+    data_dir: str | Path | None = None,
+    offline: bool = False,
 ) -> Results:
     """Run a suite: compute what is missing, write its records and its leaderboard below `out`.
 
     methods, tasks: names or globs (default: all of the suite). seeds: 5 means 0 to 4. jobs: stages at once (default:
     the number of CPUs); changes no number. plugins: loose files. assignments: as `--set`. timeout: seconds a stage may
-    take. memory: GiB that it may hold (default: no limit). A trial that fails is in the results; see `exit_code`.
-    Raises BenchbiasError for a mistake in the arguments, the TOML or a plugin, before anything runs.
+    take. memory: GiB that it may hold (default: no limit). data_dir: where raw data lie (default: $BENCHBIAS_DATA, else
+    ./data). offline: open no connection. A trial that fails is in the results; see `exit_code`. Raises BenchbiasError
+    for a mistake in the arguments, the TOML, a plugin or the data, before anything runs.
     """
-    workspace = _workspace(config, plugins)
+    workspace = _workspace(config, plugins, data_dir, offline=offline)
     selection = _selection(methods, tasks, seeds, assignments, limit, device)
     return run_plan(
         workspace, suite, selection, Silent(), Path(out), jobs=jobs, rerun=rerun, timeout=timeout, memory=memory
@@ -105,13 +138,14 @@ def load_results(
     assignments: str | Sequence[str] = (),
     limit: int | None = None,
     device: str = "cpu",
+    data_dir: str | Path | None = None,
 ) -> Results:
     """What a results folder holds of a suite; nothing is run and nothing is written. The arguments are those of `run`.
 
     Trials that were made at other settings or by other sources are not among them. Raises BenchbiasError; where there
     is no trial at all, it names the command that makes them.
     """
-    workspace = _workspace(config, plugins)
+    workspace = _workspace(config, plugins, data_dir)
     selection = _selection(methods, tasks, seeds, assignments, limit, device)
     plan = workspace.plan(suite, selection)
     store = Store(Path(out))
@@ -126,9 +160,21 @@ def load_results(
     return _results(workspace, plan, selection, store, report)
 
 
-def _workspace(config: str | Path | None, plugins: str | Path | Sequence[str | Path]) -> Workspace:
+def _workspace(
+    config: str | Path | None,
+    plugins: str | Path | Sequence[str | Path],
+    data_dir: str | Path | None,
+    *,
+    offline: bool = False,
+) -> Workspace:
     files = [plugins] if isinstance(plugins, str | Path) else plugins
-    return Workspace.open(Path(config) if config is not None else None, [Path(file) for file in files], quiet=True)
+    return Workspace.open(
+        Path(config) if config is not None else None,
+        [Path(file) for file in files],
+        quiet=True,
+        data=Path(data_dir) if data_dir is not None else None,
+        offline=offline,
+    )
 
 
 def _selection(
@@ -163,13 +209,13 @@ def run_plan(
     """Run a suite's plan on the local engine and write its leaderboard. The board shows all current records."""
     if rerun not in RERUN:
         raise UsageError(f"--rerun {rerun}: known: {', '.join(RERUN)}")
-    plan = workspace.plan(name, selection)
+    plan = workspace.ready(name, selection, reporter.note)
     store = Store(out).create()
     path = write_payload(plan, store, recompute=rerun == "all")
     report = execute(
         plan,
         store,
-        lambda: LocalEngine(out, path, timeout=timeout, memory=memory),
+        lambda: LocalEngine(out, path, timeout=timeout, memory=memory, settings=workspace.worker_settings),
         reporter,
         jobs=jobs if jobs is not None else available_cpus(),
         rerun=rerun,

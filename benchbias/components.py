@@ -5,13 +5,17 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+import string
 import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, ParamSpec, TypeVar
 
 from benchbias.errors import UsageError, plain, unknown
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 Kind = Literal["dataset", "model", "trainer", "pruner", "metric", "probe", "analysis"]
 
@@ -80,11 +84,18 @@ class Component:
     given: tuple[str, ...]
     options: Mapping[str, Option]
     summary: str
+    reads: tuple[str, ...] = ()
 
     @staticmethod
     def from_json(plugin: str, value: Mapping[str, Any]) -> Component:
         options = {name: Option(**option) for name, option in value["options"].items()}
-        return Component(value["kind"], value["name"], plugin, tuple(value["given"]), options, value["summary"])
+        given, reads = tuple(value["given"]), tuple(value.get("reads", ()))
+        return Component(value["kind"], value["name"], plugin, given, options, value["summary"], reads)
+
+    def raw_files(self, options: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """What it reads below the data folder, with these options: (hub or folder, name), in order."""
+        found = [text.format(**options).partition(":") for text in self.reads]
+        return [(kind, name) for kind, _, name in found]
 
 
 def describe(kind: str, name: str, component: Callable[..., Any]) -> dict[str, Any]:
@@ -112,7 +123,35 @@ def describe(kind: str, name: str, component: Callable[..., Any]) -> dict[str, A
                 unknown("parameter", parameter.name, GIVEN[kind], where) + "; options stand after `*` in the signature"
             )
     text = " ".join((inspect.getdoc(_unwrapped(component)) or "").split("\n\n")[0].split())
-    return {"kind": kind, "name": name, "given": given, "options": options, "summary": plain(text)}
+    summary = plain(text)
+    reads = _reads(component, kind, options, where)
+    return {"kind": kind, "name": name, "given": given, "options": options, "summary": summary, "reads": reads}
+
+
+def reads(*, hub: str | None = None, folder: str | None = None) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Decorate a data set with what it reads below `root`: its files are fetched beforehand and stand in its key.
+
+    hub: a repository of the hub, as `hub_images` finds it. folder: a folder relative to `root`. `{option}` stands for
+    the value of one of the data set's options of type str. May be repeated.
+    """
+
+    def mark(component: Callable[P, T]) -> Callable[P, T]:
+        named = [f"{kind}:{name}" for kind, name in (("hub", hub), ("folder", folder)) if name is not None]
+        component.benchbias_reads = [*named, *getattr(component, "benchbias_reads", [])]  # type: ignore[attr-defined]
+        return component
+
+    return mark
+
+
+def _reads(component: Callable[..., Any], kind: str, options: Mapping[str, Any], where: str) -> list[str]:
+    named: list[str] = getattr(_unwrapped(component), "benchbias_reads", [])
+    if named and kind != "dataset":
+        raise UsageError(f"{where}: `reads` goes with a data set")
+    for text in named:
+        for _, option, _, _ in string.Formatter().parse(text):
+            if option is not None and options.get(option, {}).get("type") != "str":
+                raise UsageError(f"{where}: `reads` names {{{option}}}, which is no option of type str")
+    return named
 
 
 def _unwrapped(component: Callable[..., Any]) -> Any:

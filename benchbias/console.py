@@ -51,6 +51,10 @@ class Lines:
 
     def end(self) -> None: ...
 
+    def note(self, text: str) -> None:
+        if self.verbosity >= 0:
+            self._say(plain(text))
+
     def _say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
@@ -93,3 +97,6 @@ class Bar:
     def end(self) -> None:
         if self.progress is not None:
             self.progress.stop()
+
+    def note(self, text: str) -> None:
+        print(plain(text), file=sys.stderr, flush=True)

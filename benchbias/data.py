@@ -192,7 +192,8 @@ class TrainingData:
 
     def batch(self, split: Split, index: Tensor, augment: bool = False) -> Batch:
         """The examples `index` (B,) of a split, normalised, and augmented by the recipe's augmentation."""
-        images = normalise(split.images[index], self.mean, self.std)  # (B, C, H, W)
+        chosen = split.images[index.to(split.images.device)].to(index.device)  # images may be too many for the device
+        images = normalise(chosen, self.mean, self.std)  # (B, C, H, W)
         if augment and self.augment != "none":
             images = augmented(images, self.augment, self.augment_generator)
         return Batch(images, split.labels[index], index)

@@ -44,8 +44,8 @@ def describe_environment(device: str) -> Mapping[str, object]:
     """The environment field of every stage key. Raises UsageError where the device is not there."""
     return MappingProxyType(
         {
-            "torch": torch_version(),
-            "packages": {name: _version(name) for name in PACKAGES},
+            "torch": torchversion_of(),
+            "packages": {name: version_of(name) for name in PACKAGES},
             "device": device_name(device),
             "cpu": cpu(),
             "threads": THREADS,
@@ -56,7 +56,7 @@ def describe_environment(device: str) -> Mapping[str, object]:
 
 def provenance() -> dict[str, object]:
     """Which benchbias ran: its version and, from a checkout, the commit and whether it was changed since."""
-    found: dict[str, object] = {"benchbias": _version("benchbias")}
+    found: dict[str, object] = {"benchbias": version_of("benchbias")}
     here = Path(__file__).parent
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         commit = _git(here, "rev-parse", "HEAD")
@@ -70,14 +70,15 @@ def _git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def _version(package: str) -> str:
+def version_of(package: str) -> str:
+    """The version of an installed package, or `absent`."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "absent"
 
 
-def torch_version() -> str:
+def torchversion_of() -> str:
     """torch's version with its build, e.g. 2.15.0+cu132, from its version file. Raises UsageError if absent."""
     spec = importlib.util.find_spec("torch")
     if spec is None or not spec.submodule_search_locations:
@@ -87,7 +88,7 @@ def torch_version() -> str:
     except OSError:
         raise UsageError("torch is broken in this environment: it has no version.py (pip install torch)") from None
     found = re.search(r"__version__ = '([^']+)'", text)
-    return found.group(1) if found else _version("torch")
+    return found.group(1) if found else version_of("torch")
 
 
 @functools.cache

@@ -23,6 +23,10 @@ class UsageError(BenchbiasError):
     """A mistake in the command line, in benchmarks.toml or in a plugin's description (exit code 2)."""
 
 
+class DataError(UsageError):
+    """The files of a data set are missing, unreadable or not what the options say (exit code 2)."""
+
+
 class StorageError(BenchbiasError):
     """The results folder cannot be written: full, read-only, damaged (exit code 4). Nothing finished is lost."""
 

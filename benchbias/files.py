@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import io
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from benchbias.errors import StorageError, UsageError
@@ -23,19 +24,45 @@ def storage_errors(what: str) -> Iterator[None]:
         raise StorageError(f"{what}: {error.strerror or error} ({name}); what is finished is safe") from error
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Create a file durably: exclusive, every byte, fsync, close checked, read back. Raises OSError."""
+READ_BYTES = 1 << 20  # of a large file, at once
+
+
+def write_whole(path: Path, content: bytes | Iterable[bytes | memoryview]) -> None:
+    """Create a file durably: exclusive, every byte, fsync, close checked, read back. Raises OSError.
+
+    content: all of it, or pieces that can be gone through twice; no more than a piece is ever copied.
+    """
+    pieces = [content] if isinstance(content, bytes) else content
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)  # says to `clean` that the owner is alive
-        rest = memoryview(content)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
+        for piece in pieces:
+            rest = memoryview(piece)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    if path.read_bytes() != content:
+    if not _reads_back(path, pieces):
         raise OSError(errno.EIO, "what was written does not read back")
+
+
+def _reads_back(path: Path, pieces: Iterable[bytes | memoryview]) -> bool:
+    with path.open("rb", buffering=0) as file:
+        for piece in pieces:
+            whole = memoryview(piece)
+            for start in range(0, len(whole), READ_BYTES):
+                wanted = whole[start : start + READ_BYTES]
+                if _read_exactly(file, len(wanted)) != wanted:
+                    return False
+        return not file.read(1)
+
+
+def _read_exactly(file: io.FileIO, length: int) -> bytes:
+    parts = bytearray()
+    while len(parts) < length and (part := file.read(length - len(parts))):
+        parts += part
+    return bytes(parts)
 
 
 def read_regular(path: Path, limit: int) -> bytes:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
+LEVELS = 256  # of a pixel
+STATISTICS_BYTES = 4 << 20  # of pixels, copied at once
 AUGMENTATIONS = ("none", "shift", "flip-crop")
 
 
@@ -13,6 +17,26 @@ def normalise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -
     scale = torch.tensor([1 / (255 * s) for s in std], device=images.device).view(1, -1, 1, 1)
     shift = torch.tensor([-m / s for m, s in zip(mean, std, strict=True)], device=images.device).view(1, -1, 1, 1)
     return torch.addcmul(shift, images.to(torch.float32), scale)
+
+
+def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel of uint8 (N, C, H, W), on the scale 0 to 1, exactly.
+
+    A channel that is constant has the deviation 1. No more than a part of the images is copied.
+    """
+    counts = torch.zeros((images.shape[1], LEVELS), dtype=torch.int64)
+    for part in torch.split(images, max(1, STATISTICS_BYTES // images[0].numel())):
+        for channel, of_channel in enumerate(counts):
+            of_channel += torch.bincount(part[:, channel].reshape(-1), minlength=LEVELS)
+    level = torch.arange(LEVELS)
+    pixels = len(images) * images[0, 0].numel()
+    means, stds = [], []
+    for of_channel in counts:
+        one, square = int((of_channel * level).sum()), int((of_channel * level**2).sum())
+        means.append(one / pixels / 255)
+        variance = (pixels * square - one * one) / pixels**2  # of whole numbers: no rounding before the division
+        stds.append(math.sqrt(variance) / 255 if variance else 1.0)
+    return tuple(means), tuple(stds)
 
 
 def augmented(images: Tensor, how: str, generator: torch.Generator) -> Tensor:

@@ -87,6 +87,8 @@ class TrialPath:
             raise UsageError(f"{where}: seed must be a whole number from 0, got {seed!r:.80}")
         component, resolved = self.planner.component("dataset", Use(use.name, options), where)
         inputs = {"component": {"name": use.name, "options": resolved}, "seed": seed, "parents": {}}
+        if component.reads:
+            inputs["raw"] = self.planner.raw_digests(component, resolved)
         return self.add("data", [component], inputs | {"limit": self.planner.selection.limit})
 
     def _init(self, data: str) -> str:

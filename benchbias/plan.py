@@ -10,10 +10,11 @@ from typing import Any
 
 from benchbias import canonical
 from benchbias.components import STAGE_KEYS, Component, resolve_options
-from benchbias.environment import describe_environment
+from benchbias.environment import describe_environment, version_of
 from benchbias.errors import UsageError, unknown
 from benchbias.paths import BlockedError, TrialPath
 from benchbias.plugins import Registry, files_digest
+from benchbias.raw_files import data_folder, locate, raw_digest
 from benchbias.resolve import Assignments, Settings, settings_from, settings_of
 from benchbias.results import TRACKS
 from benchbias.suite import Catalogue
@@ -50,16 +51,31 @@ def core_digest(kind: str) -> str:
     return files_digest([Path(__file__).parent / name for name in CORE_SOURCES[kind]])
 
 
-def make(catalogue: Catalogue, registry: Registry, suite: str, selection: Selection | None = None) -> Plan:
-    """Plan a suite. Raises UsageError for anything unknown, missing or out of range, before anything runs."""
-    return Planner(catalogue, registry, suite, selection or Selection()).plan()
+READING_SOURCES = ("decoded.py", "decoding.py", "examples.py", "folder.py", "hub.py")
+"""The core modules that turn raw files into images: part of the key of a data stage that reads some."""
+
+
+@functools.cache
+def reading_digest() -> str:
+    """The sha256 of the core modules that turn raw files into images."""
+    return files_digest([Path(__file__).parent / name for name in READING_SOURCES])
+
+
+def make(
+    catalogue: Catalogue, registry: Registry, suite: str, selection: Selection | None = None, data: Path | None = None
+) -> Plan:
+    """Plan a suite; `data` is the data folder. Raises UsageError for anything unknown, missing or out of range.
+
+    Raw files that are not there are no error: `Plan.missing` names them, and the keys are not those of a run.
+    """
+    return Planner(catalogue, registry, suite, selection or Selection(), data or data_folder()).plan()
 
 
 class Planner:
     """Collects the distinct stages while it goes through the grid."""
 
-    def __init__(self, catalogue: Catalogue, registry: Registry, suite: str, selection: Selection) -> None:
-        self.registry, self.suite, self.selection = registry, suite, selection
+    def __init__(self, catalogue: Catalogue, registry: Registry, suite: str, selection: Selection, data: Path) -> None:
+        self.registry, self.suite, self.selection, self.data = registry, suite, selection, data
         self.table = catalogue.suite(suite)
         self.names, templates = self._method_names(catalogue)
         self.catalogue = _with_methods(catalogue, suite, templates)
@@ -74,6 +90,7 @@ class Planner:
         self.environment = canonical.plain(describe_environment(selection.device))
         self.stages: dict[str, Stage] = {}
         self.known: dict[str, str] = {}
+        self.raw: dict[tuple[str, str], str | None] = {}
 
     def _method_names(self, catalogue: Catalogue) -> tuple[list[str], dict[str, MethodTable]]:
         """The chosen methods: names or globs over the suite's, other methods of the catalogue, or bare pruners."""
@@ -133,6 +150,7 @@ class Planner:
             self.selection.limit,
             self.selection.device,
             plugins,
+            tuple(name for name, digest in self.raw.items() if digest is None),
         )
 
     def _check_size(self, settings: Mapping[tuple[str, str], Settings]) -> None:
@@ -173,6 +191,16 @@ class Planner:
             raise UsageError(message)
         return component, resolve_options(component, use.options, where)
 
+    def raw_digests(self, component: Component, options: Mapping[str, Any]) -> dict[str, str | None]:
+        """The digests of the raw files that a data set reads; None where they are not there. Raises UsageError."""
+        found: dict[str, str | None] = {}
+        for kind, name in component.raw_files(options):
+            if (kind, name) not in self.raw:
+                place = locate(self.data, kind, name)
+                self.raw[kind, name] = None if place is None else raw_digest(self.data, place)
+            found[f"{kind}:{name}"] = self.raw[kind, name]
+        return found
+
     def stage(self, kind: str, components: Sequence[Component], inputs: Mapping[str, Any]) -> str:
         """Add a stage, if it is not there already, and return its key."""
         parents = inputs["parents"]
@@ -184,11 +212,13 @@ class Planner:
             plain | {"parents": {role: self.stages[key].identity for role, key in parents.items()}}
         )
         plugins = tuple(sorted({component.plugin for component in components}))
-        full = {
-            **plain,
-            "sources": {"core": core_digest(kind), "plugins": sorted(self.registry.digests[p] for p in plugins)},
-            "environment": self.environment,
-        }
+        sources = {"core": core_digest(kind), "plugins": sorted(self.registry.digests[p] for p in plugins)}
+        full = {**plain, "sources": sources, "environment": self.environment}
+        if "raw" in inputs:
+            full |= {
+                "sources": {**sources, "reading": reading_digest()},
+                "environment": {**self.environment, "pillow": version_of("pillow")},
+            }
         key = canonical.digest_of_parsed(full)
         self.stages[key] = Stage(key, identity, full, plugins)
         self.known[made] = key

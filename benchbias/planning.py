@@ -44,7 +44,7 @@ def summary(plan: Plan, out: Path) -> dict[str, Any]:
         "stages": {"total": len(plan.stages), "cached": len(cached), **kinds},
         "train_stages_without_sharing": unshared,
         "dense_runs_left": round(left / dense, 2) if dense else 0.0,
-        "downloads": [],
+        "missing": [{"kind": kind, "name": name} for kind, name in plan.missing],
     }
 
 
@@ -69,7 +69,8 @@ def summary_text(found: dict[str, Any]) -> str:
         f"  {total} distinct stages: {kinds}",
         f"  {found['train_stages_without_sharing']} train stages if nothing were shared",
         f"  {cached} stages cached; the rest costs about {found['dense_runs_left']:g} dense training runs",
-        "  downloads: none",
+        f"  downloads: {', '.join(item['name'] for item in found['missing'] if item['kind'] == 'hub') or 'none'}",
+        *(f"  no such folder: {item['name']}" for item in found["missing"] if item["kind"] == "folder"),
     ]
     return "\n".join([*lines, *(f"  cannot run: {plain(text)}" for text in found["blocked"])])
 

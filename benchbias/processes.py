@@ -59,17 +59,22 @@ def _parents() -> Iterable[tuple[int, int]]:
 
 
 def held_bytes(pids: Iterable[int]) -> int:
-    """The memory that processes hold together: what they share counts once, where the kernel says so."""
+    """The memory that processes hold together: what they share counts once, where the kernel says so.
+
+    Pages of files do not count: they are copies of what lies on the disk, and the kernel drops them when it needs
+    the memory. A data set that is mapped from its file is none of a stage's memory.
+    """
     return sum(_proportional(pid) or _resident(pid) for pid in pids)
 
 
 def _proportional(pid: int) -> int:
     """A process's memory with its part of what it shares; 0 where the kernel does not say."""
+    held = 0
     with contextlib.suppress(OSError, ValueError, IndexError):
         for line in Path(f"/proc/{pid}/smaps_rollup").read_bytes().splitlines():
-            if line.startswith(b"Pss:"):
-                return int(line.split()[1]) * 1024
-    return 0
+            if line.startswith((b"Pss_Anon:", b"Pss_Shmem:")):
+                held += int(line.split()[1]) * 1024
+    return held
 
 
 def _resident(pid: int) -> int:

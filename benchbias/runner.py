@@ -33,6 +33,9 @@ class Reporter(Protocol):
 
     def end(self) -> None: ...
 
+    def note(self, text: str) -> None:
+        """Something worth a line before the run begins."""
+
 
 @dataclass(frozen=True)
 class RunReport:

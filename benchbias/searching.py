@@ -47,13 +47,15 @@ def tune(
     attempts: list[Attempt] = []
     plans: list[Plan] = []
     for search in _selected(workspace, suite, methods):
-        made, found = _planned(workspace, suite, search, device)
+        made, found = _planned(workspace, suite, search, device, reporter)
         plans += made
         attempts += found
     merged = _merged(plans)
     store = Store(out).create()
     path = write_payload(merged, store, recompute=False)
-    start = lambda: LocalEngine(out, path, timeout=timeout, memory=memory)  # noqa: E731
+    start = lambda: LocalEngine(  # noqa: E731
+        out, path, timeout=timeout, memory=memory, settings=workspace.worker_settings
+    )
     report = execute(merged, store, start, reporter, jobs=jobs or available_cpus())
     blocked = with_descendants(merged, report.failures)
     return _entries(merged, store, attempts, blocked)
@@ -71,12 +73,14 @@ def _selected(workspace: Workspace, suite: str, methods: Sequence[str] | None) -
     return [search for owner, search in found.items() if methods is None or owner in methods]
 
 
-def _planned(workspace: Workspace, suite: str, search: Search, device: str) -> tuple[list[Plan], list[Attempt]]:
+def _planned(
+    workspace: Workspace, suite: str, search: Search, device: str, reporter: Reporter
+) -> tuple[list[Plan], list[Attempt]]:
     """The plan of every trial of a search; which split they are scored on depends on whose labels they use."""
     tuning = workspace.catalogue.suite(suite).tuning
     assert tuning is not None
     selection = Selection([search.method], seeds=tuning.dev_seeds, device=device, split="val")
-    tracks = {trial.track for trial in workspace.plan(suite, selection).trials}
+    tracks = {trial.track for trial in workspace.ready(suite, selection, reporter.note).trials}
     if len(tracks) > 1:
         raise UsageError(f"{search.method}: uses group labels on some tasks only ({', '.join(sorted(tracks))})")
     rule = Rule.of(tracks.pop(), workspace.catalogue.suite(suite))

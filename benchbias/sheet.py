@@ -24,13 +24,14 @@ def write_sheet(workspace: Workspace, task: str, path: Path, out: Path) -> list[
     suites = [name for name, suite in workspace.catalogue.suites.items() if task in suite.tasks]
     if not suites:
         raise UsageError(f"--image: no suite has the task {task!r}")
-    plan = workspace.plan(suites[0], Selection(tasks=[task], seeds=[0]))
+    plan = workspace.ready(suites[0], Selection(tasks=[task], seeds=[0]), Silent().note)
     data = {key: stage for key, stage in plan.stages.items() if stage.kind == "data"}
     wanted = next(iter(data))  # the task's own data stage is planned before any method's
     small = type(plan)(plan.suite, plan.table, plan.methods, (), {wanted: data[wanted]}, None, "cpu", plan.plugins)
     store = Store(out).create()
     payload = write_payload(small, store, recompute=False)
-    report = execute(small, store, lambda: LocalEngine(out, payload, timeout=TIMEOUT_SECONDS), Silent(), jobs=1)
+    start = lambda: LocalEngine(out, payload, timeout=TIMEOUT_SECONDS, settings=workspace.worker_settings)  # noqa: E731
+    report = execute(small, store, start, Silent(), jobs=1)
     product = store.get(wanted)
     if product is None:
         raise UsageError(f"--image: {report.failures[wanted].reason}")

@@ -17,7 +17,7 @@ import errno
 import hashlib
 import os
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,7 +81,7 @@ class Store:
                 if inside.is_symlink():
                     raise OSError(errno.ELOOP, f"{inside} is a link that leads out of the results folder")
 
-    def _publish(self, content: bytes, final: Path) -> bool:
+    def _publish(self, content: bytes | Sequence[memoryview], final: Path) -> bool:
         """Write a file that does not exist yet, durably. False where it is there already (and durable now, too)."""
         with storage_errors(f"cannot write {final}"):
             final.parent.mkdir(exist_ok=True)
@@ -99,7 +99,10 @@ class Store:
     def put_blob(self, tensors: Mapping[str, Tensor]) -> str:
         """Store tensors as one safetensors file; its sha256 is returned."""
         content = packed(tensors)
-        sha256 = hashlib.sha256(content).hexdigest()
+        total = hashlib.sha256()
+        for piece in content:
+            total.update(piece)
+        sha256 = total.hexdigest()
         path = self.blob_path(sha256)
         if not self._publish(content, path) and not self._blob_is_whole(sha256):
             self.quarantine(path, "damaged")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,12 +16,26 @@ if TYPE_CHECKING:
 MAX_HEADER_BYTES = 8 << 20
 
 
-def packed(tensors: Mapping[str, Tensor]) -> bytes:
-    """The bytes of a file of these tensors, the same for equal tensors."""
-    import safetensors.torch
+def packed(tensors: Mapping[str, Tensor]) -> list[memoryview]:
+    """The bytes of a file of these tensors, the same for equal tensors, in pieces: the tensors' own memory, not a copy.
 
-    content: bytes = safetensors.torch.save(_apart(tensors))
-    return content
+    They are the bytes that `safetensors.torch.save` gives (a test holds it), which needs them in memory twice.
+    """
+    import safetensors.torch
+    import torch
+
+    apart = _apart(tensors)
+    bare = safetensors.torch.save({name: tensor.new_empty(0) for name, tensor in apart.items()})
+    order = json.loads(bare[8:])  # safetensors' own, and its names of the types
+    place = 0
+    for name, entry in order.items():
+        stop = place + apart[name].nbytes
+        entry |= {"shape": list(apart[name].shape), "data_offsets": [place, stop]}
+        place = stop
+    header = json.dumps(order, separators=(",", ":"), ensure_ascii=False).encode()
+    header += b" " * (-len(header) % 8)
+    content = [apart[name].reshape(-1).view(torch.uint8).numpy().data for name in order if apart[name].numel()]
+    return [memoryview(len(header).to_bytes(8, "little") + header), *content]
 
 
 def read_tensors(path: Path, names: tuple[str, ...] | None = None) -> dict[str, Tensor]:

@@ -84,6 +84,7 @@ class Plan:
     limit: int | None
     device: str
     plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    missing: tuple[tuple[str, str], ...] = ()  # raw files that are not there: (hub or folder, name)
 
     def payload(self) -> dict[str, Any]:
         """What a worker needs of the plan, as JSON."""

@@ -35,14 +35,25 @@ Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds a stage may take.
 Memory = Annotated[float | None, typer.Option(min=0.01, help="GiB that a stage may hold (default: no limit).")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Failures only.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="A line for every stage.")]
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", help="Where raw data lie (default: $BENCHBIAS_DATA, else ./data).")
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Open no connection.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 
-def open_workspace(config: Path | None, plugins: list[Path] | None, *, strict: bool = False) -> Workspace:
+def open_workspace(
+    config: Path | None,
+    plugins: list[Path] | None,
+    data_dir: Path | None = None,
+    *,
+    strict: bool = False,
+    offline: bool = False,
+) -> Workspace:
     from benchbias.api import Workspace
     from benchbias.errors import plain
 
-    workspace = Workspace.open(config, plugins or (), strict=strict)
+    workspace = Workspace.open(config, plugins or (), strict=strict, data=data_dir, offline=offline)
     for name, broken in workspace.registry.broken.items():
         print(
             f"plugin {name!r} is broken and left out: {plain(broken.reason)} (`benchbias show {name}` shows all)",

@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchbias.cli.options import Config, Device, Json, Out, Plugins, Sets, SuiteName, open_workspace, selected
+from benchbias.cli.options import (
+    Config,
+    DataDir,
+    Device,
+    Json,
+    Offline,
+    Out,
+    Plugins,
+    Sets,
+    SuiteName,
+    Tasks,
+    open_workspace,
+    selected,
+)
 from benchbias.errors import UsageError, printable
 
 if TYPE_CHECKING:
@@ -31,6 +44,7 @@ def show(
     suite: Annotated[str | None, typer.Option("-s", "--suite", help="Show a method as this suite runs it.")] = None,
     config: Config = None,
     plugin: Plugins = None,
+    data_dir: DataDir = None,
     set_: Sets = None,
     image: Annotated[Path | None, typer.Option(help="Of a task: write sample images by group to this PNG.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Of a suite: draw its records into this SVG, PDF or PNG.")] = None,
@@ -42,7 +56,7 @@ def show(
     """Show all about one name, each value with its source."""
     from benchbias.showing import details
 
-    workspace = open_workspace(config, plugin)
+    workspace = open_workspace(config, plugin, data_dir)
     if plot is not None:
         _plot(workspace, name, plot, figure, records, out, device)
         return
@@ -85,6 +99,7 @@ def leaderboard(
     publish: Annotated[Path | None, typer.Option(help="Copy records and table into this folder.")] = None,
     config: Config = None,
     plugin: Plugins = None,
+    data_dir: DataDir = None,
     device: Device = "cpu",
 ) -> None:
     """Write a suite's leaderboard from its records and print it."""
@@ -93,7 +108,7 @@ def leaderboard(
     if records is not None:
         print(publishing.rebuild(suite, records), end="")
         return
-    workspace = open_workspace(config, plugin)
+    workspace = open_workspace(config, plugin, data_dir)
     made = workspace.plan(suite, selected(None, None, None, None, None, device))
     print(publishing.board(made, out, publish), end="")
 
@@ -107,6 +122,7 @@ def compare(
     margin: Annotated[float, typer.Option(min=0.01, help="Points within which rows count as equivalent.")] = 3.0,
     config: Config = None,
     plugin: Plugins = None,
+    data_dir: DataDir = None,
     device: Device = "cpu",
 ) -> None:
     """Compare two rows of a suite, paired by seed and test example."""
@@ -116,7 +132,7 @@ def compare(
     if records is not None:
         found = publishing.published_records(suite, records)
     else:
-        workspace = open_workspace(config, plugin)
+        workspace = open_workspace(config, plugin, data_dir)
         plan = workspace.plan(suite, selected(None, None, None, None, None, device))
         names = [row.partition("[")[0] for row in (one, other)]
         more = [name for name in names if {("pruner", name), ("trainer", name)} & workspace.registry.components.keys()]
@@ -129,11 +145,32 @@ def compare(
     print(compared(*found, one, other, margin / 100), end="")
 
 
-def doctor(out: Out = Path("results"), config: Config = None, plugin: Plugins = None, as_json: Json = False) -> None:
+def doctor(
+    out: Out = Path("results"),
+    config: Config = None,
+    plugin: Plugins = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
     """Look for what may be wrong with the installation and a results folder."""
     from benchbias.api import Workspace
     from benchbias.doctor import examine, report
 
-    findings = examine(Workspace.open(config, plugin or (), quiet=as_json), out)
+    findings = examine(Workspace.open(config, plugin or (), quiet=as_json, data=data_dir), out)
     print(json.dumps([vars(finding) for finding in findings]) if as_json else report(findings))
     raise typer.Exit(int(any(finding.problem for finding in findings)))
+
+
+def prepare(
+    suite: Annotated[str | None, typer.Option("-s", "--suite", help="Prepare the data of this suite.")] = None,
+    task: Tasks = None,
+    config: Config = None,
+    plugin: Plugins = None,
+    data_dir: DataDir = None,
+    offline: Offline = False,
+) -> None:
+    """Fetch, verify and decode the data sets of a suite or of single tasks."""
+    from benchbias.preparing import prepare_data
+
+    workspace = open_workspace(config, plugin, data_dir, offline=offline)
+    raise typer.Exit(prepare_data(workspace, suite, task))

@@ -11,12 +11,14 @@ import typer
 
 from benchbias.cli.options import (
     Config,
+    DataDir,
     Device,
     Jobs,
     Json,
     Limit,
     Memory,
     Methods,
+    Offline,
     Out,
     Plugins,
     Quiet,
@@ -42,12 +44,14 @@ def run(
     out: Out = Path("results"),
     config: Config = None,
     plugin: Plugins = None,
+    data_dir: DataDir = None,
     set_: Sets = None,
     rerun: Annotated[str, typer.Option(help="missing, failed (try failures again) or all (compare).")] = "missing",
     limit: Limit = None,
     timeout: Timeout = 3600.0,
     memory: Memory = None,
     device: Device = "cpu",
+    offline: Offline = False,
     strict_plugins: Strict = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -57,7 +61,7 @@ def run(
     from benchbias.api import run_plan
     from benchbias.console import reporter
 
-    workspace = open_workspace(config, plugin, strict=strict_plugins)
+    workspace = open_workspace(config, plugin, data_dir, strict=strict_plugins, offline=offline)
     selection = selected(method, task, seeds, set_, limit, device)
     shown = reporter(-1 if quiet or as_json else int(verbose))
     results = run_plan(workspace, suite, selection, shown, out, jobs=jobs, rerun=rerun, timeout=timeout, memory=memory)
@@ -93,9 +97,11 @@ def tune(
     publish: Annotated[Path | None, typer.Option(help="Also write log and page into this folder.")] = None,
     config: Config = None,
     plugin: Plugins = None,
+    data_dir: DataDir = None,
     timeout: Timeout = 3600.0,
     memory: Memory = None,
     device: Device = "cpu",
+    offline: Offline = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -105,7 +111,7 @@ def tune(
     from benchbias.store import Store
     from benchbias.tuning_log import write_log
 
-    workspace = open_workspace(config, plugin)
+    workspace = open_workspace(config, plugin, data_dir, offline=offline)
     shown = reporter(-1 if quiet else int(verbose))
     entries = search(
         workspace, suite, shown, out, methods=method, jobs=jobs, timeout=timeout, memory=memory, device=device
@@ -125,6 +131,7 @@ def plan(
     out: Out = Path("results"),
     config: Config = None,
     plugin: Plugins = None,
+    data_dir: DataDir = None,
     set_: Sets = None,
     limit: Limit = None,
     device: Device = "cpu",
@@ -133,7 +140,7 @@ def plan(
     """Say what a run would do, and its cost."""
     from benchbias.planning import summary, summary_text
 
-    workspace = open_workspace(config, plugin)
+    workspace = open_workspace(config, plugin, data_dir)
     made = workspace.plan(suite, selected(method, task, seeds, set_, limit, device))
     found = summary(made, out)
     print(json.dumps(found) if as_json else printable(summary_text(found)))
@@ -147,6 +154,7 @@ def status(
     out: Out = Path("results"),
     config: Config = None,
     plugin: Plugins = None,
+    data_dir: DataDir = None,
     set_: Sets = None,
     limit: Limit = None,
     device: Device = "cpu",
@@ -154,7 +162,7 @@ def status(
     """Say which trials are done, failed or missing."""
     from benchbias.planning import status_text
 
-    workspace = open_workspace(config, plugin)
+    workspace = open_workspace(config, plugin, data_dir)
     made = workspace.plan(suite, selected(method, task, seeds, set_, limit, device))
     print(printable(status_text(made, out)))
 
@@ -166,6 +174,7 @@ def logs(
     out: Out = Path("results"),
     config: Config = None,
     plugin: Plugins = None,
+    data_dir: DataDir = None,
     set_: Sets = None,
     limit: Limit = None,
     device: Device = "cpu",
@@ -173,7 +182,7 @@ def logs(
     """Show what a trial's stages printed and raised."""
     from benchbias.planning import log_text
 
-    workspace = open_workspace(config, plugin)
+    workspace = open_workspace(config, plugin, data_dir)
     print(printable(log_text(workspace.plan(suite, selected(method, None, None, set_, limit, device)), trial, out)))
 
 

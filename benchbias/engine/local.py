@@ -11,8 +11,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from benchbias.engine.base import Ended
@@ -33,9 +34,18 @@ class LocalEngine:
     """Runs stages in processes of this machine. A child does the forking, so that no user's script is imported.
 
     timeout: seconds that a stage may take. memory: GiB that its processes may hold together; None: no limit.
+    settings: environment variables of the workers, such as where the data folder is.
     """
 
-    def __init__(self, results: Path, plan: Path, *, timeout: float, memory: float | None = None) -> None:
+    def __init__(
+        self,
+        results: Path,
+        plan: Path,
+        *,
+        timeout: float,
+        memory: float | None = None,
+        settings: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the engine)
         self._child = subprocess.Popen(
             [
@@ -45,7 +55,7 @@ class LocalEngine:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env=worker_environment(os.environ),
+            env=worker_environment(os.environ) | dict(settings),
             start_new_session=True,
         )
         self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()

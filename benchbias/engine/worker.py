@@ -11,7 +11,6 @@ import resource
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from benchbias.engine.base import BUSY, DAMAGED, FAILED, STORAGE
@@ -21,6 +20,7 @@ from benchbias.environment import THREADS
 from benchbias.errors import LONGEST, BenchbiasError, ComponentError, DamagedError, Skip, StorageError, plain
 from benchbias.loading import PluginRef, components_of
 from benchbias.plugins import source_digest
+from benchbias.raw_files import data_folder
 from benchbias.stages.common import Job, Made
 from benchbias.store import Store
 
@@ -73,7 +73,7 @@ def _compute(store: Store, plan: Mapping[str, Any], key: str, blame: Blame) -> i
 
 
 def _make(store: Store, plan: Mapping[str, Any], key: str, blame: Blame) -> Made:
-    data_root = Path(os.environ.get("BENCHBIAS_DATA", "data")).absolute()
+    data_root = data_folder()
     stage = plan["stages"][key]
     device = _prepare_torch(plan["device"])
     components: dict[tuple[str, str], Callable[..., Any]] = {}

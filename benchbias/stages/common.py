@@ -77,7 +77,7 @@ class Job:
         """The images and labels of a split, on the device."""
         tensors = self.blob(role, name)
         num_classes = int(self.product(role).body["num_classes"])
-        return Split(tensors["images"].to(self.device), tensors["labels"].to(self.device), num_classes, name)
+        return Split(placed(tensors["images"], self.device), tensors["labels"].to(self.device), num_classes, name)
 
     def training_data(self, recipe: Recipe) -> TrainingData:
         """Train and validation, no test, no groups. Raises ComponentError for an augmentation not allowed."""
@@ -144,6 +144,17 @@ class Job:
         """The group labels that a component declares, of `train_groups` and `val_groups`, on the device."""
         found = {name: self.groups("data", name.removesuffix("_groups")) for name in declared}
         return {name: labels.to(self.device) for name, labels in found.items()}
+
+
+def placed(images: Tensor, device: torch.device) -> Tensor:
+    """Images on the device where they leave half of its free memory; else as they are, mapped, to be copied by batch.
+
+    On the CPU they stay mapped from their file: what is read takes no memory of its own.
+    """
+    if device.type != "cuda":
+        return images.to(device)
+    free, _ = torch.cuda.mem_get_info(device)
+    return images.to(device) if images.nbytes <= free // 2 else images
 
 
 def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:

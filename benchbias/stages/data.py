@@ -9,14 +9,16 @@ from collections.abc import Mapping
 import torch
 
 from benchbias.data import BiasedDataset, GroupLabels, LabelledSplit, Split
-from benchbias.errors import ComponentError
+from benchbias.errors import ComponentError, DataError
 from benchbias.evaluation import Layout
+from benchbias.raw_files import locate, raw_digest
 from benchbias.seeding import seed_everything
 from benchbias.stages.common import Job, Made
 
 
 def run(job: Job) -> Made:
     """Call the data set's factory and take it apart, so that a train worker never opens the test split."""
+    _check_raw(job)
     seed_everything(job.seed, "data")
     dataset = job.call("dataset", {"root": job.data_root, "seed": job.seed})
     if not isinstance(dataset, BiasedDataset):
@@ -50,6 +52,15 @@ def run(job: Job) -> Made:
             "cluster": item.cluster,
         }
     return Made(body, blobs)
+
+
+def _check_raw(job: Job) -> None:
+    """Raises DataError where the raw files are no longer those that the stage's key names."""
+    for what, digest in job.inputs.get("raw", {}).items():
+        kind, _, name = what.partition(":")
+        place = locate(job.data_root, kind, name)
+        if place is None or raw_digest(job.data_root, place) != digest:
+            raise DataError(f"the files of {name!r} below {job.data_root} are not those of the plan: run again")
 
 
 def _counts(item: LabelledSplit, num_groups: int) -> list[int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import torch
@@ -10,10 +12,16 @@ from benchbias.data import Split, TrainingData
 from benchbias.errors import ComponentError
 from benchbias.evaluation import count_cost
 from benchbias.masks import apply
-from benchbias.stages.common import Job, Made
+from benchbias.stages.common import Job, Made, placed
 from benchbias.training import logits
 
 BATCH = 256  # larger ones are slower on a CPU
+BATCH_BYTES = 256 << 20  # of a batch's images as float32, at most
+
+
+def batch_size(shape: Sequence[int]) -> int:
+    """Images of this shape (C, H, W) that are predicted at once: fewer where they are large."""
+    return max(1, min(BATCH, BATCH_BYTES // (4 * math.prod(shape))))
 
 
 def run(job: Job) -> Made:
@@ -31,7 +39,9 @@ def run(job: Job) -> Made:
         known = ", ".join(job.product("test").body["counts"])
         raise ComponentError(f"the data set has no split {scored!r} (known: {known})")
     splits = {scored: _images(job, "test", scored), "train": _images(job, "data", "train")}
-    data = TrainingData(splits["train"], splits["train"], tuple(body["mean"]), tuple(body["std"]), BATCH)
+    data = TrainingData(
+        splits["train"], splits["train"], tuple(body["mean"]), tuple(body["std"]), batch_size(body["input_shape"])
+    )
     answers = {name: logits(model, data, split) for name, split in splits.items()}
     for name, values in answers.items():
         wanted = (len(splits[name]), int(body["num_classes"]))
@@ -45,6 +55,6 @@ def run(job: Job) -> Made:
 
 def _images(job: Job, role: str, name: str) -> Split:
     """The images of a split; their labels stay in the store until they are scored."""
-    images = job.blob(role, name, ("images",))["images"].to(job.device)
+    images = placed(job.blob(role, name, ("images",))["images"], job.device)
     labels = torch.zeros(len(images), dtype=torch.int64, device=job.device)
     return Split(images, labels, int(job.product(role).body["num_classes"]), name)

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from benchbias.raw_files import data_folder, locate
 from benchbias.seeding import seed_everything
 from benchbias.stages.common import Made, call_component
 from benchbias.stages.score import checked_metric
 from benchbias.testing.subject import Subject
 from benchbias.testing.toy import ModelFactory, toy_model
 from benchbias.testing.trial import ToyTrial, changing, toy_predictions
-from benchbias.testing.verdicts import Refused
+from benchbias.testing.verdicts import NotApplicable, Refused
 from benchbias.testing.watching import Watch
 
 if TYPE_CHECKING:
@@ -91,8 +92,17 @@ def made(subject: Subject, trial: ToyTrial, watch: Watch | None = None) -> Made:
 
 def dataset_stage(subject: Subject, seed: int = 0, watch: Watch | None = None) -> Made:
     """The product of a data stage with this data set."""
+    _require_raw_files(subject)
     trial = ToyTrial(seed=seed)
     return trial.made[trial.dataset((watch or Watch()).on(subject), subject.options)]
+
+
+def _require_raw_files(subject: Subject) -> None:
+    """Raises NotApplicable where files that the data set says it reads are not in the data folder."""
+    root = data_folder()
+    for kind, name in subject.described.raw_files(subject.options):
+        if locate(root, kind, name) is None:
+            raise NotApplicable(f"it reads {name!r}, which is not below {root} (BENCHBIAS_DATA says where to look)")
 
 
 def model_trial(subject: Subject, watch: Watch | None = None, **toy: Any) -> ToyTrial:
