@@ -89,12 +89,12 @@ _HOME = {
 
 __all__ = [  # a test holds it equal to the names above
     "Answers", "Batch", "BenchbiasError", "BiasedDataset", "Change", "Compared", "DataError", "Examples",
-    "GroupLabels", "HubImages", "LabelledSplit", "LossAverages", "Mask", "Population", "Predictions", "ProbeContext",
-    "PruneContext", "Range", "Results", "Row", "Scores", "Skip", "Split", "Table", "TrainContext", "TrainingData",
-    "TrialRecord", "carved", "change_table", "channel_statistics", "dataset_of", "drop_and_grow", "folder_images",
-    "generalised_cross_entropy", "head_name", "hookimpl", "hub_images", "independent_mask", "load_results",
-    "logits_under", "loss_gradients", "nt_xent", "predicted_classes", "random_mask", "reads", "removed_count",
-    "rows_of", "run", "sample_mask", "step_count", "table_rows", "weighted_cross_entropy",
+    "GroupLabels", "HubImages", "LabelledSplit", "LossAverages", "Mask", "Population", "Predictions",
+    "ProbeContext", "PruneContext", "Range", "Results", "Row", "Scores", "Skip", "Split", "Table", "TrainContext",
+    "TrainingData", "TrialRecord", "carved", "change_table", "channel_statistics", "dataset_of", "drop_and_grow",
+    "folder_images", "generalised_cross_entropy", "head_name", "hookimpl", "hub_images", "independent_mask",
+    "load_results", "logits_under", "loss_gradients", "nt_xent", "predicted_classes", "random_mask", "reads",
+    "removed_count", "rows_of", "run", "sample_mask", "step_count", "table_rows", "weighted_cross_entropy",
 ]  # fmt: skip
 
 

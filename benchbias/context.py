@@ -194,9 +194,10 @@ class TrainContext(Context):
 class PruneContext(Context):
     """What a pruner is given. density: the fraction of the prunable weights to keep, or None where none is set.
 
-    counts: kept weights a tensor, where the budget is uniform or erk; None for a global budget, which only the
-    scores decide. Inside a train stage: step, total_steps: of the optimizer; progress: the fraction of the time of
-    updates (`until`) that has gone, 0 to 1; mask: the current one, None before the first step.
+    budget: of the stage, which shares the weights to keep out over the layers. counts: kept weights a tensor, where
+    it is uniform or erk; None for a global budget, which only the scores decide. Inside a train stage: step,
+    total_steps: of the optimizer; progress: the fraction of the time of updates (`until`) that has gone, 0 to 1; mask:
+    the current one, None before the first step.
     """
 
     density: float | None = None

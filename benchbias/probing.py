@@ -29,7 +29,7 @@ class ProbeContext:
 
     device: where model and data are. generator: the probe's own random numbers; draw from no other. recipe: of the
     train stage that made the model. trained_epochs: after how many epochs of that stage the model's weights are.
-    mask: the mask in force, or None.
+    mask: the mask in force, or None. checkpoints: the models of the kept epochs, which `checkpoint` gives.
     """
 
     device: torch.device

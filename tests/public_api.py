@@ -30,6 +30,7 @@ MADE_BY_THE_CORE = {*CONTEXTS, "Member", "Results", "TrialRecord", "ToyTrial"}
 """Classes whose constructors are not public: the core alone makes them."""
 
 OF_CONTEXTS = {
+    "heads",
     *("data", "order", "layers", "earlier", "written", "reports", "holder", "after_epoch"),
     *("dense_gradients", "read_gradients", "amount", "weights"),
 }

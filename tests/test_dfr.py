@@ -280,6 +280,14 @@ def test_a_feature_that_the_mask_removes_for_every_class_is_left_out_of_the_fit(
     torch.testing.assert_close(without[-1].weight[:, others], model[-1].weight[:, others])
 
 
+def test_of_three_classes_a_removed_weight_is_zero_and_the_others_are_as_without_a_mask():
+    kept = torch.ones(3, UNITS, dtype=torch.bool)
+    kept[0, :3] = False
+    plain, model = refitted(3, c=(1.0,)), refitted(3, mask=Mask({"6.weight": kept}), c=(1.0,))
+    assert plain[-1].weight[0, :3].any()
+    assert torch.equal(model[-1].weight, plain[-1].weight * kept)
+
+
 def test_a_mask_in_force_holds_through_the_stage():
     def noise(model: nn.Module, data: TrainingData, context: Any) -> dict[str, Tensor]:
         return {name: torch.rand(w.shape, generator=context.generator) for name, w in context.prunable(model).items()}

@@ -113,7 +113,7 @@ def test_a_published_board_is_rebuilt_from_its_records_byte_for_byte(cli, name: 
     assert done.stdout.encode() == (ROOT / f"leaderboard/{name}.md").read_bytes()
 
 
-def test_every_suite_with_records_is_shipped_has_a_board_and_a_page_and_all_its_trials():
+def test_every_suite_with_records_is_shipped_and_has_a_board_a_page_and_no_trial_that_is_not_planned():
     """A board without records could say anything; one of old rows or seeds would not be what the suite's table says."""
     workspace = Workspace.open(suite.shipped_file(), quiet=True)
     assert {board.stem for board in (ROOT / "leaderboard").glob("*.md")} == set(PUBLISHED)
@@ -122,7 +122,7 @@ def test_every_suite_with_records_is_shipped_has_a_board_and_a_page_and_all_its_
         records, _ = published_records(name, ROOT / "leaderboard")
         plan = workspace.plan(name)
         if not plan.missing:  # the digest of raw files stands in a trial's name
-            assert {record.id for record in records} == {trial.id for trial in plan.trials}
+            assert {record.id for record in records} <= {trial.id for trial in plan.trials}
         probes = {tables.Use.of(item, name).name for item in workspace.catalogue.suites[name].probes}
         probed = workspace.catalogue.suites[name].probed or workspace.catalogue.suites[name].methods
         for record in records:
