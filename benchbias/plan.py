@@ -208,8 +208,9 @@ class Planner:
         if made in self.known:  # most trials share most of their stages: hashing them again is half of a plan's time
             return self.known[made]
         plain = canonical.plain({"format": FORMAT, "kind": kind, **inputs})  # once for both digests
+        named = {name: value for name, value in plain.items() if name != "raw"}  # two copies of data: one trial
         identity = canonical.digest_of_parsed(
-            plain | {"parents": {role: self.stages[key].identity for role, key in parents.items()}}
+            named | {"parents": {role: self.stages[key].identity for role, key in parents.items()}}
         )
         plugins = tuple(sorted({component.plugin for component in components}))
         sources = {"core": core_digest(kind), "plugins": sorted(self.registry.digests[p] for p in plugins)}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Stage:
-    """One plugin call: what made it (`inputs`), its key, and its identity (the key without sources and machine)."""
+    """One plugin call: what made it (`inputs`), its key, and its identity (less sources, machine and raw files)."""
 
     key: str
     identity: str
