@@ -22,7 +22,7 @@ PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 BY_CI = (
     "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/benchbias run --suite spurious-small",
-    "python3 -m venv .venv && .venv/bin/pip install --editable '.[test]' && .venv/bin/python -m pytest",
+    "python3 -m venv .venv && .venv/bin/pip install --editable '.[test]' && .venv/bin/python -m pytest -n 2 --dist loadfile",
 )
 """README's set-up commands. CI calls them itself, as they stand: they need a package index, and one runs this file.
 Here they count by what they are made of: the wheel is built and works, an editable install too (test_packaging)."""
@@ -42,6 +42,9 @@ def test_the_readmes_pruner_is_twelve_lines_and_gets_its_row(tmp_path: Path, cli
     assert r"largest\[sparsity=0.5\]" in done.stdout
     rows = {line.split()[1]: line.split()[2:] for line in done.stdout.splitlines() if "sparsity=0.5" in line}
     assert rows[r"largest\[sparsity=0.5\]"] == rows[r"magnitude\[sparsity=0.5\]"], "it is the same criterion"
+    read = cli("leaderboard", "smoke", "--plugin", "largest.py", "--method", "largest", cwd=tmp_path)
+    assert read.returncode == 0, read.stderr
+    assert {line for line in done.stdout.splitlines() if "largest" in line} <= set(read.stdout.splitlines())
 
 
 def test_every_block_of_the_readme_is_run_by_a_test_or_by_ci():

@@ -97,6 +97,9 @@ def leaderboard(
         Path | None, typer.Option(help="A published folder: rebuild its board from its records alone.")
     ] = None,
     publish: Annotated[Path | None, typer.Option(help="Copy records and table into this folder.")] = None,
+    method: Annotated[
+        list[str] | None, typer.Option("-m", "--method", help="Rows besides the suite's own: as `run` was told.")
+    ] = None,
     config: Config = None,
     plugin: Plugins = None,
     data_dir: DataDir = None,
@@ -109,7 +112,8 @@ def leaderboard(
         print(publishing.rebuild(suite, records), end="")
         return
     workspace = open_workspace(config, plugin, data_dir)
-    made = workspace.plan(suite, selected(None, None, None, None, None, device))
+    rows = [*workspace.catalogue.suite(suite).methods, *method] if method else None
+    made = workspace.plan(suite, selected(rows, None, None, None, None, device))
     print(publishing.board(made, out, publish), end="")
 
 
