@@ -68,6 +68,7 @@ def _assignments(settings: Mapping[str, float]) -> str:
 def render(entries: Entries) -> str:
     """The page of a search, made of its log alone."""
     first = entries[0]
+    versions = sorted({str(entry["version"]) for entry in entries})  # of those whose methods were searched then
     header = ["settings of", "labels used", "chosen by", "trials", "default", "best", "chosen", "chosen settings"]
     searches: dict[str, list[Mapping[str, Any]]] = {}
     for entry in entries:
@@ -80,7 +81,7 @@ def render(entries: Entries) -> str:
     ]
     return "\n".join(
         [
-            f"# Settings of {escaped(first['suite'])}, version {escaped(first['version'])}",
+            f"# Settings of {escaped(first['suite'])}, version {escaped(', '.join(versions))}",
             "",
             f"Every search has the same number of trials on the development seeds "
             f"{', '.join(map(str, first['seeds']))}: trial 0 is the default, the others a scrambled Sobol sequence. "
