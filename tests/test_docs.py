@@ -22,7 +22,8 @@ PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 BY_CI = (
     "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/benchbias run --suite spurious-small",
-    "python3 -m venv .venv && .venv/bin/pip install --editable '.[test]' && .venv/bin/python -m pytest -n 2 --dist loadfile",
+    "python3 -m venv .venv && .venv/bin/pip install --editable '.[test]' && "
+    ".venv/bin/python -m pytest -n 2 --dist loadfile",
 )
 """README's set-up commands. CI calls them itself, as they stand: they need a package index, and one runs this file.
 Here they count by what they are made of: the wheel is built and works, an editable install too (test_packaging)."""
