@@ -155,9 +155,14 @@ def _reads(component: Callable[..., Any], kind: str, options: Mapping[str, Any],
 
 
 def _unwrapped(component: Callable[..., Any]) -> Any:
-    while isinstance(component, functools.partial):
-        component = component.func
-    return component
+    """What a preset or a wrapper is made of, in whatever order they are put around each other."""
+    while True:
+        if isinstance(component, functools.partial):
+            component = component.func
+        elif not hasattr(component, "__wrapped__"):
+            return component
+        else:
+            component = component.__wrapped__
 
 
 def _option(component: Callable[..., Any], parameter: inspect.Parameter, where: str) -> Option:
@@ -193,7 +198,7 @@ def _evaluated(component: Callable[..., Any], annotation: Any, here: str) -> Any
     if not inspect.isroutine(function):  # a class, or an object that can be called
         function = function.__init__ if inspect.isclass(function) else type(function).__call__
     holder = types.SimpleNamespace(__annotations__={"option": annotation})
-    names = getattr(inspect.unwrap(function), "__globals__", {})
+    names = getattr(_unwrapped(function), "__globals__", {})
     try:
         return typing.get_type_hints(holder, globalns=names, include_extras=True)["option"]
     except Exception as error:

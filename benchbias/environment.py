@@ -44,7 +44,7 @@ def describe_environment(device: str) -> Mapping[str, object]:
     """The environment field of every stage key. Raises UsageError where the device is not there."""
     return MappingProxyType(
         {
-            "torch": torchversion_of(),
+            "torch": torch_version(),
             "packages": {name: version_of(name) for name in PACKAGES},
             "device": device_name(device),
             "cpu": cpu(),
@@ -78,7 +78,7 @@ def version_of(package: str) -> str:
         return "absent"
 
 
-def torchversion_of() -> str:
+def torch_version() -> str:
     """torch's version with its build, e.g. 2.15.0+cu132, from its version file. Raises UsageError if absent."""
     spec = importlib.util.find_spec("torch")
     if spec is None or not spec.submodule_search_locations:

@@ -34,6 +34,12 @@ def mine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def no_other_data_folder(monkeypatch: pytest.MonkeyPatch):
+    """Real data that the machine has elsewhere are not what is looked for here."""
+    monkeypatch.delenv("BENCHBIAS_DATA", raising=False)
+
+
 @pytest.fixture
 def pictures(tmp_path: Path):
     """A data folder with pictures of its own, and its rows."""

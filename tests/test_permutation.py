@@ -90,8 +90,7 @@ stages = [
 
 [methods.rest-preset-plain]
 stages = [
-    {{ train = "rest_preset", betas = "dcwp",
-       prune = {{ use = "rigl", density = {density}, budget = "erk", every = 3 }} }},
+    {{ train = "rest_preset", betas = "dcwp", prune = {rigl} }},
 ]
 
 [methods.undecayed-no-decay]
@@ -125,7 +124,9 @@ def config() -> str:
         lines.append(f"override.{name} = {{ {', '.join(parts)} }}")
     methods = ", ".join(f'"{name}"' for name in (*SHIPPED, *DEGENERATE))
     density, sparsity = SHIPPED["rigl"].sweep["density"][0], SHIPPED["gradient"].sweep["sparsity"][0]
-    return TOML.format(methods=methods, overrides="\n".join(lines), density=density, sparsity=sparsity)
+    rigl = f'{{ use = "rigl", density = {density}, budget = "erk", every = 3 }}'
+    overrides = "\n".join(lines)
+    return TOML.format(methods=methods, overrides=overrides, density=density, sparsity=sparsity, rigl=rigl)
 
 
 Blobs = dict[str, dict[str, Tensor]]

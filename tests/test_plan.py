@@ -545,7 +545,7 @@ SECOND = "methods.odd.stages[2]"
         (pruned("sparsity = true"), [SECOND, "sparsity"]),
         (pruned('sparsity = "0.5"'), [SECOND, "sparsity"]),
         (pruned("sparsity = nan"), [SECOND, "sparsity"]),
-        (pruned("sparsity = 0.5, density = 0.5"), [SECOND, "sparsity or density"]),
+        (pruned("sparsity = 0.5, density = 0.5"), [SECOND, "one of sparsity, density and removed"]),
         (pruned("sparsity = 0.5, layers = 3"), [SECOND, "layers"]),
         (pruned('sparsity = 0.5, layers = ["fc1", 3]'), [SECOND, "layers"]),
         (pruned('sparsity = 0.5, budget = "globl"'), [SECOND, "did you mean 'global'"]),

@@ -53,6 +53,7 @@ class Told:
     def begin(self, plan, cached, todo): self.planned = list(plan.stages)
     def stage(self, stage, outcome, seconds, detail): self.ended.append((stage.key, outcome))
     def end(self): pass
+    def note(self, text): pass
 
 told = Told()
 results = run_plan(Workspace.open(quiet=True), "smoke", Selection(), told, Path(sys.argv[1]), jobs=2, shuffle=7)

@@ -418,8 +418,8 @@ def test_whatever_a_component_raises_becomes_a_record_that_can_be_read(tmp_path:
     method = SimpleNamespace(ranked=True, baseline=None)
     plan = SimpleNamespace(suite="own", table=suite, methods={"odd": method}, limit=None, stages={})
     trial = SimpleNamespace(id=key, task="toy", method="odd", swept={}, settings={}, seed=0, track="labels-none",
-                            settings_from="default", stages=())  # fmt: skip
-    record = make_record(plan, trial, store, found)
+                            settings_from="default", blocked=None, stages=(key,), everything=(key,))  # fmt: skip
+    record = make_record(plan, trial, store, {key: found})
     assert record is not None
     path = tmp_path / f"{key}.json"
     path.write_text(record.to_text())
