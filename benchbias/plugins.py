@@ -63,8 +63,9 @@ def discover(loose: Iterable[Path] = ()) -> list[PluginRef]:
         if not entries or name in distributions:
             continue
         distributions.add(name)
+        version = distribution.version  # each reading parses the metadata again
         for entry in entries:
-            ref = PluginRef(f"{name}:{entry.name}", entry.module, name, distribution.version, attribute=entry.attr)
+            ref = PluginRef(f"{name}:{entry.name}", entry.module, name, version, attribute=entry.attr)
             found.setdefault(ref.name, ref)
     for path in loose:
         if not path.is_file():
