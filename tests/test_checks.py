@@ -852,6 +852,27 @@ def test_a_component_that_skips_toy_data_is_skipped_and_one_that_refuses_fails()
     assert verdicts("pruner", refuses)["runs"] == "failed"
 
 
+def test_a_model_is_checked_on_the_smallest_images_that_it_takes():
+    def deep(input_shape, num_classes):
+        """Pools until 32 pixels are one."""
+        if min(input_shape[1:]) < 32:
+            raise BenchbiasError("32 pixels at least")
+        return nn.Sequential(
+            nn.Conv2d(3, 4, 3, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, num_classes)
+        )
+
+    def none(input_shape, num_classes):
+        """Takes nothing."""
+        raise BenchbiasError("no images fit")
+
+    found = {result.check: result for result in run_checks(subject("model", deep))}
+    assert "failed" not in {result.status for result in found.values()}, found
+    assert "32x32, 64x64" in found["forward_shapes"].found
+    refused = {result.check: result for result in run_checks(subject("model", none))}
+    assert refused["runs"].status == "failed"
+    assert "no images fit" in refused["runs"].found
+
+
 def test_a_required_option_gets_a_value_of_its_type():
     def powered(model, data, context, *, power: float, kind: str, sizes: tuple[int, ...], note: str | None):
         """Scores raised to a power that must be set."""

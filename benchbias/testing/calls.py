@@ -12,7 +12,7 @@ from benchbias.seeding import seed_everything
 from benchbias.stages.common import Made, call_component
 from benchbias.stages.score import checked_metric
 from benchbias.testing.subject import Subject
-from benchbias.testing.toy import ModelFactory, toy_model
+from benchbias.testing.toy import ModelFactory, toy_dataset, toy_model
 from benchbias.testing.trial import ToyTrial, changing, toy_predictions
 from benchbias.testing.verdicts import NotApplicable, Refused
 from benchbias.testing.watching import Watch
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from benchbias.data import BiasedDataset, Predictions, TrainingData
 
 EPOCHS = 6  # of the model that a probe is put to
+SIZES = (8, 16, 32, 64, 128, 256)  # pixels a side
 
 
 def plain(model: nn.Module, data: TrainingData, context: TrainContext) -> None:
@@ -106,11 +107,21 @@ def _require_raw_files(subject: Subject) -> None:
 
 
 def model_trial(subject: Subject, watch: Watch | None = None, **toy: Any) -> ToyTrial:
-    """A trial on toy data whose model is this one."""
+    """A trial on toy data, of images that it takes unless `data` is given, whose model is this one."""
     backbone = "backbone" in subject.described.given
-    return ToyTrial(
-        toy.pop("data", None), (watch or Watch()).on(subject), options=subject.options, backbone=backbone, **toy
-    )
+    data = toy.pop("data", None) or toy_dataset(size=pixels(subject))
+    return ToyTrial(data, (watch or Watch()).on(subject), options=subject.options, backbone=backbone, **toy)
+
+
+def pixels(subject: Subject) -> int:
+    """How many pixels a side the smallest toy images have that this model does not refuse; 8 if it refuses all."""
+    for size in SIZES:
+        try:
+            model_trial(subject, data=toy_dataset(train=4, size=size))
+        except Refused:
+            continue
+        return size
+    return SIZES[0]
 
 
 def measured(subject: Subject, predictions: Predictions, watch: Watch | None = None) -> float | None:

@@ -45,7 +45,7 @@ def documentation(subject: Subject) -> str | None:
 
 
 def runs(subject: Subject) -> None:
-    """A call on ordinary toy data (two classes, two attributes, 3x8x8) gives what the core accepts."""
+    """A call on ordinary toy data (two classes; 3x8x8, a model's the smallest it takes) gives what the core accepts."""
     worker_call(subject, Watch())
 
 

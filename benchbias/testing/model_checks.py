@@ -11,22 +11,23 @@ from benchbias.context import TrainContext
 from benchbias.data import BiasedDataset
 from benchbias.modes import evaluating
 from benchbias.tables import Recipe
-from benchbias.testing.calls import model_trial, plain, refused
+from benchbias.testing.calls import model_trial, pixels, plain, refused
 from benchbias.testing.subject import Subject
 from benchbias.testing.toy import toy_dataset
 from benchbias.testing.trial import RECIPE, ToyTrial
 from benchbias.testing.verdicts import Refused, Unmet
 
 CLASSES = (2, 5)
-SIZES = (8, 16)
 
 
 def forward_shapes(subject: Subject) -> str:
-    """Images (B, C, H, W) of 8x8 and 16x16 pixels give finite float logits (B, K), for 2 and 5 classes."""
-    for size in SIZES:
+    """Images (B, C, H, W) of the smallest size and twice that give finite float logits (B, K), for 2 and 5 classes."""
+    smallest = pixels(subject)
+    sizes = (smallest, 2 * smallest)
+    for size in sizes:
         for classes in CLASSES:
             _check_logits(_build(subject, size, classes), size, classes)
-    return f"{', '.join(f'{size}x{size}' for size in SIZES)}"
+    return f"{', '.join(f'{size}x{size}' for size in sizes)}"
 
 
 def one_pixel_image(subject: Subject) -> str | None:
@@ -107,7 +108,7 @@ def learns(subject: Subject) -> None:
 def same_in_eval(subject: Subject) -> None:
     """In eval mode an image's logits are the same twice, from a copy, and whatever else is in its batch."""
     model = model_trial(subject).network()
-    images = torch.rand(6, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    images = torch.rand(6, 3, pixels(subject), pixels(subject), generator=torch.Generator().manual_seed(0))
     twin = copy.deepcopy(model)
     twin.load_state_dict(model.state_dict())
     with evaluating(model), evaluating(twin):
