@@ -12,6 +12,7 @@ from benchbias.seeding import seed_everything
 from benchbias.stages.common import Made, call_component
 from benchbias.stages.score import checked_metric
 from benchbias.testing.subject import Subject
+from benchbias.testing.surroundings import Surroundings
 from benchbias.testing.toy import ModelFactory, toy_dataset, toy_model
 from benchbias.testing.trial import ToyTrial, changing, toy_predictions
 from benchbias.testing.verdicts import NotApplicable, Refused
@@ -115,11 +116,14 @@ def model_trial(subject: Subject, watch: Watch | None = None, **toy: Any) -> Toy
 
 def pixels(subject: Subject) -> int:
     """How many pixels a side the smallest toy images have that this model does not refuse; 8 if it refuses all."""
+    before = Surroundings.now()
     for size in SIZES:
         try:
             model_trial(subject, data=toy_dataset(train=4, size=size))
         except Refused:
             continue
+        finally:
+            before.restore()
         return size
     return SIZES[0]
 
