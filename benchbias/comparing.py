@@ -27,7 +27,7 @@ def compare(
     Raises UsageError for a row that is not there, or a name of several rows.
     """
     rows = trials_of(records, layouts)
-    found = [(_of_task(rows, task, one), _of_task(rows, task, other)) for task in _tasks(rows)]
+    found = [(row_of_task(rows, task, one), row_of_task(rows, task, other)) for task in tasks_of(rows)]
     _require_known(rows, (one, other))
     both = [(left, right) for left, right in found if left is not None and right is not None]
     common = [pair for pair in both if pair[0].records.keys() & pair[1].records.keys()]
@@ -36,7 +36,8 @@ def compare(
     return "\n".join("\n".join(_section(left, right, margin)) for left, right in common) + "\n"
 
 
-def _tasks(rows: Sequence[Trials]) -> list[str]:
+def tasks_of(rows: Sequence[Trials]) -> list[str]:
+    """The tasks that rows are of, each once."""
     return list(dict.fromkeys(str(row.first["task"]) for row in rows))
 
 
@@ -46,7 +47,8 @@ def _require_known(rows: Sequence[Trials], names: Sequence[str]) -> None:
             raise UsageError(unknown("row", name, list(dict.fromkeys(row.label for row in rows))))
 
 
-def _of_task(rows: Sequence[Trials], task: str, name: str) -> Trials | None:
+def row_of_task(rows: Sequence[Trials], task: str, name: str) -> Trials | None:
+    """The row `method` or `method[name=value]` of a task; None if there is none. Raises UsageError for several."""
     here = [row for row in rows if row.first["task"] == task]
     exact = [row for row in here if row.label == name]
     found = exact or [row for row in here if row.first["method"] == name]

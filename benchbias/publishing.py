@@ -59,6 +59,11 @@ def records_of(plan: Plan, out: Path) -> tuple[list[TrialRecord], dict[str, Cell
     return records, read_layouts(record_folder(out, plan.suite))
 
 
+def has_records(plan: Plan, out: Path) -> bool:
+    """Whether a results folder has current records of a plan's trials."""
+    return bool(current_records(plan, Store(out))[0])
+
+
 PUBLISHED = Path("leaderboard")  # where a clone has the published records
 
 
@@ -67,7 +72,7 @@ def nearest_records(plan: Plan, out: Path) -> tuple[tuple[list[TrialRecord], dic
 
     Raises UsageError where there are none.
     """
-    if not current_records(plan, Store(out))[0] and record_folder(PUBLISHED, plan.suite).is_dir():
+    if not has_records(plan, out) and record_folder(PUBLISHED, plan.suite).is_dir():
         return published_records(plan.suite, PUBLISHED), PUBLISHED
     return records_of(plan, out), out
 

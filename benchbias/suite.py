@@ -52,13 +52,13 @@ class Catalogue:
         return f"{self.origin[section, name]}: {section}.{name}"
 
 
-def shipped_file() -> Path:
-    """The published benchmarks.toml: beside the package (wheel), or one folder up (editable install)."""
+def shipped_file(name: str = "benchmarks.toml") -> Path:
+    """A published file of tables: beside the package (wheel), or one folder up (editable install)."""
     here = Path(__file__).parent
-    for path in (here / "benchmarks.toml", here.parent / "benchmarks.toml"):
+    for path in (here / name, here.parent / name):
         if path.is_file():
             return path
-    raise UsageError(f"benchmarks.toml is missing from this installation (looked in {here} and {here.parent})")
+    raise UsageError(f"{name} is missing from this installation (looked in {here} and {here.parent})")
 
 
 def load(config: Path | None = None) -> Catalogue:
@@ -84,9 +84,7 @@ _SECTIONS: Mapping[str, type[Table]] = {"suites": SuiteTable, "tasks": TaskTable
 
 
 def _tables(path: Path, label: str) -> Iterator[tuple[str, str, Table]]:
-    document = _parse(path, label)
-    if document.get("schema") != SCHEMA or isinstance(document.get("schema"), bool):
-        raise UsageError(f"{label}: the first line must be `schema = {SCHEMA}`, got {document.get('schema')!r:.80}")
+    document = read_document(path, label)
     for section, entries in document.items():
         if section == "schema":
             continue
@@ -96,11 +94,24 @@ def _tables(path: Path, label: str) -> Iterator[tuple[str, str, Table]]:
             raise UsageError(f"{label}: {section} must be tables, [{section}.NAME]")
         for name, entry in entries.items():
             where = f"{label}: {section}.{name!s:.80}"
-            if not NAME.fullmatch(name):
-                raise UsageError(
-                    f"{where!r}: a name is 1 to 64 of the characters a-z 0-9 . _ - and starts with a letter or digit"
-                )
+            check_name(name, where)
             yield section, name, checked(_SECTIONS[section], entry, where)
+
+
+def read_document(path: Path, label: str) -> dict[str, Any]:
+    """A TOML file, its schema checked. Raises UsageError."""
+    document = _parse(path, label)
+    if document.get("schema") != SCHEMA or isinstance(document.get("schema"), bool):
+        raise UsageError(f"{label}: the first line must be `schema = {SCHEMA}`, got {document.get('schema')!r:.80}")
+    return document
+
+
+def check_name(name: str, where: str) -> None:
+    """Refuse a name that is no table's. Raises UsageError."""
+    if not NAME.fullmatch(name):
+        raise UsageError(
+            f"{where!r}: a name is 1 to 64 of the characters a-z 0-9 . _ - and starts with a letter or digit"
+        )
 
 
 def _parse(path: Path, label: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from benchbias import cli as command_line
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
-VERBS = ("run", "plan", "tune", "ls", "show", "status", "logs", "leaderboard", "compare", "doctor", "clean")
+VERBS = ("run", "plan", "tune", "ls", "show", "status", "logs", "leaderboard", "compare", "claims", "doctor", "clean")
 HEAVY = ("torch", "torchvision", "datasets", "sklearn", "timm")
 
 
@@ -448,3 +448,33 @@ def test_an_interruption_before_anything_runs_is_one_line_too(smoke: Path, tmp_p
     assert runner.returncode == 130
     assert len(errors.splitlines()) == 1
     assert survivors(out) == {}
+
+
+CLAIM = """schema = 1
+[claims.mine]
+says = "Plain training beats random pruning"
+suite = "SUITE"
+row = "erm"
+other = "random[sparsity=0.5]"
+metric = "accuracy"
+expects = "higher"
+written = "before its seeds"
+"""
+
+
+def test_ones_own_claims_are_answered_from_a_results_folder_and_mistakes_are_one_message(
+    call: Call, smoke: Path
+) -> None:
+    Path("mine.toml").write_text(CLAIM.replace("SUITE", "smoke"))
+    found = call("claims", "mine.toml", "-o", str(smoke))
+    assert found.code == 0, found.err
+    assert "| mine " in found.out
+    assert "(n = 2)" in found.out
+    whole = json.loads(call("claims", "mine.toml", "-o", str(smoke), "--json").out)
+    assert whole["claims"][0]["verdict"] in ("supported", "refuted", "equivalent", "unresolved")
+    assert json.loads(call("claims", "mine.toml", "-o", "none", "--json").out)["claims"][0]["verdict"] == "not run"
+    Path("other.toml").write_text(CLAIM.replace("SUITE", "smok"))
+    for arguments in (("none.toml",), ("other.toml",), ("mine.toml", "--records", "none")):
+        refused = call("claims", *arguments)
+        assert refused.code == 2, arguments
+        assert refused.is_one_message, arguments

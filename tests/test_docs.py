@@ -120,7 +120,7 @@ def test_a_published_board_is_rebuilt_from_its_records_byte_for_byte(cli, name: 
 def test_every_suite_with_records_is_shipped_and_has_a_board_a_page_and_no_trial_that_is_not_planned():
     """A board without records could say anything; one of old rows or seeds would not be what the suite's table says."""
     workspace = Workspace.open(suite.shipped_file(), quiet=True)
-    assert {board.stem for board in (ROOT / "leaderboard").glob("*.md")} == set(PUBLISHED)
+    assert {board.stem for board in (ROOT / "leaderboard").glob("*.md")} == {*PUBLISHED, "claims"}
     for name in PUBLISHED:
         assert (ROOT / f"docs/suites/{name}.md").is_file()
         records, _ = published_records(name, ROOT / "leaderboard")

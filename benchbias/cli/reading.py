@@ -149,6 +149,41 @@ def compare(
     print(compared(*found, one, other, margin / 100), end="")
 
 
+def claims(
+    file: Annotated[Path | None, typer.Argument(help="A claims.toml (default: the shipped one).")] = None,
+    out: Out = Path("results"),
+    records: Annotated[Path | None, typer.Option(help="A published folder, instead of results.")] = None,
+    config: Config = None,
+    plugin: Plugins = None,
+    data_dir: DataDir = None,
+    device: Device = "cpu",
+    as_json: Json = False,
+) -> None:
+    """Say which claims of the literature the records support, refute, or leave open."""
+    from benchbias import publishing
+    from benchbias.claims import Found, answer_claims, claims_data, claims_text, load_claims
+    from benchbias.results import record_folder
+
+    known, digest = load_claims(file)
+    if records is not None:
+        folder = records
+        if not (folder / "records").is_dir():
+            raise UsageError(f"{folder} is no published folder: it has no records")
+
+        def found(suite: str) -> Found | None:
+            run = record_folder(folder, suite).is_dir()
+            return publishing.published_records(suite, folder) if run else None
+    else:
+        workspace = open_workspace(config, plugin, data_dir)
+
+        def found(suite: str) -> Found | None:
+            plan = workspace.plan(suite, selected(None, None, None, None, None, device))
+            return publishing.records_of(plan, out) if publishing.has_records(plan, out) else None
+
+    answers = answer_claims(known, found)
+    print(json.dumps(claims_data(answers, digest)) if as_json else claims_text(answers, digest), end="")
+
+
 def doctor(
     out: Out = Path("results"),
     config: Config = None,

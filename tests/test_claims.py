@@ -1,0 +1,216 @@
+"""claims: wrong verdicts are as rare as promised, planted effects are found, and mistakes are one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_scores import record
+
+from benchbias.claims import (
+    ClaimTable,
+    _p_values,
+    _power,
+    _verdict,
+    adjust,
+    answer_claims,
+    claims_data,
+    claims_text,
+    load_claims,
+)
+from benchbias.errors import BenchbiasError, UsageError
+from benchbias.estimates import LEVEL, estimate
+from benchbias.publishing import published_records
+from benchbias.ranking import holm
+from benchbias.results import record_folder
+
+ROOT = Path(__file__).parent.parent
+SEEDS = 10
+
+
+def claim(expects="higher", **changed):
+    table = {"says": "good beats plain", "suite": "probe", "row": "good", "other": "plain", "metric": "accuracy"}
+    table |= {"expects": expects, "written": "before its seeds"}
+    return ClaimTable.model_validate(table | changed)
+
+
+def answers(good, plain, *, expects="higher", others=0, **changed):
+    records = [record("good", seed, value) for seed, value in enumerate(good)]
+    records += [record("plain", seed, value) for seed, value in enumerate(plain)]
+    claims = {"c": claim(expects, **changed)} | {f"more-{n}": claim("equivalent") for n in range(others)}
+    return answer_claims(claims, lambda suite: (records, {}))
+
+
+NOISE = np.random.default_rng(0).normal(0, 0.005, (2, SEEDS))
+
+
+@pytest.mark.parametrize(
+    ("effect", "expects", "verdict"),
+    [
+        *((0.2, "higher", "supported"), (0.2, "lower", "refuted"), (0.2, "equivalent", "refuted")),
+        *((-0.2, "higher", "refuted"), (-0.2, "lower", "supported"), (-0.2, "equivalent", "refuted")),
+        *((0.0, "higher", "equivalent"), (0.0, "lower", "equivalent"), (0.0, "equivalent", "supported")),
+    ],
+)
+def test_a_planted_effect_is_found(effect, expects, verdict):
+    (found,) = answers(0.5 + effect + NOISE[0], 0.5 + NOISE[1], expects=expects)
+    assert found.verdict == verdict
+
+
+def test_noise_and_a_single_seed_leave_a_claim_unresolved():
+    rng = np.random.default_rng(1)
+    (noisy,) = answers(rng.normal(0.5, 0.1, SEEDS), rng.normal(0.5, 0.1, SEEDS))
+    assert noisy.verdict == "unresolved"
+    (single,) = answers([0.9], [0.1])
+    assert single.verdict == "unresolved"
+    assert single.power is None
+
+
+def test_the_margin_is_in_points_and_the_claims_own():
+    steady = np.linspace(-0.005, 0.005, SEEDS)
+    for margin, verdict in ((1.0, "supported"), (3.0, "equivalent")):
+        (found,) = answers(0.515 + steady, 0.5 + 0 * steady, margin=margin)
+        assert found.verdict == verdict, margin
+
+
+def test_worst_group_gaps_below_the_boards_smallest_are_never_told():
+    steady = np.linspace(-0.005, 0.005, SEEDS)
+    for metric, verdict in (("worst_group_accuracy", "unresolved"), ("accuracy", "supported")):
+        (found,) = answers(0.515 + steady, 0.5 + 0 * steady, margin=1.0, metric=metric)
+        assert found.verdict == verdict, metric
+
+
+def test_more_claims_make_each_harder():
+    rng = np.random.default_rng(2)
+    good, plain = rng.normal(0.53, 0.03, SEEDS), rng.normal(0.5, 0.03, SEEDS)
+    alone, among = answers(good, plain)[0], answers(good, plain, others=40)[0]
+    assert alone.different < among.different
+    assert alone.power > among.power
+
+
+PAIRS = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=8)
+
+
+@given(PAIRS)
+def test_the_adjustment_lies_between_bonferroni_of_the_claims_and_holm_of_all_tests(pairs):
+    flat = [p for pair in adjust(pairs) for p in pair]
+    raw = [p for pair in pairs for p in pair]
+    for mine, whole, p in zip(flat, holm(raw), raw, strict=True):
+        assert p <= mine <= whole + 1e-12
+    assert min(flat) == pytest.approx(min(1.0, len(pairs) * min(raw)))
+    order = sorted(range(len(raw)), key=lambda at: raw[at])
+    assert [flat[at] for at in order] == sorted(flat), "a smaller p stays the smaller"
+
+
+@pytest.mark.parametrize("true", [0.0, 0.03, -0.03], ids=["no difference", "margin", "minus the margin"])
+@pytest.mark.parametrize("expects", ["higher", "equivalent"])
+def test_a_file_holds_a_wrong_verdict_in_one_of_twenty_at_most(true, expects):
+    """All claims lie on the border of a hypothesis; at the margin, a hair to either side, other verdicts are wrong."""
+    table, rng = claim(expects), np.random.default_rng(3)
+    against = "refuted" if true > 0 else "supported"
+    wrong = {  # each set: what no file of such claims may say
+        ("higher", True): [{"supported", "refuted"}],
+        ("higher", False): [{"equivalent", against}],
+        ("equivalent", True): [{"refuted"}],
+        ("equivalent", False): [{"supported"}, {"refuted"}],
+    }[expects, true == 0]
+    files, count = 600, 4
+    bad = np.zeros(len(wrong))
+    for _ in range(files):
+        gaps = [estimate(list(rng.normal(true, 0.03, SEEDS))) for _ in range(count)]
+        found = adjust([_p_values(gap, table) for gap in gaps])
+        said = {_verdict(table, gap, *p) for gap, p in zip(gaps, found, strict=True)}
+        bad += [bool(said & one) for one in wrong]
+    assert max(bad) / files <= 0.05 + 3 * (0.05 * 0.95 / files) ** 0.5
+
+
+@pytest.mark.parametrize(("expects", "true"), [("higher", 0.03), ("lower", -0.03), ("equivalent", 0.0)])
+@pytest.mark.parametrize("sd", [0.01, 0.02, 0.03])
+def test_the_power_is_how_often_such_claims_are_supported(expects, true, sd):
+    """Of one claim alone, whose power is averaged over the standard errors that occur."""
+    table, rng = claim(expects), np.random.default_rng(4)
+    powers, supported, files = [], 0, 800
+    for _ in range(files):
+        gap = estimate(list(rng.normal(true, sd, SEEDS)))
+        powers.append(_power(table, gap, 1))
+        different, alike = adjust([_p_values(gap, table)])[0]
+        direction = different <= 1 - LEVEL and (gap.mean > 0) == (expects == "higher")
+        supported += alike <= 1 - LEVEL if expects == "equivalent" else direction
+    assert np.mean(powers) == pytest.approx(supported / files, abs=0.1)
+
+
+def test_a_suite_without_records_is_not_run_and_does_not_hide_the_others():
+    records = [
+        record(name, seed, 0.5 + 0.2 * (name == "good") + 0.01 * seed)
+        for name in ("good", "plain")
+        for seed in (0, 1, 2)
+    ]
+    claims = {"here": claim(), "elsewhere": claim(suite="other")}
+    here, elsewhere = answer_claims(claims, lambda suite: (records, {}) if suite == "probe" else None)
+    assert (here.verdict, elsewhere.verdict, elsewhere.gap) == ("supported", "not run", None)
+    assert "not run" in claims_text([here, elsewhere], "0")
+    assert json.loads(json.dumps(claims_data([here, elsewhere], "0")))["claims"][1]["verdict"] == "not run"
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"row": "god"}, ["claims.c", "row", "god", "good"]),
+        ({"metric": "acuracy"}, ["claims.c", "metric", "accuracy"]),
+        ({"task": "toys"}, ["claims.c", "task", "toy"]),
+    ],
+)
+def test_what_the_records_do_not_have_is_named(changed, words):
+    with pytest.raises(UsageError) as error:
+        answers([0.5, 0.6], [0.5, 0.6], **changed)
+    assert all(word in str(error.value) for word in words)
+
+
+WHOLE = """says = "a"
+suite = "s"
+row = "a"
+other = "b"
+metric = "accuracy"
+expects = "higher"
+written = "after its seeds"
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", ["schema = 1"]),
+        ("schema = 1\n", ["no claim"]),
+        ("schema = 1\n[claim.a]\n", ["section", "claims"]),
+        (f"schema = 1\n[claims.a]\n{WHOLE}margn = 2\n", ["claims.a", "margn", "margin"]),
+        (f"schema = 1\n[claims.a]\n{WHOLE}margin = 0\n", ["claims.a.margin"]),
+        (f"schema = 1\n[claims.a]\n{WHOLE.replace('higher', 'better')}", ["claims.a.expects", "higher"]),
+        ("schema = 1\n[claims.a]\n" + WHOLE.replace('row = "a"\n', ""), ["claims.a.row"]),
+        (f"schema = 1\n[claims.A]\n{WHOLE}", ["a name is"]),
+        ("schema = 1\n[claims\n", ["not valid TOML"]),
+    ],
+)
+def test_a_mistake_in_the_file_is_one_line_with_its_place(text, words, tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError) as error:
+        load_claims(path)
+    assert "\n" not in str(error.value)
+    assert all(word in str(error.value) for word in ("mine.toml", *words))
+    with pytest.raises(BenchbiasError, match="cannot be read"):
+        load_claims(tmp_path / "none.toml")
+
+
+def test_the_published_verdicts_are_those_of_the_published_records():
+    claims, digest = load_claims(ROOT / "claims.toml")
+    folder = ROOT / "leaderboard"
+
+    def found(suite):
+        assert record_folder(folder, suite).is_dir(), suite
+        return published_records(suite, folder)
+
+    assert claims_text(answer_claims(claims, found), digest) == (folder / "claims.md").read_text()
