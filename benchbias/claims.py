@@ -13,7 +13,7 @@ from pydantic import Field
 from benchbias.cells import CellLayout
 from benchbias.comparing import row_of_task, tasks_of
 from benchbias.errors import UsageError, unknown
-from benchbias.estimates import LEVEL, Estimate, difference, equivalence_p_value, p_value, student_t
+from benchbias.estimates import LEVEL, MARGIN, Estimate, difference, equivalence_p_value, p_value, student_t
 from benchbias.markdown import escaped, gap_text, table_lines, title
 from benchbias.ranking import SMALLEST_GAP
 from benchbias.results import TrialRecord
@@ -34,7 +34,7 @@ class ClaimTable(Table):
     other: str
     metric: str
     expects: Literal["higher", "lower", "equivalent"]
-    margin: Annotated[float, Field(ge=0.1, le=100)] = 3.0
+    margin: Annotated[float, Field(ge=0.1, le=100)] = 100 * MARGIN
     task: str | None = None
     written: Literal["before its seeds", "after its seeds"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from benchbias.cells import CellLayout
 from benchbias.errors import UsageError, unknown
-from benchbias.estimates import LEVEL, Estimate, difference, equivalence_p_value, over_seeds, p_value
+from benchbias.estimates import LEVEL, MARGIN, Estimate, difference, equivalence_p_value, over_seeds, p_value
 from benchbias.influence import Measured, measure_group
 from benchbias.markdown import escaped, gap_text, points_text, table_lines, title
 from benchbias.ranking import SMALLEST_GAP
@@ -16,7 +16,6 @@ from benchbias.rows import Trials, trials_of
 
 Line = tuple[str, Mapping[int, Measured] | None, Mapping[int, Measured] | None]
 """What is compared: its name, and its value in every seed of the one row and of the other."""
-MARGIN = 0.03  # differences within it are too small to matter, unless the user says otherwise
 
 
 def compare(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LEVEL = 0.95
+MARGIN = 0.03  # differences within it are too small to matter, unless the user says otherwise
 
 
 @dataclass(frozen=True)

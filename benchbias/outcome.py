@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchbias.comparing import MARGIN, compare
 from benchbias.errors import UsageError, unknown
+from benchbias.estimates import MARGIN
 from benchbias.results import TrialRecord
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ class Results:
         one, other: `method` or `method[name=value]`. margin: within which rows count as equivalent (0.03: 3 points).
         Raises UsageError for a row that is not on the leaderboard.
         """
+        from benchbias.comparing import compare
+
         return compare(self.shown, self.layouts, one, other, margin)
 
     def predictions(self, method: str, *, seed: int, task: str | None = None) -> Predictions:

@@ -32,7 +32,7 @@ LAYERS = (
     {"engine"},
     {
         *("influence", "estimates", "worst_group", "ranking", "rows", "scores"),
-        *("standings", "markdown", "legend", "probed", "leaderboard", "comparing", "sweeps", "figures"),
+        *("standings", "markdown", "legend", "probed", "leaderboard", "comparing", "claims", "sweeps", "figures"),
     },
     {"failures", "recording", "runner", "publishing", "console"},
     {"answers", "frames", "outcome"},
@@ -62,7 +62,7 @@ TORCH_FREE = [
     *("testing/__init__", "testing/finding", "testing/checking", "testing/report", "testing/waivers"),
     *("testing/verdicts", "testing/child"),
     *("cells", "influence", "estimates", "worst_group", "ranking", "rows", "standings"),
-    *("comparing", "markdown", "legend", "columns", "probed", "sweeps"),
+    *("comparing", "claims", "markdown", "legend", "columns", "probed", "sweeps"),
     *("figures/__init__", "figures/layer_sweep", "figures/equal_accuracy"),
 ]
 HEAVY = {"torch", "torchvision", "timm", "datasets", "sklearn", "plotly", "matplotlib", "numpy", "tabulate", "scipy"}
