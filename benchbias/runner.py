@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import shutil
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ from benchbias.trials import Plan, Stage
 
 POLL_SECONDS = 0.5
 BUSY_SECONDS = 0.2  # before a stage that another run has claimed is asked for again
+FULL_BYTES = 1 << 20  # a disk with less room is called full
 MAX_TRIES = 20  # of one stage within a run, where its parents are damaged again and again or a claim is unclear
 
 
@@ -188,4 +190,6 @@ def _storage_reason(store: Store, key: str) -> str:
         lines = (store.root / "attempts" / f"{key}.log").read_text(errors="replace").strip().splitlines()
         if lines:
             return lines[-1]
+        if shutil.disk_usage(store.root).free < FULL_BYTES:  # the log did not fit either
+            return f"No space left: a stage could not write to {store.root}; what is finished is safe"
     return f"a stage could not write to {store.root}; what is finished is safe"
