@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -133,11 +133,7 @@ def _beyond(gap: Estimate | None, margin: float) -> float:
     """Of a mean within [-margin, margin]: twice the one-sided test's at the bound that the mean is beyond."""
     if gap is None or abs(gap.mean) <= margin:
         return 1.0
-    return min(1.0, p_value(Estimate(abs(gap.mean) - margin, *_rest(gap))))
-
-
-def _rest(gap: Estimate) -> tuple[Any, ...]:
-    return gap.sd, gap.n, gap.half_width, gap.standard_error, gap.freedom
+    return min(1.0, p_value(replace(gap, mean=abs(gap.mean) - margin)))
 
 
 def adjust(pairs: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
