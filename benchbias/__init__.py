@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from benchbias.errors import BenchbiasError as BenchbiasError
     from benchbias.errors import DataError as DataError
     from benchbias.errors import Skip as Skip
+    from benchbias.estimates import Estimate as Estimate
+    from benchbias.estimates import estimate as estimate
+    from benchbias.estimates import p_value as p_value
     from benchbias.examples import Examples as Examples
     from benchbias.examples import carved as carved
     from benchbias.examples import dataset_of as dataset_of
@@ -54,6 +57,7 @@ if TYPE_CHECKING:
     from benchbias.modes import head_name as head_name
     from benchbias.outcome import Results as Results
     from benchbias.probing import ProbeContext as ProbeContext
+    from benchbias.results import Member as Member
     from benchbias.results import Population as Population
     from benchbias.results import Table as Table
     from benchbias.results import TrialRecord as TrialRecord
@@ -72,6 +76,7 @@ _HOME = {
     "data": ("Batch", "BiasedDataset", "GroupLabels", "LabelledSplit", "Predictions", "Split", "TrainingData"),
     "decoded": ("rows_of",),
     "errors": ("BenchbiasError", "DataError", "Skip"),
+    "estimates": ("Estimate", "estimate", "p_value"),
     "examples": ("Examples", "carved", "dataset_of"),
     "folder": ("Row", "folder_images", "table_rows"),
     "hookspecs": ("hookimpl",),
@@ -82,19 +87,20 @@ _HOME = {
     "modes": ("head_name",),
     "outcome": ("Results",),
     "probing": ("ProbeContext",),
-    "results": ("Population", "Table", "TrialRecord"),
+    "results": ("Member", "Population", "Table", "TrialRecord"),
     "straight_through": ("logits_under", "sample_mask"),
     "training": ("loss_gradients", "predicted_classes", "step_count"),
 }
 
 __all__ = [  # a test holds it equal to the names above
-    "Answers", "Batch", "BenchbiasError", "BiasedDataset", "Change", "Compared", "DataError", "Examples",
-    "GroupLabels", "HubImages", "LabelledSplit", "LossAverages", "Mask", "Population", "Predictions",
+    "Answers", "Batch", "BenchbiasError", "BiasedDataset", "Change", "Compared", "DataError", "Estimate", "Examples",
+    "GroupLabels", "HubImages", "LabelledSplit", "LossAverages", "Mask", "Member", "Population", "Predictions",
     "ProbeContext", "PruneContext", "Range", "Results", "Row", "Scores", "Skip", "Split", "Table", "TrainContext",
     "TrainingData", "TrialRecord", "carved", "change_table", "channel_statistics", "dataset_of", "drop_and_grow",
-    "folder_images", "generalised_cross_entropy", "head_name", "hookimpl", "hub_images", "independent_mask",
-    "load_results", "logits_under", "loss_gradients", "nt_xent", "predicted_classes", "random_mask", "reads",
-    "removed_count", "rows_of", "run", "sample_mask", "step_count", "table_rows", "weighted_cross_entropy",
+    "estimate", "folder_images", "generalised_cross_entropy", "head_name", "hookimpl", "hub_images",
+    "independent_mask", "load_results", "logits_under", "loss_gradients", "nt_xent", "p_value", "predicted_classes",
+    "random_mask", "reads", "removed_count", "rows_of", "run", "sample_mask", "step_count", "table_rows",
+    "weighted_cross_entropy",
 ]  # fmt: skip
 
 

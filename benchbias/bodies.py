@@ -61,7 +61,7 @@ class ProbeColumn(_Table):
     """One column of a probe's table."""
 
     name: Text
-    kind: Literal["text", "number", "count", "fraction", "image"]
+    kind: Literal["text", "number", "count", "fraction", "image"]  # a probe has no estimates: seeds are averaged
     unit: Text
     values: list[bool | int | float | str | None]
 

@@ -6,7 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-KINDS = ("text", "number", "count", "fraction", "image")
+from benchbias.estimates import Estimate
+
+KINDS = ("text", "number", "count", "fraction", "image", "estimate")
 LONGEST_TEXT = 200  # of a cell, a column's name or its unit
 LONGEST_CAPTION = 2_000
 MOST_COLUMNS = 64
@@ -18,7 +20,8 @@ def check_table(caption: Any, columns: Sequence[tuple[Any, Any, Any, Sequence[An
     """Check (name, kind, unit, values) of every column. Raises ValueError that names the column and the row.
 
     text: str. number: float. count: int from 0. fraction: float from 0 to 1. image: int from 0, an index into a
-    split; at most one such column. None where a number is undefined.
+    split; at most one such column. estimate: an Estimate, or [mean, standard error, degrees of freedom, n] as in a
+    record. None where a number is undefined.
     """
     _check_text(caption, "the caption", LONGEST_CAPTION)
     names = [name for name, _, _, _ in columns]
@@ -54,6 +57,8 @@ def _fits(kind: str, value: Any) -> bool:
         return kind != "image"
     if isinstance(value, bool):
         return False
+    if kind == "estimate":
+        return _is_estimate(value)
     if kind in ("count", "image"):
         return isinstance(value, int) and 0 <= value < 2**63
     if not isinstance(value, int | float):
@@ -61,3 +66,16 @@ def _fits(kind: str, value: Any) -> bool:
     if math.isnan(value):
         return True  # undefined
     return abs(value) <= LARGEST_NUMBER and (kind == "number" or 0 <= value <= 1)
+
+
+def _is_estimate(value: Any) -> bool:
+    parts = value.parts if isinstance(value, Estimate) else value
+    if not isinstance(parts, list | tuple) or len(parts) != 4:
+        return False
+    mean, error, freedom, number = parts
+    if mean is None or number is None or not _fits("count", number):
+        return False
+    numbers = [mean] if error is None and freedom is None else [mean, error, freedom]
+    if any(part is None or not _fits("number", part) or math.isnan(part) for part in numbers):
+        return False
+    return error is None or freedom is None or (error >= 0 and freedom > 0)

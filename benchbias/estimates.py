@@ -34,6 +34,26 @@ class Estimate:
     standard_error: float | None = None
     freedom: float | None = None
 
+    @property
+    def parts(self) -> tuple[float, float | None, float | None, int]:
+        """What a table of an analysis keeps: mean, standard error, degrees of freedom, n."""
+        return self.mean, self.standard_error, self.freedom, self.n
+
+    @staticmethod
+    def of(mean: float, standard_error: float | None, freedom: float | None, n: int) -> Estimate:
+        """From `parts`."""
+        if standard_error is None or freedom is None:
+            return Estimate(mean, None, n, None)
+        half = float(student_t(freedom)) * standard_error
+        return Estimate(mean, None, n, half, standard_error, freedom)
+
+    def interval(self, level: float = LEVEL) -> tuple[float, float]:
+        """The bounds of the two-sided interval at a level; NaN where there is none."""
+        if self.standard_error is None or self.freedom is None:
+            return math.nan, math.nan
+        half = float(student_t(self.freedom, (1 + level) / 2)) * self.standard_error
+        return self.mean - half, self.mean + half
+
 
 @dataclass(frozen=True, eq=False)
 class Spread:

@@ -6,14 +6,18 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchbias import canonical
 from benchbias.bodies import TRACKS as TRACKS
 from benchbias.bodies import check_document
 from benchbias.columns import check_table
-from benchbias.errors import StorageError, UsageError, unknown
+from benchbias.errors import BenchbiasError, StorageError, UsageError, unknown
+from benchbias.estimates import Estimate
 from benchbias.files import read_regular
+
+if TYPE_CHECKING:
+    from benchbias.data import Predictions
 
 RECORD_SCHEMA = 1
 MAX_RECORD_BYTES = 16 << 20
@@ -90,9 +94,10 @@ def read_records(folder: Path) -> list[TrialRecord]:
 class Table:
     """What a probe or an analysis returns: columns by name, each (kind, unit, values); all of one length.
 
-    kind: text (str), number (float), count (int from 0), fraction (float from 0 to 1) or image (int: an index into
-    a split; at most one such column). None or NaN where a number is undefined. Over seeds a board averages rows of
-    equal texts: what tells two rows apart stands in text columns. Raises ValueError.
+    kind: text (str), number (float), count (int from 0), fraction (float from 0 to 1), estimate (an `Estimate`; of
+    an analysis only) or image (int: an index into a split; at most one such column). None or NaN where a number is
+    undefined. Of probes a board averages rows of equal texts over seeds, and a claim names a row of an analysis by
+    its texts: what tells two rows apart stands in text columns. Raises ValueError.
     """
 
     columns: Mapping[str, tuple[str, str, tuple[Any, ...]]]
@@ -112,7 +117,10 @@ class Table:
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> Table:
         """The table that `to_json` gave. Raises ValueError."""
-        columns = {c["name"]: (c["kind"], c["unit"], tuple(c["values"])) for c in value["columns"]}
+        columns = {
+            c["name"]: (c["kind"], c["unit"], tuple(_value(c["kind"], item) for item in c["values"]))
+            for c in value["columns"]
+        }
         return Table(columns, value["caption"])
 
 
@@ -120,35 +128,80 @@ def _plain(kind: str, value: Any) -> Any:
     """A value as JSON: a number has one form, whether it was written as 1 or as 1.0."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
+    if kind == "estimate":
+        mean, error, freedom, number = value.parts if isinstance(value, Estimate) else value
+        return [float(mean), *(None if part is None else float(part) for part in (error, freedom)), number]
     return float(value) if kind in ("number", "fraction") else value
+
+
+def _value(kind: str, value: Any) -> Any:
+    return Estimate.of(*value) if kind == "estimate" and value is not None else value
 
 
 @dataclass(frozen=True)
 class Member:
-    """One trial of a population: its method, swept values and seed, its record, its predictions by split."""
+    """One trial of a population: its method, swept values and seed, its record, its predictions by split.
+
+    predictions: of the scored split (`test`), of `train`, and of the splits that the task's `predict` names.
+    """
 
     method: str
     swept: Mapping[str, Any]
     seed: int
     record: TrialRecord
-    predictions: Mapping[str, Any]
+    predictions: Mapping[str, Predictions]
+
+    @property
+    def row(self) -> str:
+        """The row of the board that it belongs to: `method[name=value]`."""
+        return row_label(self.method, self.swept)
 
 
 @dataclass(frozen=True)
 class Population:
-    """All trials of one task, on the same data: what an analysis is given."""
+    """All trials of one task that are done: what an analysis is given, in the order of the suite's rows and seeds."""
 
     members: tuple[Member, ...]
 
+    def rows(self) -> dict[str, tuple[Member, ...]]:
+        """The members of every row, by the row's name, in the order of seeds."""
+        found: dict[str, list[Member]] = {}
+        for member in self.members:
+            found.setdefault(member.row, []).append(member)
+        return {row: tuple(sorted(members, key=lambda member: member.seed)) for row, members in found.items()}
+
     def pairs(self) -> list[tuple[Member, Member]]:
-        """(baseline, member) of one seed, for every member whose method names a baseline that is there."""
-        by_method: dict[tuple[str, int], Member] = {(m.method, m.seed): m for m in self.members if not m.swept}
+        """(baseline, member) of one seed, for every member whose method names a baseline that is there.
+
+        Of a baseline with swept values it is the one whose values the member shares.
+        """
         found = []
         for member in self.members:
-            baseline = by_method.get((member.record.body["baseline"], member.seed))
-            if baseline is not None:
-                found.append((baseline, member))
+            twins = [other for other in self.members if _is_baseline(other, member)]
+            found += [(twins[0], member)] if len(twins) == 1 else []
         return found
+
+    def require_same_examples(self, split: str = "test") -> None:
+        """Raises BenchbiasError unless all members answer the same examples of a split, in the same order."""
+        kept = [member.predictions[split] for member in self.members if split in member.predictions]
+        if len(kept) < len(self.members):
+            raise BenchbiasError(f"split {split!r} was not predicted by every trial: name it in the task's `predict`")
+        for one in kept[1:]:
+            same = all(getattr(one, n).equal(getattr(kept[0], n)) for n in ("labels", "groups", "cluster"))
+            if not same:
+                raise BenchbiasError(
+                    f"the trials answer different examples of {split!r}: a population needs one data set; fix its seed "
+                    "in the task (dataset = { ..., seed = 0 })"
+                )
+
+
+def _is_baseline(other: Member, member: Member) -> bool:
+    return (
+        other.seed == member.seed
+        and other.method == member.record.body["baseline"]
+        and other.method != member.method
+        and all(member.swept.get(name, value) == value for name, value in other.swept.items())
+    )
 
 
 def sorted_records(records: Iterable[TrialRecord]) -> list[TrialRecord]:
@@ -161,3 +214,9 @@ def sorted_records(records: Iterable[TrialRecord]) -> list[TrialRecord]:
 def value_text(value: Any) -> str:
     """A swept value in a row's name: a list of layers is `conv1+conv2`."""
     return "+".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def row_label(method: str, swept: Mapping[str, Any]) -> str:
+    """E.g. `magnitude[sparsity=0.8]`; a list of layers is `conv1+conv2`."""
+    values = ", ".join(f"{name}={value_text(value)}" for name, value in swept.items())
+    return f"{method}[{values}]" if values else method

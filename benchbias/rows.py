@@ -11,7 +11,8 @@ from benchbias.cells import CellLayout, Cells, unpack_counts
 from benchbias.errors import UsageError
 from benchbias.estimates import Estimate, difference
 from benchbias.influence import Measured, measure
-from benchbias.results import TrialRecord, sorted_records, value_text
+from benchbias.results import TrialRecord, sorted_records
+from benchbias.results import row_label as row_label
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,12 +21,6 @@ TOLERANCE = 1e-9  # between a metric in a record and the same from the record's 
 
 OF_A_ROW = ("suite", "track", "ranked", "baseline", "settings_from", "num_classes", "group_names", "group_aligned")
 """What all seeds of a row have in common."""
-
-
-def row_label(method: str, swept: Mapping[str, Any]) -> str:
-    """E.g. `magnitude[sparsity=0.8]`; a list of layers is `conv1+conv2`."""
-    values = ", ".join(f"{name}={value_text(value)}" for name, value in swept.items())
-    return f"{method}[{values}]" if values else method
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,8 @@ def run(job: Job) -> Made:
     if not isinstance(table, Table):
         name = job.inputs["component"]["name"]
         raise ComponentError(f"probe {name!r} returned {type(table).__name__}, not a Table")
+    if any(kind == "estimate" for kind, _, _ in table.columns.values()):
+        raise ComponentError("a probe's table has no column of estimates: a board estimates over seeds itself")
     return Made({"table": table.to_json()})
 
 
