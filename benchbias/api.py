@@ -19,7 +19,7 @@ from benchbias.outcome import Results as Results
 from benchbias.plan import make
 from benchbias.plugins import Registry, load_registry
 from benchbias.raw_files import data_folder
-from benchbias.recording import current_records, select_rows, suite_label
+from benchbias.recording import current_analyses, current_records, select_rows, suite_label
 from benchbias.results import record_folder
 from benchbias.runner import Reporter, RunReport, execute
 from benchbias.store import Store
@@ -156,7 +156,8 @@ def load_results(
         older = f" ({len(stale)} of other settings or sources)" if stale else ""
         raise UsageError(f"{out} has no current records of suite {suite!r}{older}: `{command_for(suite)} -o {out}`")
     missing = len(plan.trials) - len(records)
-    report = RunReport(len(store.keys() & plan.stages.keys()), 0, {}, tuple(records), missing, 0.0)
+    analyses = tuple(current_analyses(plan, store))
+    report = RunReport(len(store.keys() & plan.stages.keys()), 0, {}, tuple(records), missing, 0.0, analyses)
     return _results(workspace, plan, selection, store, report)
 
 
@@ -247,9 +248,10 @@ def _results(workspace: Workspace, plan: Plan, selection: Selection, store: Stor
     whole = workspace.plan(plan.suite, replace(selection, methods=methods, tasks=None, seeds=None))
     shown = tuple(select_rows([plan, whole], store))
     layouts = read_layouts(record_folder(store.root, suite_label(plan)))
-    text = render(shown, layouts, command_for(plan.suite))
+    analyses = report.analyses or tuple(current_analyses(whole, store))
+    text = render(shown, layouts, command_for(plan.suite), analyses)
     board = store.root / "leaderboards" / f"{suite_label(plan)}.md"
-    return Results(plan, store, report, board, text, shown, layouts)
+    return Results(plan, store, report, board, text, shown, layouts, analyses)
 
 
 def write_board(workspace: Workspace, plan: Plan, selection: Selection, store: Store, report: RunReport) -> Results:

@@ -160,6 +160,55 @@ class Scored(_Head):
         return self
 
 
+class AnalysisColumn(_Table):
+    """One column of an analysis' table: an estimate is [mean, standard error, degrees of freedom, n]."""
+
+    name: Text
+    kind: Literal["text", "number", "count", "fraction", "image", "estimate"]
+    unit: Text
+    values: list[bool | int | float | str | list[float | int | None] | None]
+
+
+class AnalysisTable(_Table):
+    """What an analysis found out about the trials of a task: `results.Table`."""
+
+    caption: Text
+    columns: list[AnalysisColumn]
+
+    @model_validator(mode="after")
+    def _whole(self) -> AnalysisTable:
+        check_table(self.caption, [(c.name, c.kind, c.unit, c.values) for c in self.columns])
+        return self
+
+
+class AnalysisBody(_Table):
+    """One analysis of one task's trials: its table, or why there is none."""
+
+    suite: SuiteHead
+    task: Name
+    analysis: Name
+    options: Values
+    trials: Count
+    stage: Digest | None
+    environment: dict[str, Any]
+    status: Literal["ok", "failed", "skipped"]
+    reason: Text = ""
+    table: AnalysisTable | None = None
+
+    @model_validator(mode="after")
+    def _told(self) -> AnalysisBody:
+        if (self.status == "ok") != (self.table is not None):
+            raise ValueError("an analysis that is ok has a table, and no other has one")
+        return self
+
+
+class AnalysisFile(_Table):
+    """The whole file of an analysis."""
+
+    schema_: Annotated[Literal[1], Field(alias="schema")]
+    body: AnalysisBody
+
+
 class MeasuredTable(_Table):
     """What differs from run to run; on no board."""
 
@@ -179,31 +228,35 @@ class RecordFile(_Table):
 
 
 @functools.cache
-def _adapter() -> TypeAdapter[RecordFile]:
-    return TypeAdapter(RecordFile)
+def _adapter(kind: type[_Table]) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
 
-def check_document(document: object) -> None:
-    """Check a record's parsed file. Raises UsageError with the place, what was expected and what came."""
+def check_document(document: object, kind: type[_Table] = RecordFile) -> None:
+    """Check the parsed file of a record or an analysis.
+
+    Raises UsageError with the place, what was expected and what came.
+    """
     try:
-        _adapter().validate_python(document)
+        _adapter(kind).validate_python(document)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise UsageError(_told(first["type"], first["loc"], first["msg"], first.get("input"))) from None
+        raise UsageError(_told(kind, first["type"], first["loc"], first["msg"], first.get("input"))) from None
 
 
-def _told(kind: str, loc: tuple[int | str, ...], message: str, value: object) -> str:
+def _told(top: type[_Table], kind: str, loc: tuple[int | str, ...], message: str, value: object) -> str:
     place = [str(part) for part in loc if part not in ("ok", "failed", "skipped")]
     if kind == "extra_forbidden":
-        return unknown("key", f"{place[-1]:.80}", _known(place[:-1]), f"{'.'.join(place[:-1])!s:.200}".strip("."))
+        return unknown("key", f"{place[-1]:.80}", _known(place[:-1], top), f"{'.'.join(place[:-1])!s:.200}".strip("."))
     came = "" if kind in ("missing", "value_error", "union_tag_not_found") else f", got {value!r:.80}"
     return f"{'.'.join(place)!r:.200}: {message.removeprefix('Value error, ')}{came}"
 
 
-def _known(place: list[str]) -> list[str]:
+def _known(place: list[str], top: type[_Table]) -> list[str]:
     tables: Mapping[str, type[_Table]] = {
-        "": RecordFile,
-        "body": Scored,
+        "": top,
+        "body": Scored if top is RecordFile else AnalysisBody,
+        "table": AnalysisTable,
         "suite": SuiteHead,
         "correct": Packed,
         "measured": MeasuredTable,
@@ -218,7 +271,7 @@ def _known(place: list[str]) -> list[str]:
 def _table_of(place: list[str]) -> str:
     """Which table stands at a place; probes are named by whoever wrote them."""
     match place:
-        case ["body", "probes", _, "columns", _]:
+        case ["body", "probes", _, "columns", _] | ["body", "table", "columns", _]:
             return "column"
         case ["body", "probes", _]:
             return "probe"

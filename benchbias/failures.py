@@ -8,7 +8,7 @@ from typing import Any
 
 from benchbias.engine.base import Ended
 from benchbias.store import Store
-from benchbias.trials import Plan, Stage, Trial
+from benchbias.trials import Plan, PlannedAnalysis, Stage, Trial
 
 SIGNAL_TRIES = 3  # deaths by signal, memory or timeout of one stage before it counts as failed for good
 
@@ -68,6 +68,13 @@ def probe_failures(trial: Trial, blocked: Mapping[str, Failure]) -> dict[str, Fa
     """Why probes of a trial have no table, by name: these cost it no score."""
     found = {name: Failure("failed", "plan", reason) for name, reason in trial.blocked_probes.items()}
     return found | {name: blocked[key] for name, key in trial.probes.items() if key in blocked}
+
+
+def analysis_failure(planned: PlannedAnalysis, blocked: Mapping[str, Failure]) -> Failure | None:
+    """Why an analysis has no table, or None: it rests on every trial that it is made of."""
+    if planned.key is None:
+        return Failure("failed", "plan", planned.blocked or "")
+    return blocked.get(planned.key)
 
 
 def attempt_of(stage: Stage, ended: Ended) -> dict[str, Any]:

@@ -92,8 +92,9 @@ def benchbias_probes() -> dict[str, Callable[..., Any]]:  # type: ignore[empty-b
 def benchbias_analyses() -> dict[str, Callable[..., Any]]:  # type: ignore[empty-body]
     """Analyses: `{name: (population: Population, *, <options>) -> Table}`.
 
-    Questions put to all trials of a suite together, such as what pruning did to which class against its dense
-    twins.
+    Called in an `analyse` stage, once for every task of a suite that names it, when all of the task's trials are
+    done: with what their records say and their predictions. Its table goes on the board, beside the records, and
+    into claims; nothing of it reaches a trial.
     """
 
 

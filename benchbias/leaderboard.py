@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchbias.analyses import AnalysisRecord
 from benchbias.cells import CellLayout
 from benchbias.legend import legend
 from benchbias.markdown import bounds_text, count, escaped, gap_text, points_text, table_lines, title
@@ -14,13 +15,19 @@ from benchbias.results import TrialRecord, sorted_records
 from benchbias.rows import row_label
 from benchbias.scores import Row
 from benchbias.standings import Board, Standing, board_of
+from benchbias.tabled import analysis_sections
 
 
-def render(records: Sequence[TrialRecord], layouts: Mapping[str, CellLayout], command: str) -> str:
+def render(
+    records: Sequence[TrialRecord],
+    layouts: Mapping[str, CellLayout],
+    command: str,
+    analyses: Sequence[AnalysisRecord] = (),
+) -> str:
     """The leaderboard of one suite as markdown; `command` is what makes it.
 
-    layouts: the cells of the test splits that the records count in, by digest. Raises UsageError where records
-    contradict themselves.
+    layouts: the cells of the test splits that the records count in, by digest. analyses: of the suite's trials.
+    Raises UsageError where records contradict themselves.
     """
     ordered = sorted_records(records)
     if not ordered:
@@ -47,6 +54,7 @@ def render(records: Sequence[TrialRecord], layouts: Mapping[str, CellLayout], co
         whole = [*(row for standing in standings for row in standing.rows), *unranked]
         lines += ["", "### Cost", "", *_costs(whole), "", *_baselines(board.baseline_resolution[task])]
     lines += probe_sections(ordered)
+    lines += analysis_sections(analyses)
     lines += ["", *legend(suite, command)]
     lines += _failed(ordered)
     lines += probe_failures(ordered)

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from benchbias.errors import UsageError, unknown
 from benchbias.estimates import MARGIN
-from benchbias.results import TrialRecord
+from benchbias.results import Table, TrialRecord
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas
 
+    from benchbias.analyses import AnalysisRecord
     from benchbias.cells import CellLayout
     from benchbias.data import Predictions
     from benchbias.runner import RunReport
@@ -28,7 +29,7 @@ class Results:
     """What a suite has given: `run` and `load_results` return it; a notebook shows its leaderboard.
 
     report: what the run did. board: the leaderboard's file, and text: what it says. shown: the records on it, those
-    of earlier runs at the same settings too; layouts: of their test splits.
+    of earlier runs at the same settings too; layouts: of their test splits. analyses: those of the suite.
     """
 
     plan: Plan
@@ -38,6 +39,7 @@ class Results:
     text: str
     shown: tuple[TrialRecord, ...]
     layouts: Mapping[str, CellLayout]
+    analyses: tuple[AnalysisRecord, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -68,6 +70,18 @@ class Results:
         from benchbias.comparing import compare
 
         return compare(self.shown, self.layouts, one, other, margin)
+
+    def analysis(self, name: str, *, task: str | None = None) -> Table:
+        """The table of an analysis of the suite. task: may be left out where there is one.
+
+        Raises UsageError for an analysis that there is not, or that has no table.
+        """
+        from benchbias.analyses import find_analysis
+
+        found = find_analysis(self.analyses, name, task, "analysis")
+        if found.table is None:
+            raise UsageError(f"analysis {found.label} has no table: {found.body['status']}: {found.body['reason']}")
+        return found.table
 
     def predictions(self, method: str, *, seed: int, task: str | None = None) -> Predictions:
         """A trial's answers on the split that it was scored on, with all labels, read from the results folder.

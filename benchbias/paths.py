@@ -27,6 +27,7 @@ class TrialPath:
     def __init__(self, planner: Planner, task: str, name: str, values: Mapping[str, Any], seed: int) -> None:
         self.planner, self.task, self.name, self.values, self.seed = planner, task, name, values, seed
         self.method = planner.catalogue.methods[name]
+        self.table = planner.catalogue.tasks[task]
         self.where = planner.catalogue.where("methods", name)
         self.keys: list[str] = []
         self.probes: dict[str, str] = {}
@@ -43,8 +44,7 @@ class TrialPath:
     def walk(self) -> str:
         """Add all stages of the trial; the last one's key is returned."""
         catalogue = self.planner.catalogue
-        task = catalogue.tasks[self.task]
-        where = catalogue.where("tasks", self.task)
+        task, where = self.table, catalogue.where("tasks", self.task)
         test = self._data(Use.of(task.dataset, f"{where}.dataset"), f"{where}.dataset")
         data = test
         if self.method.dataset:
@@ -75,7 +75,8 @@ class TrialPath:
         held = {role: key for role, key in masks.items() if role == "mask"}
         parents = base | {"test": test, "model": model} | held
         inputs = {"seed": self.seed, "split": self.planner.selection.split}
-        predict = self.add("predict", (), inputs | {"parents": parents})
+        more = {"more": task.predicted} if task.predicted else {}  # without, as before there was the key
+        predict = self.add("predict", (), inputs | more | {"parents": parents})
         if self.planner.selection.split == "test":  # a search for settings needs no probes
             self._probe(last, parents | {"start": begin})
         return self._score(inputs, {"predict": predict, "data": data, "test": test})
@@ -89,6 +90,8 @@ class TrialPath:
         inputs = {"component": {"name": use.name, "options": resolved}, "seed": seed, "parents": {}}
         if component.reads:
             inputs["raw"] = self.planner.raw_digests(component, resolved)
+        if self.table.train_fraction is not None:
+            inputs["share"] = {"fraction": self.table.train_fraction, "seed": self.seed}
         return self.add("data", [component], inputs | {"limit": self.planner.selection.limit})
 
     def _init(self, data: str) -> str:

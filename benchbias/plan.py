@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchbias import canonical
+from benchbias.analysis_inputs import analyses_of, analysis_inputs
 from benchbias.components import STAGE_KEYS, Component, resolve_options
 from benchbias.environment import describe_environment, version_of
 from benchbias.errors import UsageError, unknown
@@ -19,7 +20,7 @@ from benchbias.resolve import Assignments, Settings, settings_from, settings_of
 from benchbias.results import TRACKS
 from benchbias.suite import Catalogue
 from benchbias.tables import MAX_TRIALS, MethodTable, Use, seed_list
-from benchbias.trials import Plan, Selection, Stage, Trial
+from benchbias.trials import Plan, PlannedAnalysis, Selection, Stage, Trial
 
 FORMAT = 1  # of objects and keys: raise it when their meaning changes
 
@@ -40,6 +41,12 @@ CORE_SOURCES: Mapping[str, tuple[str, ...]] = {
         *_SHARED,
         *("changes.py", "context.py", "cutting.py", "holding.py", "losses.py", "probing.py", "training.py"),
         "stages/probe.py",
+    ),
+    "analyse": (
+        *_SHARED,
+        *("cells.py", "columns.py", "estimates.py", "evaluation.py", "influence.py", "results.py", "scored.py"),
+        *("training.py",),
+        *("stages/analyse.py", "stages/predict.py", "stages/score.py"),
     ),
 }
 """The core modules that decide what each kind of stage computes: part of its key. A test holds them complete."""
@@ -137,6 +144,7 @@ class Planner:
             for point, values in setting.points()
             for trial in self._trials(task, name, point, values)
         ]
+        analyses = tuple(self._analyses(trials))
         needed = sorted({plugin for stage in self.stages.values() for plugin in stage.plugins})
         plugins = {
             name: {"digest": self.registry.digests[name], "ref": vars(self.registry.plugins[name])} for name in needed
@@ -150,6 +158,7 @@ class Planner:
             self.selection.limit,
             self.selection.device,
             plugins,
+            analyses,
             tuple(name for name, digest in self.raw.items() if digest is None),
         )
 
@@ -179,6 +188,32 @@ class Planner:
                 probes=path.probes,
                 blocked_probes=path.blocked_probes,
             )
+
+    def _analyses(self, trials: Sequence[Trial]) -> Iterator[PlannedAnalysis]:
+        """One stage for each task and analysis of the suite, made of all trials of the task that can run.
+
+        A search for settings has none. Raises UsageError for an unknown analysis or option.
+        """
+        named = self.selection.analyses is not None
+        where = "analyse" if named else f"{self.catalogue.where('suites', self.suite)}.analyses"
+        chosen = analyses_of(self.table, self.selection.analyses, where)
+        for use in chosen if self.selection.split == "test" else ():
+            for task in self.tasks:
+                try:
+                    component, options = self.component("analysis", use, where)
+                except BlockedError as blocked:
+                    yield PlannedAnalysis(use.name, task, use.options, None, str(blocked))
+                    continue
+                members = [trial for trial in trials if trial.task == task and self._analysed(trial)]
+                if not members:
+                    yield PlannedAnalysis(use.name, task, options, None, "no trial of this task is analysed")
+                    continue
+                inputs = analysis_inputs(self.suite, self.table, self.catalogue.methods, task, members)
+                inputs["component"] = {"name": use.name, "options": options}
+                yield PlannedAnalysis(use.name, task, options, self.stage("analyse", [component], inputs))
+
+    def _analysed(self, trial: Trial) -> bool:
+        return trial.blocked is None and (not self.table.analysed or trial.method in self.table.analysed)
 
     def component(self, kind: str, use: Use, where: str) -> tuple[Component, dict[str, Any]]:
         """A component with its resolved options. Raises UsageError, or BlockedError where a plugin is broken."""

@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from benchbias.errors import UsageError, plain, unknown
-from benchbias.failures import known_failures, last_failure, probe_failures, trial_failure, with_descendants
+from benchbias.failures import (
+    analysis_failure,
+    known_failures,
+    last_failure,
+    probe_failures,
+    trial_failure,
+    with_descendants,
+)
 from benchbias.recording import current_records
 from benchbias.results import TRACKS
 from benchbias.showing import table
@@ -39,6 +46,7 @@ def summary(plan: Plan, out: Path) -> dict[str, Any]:
         "blocked": sorted(
             {f"{t.task}/{t.row}: {t.blocked}" for t in plan.trials if t.blocked}
             | {f"probe {name}: {why}" for t in plan.trials for name, why in t.blocked_probes.items()}
+            | {f"analysis {planned.label}: {planned.blocked}" for planned in plan.analyses if planned.blocked}
         ),
         "tracks": {track: sum(t.track == track for t in plan.trials) for track in TRACKS},
         "stages": {"total": len(plan.stages), "cached": len(cached), **kinds},
@@ -99,6 +107,12 @@ def status_text(plan: Plan, out: Path) -> str:
                 (trial.id[:12], f"probe {found.status}", trial.label, plain(f"{name}: {found.reason}"))
                 for name, found in probe_failures(trial, blocked).items()
             ]
+    for planned in plan.analyses:
+        failure = analysis_failure(planned, blocked)
+        if failure is not None:
+            rows.append(("", f"analysis {failure.status}", planned.label, plain(f"{failure.stage}: {failure.reason}")))
+        elif planned.key not in done:
+            rows.append(("", "analysis missing", planned.label, ""))
     stale = current_records(plan, store)[1]
     aside = sorted(path.name for path in (out / "quarantine").glob("*"))
     lines = [
@@ -106,9 +120,12 @@ def status_text(plan: Plan, out: Path) -> str:
     ]
     if rows:
         lines += ["", table(("trial", "state", "task/method/seed", "reason"), rows)]
-    if any(row[1].removeprefix("probe ") in ("failed", "skipped") for row in rows):
+    if any(row[1].rpartition(" ")[2] in ("failed", "skipped") for row in rows):
         extra = "".join(f" -m {name}" for name in plan.methods if name not in plan.table.methods)
-        lines += ["", f"`benchbias logs TRIAL -s {plan.suite} -o {out}{extra}` shows a trial's output and traceback."]
+        lines += [
+            "",
+            f"`benchbias logs TRIAL -s {plan.suite} -o {out}{extra}` shows a trial's output and traceback.",
+        ]
     if stale:
         lines += ["", f"{len(stale)} stale: made by other sources or on another machine, on no leaderboard"]
     conflicts = [name for name in aside if name.startswith("conflict-")]
@@ -135,15 +152,25 @@ def find_trial(plan: Plan, name: str) -> Trial:
     return found[0]
 
 
-def log_text(plan: Plan, name: str, out: Path) -> str:
-    """For each stage of a trial: its state, every noted failure with its traceback, what it printed."""
-    store = Store(out)
+def _logged(plan: Plan, name: str) -> tuple[list[str], tuple[str, ...]]:
+    """What `logs` says first of a trial or an analysis, and the keys of its stages. Raises UsageError."""
+    planned = next((one for one in plan.analyses if one.label == name), None)
+    if planned is not None:
+        told = [f"  cannot run: {plain(planned.blocked)}"] if planned.blocked else []
+        return [f"analysis {planned.label}", *told], (planned.key,) if planned.key else ()
     trial = find_trial(plan, name)
     lines = [f"trial {trial.label}", f"  id {trial.id}"]
     if trial.blocked:
         lines.append(f"  cannot run: {plain(trial.blocked)}")
     lines += [f"  probe {name} cannot run: {plain(why)}" for name, why in trial.blocked_probes.items()]
-    for key in trial.everything:
+    return lines, trial.everything
+
+
+def log_text(plan: Plan, name: str, out: Path) -> str:
+    """For each stage of a trial or an analysis: its state, every noted failure with its traceback, what it printed."""
+    store = Store(out)
+    lines, keys = _logged(plan, name)
+    for key in keys:
         state = "done" if store.has(key) else "not done"
         measured = store.measured(key)
         seconds = f", {measured['seconds']:.1f} s" if state == "done" and "seconds" in measured else ""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from benchbias.analyses import AnalysisRecord, analysis_folder, read_analyses
 from benchbias.cells import CellLayout, read_layouts
 from benchbias.errors import UsageError
 from benchbias.leaderboard import render
-from benchbias.recording import current_records
+from benchbias.recording import current_analyses, current_records
 from benchbias.results import TrialRecord, read_records, record_folder
 from benchbias.store import Store
 from benchbias.trials import Plan
@@ -22,21 +23,30 @@ def board(plan: Plan, out: Path, publish: Path | None) -> str:
     """The leaderboard of a results folder's current records; with `publish`, records and table go there too."""
     store = Store(out)
     records, layouts = records_of(plan, out)
-    text = render(records, layouts, command_for(plan.suite))
+    analyses = current_analyses(plan, store)
+    text = render(records, layouts, command_for(plan.suite), analyses)
     store.create().replace(out / "leaderboards" / f"{plan.suite}.md", text)
     if publish is not None:
-        _publish(plan, records, text, store, publish)
+        _publish(plan, records, analyses, text, store, publish)
     return text
 
 
-def _publish(plan: Plan, records: list[TrialRecord], text: str, store: Store, publish: Path) -> None:
-    """Exactly one record a trial: those of trials that are no longer planned go."""
+def _publish(
+    plan: Plan,
+    records: list[TrialRecord],
+    analyses: list[AnalysisRecord],
+    text: str,
+    store: Store,
+    publish: Path,
+) -> None:
+    """Exactly one record a trial and an analysis: those that are no longer planned go."""
     folder = record_folder(publish, plan.suite)
     source = record_folder(store.root, plan.suite)
     layouts = {record.body["correct"]["layout"] for record in records if record.body["status"] == "ok"}
     wanted = {f"{record.id}.json": record.to_text() for record in records}
     wanted |= {f"test/{layout}.json": (source / "test" / f"{layout}.json").read_text() for layout in layouts}
-    for path in [*folder.glob("*.json"), *folder.glob("test/*.json")]:
+    wanted |= {f"{analysis_folder(Path())}/{record.file}": record.to_text() for record in analyses}
+    for path in [*folder.glob("*.json"), *folder.glob("*/*.json")]:
         if str(path.relative_to(folder)) not in wanted:
             path.unlink()
     for name, content in wanted.items():
@@ -46,7 +56,8 @@ def _publish(plan: Plan, records: list[TrialRecord], text: str, store: Store, pu
 
 def rebuild(suite: str, folder: Path) -> str:
     """The leaderboard of a published folder, from its records alone. Raises UsageError."""
-    return render(*published_records(suite, folder), command_for(suite))
+    records, layouts = published_records(suite, folder)
+    return render(records, layouts, command_for(suite), read_analyses(record_folder(folder, suite)))
 
 
 def records_of(plan: Plan, out: Path) -> tuple[list[TrialRecord], dict[str, CellLayout]]:

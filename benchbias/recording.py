@@ -6,10 +6,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from benchbias import canonical
+from benchbias.analyses import AnalysisRecord, analysis_folder
 from benchbias.errors import LONGEST
-from benchbias.failures import Failure, probe_failures, trial_failure, with_descendants
+from benchbias.failures import (
+    Failure,
+    analysis_failure,
+    known_failures,
+    probe_failures,
+    trial_failure,
+    with_descendants,
+)
 from benchbias.files import storage_errors
 from benchbias.results import TrialRecord, record_folder
+from benchbias.scored import scored_body
 from benchbias.store import Store
 from benchbias.tables import Use
 from benchbias.trials import Plan, Trial
@@ -28,27 +37,11 @@ def make_record(plan: Plan, trial: Trial, store: Store, blocked: Mapping[str, Fa
     products = {key: store.get(key) for key in trial.stages}
     if not trial.stages or any(product is None for product in products.values()):
         return None
-    bodies = {key: dict(product.body) for key, product in products.items() if product is not None}
-    kinds = {key: plan.stages[key].kind for key in trial.stages}
-    score = bodies[trial.stages[-1]]
-    cost = next(bodies[key]["cost"] for key in trial.stages if kinds[key] == "predict")
-    training = [bodies[key] for key in trial.stages if "training_flops" in bodies[key]]  # some pruners train too
     probes = _probes(trial, store, blocked)
     if probes is None:
         return None
-    body = (
-        head
-        | score
-        | cost
-        | probes
-        | {
-            "status": "ok",
-            "sparsity": 1 - cost["nonzero_weights"] / cost["weights"] if cost["weights"] else 0.0,
-            "training_flops": sum(stage["training_flops"] for stage in training),
-            "training_steps": sum(stage["steps"] for stage in training),
-            "selected_epochs": [stage["selected_epoch"] for stage in training if "selected_epoch" in stage],
-        }
-    )
+    stages = [(plan.stages[key].kind, product.body) for key, product in products.items() if product is not None]
+    body = head | scored_body(stages) | probes
     return TrialRecord(body, _measured(trial, store))
 
 
@@ -68,20 +61,10 @@ def _probes(trial: Trial, store: Store, blocked: Mapping[str, Failure]) -> dict[
 
 def _head(plan: Plan, trial: Trial) -> dict[str, Any]:
     method = plan.methods[trial.method]
-    table = plan.table
     environment = next(iter(plan.stages.values())).inputs["environment"] if plan.stages else {}
     return {
         "trial": trial.id,
-        "suite": {
-            "name": plan.suite,
-            "title": table.title,
-            "version": table.version,
-            "rank_by": table.rank_by,
-            "reference": table.reference,
-            "ceiling": table.ceiling,
-            "metrics": [Use.of(item, "metrics").name for item in table.metrics],
-            "limit": plan.limit,
-        },
+        "suite": _suite_head(plan),
         "task": trial.task,
         "method": trial.method,
         "swept": dict(trial.swept),
@@ -93,6 +76,20 @@ def _head(plan: Plan, trial: Trial) -> dict[str, Any]:
         "settings_from": trial.settings_from,
         "stages": list(trial.everything),
         "environment": environment,
+    }
+
+
+def _suite_head(plan: Plan) -> dict[str, Any]:
+    table = plan.table
+    return {
+        "name": plan.suite,
+        "title": table.title,
+        "version": table.version,
+        "rank_by": table.rank_by,
+        "reference": table.reference,
+        "ceiling": table.ceiling,
+        "metrics": [Use.of(item, "metrics").name for item in table.metrics],
+        "limit": plan.limit,
     }
 
 
@@ -126,6 +123,52 @@ def write_records(plan: Plan, store: Store, failures: Mapping[str, Failure]) -> 
     for digest, layout in _layouts(plan, store, records).items():
         store.replace(folder / "test" / f"{digest}.json", canonical.dumps(layout) + "\n")
     return records
+
+
+def analysis_records(plan: Plan, store: Store, blocked: Mapping[str, Failure]) -> list[AnalysisRecord]:
+    """The analyses of a plan that are done, failed or were skipped: those of the store, by today's keys."""
+    found = []
+    for planned in plan.analyses:
+        failure = analysis_failure(planned, blocked)
+        product = None if failure is not None or planned.key is None else store.get(planned.key)
+        if failure is None and product is None:
+            continue
+        inputs = {} if planned.key is None else plan.stages[planned.key].inputs
+        head = {
+            "suite": _suite_head(plan),
+            "task": planned.task,
+            "analysis": planned.name,
+            "options": dict(planned.options),
+            "trials": len(inputs.get("members", ())),
+            "stage": planned.key,
+            "environment": inputs.get("environment", {}),
+        }
+        if failure is not None:
+            told = f"{failure.stage}: {failure.reason}"[:LONGEST]
+            found.append(AnalysisRecord(head | {"status": failure.status, "reason": told}))
+        elif product is not None:
+            found.append(AnalysisRecord(head | {"status": "ok", "table": product.body["table"]}))
+    return found
+
+
+def current_analyses(plan: Plan, store: Store) -> list[AnalysisRecord]:
+    """A plan's analyses whose keys are today's: those that a results folder holds, and those known to have failed."""
+    done = {key for key in plan.stages if store.has(key)}
+    return analysis_records(plan, store, with_descendants(plan, known_failures(plan, store, done)))
+
+
+def write_analyses(plan: Plan, store: Store, failures: Mapping[str, Failure]) -> list[AnalysisRecord]:
+    """Write the records of a run's analyses; those that its plan no longer has go. All of the plan's are returned."""
+    made = analysis_records(plan, store, with_descendants(plan, failures))
+    folder = analysis_folder(record_folder(store.root, suite_label(plan)))
+    wanted = {record.file: record for record in made}
+    for name, record in wanted.items():
+        store.replace(folder / name, record.to_text())
+    for path in folder.glob("*.json"):
+        if path.name not in wanted:
+            with storage_errors(f"cannot remove {path}"):
+                path.unlink(missing_ok=True)
+    return made
 
 
 def _layouts(plan: Plan, store: Store, records: Iterable[TrialRecord]) -> dict[str, object]:

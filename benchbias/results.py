@@ -17,10 +17,14 @@ from benchbias.estimates import Estimate
 from benchbias.files import read_regular
 
 if TYPE_CHECKING:
+    import pandas
+    from torch import Tensor
+
     from benchbias.data import Predictions
 
 RECORD_SCHEMA = 1
 MAX_RECORD_BYTES = 16 << 20
+ESTIMATE_PARTS = ("standard_error", "degrees_of_freedom", "n")
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,23 @@ class Table:
         ]
         return {"caption": self.caption, "columns": columns}
 
+    def to_frame(self) -> pandas.DataFrame:
+        """A pandas DataFrame. An estimate takes four columns: its mean, `.standard_error`, `.degrees_of_freedom`, `.n`.
+
+        What is undefined is NaN or None.
+        """
+        import pandas
+
+        columns: dict[str, Any] = {}
+        for name, (kind, _, values) in self.columns.items():
+            if kind != "estimate":
+                columns[name] = list(values)
+                continue
+            parts = [(None,) * 4 if value is None else value.parts for value in values]
+            for at, part in enumerate(("", *ESTIMATE_PARTS)):
+                columns[f"{name}.{part}" if part else name] = [value[at] for value in parts]
+        return pandas.DataFrame(columns)
+
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> Table:
         """The table that `to_json` gave. Raises ValueError."""
@@ -143,6 +164,8 @@ class Member:
     """One trial of a population: its method, swept values and seed, its record, its predictions by split.
 
     predictions: of the scored split (`test`), of `train`, and of the splits that the task's `predict` names.
+    trained_on: where the task has a `train_fraction`, which items of the split `train-all` this member was trained
+    on, bool (n,); else None.
     """
 
     method: str
@@ -150,6 +173,7 @@ class Member:
     seed: int
     record: TrialRecord
     predictions: Mapping[str, Predictions]
+    trained_on: Tensor | None = None
 
     @property
     def row(self) -> str:

@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from benchbias.analyses import AnalysisRecord
 from benchbias.engine.base import BUSY, DAMAGED, FAILED, STORAGE, Ended, Engine
 from benchbias.errors import StorageError
 from benchbias.failures import Failure, attempt_of, known_failures, last_failure, with_descendants
-from benchbias.recording import write_records
+from benchbias.recording import write_analyses, write_records
 from benchbias.results import TrialRecord
 from benchbias.store import Store
 from benchbias.trials import Plan, Stage
@@ -49,11 +50,12 @@ class RunReport:
     records: tuple[TrialRecord, ...]
     missing: int
     seconds: float
+    analyses: tuple[AnalysisRecord, ...] = ()
 
     @property
     def exit_code(self) -> int:
-        """0 where every trial and every probe is done or was skipped, else 1."""
-        bodies = [record.body for record in self.records]
+        """0 where every trial, probe and analysis is done or was skipped, else 1."""
+        bodies = [*(record.body for record in self.records), *(record.body for record in self.analyses)]
         probes = [failure for body in bodies for failure in body.get("probe_failures", {}).values()]
         return int(self.missing > 0 or any(found["status"] == "failed" for found in (*bodies, *probes)))
 
@@ -80,14 +82,36 @@ def execute(
     rerun: str = "missing",
     shuffle: int | None = None,
 ) -> RunReport:
-    """Compute every stage of the plan that is not in the store, then write the records of its trials.
+    """Compute every stage of the plan that is not in the store, then write the records of trials and analyses.
+
+    Arguments and errors are those of `compute`.
+    """
+    started = time.monotonic()
+    cached, computed, failures = compute(plan, store, start_engine, reporter, jobs=jobs, rerun=rerun, shuffle=shuffle)
+    records = write_records(plan, store, failures)
+    analyses = write_analyses(plan, store, failures)
+    missing = len(plan.trials) - len(records)
+    seconds = time.monotonic() - started
+    return RunReport(cached, computed, failures, tuple(records), missing, seconds, tuple(analyses))
+
+
+def compute(
+    plan: Plan,
+    store: Store,
+    start_engine: Callable[[], Engine],
+    reporter: Reporter,
+    *,
+    jobs: int,
+    rerun: str = "missing",
+    shuffle: int | None = None,
+) -> tuple[int, int, Mapping[str, Failure]]:
+    """Compute every stage of the plan that is not in the store: how many were there, how many were made, what failed.
 
     rerun: `missing` computes what is neither done nor known to fail, `failed` tries failures again, `all`
     computes everything and compares it with what is there. shuffle: dispatch ready stages in a random order (of
     this seed), which changes no byte.
     Raises StorageError where the results folder cannot be written; nothing finished is lost.
     """
-    started = time.monotonic()
     done = set() if rerun == "all" else {key for key in plan.stages if store.has(key)}
     failures = {} if rerun != "missing" else known_failures(plan, store, done)
     state = _initial(plan, done, failures)
@@ -103,9 +127,7 @@ def execute(
                 engine.close()
     finally:
         reporter.end()
-    records = write_records(plan, store, state.failures)
-    missing = len(plan.trials) - len(records)
-    return RunReport(len(done), state.computed, state.failures, tuple(records), missing, time.monotonic() - started)
+    return len(done), state.computed, state.failures
 
 
 def _initial(plan: Plan, done: set[str], failures: Mapping[str, Failure]) -> _State:

@@ -30,7 +30,7 @@ USE = {
     "model": f'{SHOW}   # in benchmarks.toml: model = {{ use = "@NAME@" }}',
     "metric": f'{SHOW}   # in benchmarks.toml: metrics = ["@NAME@"]',
     "probe": f'{SHOW}   # in benchmarks.toml: probes = ["@NAME@"]',
-    "analysis": SHOW,
+    "analysis": f"{SHOW}   # once trials are there: benchbias analyse smoke @NAME@",
 }
 """How a component of each kind is used once its distribution is installed."""
 

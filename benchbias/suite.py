@@ -153,8 +153,12 @@ def _check_references(catalogue: Catalogue) -> None:
         probes = [Use.of(item, f"{where}.probes").name for item in suite.probes]
         if len(set(probes)) < len(probes):
             raise UsageError(f"{where}.probes: a probe stands twice")
-        for method in suite.probed:
-            _check_known("method of this suite", method, suite.methods, f"{where}.probed")
+        analyses = [Use.of(item, f"{where}.analyses").name for item in suite.analyses]
+        if len(set(analyses)) < len(analyses):
+            raise UsageError(f"{where}.analyses: an analysis stands twice")
+        for key in ("probed", "analysed"):
+            for method in getattr(suite, key):
+                _check_known("method of this suite", method, suite.methods, f"{where}.{key}")
         _check_known("metric of this suite", suite.rank_by.removeprefix("-"), metrics, f"{where}.rank_by")
         seed_list(suite.seeds, f"{where}.seeds")
         if suite.tuning is not None:

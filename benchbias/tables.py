@@ -23,6 +23,7 @@ Provenance = Literal["default", "iid-val", "paper", "val-groups"]
 Shown = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
 """Text that boards and terminals show."""
 Parameter = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,63}$")]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Value = bool | int | float | str | list[Any]
 TRAIN_KEYS = ("train", "start", "prune", "recipe")
 LATER_UPDATE_KEYS = ("begin", "at_start", "after_step", "reset_state")
@@ -144,14 +145,27 @@ class SuiteTable(Table):
     override: dict[str, dict[str, Any]] = {}
     probes: list[Any] = []
     probed: list[str] = []
+    analyses: list[Any] = []
+    analysed: list[str] = []
 
 
 class TaskTable(Table):
-    """`[tasks.NAME]`: a data set, a model and the recipe that it is trained by."""
+    """`[tasks.NAME]`: a data set, a model and the recipe that it is trained by.
+
+    predict: further splits whose predictions are kept, for analyses. train_fraction: each seed trains on a random share
+    of the training split, in which every class has the same share; all of it is then predicted, as `train-all`.
+    """
 
     dataset: dict[str, Any]
     model: dict[str, Any]
     recipe: dict[str, Any] = {}
+    predict: list[Name] = []
+    train_fraction: Annotated[float, Field(gt=0, lt=1)] | None = None
+
+    @property
+    def predicted(self) -> list[str]:
+        """The splits that are predicted besides the scored one and the training split."""
+        return list(dict.fromkeys([*self.predict, *(["train-all"] if self.train_fraction is not None else [])]))
 
 
 class MethodTable(Table):

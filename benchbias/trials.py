@@ -35,6 +35,8 @@ class Stage:
         """E.g. `train erm, seed 3`."""
         component = self.inputs.get("component")
         name = f" {component['name']}" if component else ""
+        if self.kind == "analyse":
+            return f"analyse{name} of {self.inputs['task']}"
         return f"{self.kind}{name}, seed {self.inputs['seed']}"
 
 
@@ -73,6 +75,22 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class PlannedAnalysis:
+    """One analysis of one task's trials: its stage's key, or the reason why it cannot be made."""
+
+    name: str
+    task: str
+    options: Mapping[str, Any]
+    key: str | None
+    blocked: str | None = None
+
+    @property
+    def label(self) -> str:
+        """E.g. `digits/recall_balance`."""
+        return f"{self.task}/{self.name}"
+
+
+@dataclass(frozen=True)
 class Plan:
     """All trials of a suite and their distinct stages, parents before children."""
 
@@ -84,6 +102,7 @@ class Plan:
     limit: int | None
     device: str
     plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    analyses: tuple[PlannedAnalysis, ...] = ()
     missing: tuple[tuple[str, str], ...] = ()  # raw files that are not there: (hub or folder, name)
 
     def payload(self) -> dict[str, Any]:
@@ -102,7 +121,8 @@ class Plan:
 class Selection:
     """What of a suite to plan: None means all of it.
 
-    split: what the trials are scored on: `test`, or a validation split while settings are searched for.
+    split: what the trials are scored on: `test`, or a validation split while settings are searched for. analyses: in
+    place of those of the suite.
     """
 
     methods: Sequence[str] | None = None
@@ -112,3 +132,4 @@ class Selection:
     limit: int | None = None
     device: str = "cpu"
     split: str = "test"
+    analyses: Sequence[str] | None = None

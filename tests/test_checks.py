@@ -630,7 +630,34 @@ def wrong_analysis(trials):
 
 
 @fails("analysis", "documentation")
-def bare_analysis(population): ...
+def bare_analysis(population):
+    return counts(population)
+
+
+def counts(population, factor=1.0):
+    """A table of the rows and how many members they have."""
+    rows = {row: factor * len(members) for row, members in population.rows().items()}
+    return Table({"row": ("text", "", tuple(rows)), "members": ("number", "", tuple(rows.values()))}, "Members")
+
+
+@fails("analysis", "runs")
+def only_for_large(population):
+    """It returns numbers by name, not a table."""
+    return {"members": len(population.members)}
+
+
+@fails("analysis", "determinism")
+def drawn(population):
+    """Members times a number from numpy's global stream."""
+    return counts(population, from_numpy())
+
+
+@fails("analysis", "inputs_unchanged")
+def sorts_answers(population):
+    """It sorts the first member's logits in place."""
+    logits = population.members[0].predictions["test"].logits
+    logits.copy_(logits.sort(dim=0).values)
+    return counts(population)
 
 
 ELSEWHERE = {"nothing_left_behind", "devices", "cost"}  # below: many ways, another device, and one that cannot fail

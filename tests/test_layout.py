@@ -19,24 +19,36 @@ PLUGINS = [*sorted((CORE / "builtin").glob("*.py")), *sorted((ROOT / "plugins").
 LAYERS = (
     {"errors", "canonical", "files", "seeding"},
     {
-        *("modes", "images", "data", "masks", "straight_through", "cutting", "losses"),
-        *("bodies", "columns", "results", "cells", "influence", "estimates"),
+        *("modes", "images", "data", "masks", "straight_through", "cutting", "losses", "scored"),
+        *("bodies", "columns", "results", "analyses", "cells", "influence", "estimates"),
     },
     {"components", "hookspecs", "environment", "processes", "deprecation"},
     {
         *("loading", "plugins", "describe", "tables", "suite", "resolve", "trials"),
-        *("paths", "plan", "tensor_files", "store"),
+        *("paths", "plan", "analysis_inputs", "tensor_files", "store"),
         *("raw_files", "fetching", "progress", "decoding", "decoded", "hub", "folder", "examples"),
     },
     {"training", "holding", "context", "changes", "probing", "pruning", "evaluation", "stages"},
     {"engine"},
     {
         *("worst_group", "ranking", "rows", "scores"),
-        *("standings", "markdown", "legend", "probed", "leaderboard", "comparing", "claims", "sweeps", "figures"),
+        *(
+            "standings",
+            "markdown",
+            "legend",
+            "probed",
+            "tabled",
+            "leaderboard",
+            "comparing",
+            "claims",
+            "sweeps",
+            "figures",
+        ),
     },
     {"failures", "recording", "runner", "publishing", "console"},
     {"answers", "frames", "outcome"},
-    {"api", "showing", "sheet", "planning", "tuning", "tuning_log", "searching", "doctor", "scaffold", "preparing"},
+    {"api", "showing", "sheet", "planning", "tuning", "tuning_log", "searching", "doctor", "scaffold"},
+    {"preparing", "analysing"},
     {"testing"},
     {"cli", "__main__", "__init__"},
 )
@@ -62,7 +74,8 @@ TORCH_FREE = [
     *("testing/__init__", "testing/finding", "testing/checking", "testing/report", "testing/waivers"),
     *("testing/verdicts", "testing/child"),
     *("cells", "influence", "estimates", "worst_group", "ranking", "rows", "standings"),
-    *("comparing", "claims", "markdown", "legend", "columns", "probed", "sweeps"),
+    *("comparing", "claims", "markdown", "legend", "columns", "probed", "sweeps", "tabled"),
+    *("analyses", "analysing", "analysis_inputs", "scored"),
     *("figures/__init__", "figures/layer_sweep", "figures/equal_accuracy"),
 ]
 HEAVY = {"torch", "torchvision", "timm", "datasets", "sklearn", "plotly", "matplotlib", "numpy", "tabulate", "scipy"}
@@ -118,7 +131,7 @@ def test_the_core_imports_downwards_only(path: Path):
 
 BOARD = [
     *("cells", "influence", "estimates", "worst_group", "ranking"),
-    *("rows", "scores", "standings", "markdown", "legend", "probed", "leaderboard", "comparing", "sweeps"),
+    *("rows", "scores", "standings", "markdown", "legend", "probed", "tabled", "leaderboard", "comparing", "sweeps"),
     *("figures.layer_sweep", "figures.equal_accuracy"),
 ]
 
@@ -127,7 +140,7 @@ BOARD = [
 def test_the_board_is_made_of_records_alone(module: str):
     file = CORE / f"{module.replace('.', '/')}.py"
     own = {name for name in imports(file) if name.startswith("benchbias.")}
-    allowed = {"results", "canonical", "errors", "files", *BOARD}
+    allowed = {"analyses", "results", "canonical", "errors", "files", *BOARD}
     assert own <= {f"benchbias.{name}" for name in allowed}
 
 
@@ -188,6 +201,8 @@ def test_keys_hold_every_core_module_that_a_stage_runs(kind: str):
         others = {"api", "outcome", "hookspecs", "changes", "probing", "decoded", "examples", "folder", "hub"}
         others |= {"estimates"}
         todo += [f"{module}.py" for module in benchbias._HOME if module not in outside | others]
+    if kind == "analyse":
+        todo += ["estimates.py", "results.py"]
     while todo:
         name = todo.pop()
         if name in seen:

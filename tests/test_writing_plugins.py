@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 from pathlib import Path
@@ -15,13 +16,14 @@ from benchbias.testing import ToyTrial
 from benchbias.testing.catalogue import CHECKS
 from benchbias.testing.checking import check
 from benchbias.testing.finding import find
+from benchbias.testing.population import toy_population
 from benchbias.testing.subject import subjects_of
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs/writing-plugins.md").read_text()
 FILES = dict(re.findall(r"^`([a-z_]+\.(?:py|toml))`:\n\n```[a-z]+\n(.*?)```", PAGE, re.DOTALL | re.MULTILINE))
 COMMANDS = [line for block in blocks(PAGE, "sh") for line in block.splitlines()]
-PLUGINS = ("wanda.py", "focal.py", "gap.py", "corner.py")
+PLUGINS = ("wanda.py", "focal.py", "gap.py", "corner.py", "churn.py")
 
 
 OUTPUTS = dict(re.findall(r"```sh\n(benchbias [^\n]*)\n```\n\n```text\n(.*?)```", PAGE, re.DOTALL))
@@ -60,14 +62,16 @@ def test_the_pruner_is_under_twenty_five_lines():
 
 def test_every_plugin_of_the_page_passes_every_check(folder: Path):
     results = check([target for name in PLUGINS for target in find(str(folder / name))], {}, [])
-    assert {result.kind for result in results} == {"pruner", "trainer", "metric", "dataset"}
+    assert {result.kind for result in results} == {"pruner", "trainer", "metric", "dataset", "analysis"}
     assert not [result for result in results if result.status == "failed"]
 
 
 @pytest.mark.parametrize("command", [line for line in dict.fromkeys(COMMANDS) if line.startswith("benchbias")])
 def test_every_command_of_the_page_works(folder: Path, cli, command: str):
     words = shlex.split(command)[1:]
-    done = cli(*words, *(["--seeds", "1"] if words[0] == "run" else []), cwd=folder)
+    if words[0] == "analyse":
+        assert cli("run", "--suite", words[1], "--seeds", "1", cwd=folder).returncode == 0
+    done = cli(*words, *(["--seeds", "1"] if words[0] in ("run", "analyse") else []), cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     if words[0] == "run":
         rows = rows_of(done.stdout)
@@ -75,10 +79,21 @@ def test_every_command_of_the_page_works(folder: Path, cli, command: str):
         expected |= {"focal"} if "--suite mine" in command else {"wanda[sparsity=0.9]"}
         assert expected <= {cells[1] for cells in rows}
         assert ("shortcut gap" in rows[0]) == ("--suite mine" in command)
+        assert ("of right ones" in done.stdout) == ("--suite mine" in command)
         assert set(rows_of(OUTPUTS.get(command, "|"))[0]) <= {*rows[0], ""}
     if words[0] == "check":
         printed = {without_numbers(line) for line in done.stdout.splitlines()}
         assert {without_numbers(line) for line in OUTPUTS.get(command, "").splitlines()} - {""} <= printed
+
+
+def test_the_analysis_is_under_forty_lines_and_counts_what_it_says(folder: Path):
+    assert len([line for line in FILES["churn.py"].splitlines() if line.strip()]) < 40
+    (subject,) = subjects_of(find(str(folder / "churn.py"))[0].ref, (), "churn.py")
+    population = toy_population()
+    table = subject.component(population).to_frame().set_index("row")
+    for row, pairs in itertools.groupby(population.pairs(), key=lambda pair: pair[1].row):
+        found = [base.predictions["test"].predicted != one.predictions["test"].predicted for base, one in pairs]
+        assert table.loc[row, "churn"] == pytest.approx(100 * float(torch.stack(found).double().mean()))
 
 
 def test_the_page_shows_what_each_step_of_the_ten_minutes_prints():

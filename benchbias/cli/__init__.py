@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from benchbias.cli import checking, reading, running
+from benchbias.cli import analysing, checking, reading, running
 from benchbias.errors import BenchbiasError
 
 BUG = 70
@@ -46,6 +46,7 @@ app.command()(running.status)
 app.command()(running.logs)
 app.command()(reading.leaderboard)
 app.command()(reading.compare)
+app.command()(analysing.analyse)
 app.command()(reading.claims)
 app.command()(reading.doctor)
 app.command()(reading.prepare)

@@ -7,12 +7,13 @@ import itertools
 from collections.abc import Mapping
 
 import torch
+from torch import Tensor
 
 from benchbias.data import BiasedDataset, GroupLabels, LabelledSplit, Split
 from benchbias.errors import ComponentError, DataError
 from benchbias.evaluation import Layout
 from benchbias.raw_files import locate, raw_digest
-from benchbias.seeding import seed_everything
+from benchbias.seeding import generator, seed_everything
 from benchbias.stages.common import Job, Made
 
 
@@ -25,6 +26,10 @@ def run(job: Job) -> Made:
         raise ComponentError(f"a data set factory returns a BiasedDataset, not {type(dataset).__name__}")
     limit = job.inputs["limit"]
     splits = {name: _limited(item, limit) for name, item in sorted(dataset.splits.items())}
+    share = job.inputs.get("share")
+    trained_on = None if share is None else drawn_share(splits["train"].split.labels, **share)
+    if trained_on is not None:
+        splits |= {"train": _chosen(splits["train"], torch.nonzero(trained_on)[:, 0]), "train-all": splits["train"]}
     groups = dataset.splits["train"].groups
     layout = Layout.of(splits["test"].cluster, splits["test"].groups.groups)
     body = {
@@ -42,7 +47,7 @@ def run(job: Job) -> Made:
         "shared": _shared(splits),
         "layout": layout.to_json(),
     }
-    blobs = {}
+    blobs = {} if trained_on is None else {"share": {"trained_on": trained_on}}
     for name, item in splits.items():
         blobs[name] = {"images": item.split.images, "labels": item.split.labels}
         blobs[f"{name}-groups"] = {
@@ -90,7 +95,27 @@ def _limited(item: LabelledSplit, limit: int | None) -> LabelledSplit:
     length = len(item.split)
     if limit is None or length <= limit:
         return item
-    keep = torch.linspace(0, length - 1, limit).round().to(torch.int64)
+    return _chosen(item, torch.linspace(0, length - 1, limit).round().to(torch.int64))
+
+
+def drawn_share(labels: Tensor, fraction: float, seed: int) -> Tensor:
+    """Which examples (N,) a seed trains on, bool (N,): of every class the same fraction, rounded, at random.
+
+    Raises DataError where a class would have none.
+    """
+    stream = generator(seed, "data")
+    chosen = torch.zeros(len(labels), dtype=torch.bool)
+    for label in range(int(labels.max()) + 1):
+        members = torch.nonzero(labels == label)[:, 0]
+        number = round(fraction * len(members))
+        if number == 0 < len(members):
+            raise DataError(f"train_fraction = {fraction} leaves no example of class {label} ({len(members)} examples)")
+        chosen[members[torch.randperm(len(members), generator=stream)[:number]]] = True
+    return chosen
+
+
+def _chosen(item: LabelledSplit, keep: Tensor) -> LabelledSplit:
+    """The examples `keep` (M,) of a split."""
     split, groups = item.split, item.groups
     return LabelledSplit(
         Split(split.images[keep], split.labels[keep], split.num_classes, split.name),

@@ -29,6 +29,7 @@ def run(job: Job) -> Made:
     own, test = job.product("data").blobs["test"], job.product("test").blobs["test"]
     if own != test:
         raise ComponentError("the method's own data set has another test split than the task's: it cannot be compared")
+    further = further_splits(job)
     model = job.model("model")
     mask = job.mask("mask")
     if mask is not None:
@@ -39,6 +40,7 @@ def run(job: Job) -> Made:
         known = ", ".join(job.product("test").body["counts"])
         raise ComponentError(f"the data set has no split {scored!r} (known: {known})")
     splits = {scored: _images(job, "test", scored), "train": _images(job, "data", "train")}
+    splits |= {name: _images(job, role, name) for name, role in further.items()}
     data = TrainingData(
         splits["train"], splits["train"], tuple(body["mean"]), tuple(body["std"]), batch_size(body["input_shape"])
     )
@@ -51,6 +53,21 @@ def run(job: Job) -> Made:
             raise ComponentError(f"the model's logits on {name} are not finite")
     cost = count_cost(model, data.batch(splits["train"], torch.zeros(1, dtype=torch.int64, device=job.device)).images)
     return Made({"cost": asdict(cost)}, {"logits": answers})
+
+
+def further_splits(job: Job) -> dict[str, str]:
+    """The splits that are predicted besides, and whose they are: `train...` the method's own (data), others the task's.
+
+    Raises ComponentError for one that there is not.
+    """
+    found = {}
+    for name in job.inputs.get("more", ()):
+        role = "data" if name.startswith("train") else "test"
+        counts = job.product(role).body["counts"]
+        if name not in counts:
+            raise ComponentError(f"the data set has no split {name!r} (known: {', '.join(counts)})")
+        found[name] = role
+    return found
 
 
 def _images(job: Job, role: str, name: str) -> Split:

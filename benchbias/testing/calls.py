@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from benchbias.errors import ComponentError
 from benchbias.raw_files import data_folder, locate
+from benchbias.results import Table
 from benchbias.seeding import seed_everything
 from benchbias.stages.common import Made, call_component
 from benchbias.stages.score import checked_metric
+from benchbias.testing.population import toy_population
 from benchbias.testing.subject import Subject
 from benchbias.testing.surroundings import Surroundings
 from benchbias.testing.toy import ModelFactory, toy_dataset, toy_model
@@ -135,6 +138,16 @@ def measured(subject: Subject, predictions: Predictions, watch: Watch | None = N
     return checked_metric(subject.name, value)
 
 
+def analysed(subject: Subject, watch: Watch | None = None) -> Table:
+    """An analysis' table of a toy population, as the analyse stage takes it. Raises ComponentError."""
+    seed_everything(0)
+    given = {"population": toy_population()}
+    table = call_component((watch or Watch()).on(subject), given, subject.options)
+    if not isinstance(table, Table):
+        raise ComponentError(f"analysis {subject.name!r} returned {type(table).__name__}, not a Table")
+    return table
+
+
 def refused(error: Refused) -> str:
     """The note on a component that says itself that a case does not fit."""
     return f"it refuses: {error}"
@@ -148,4 +161,6 @@ def worker_call(subject: Subject, watch: Watch) -> Any:
         return model_trial(subject, watch)
     if subject.kind == "metric":
         return measured(subject, toy_predictions(), watch)
+    if subject.kind == "analysis":
+        return analysed(subject, watch)
     return made(subject, toy_trial(subject), watch)

@@ -18,8 +18,6 @@ from benchbias.testing.subject import Subject
 from benchbias.testing.verdicts import Check
 
 ALL = frozenset(KINDS.values())
-RUN = frozenset(("dataset", "model", "trainer", "pruner", "metric", "probe"))
-"""The kinds that a suite runs: no suite can run analyses yet, so only their signatures are checked."""
 METHODS = frozenset(("trainer", "pruner"))
 
 
@@ -30,10 +28,10 @@ def _check(function: Callable[[Subject], str | None], kinds: frozenset[str] | st
 CHECKS: tuple[Check, ...] = (
     _check(common_checks.signature, ALL, gate=True),
     _check(common_checks.documentation, ALL),
-    _check(common_checks.runs, RUN, gate=True),
-    _check(common_checks.determinism, RUN),
-    _check(common_checks.nothing_left_behind, RUN),
-    _check(common_checks.inputs_unchanged, METHODS | {"metric", "probe"}),
+    _check(common_checks.runs, ALL, gate=True),
+    _check(common_checks.determinism, ALL),
+    _check(common_checks.nothing_left_behind, ALL),
+    _check(common_checks.inputs_unchanged, METHODS | {"metric", "probe", "analysis"}),
     _check(common_checks.label_access, METHODS),
     _check(pruner_checks.exact_sparsity, "pruner"),
     _check(pruner_checks.nesting, "pruner"),

@@ -7,6 +7,7 @@ from typing import Any
 from benchbias.deprecation import deprecated_parts
 from benchbias.errors import UsageError
 from benchbias.testing.calls import (
+    analysed,
     dataset_stage,
     half_removed,
     made,
@@ -66,6 +67,8 @@ def _bytes(subject: Subject, disturb: bool) -> str:
         return digest(model_trial(subject).network())
     if subject.kind == "metric":
         return digest(measured(subject, toy_predictions(), watch))
+    if subject.kind == "analysis":
+        return digest(analysed(subject, watch).to_json())
     product = made(subject, toy_trial(subject), watch)
     return digest([product.body if subject.kind == "probe" else product.blobs, _told(watch)])
 
@@ -87,10 +90,12 @@ def nothing_left_behind(subject: Subject) -> None:
 
 
 def inputs_unchanged(subject: Subject) -> None:
-    """A call leaves what it is given as it was: images, labels, group labels, masks, predictions; a probe the model."""
+    """A call leaves what it is given as it was: images, labels, masks, predictions; a probe the model."""
     watch = Watch(models=subject.kind == "probe")
     if subject.kind == "metric":
         measured(subject, toy_predictions(), watch)
+    elif subject.kind == "analysis":
+        analysed(subject, watch)
     elif subject.kind in ("trainer", "probe"):
         made(subject, toy_trial(subject), watch)
     else:

@@ -18,7 +18,7 @@ from benchbias.testing.subject import Subject
 from benchbias.testing.surroundings import Surroundings, disturb_random_numbers
 from benchbias.testing.verdicts import Crashed, Refused
 
-GIVEN = ("train", "val", "splits", "mask", "auxiliary_mask", "reference", "dense_gradients", "earlier")
+GIVEN = ("train", "val", "splits", "mask", "auxiliary_mask", "reference", "dense_gradients", "earlier", "members")
 """Fields of the data and of a context that a component must leave as they are."""
 
 

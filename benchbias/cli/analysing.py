@@ -1,0 +1,108 @@
+"""The verb that asks questions of all trials of a suite."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from benchbias.cli.options import (
+    Config,
+    DataDir,
+    Device,
+    Jobs,
+    Json,
+    Memory,
+    Methods,
+    Out,
+    Plugins,
+    Quiet,
+    Seeds,
+    Sets,
+    Tasks,
+    Timeout,
+    open_workspace,
+    selected,
+)
+from benchbias.errors import UsageError, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benchbias.analyses import AnalysisRecord
+
+
+def analyse(
+    suite: Annotated[str, typer.Argument(help="A suite.")],
+    names: Annotated[list[str] | None, typer.Argument(help="Analyses (default: those of the suite).")] = None,
+    method: Methods = None,
+    task: Tasks = None,
+    seeds: Seeds = None,
+    to: Annotated[Path | None, typer.Option(help="Write one table to this .md, .csv, .parquet or .json.")] = None,
+    records: Annotated[Path | None, typer.Option(help="A published folder: print the tables that it has.")] = None,
+    jobs: Jobs = None,
+    out: Out = Path("results"),
+    config: Config = None,
+    plugin: Plugins = None,
+    data_dir: DataDir = None,
+    set_: Sets = None,
+    timeout: Timeout = 3600.0,
+    memory: Memory = None,
+    device: Device = "cpu",
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Put questions to all trials of a suite that are done: what did pruning do to whom?"""
+    from benchbias.tabled import check_suffix
+
+    if to is not None:
+        check_suffix(to)
+    if records is not None:
+        found = _published(suite, names, task, records)
+    else:
+        from dataclasses import replace
+
+        from benchbias.analysing import analyse_suite
+        from benchbias.console import reporter
+
+        workspace = open_workspace(config, plugin, data_dir)
+        selection = replace(selected(method, task, seeds, set_, None, device), analyses=names)
+        shown = reporter(-1 if quiet or as_json else 0)
+        found = analyse_suite(workspace, suite, selection, shown, out, jobs=jobs, timeout=timeout, memory=memory)
+    if not found:
+        raise UsageError(f"suite {suite!r} has no analyses: name some (`benchbias ls components` lists them)")
+    _say(found, to, as_json=as_json)
+    raise typer.Exit(int(any(record.body["status"] == "failed" for record in found)))
+
+
+def _published(
+    suite: str, names: Sequence[str] | None, tasks: Sequence[str] | None, records: Path
+) -> list[AnalysisRecord]:
+    from benchbias.analyses import find_analysis, read_analyses
+    from benchbias.publishing import published_records
+    from benchbias.results import record_folder
+
+    published_records(suite, records)  # an unknown suite is refused
+    found = read_analyses(record_folder(records, suite))
+    if names is None and tasks is None:
+        return found
+    chosen = names if names is not None else dict.fromkeys(record.name for record in found)
+    return [find_analysis(found, name, task, str(records)) for name in chosen for task in (tasks if tasks else (None,))]
+
+
+def _say(found: Sequence[AnalysisRecord], to: Path | None, *, as_json: bool) -> None:
+    from benchbias.tabled import analysis_sections, json_of, write_table
+
+    if to is not None:
+        tables = [(record, record.table) for record in found]
+        if len(tables) != 1 or tables[0][1] is None:
+            labels = ", ".join(record.label for record in found)
+            raise UsageError(f"--to {to}: it holds one table; name one analysis, and one task with -t (here: {labels})")
+        write_table(tables[0][0], tables[0][1], to)
+        print(printable(f"{to}: {found[0].label}"))
+    elif as_json:
+        print(json.dumps([json_of(record) for record in found]))
+    else:
+        print("\n".join(analysis_sections(found, most=None)).strip())

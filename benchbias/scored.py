@@ -1,0 +1,22 @@
+"""What the products of a trial's stages say of it, together: the scored part of its record. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def scored_body(stages: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
+    """From (kind, body) of every stage in order, the score last: score, cost, sparsity, and what training took."""
+    score = stages[-1][1]
+    cost = next(body["cost"] for kind, body in stages if kind == "predict")
+    training = [body for _, body in stages if "training_flops" in body]  # some pruners train too
+    return {
+        **score,
+        **cost,
+        "status": "ok",
+        "sparsity": 1 - cost["nonzero_weights"] / cost["weights"] if cost["weights"] else 0.0,
+        "training_flops": sum(stage["training_flops"] for stage in training),
+        "training_steps": sum(stage["steps"] for stage in training),
+        "selected_epochs": [stage["selected_epoch"] for stage in training if "selected_epoch" in stage],
+    }
