@@ -1,51 +1,29 @@
-"""Claims of the literature as contrasts of two rows, and what records say of each. No torch."""
+"""Claims of the literature held against records and analyses: a verdict for each, adjusted for all. No torch."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field
-
-from benchbias.cells import CellLayout
-from benchbias.comparing import row_of_task, tasks_of
-from benchbias.errors import UsageError, unknown
-from benchbias.estimates import LEVEL, MARGIN, Estimate, difference, equivalence_p_value, p_value, student_t
+from benchbias.claim_tables import ClaimTable
+from benchbias.claim_tables import load_claims as load_claims
+from benchbias.estimates import LEVEL, Estimate, equivalence_p_value, p_value, student_t
+from benchbias.evidence import Evidence
 from benchbias.markdown import escaped, gap_text, table_lines, title
+from benchbias.probed import number_text
 from benchbias.ranking import SMALLEST_GAP
-from benchbias.results import TrialRecord
-from benchbias.rows import Trials, trials_of
-from benchbias.suite import check_name, read_document, shipped_file
-from benchbias.tables import Table, checked
 
-Found = tuple[Sequence[TrialRecord], Mapping[str, CellLayout]]
 Verdict = Literal["supported", "refuted", "equivalent", "unresolved", "not run"]
-
-
-class ClaimTable(Table):
-    """`[claims.NAME]`: that `row` is higher or lower than `other` in a metric, or within `margin` points of it."""
-
-    says: Annotated[str, Field(min_length=1, max_length=300)]
-    suite: str
-    row: str
-    other: str
-    metric: str
-    expects: Literal["higher", "lower", "equivalent"]
-    margin: Annotated[float, Field(ge=0.1, le=100)] = 100 * MARGIN
-    task: str | None = None
-    written: Literal["before its seeds", "after its seeds"]
 
 
 @dataclass(frozen=True)
 class Answer:
     """What records say of one claim.
 
-    gap: row - other, as a fraction; None where there are no records. different, alike: p-values adjusted over the
-    file. power: the probability, at the file's first step, of the verdict `supported` if the rows differed by the
-    margin as expected (for `equivalent`: not at all).
+    gap: row - other as a fraction, or value - against; None where there is none. different, alike: p-values adjusted
+    over the file. power: the probability, at the file's first step, of the verdict `supported` if the difference were
+    the margin, as expected (for `equivalent`: nothing).
     """
 
     name: str
@@ -57,66 +35,21 @@ class Answer:
     power: float | None
 
 
-def load_claims(path: Path | None = None) -> tuple[dict[str, ClaimTable], str]:
-    """The claims of a file (default: the shipped claims.toml) and the file's sha256. Raises UsageError."""
-    chosen = path or shipped_file("claims.toml")
-    label = str(path) if path else "claims.toml (shipped)"
-    document = read_document(chosen, label)
-    for section in document:
-        if section not in ("schema", "claims"):
-            raise UsageError(unknown("section", section, ("schema", "claims"), label))
-    entries = document.get("claims")
-    if not isinstance(entries, dict) or not entries:
-        raise UsageError(f"{label}: there is no claim: [claims.NAME]")
-    claims = {}
-    for name, entry in entries.items():
-        where = f"{label}: claims.{name!s:.80}"
-        check_name(name, where)
-        claims[name] = checked(ClaimTable, entry, where)
-    return claims, hashlib.sha256(chosen.read_bytes()).hexdigest()
+def answer_claims(claims: Mapping[str, ClaimTable], evidence_of: Callable[[str], Evidence | None]) -> list[Answer]:
+    """Every claim's verdict, adjusted for all of them. evidence_of: a suite's, or None where nothing was run.
 
-
-def answer_claims(claims: Mapping[str, ClaimTable], records_of: Callable[[str], Found | None]) -> list[Answer]:
-    """Every claim's verdict, adjusted for all of them. records_of: suite -> its records, or None where none are.
-
-    Raises UsageError for a row, task or metric that the records do not have.
+    Raises UsageError for a row, task, metric, analysis or cell that there is not.
     """
-    rows: dict[str, Sequence[Trials] | None] = {}
-    for claim in claims.values():
-        if claim.suite not in rows:
-            found = records_of(claim.suite)
-            rows[claim.suite] = None if found is None else trials_of(*found)
-    gaps = {name: _gap(name, claim, rows[claim.suite]) for name, claim in claims.items()}
+    known = {suite: evidence_of(suite) for suite in dict.fromkeys(claim.suite for claim in claims.values())}
+    run = {name: one for name, c in claims.items() if (one := known[c.suite]) is not None and one.answers(c)}
+    gaps = {name: run[name].gap(name, claim) if name in run else None for name, claim in claims.items()}
     adjusted = adjust([_p_values(gaps[name], claim) for name, claim in claims.items()])
     found_answers = []
     for (name, claim), (different, alike) in zip(claims.items(), adjusted, strict=True):
         gap = gaps[name]
-        verdict = "not run" if rows[claim.suite] is None else _verdict(claim, gap, different, alike)
+        verdict = _verdict(claim, gap, different, alike) if name in run else "not run"
         found_answers.append(Answer(name, claim, verdict, gap, different, alike, _power(claim, gap, len(claims))))
     return found_answers
-
-
-def _gap(name: str, claim: ClaimTable, rows: Sequence[Trials] | None) -> Estimate | None:
-    if rows is None:
-        return None
-    where = f"claims.{name}"
-    tasks = tasks_of(rows)
-    if claim.task is None and len(tasks) > 1:
-        raise UsageError(f"{where}: suite {claim.suite!r} has several tasks ({', '.join(tasks)}): name one, task = ...")
-    task = claim.task or tasks[0]
-    if task not in tasks:
-        raise UsageError(unknown("task", task, tasks, where))
-    sides = []
-    for row in (claim.row, claim.other):
-        trials = row_of_task(rows, task, row)
-        if trials is None:
-            raise UsageError(unknown("row", row, [one.label for one in rows if one.first["task"] == task], where))
-        if claim.metric not in trials.values:
-            raise UsageError(unknown("metric", claim.metric, trials.values, where))
-        sides.append(trials)
-    seeds = sorted(sides[0].records.keys() & sides[1].records.keys())
-    one, other = (side.measured(claim.metric, seeds) for side in sides)
-    return difference(one, other) if one and other else None
 
 
 def _p_values(gap: Estimate | None, claim: ClaimTable) -> tuple[float, float]:
@@ -124,7 +57,7 @@ def _p_values(gap: Estimate | None, claim: ClaimTable) -> tuple[float, float]:
 
     Where a claim says `equivalent`, to differ is to differ by more than the margin.
     """
-    margin = claim.margin / 100
+    margin = claim.bound
     different = p_value(gap) if claim.expects != "equivalent" else _beyond(gap, margin)
     return different, equivalence_p_value(gap, margin)
 
@@ -170,7 +103,7 @@ def _power(claim: ClaimTable, gap: Estimate | None, claims: int) -> float | None
     if gap is None or not gap.standard_error or gap.freedom is None:
         return None
     level = (1 - LEVEL) / claims
-    size = claim.margin / 100 / gap.standard_error
+    size = claim.bound / gap.standard_error
     if claim.expects == "equivalent":
         room = size - float(student_t(gap.freedom, 1 - level))
         return max(0.0, 2 * float(stdtr(gap.freedom, room)) - 1)
@@ -214,22 +147,34 @@ def _cells(answer: Answer) -> list[str]:
         f"**{answer.verdict}**",
         escaped(claim.says),
         escaped(claim.suite),
-        f"{escaped(claim.row)} {expected} {escaped(claim.other)} (margin {claim.margin:g})",
-        title(claim.metric),
-        gap_text(answer.gap) + (f" (n = {answer.gap.n})" if answer.gap else ""),
+        f"{_contrast(claim, expected)} (margin {claim.margin:g})",
+        title(str(claim.metric if claim.analysis is None else f"{claim.analysis}: {claim.value}")),
+        _gap_text(answer) + (f" (n = {answer.gap.n})" if answer.gap else ""),
         ("< 0.0001" if p < 1e-4 else f"{p:.4f}") if known else "–",
         "–" if answer.power is None else f"{answer.power:.2f}",
         escaped(claim.written),
     ]
 
 
+def _contrast(claim: ClaimTable, expected: str) -> str:
+    if claim.analysis is None:
+        return f"{escaped(str(claim.row))} {expected} {escaped(str(claim.other))}"
+    return f"{escaped(', '.join(claim.at.values()))} {expected} {claim.against:g}"
+
+
+def _gap_text(answer: Answer) -> str:
+    if answer.gap is None or answer.claim.analysis is None:
+        return gap_text(answer.gap)
+    return number_text(answer.gap)
+
+
 def claims_data(answers: Sequence[Answer], digest: str) -> dict[str, Any]:
-    """For JSON: as `claims_text`; differences as fractions."""
+    """For JSON: as `claims_text`; differences as fractions, of an analysis in its unit."""
     entries = [
         {
             "claim": answer.name,
             "verdict": answer.verdict,
-            **answer.claim.model_dump(),
+            **answer.claim.model_dump(exclude_none=True),
             "difference": None if answer.gap is None else answer.gap.mean,
             "half_width": None if answer.gap is None else answer.gap.half_width,
             "seeds": None if answer.gap is None else answer.gap.n,

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_scores import record
 
+from benchbias.analyses import AnalysisRecord, read_analyses
+from benchbias.claim_tables import ClaimTable
 from benchbias.claims import (
-    ClaimTable,
     _p_values,
     _power,
     _verdict,
@@ -24,9 +25,10 @@ from benchbias.claims import (
 )
 from benchbias.errors import BenchbiasError, UsageError
 from benchbias.estimates import LEVEL, estimate
+from benchbias.evidence import Evidence
 from benchbias.publishing import published_records
 from benchbias.ranking import holm
-from benchbias.results import record_folder
+from benchbias.results import Table, record_folder
 
 ROOT = Path(__file__).parent.parent
 SEEDS = 10
@@ -42,7 +44,7 @@ def answers(good, plain, *, expects="higher", others=0, **changed):
     records = [record("good", seed, value) for seed, value in enumerate(good)]
     records += [record("plain", seed, value) for seed, value in enumerate(plain)]
     claims = {"c": claim(expects, **changed)} | {f"more-{n}": claim("equivalent") for n in range(others)}
-    return answer_claims(claims, lambda suite: (records, {}))
+    return answer_claims(claims, lambda suite: Evidence.of(records, {}))
 
 
 NOISE = np.random.default_rng(0).normal(0, 0.005, (2, SEEDS))
@@ -150,7 +152,7 @@ def test_a_suite_without_records_is_not_run_and_does_not_hide_the_others():
         for seed in (0, 1, 2)
     ]
     claims = {"here": claim(), "elsewhere": claim(suite="other")}
-    here, elsewhere = answer_claims(claims, lambda suite: (records, {}) if suite == "probe" else None)
+    here, elsewhere = answer_claims(claims, lambda suite: Evidence.of(records, {}) if suite == "probe" else None)
     assert (here.verdict, elsewhere.verdict, elsewhere.gap) == ("supported", "not run", None)
     assert "not run" in claims_text([here, elsewhere], "0")
     assert json.loads(json.dumps(claims_data([here, elsewhere], "0")))["claims"][1]["verdict"] == "not run"
@@ -168,6 +170,82 @@ def test_what_the_records_do_not_have_is_named(changed, words):
     with pytest.raises(UsageError) as error:
         answers([0.5, 0.6], [0.5, 0.6], **changed)
     assert all(word in str(error.value) for word in words)
+
+
+def cell_claim(**changed):
+    table = {"says": "alpha is above 1", "suite": "probe", "analysis": "slope", "at": {"row": "good"}, "value": "alpha"}
+    table |= {"against": 1.0, "margin": 0.1, "expects": "higher", "written": "before its seeds"}
+    return ClaimTable.model_validate(table | changed)
+
+
+def analysed(values, **changed):
+    """The verdict on a claim about a cell that holds the mean of values, beside a cell of nothing."""
+    columns = {
+        "row": ("text", "", ("good", "plain", "plain")),
+        "class": ("text", "", ("0", "0", "1")),
+        "alpha": ("estimate", "", (estimate(values), None, None)),
+        "count": ("count", "", (1, 2, 3)),
+    }
+    body = {"analysis": "slope", "task": "toy", "status": "ok", "table": Table(columns, "").to_json()}
+    evidence = Evidence((), [AnalysisRecord(body)])
+    return answer_claims({"c": cell_claim(**changed)}, lambda suite: evidence)[0]
+
+
+@pytest.mark.parametrize(
+    ("mean", "expects", "verdict"),
+    [
+        *((1.5, "higher", "supported"), (1.5, "lower", "refuted"), (1.5, "equivalent", "refuted")),
+        *((0.5, "higher", "refuted"), (0.5, "lower", "supported"), (1.01, "equivalent", "supported")),
+        (1.01, "higher", "equivalent"),
+    ],
+)
+def test_a_claim_about_a_cell_of_an_analysis_is_held_against_its_estimate(mean, expects, verdict):
+    found = analysed(mean + 0.05 * NOISE[0] / NOISE[0].std(), expects=expects)
+    assert found.verdict == verdict
+    assert found.gap.mean == pytest.approx(mean - 1 + 0.05 * NOISE[0].mean() / NOISE[0].std())
+    text = claims_text([found], "0")
+    assert "good" in text
+    assert "slope: alpha" in text
+    assert claims_data([found], "0")["claims"][0]["difference"] == found.gap.mean
+
+
+def test_a_cell_of_nothing_is_unresolved_and_an_analysis_that_was_not_made_is_not_run():
+    assert analysed([1.0, 2.0], at={"row": "plain", "class": "1"}).verdict == "unresolved"
+    assert analysed([1.0, 2.0], analysis="other").verdict == "not run"
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"at": {"row": "god"}}, ["claims.c.at", "row", "god", "good"]),
+        ({"at": {"rows": "good"}}, ["claims.c.at", "rows", "did you mean 'row'"]),
+        ({"at": {"row": "plain"}}, ["2 rows of 'slope'", "row, class"]),
+        ({"value": "count"}, ["estimate", "alpha"]),
+        ({"task": "toys"}, ["task", "toy"]),
+    ],
+)
+def test_a_cell_that_is_not_there_is_named(changed, words):
+    with pytest.raises(UsageError) as error:
+        analysed([1.0, 2.0], **changed)
+    assert all(word in str(error.value) for word in ("claims.c", *words))
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"row": "a"}, "look at row"),
+        ({"metric": "accuracy"}, "look at metric"),
+    ],
+)
+def test_a_claim_is_of_one_kind(changed, words):
+    with pytest.raises(ValueError, match=words):
+        cell_claim(**changed)
+    with pytest.raises(ValueError, match="has a margin"):
+        ClaimTable.model_validate(
+            {k: v for k, v in cell_claim().model_dump(exclude_unset=True).items() if k != "margin"}
+        )
+    with pytest.raises(ValueError, match="look at against"):
+        claim(against=1.0)
 
 
 WHOLE = """says = "a"
@@ -189,7 +267,10 @@ written = "after its seeds"
         (f"schema = 1\n[claims.a]\n{WHOLE}margn = 2\n", ["claims.a", "margn", "margin"]),
         (f"schema = 1\n[claims.a]\n{WHOLE}margin = 0\n", ["claims.a.margin"]),
         (f"schema = 1\n[claims.a]\n{WHOLE.replace('higher', 'better')}", ["claims.a.expects", "higher"]),
-        ("schema = 1\n[claims.a]\n" + WHOLE.replace('row = "a"\n', ""), ["claims.a.row"]),
+        (
+            "schema = 1\n[claims.a]\n" + WHOLE.replace('row = "a"\n', ""),
+            ["claims.a:", "look at row", "two rows", "cell of an analysis"],
+        ),
         (f"schema = 1\n[claims.A]\n{WHOLE}", ["a name is"]),
         ("schema = 1\n[claims\n", ["not valid TOML"]),
     ],
@@ -210,7 +291,8 @@ def test_the_published_verdicts_are_those_of_the_published_records():
     folder = ROOT / "leaderboard"
 
     def found(suite):
-        assert record_folder(folder, suite).is_dir(), suite
-        return published_records(suite, folder)
+        here = record_folder(folder, suite)
+        return Evidence.of(*published_records(suite, folder), read_analyses(here)) if here.is_dir() else None
 
+    assert all(found(claim.suite) for claim in claims.values() if claim.written == "after its seeds")
     assert claims_text(answer_claims(claims, found), digest) == (folder / "claims.md").read_text()

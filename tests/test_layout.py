@@ -40,6 +40,8 @@ LAYERS = (
             "tabled",
             "leaderboard",
             "comparing",
+            "claim_tables",
+            "evidence",
             "claims",
             "sweeps",
             "figures",
@@ -74,7 +76,8 @@ TORCH_FREE = [
     *("testing/__init__", "testing/finding", "testing/checking", "testing/report", "testing/waivers"),
     *("testing/verdicts", "testing/child"),
     *("cells", "influence", "estimates", "worst_group", "ranking", "rows", "standings"),
-    *("comparing", "claims", "markdown", "legend", "columns", "probed", "sweeps", "tabled"),
+    *("comparing", "claims", "claim_tables", "evidence", "markdown", "legend", "columns", "probed"),
+    *("sweeps", "tabled"),
     *("analyses", "analysing", "analysis_inputs", "scored"),
     *("figures/__init__", "figures/layer_sweep", "figures/equal_accuracy"),
 ]

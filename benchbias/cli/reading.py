@@ -161,8 +161,12 @@ def claims(
 ) -> None:
     """Say which claims of the literature the records support, refute, or leave open."""
     from benchbias import publishing
-    from benchbias.claims import Found, answer_claims, claims_data, claims_text, load_claims
+    from benchbias.analyses import read_analyses
+    from benchbias.claims import answer_claims, claims_data, claims_text, load_claims
+    from benchbias.evidence import Evidence
+    from benchbias.recording import current_analyses
     from benchbias.results import record_folder
+    from benchbias.store import Store
 
     known, digest = load_claims(file)
     if records is not None:
@@ -170,15 +174,21 @@ def claims(
         if not (folder / "records").is_dir():
             raise UsageError(f"{folder} is no published folder: it has no records")
 
-        def found(suite: str) -> Found | None:
-            run = record_folder(folder, suite).is_dir()
-            return publishing.published_records(suite, folder) if run else None
+        def found(suite: str) -> Evidence | None:
+            here = record_folder(folder, suite)
+            return (
+                Evidence.of(*publishing.published_records(suite, folder), read_analyses(here))
+                if here.is_dir()
+                else None
+            )
     else:
         workspace = open_workspace(config, plugin, data_dir)
 
-        def found(suite: str) -> Found | None:
+        def found(suite: str) -> Evidence | None:
             plan = workspace.plan(suite, selected(None, None, None, None, None, device))
-            return publishing.records_of(plan, out) if publishing.has_records(plan, out) else None
+            if not publishing.has_records(plan, out):
+                return None
+            return Evidence.of(*publishing.records_of(plan, out), current_analyses(plan, Store(out)))
 
     answers = answer_claims(known, found)
     print(json.dumps(claims_data(answers, digest)) if as_json else claims_text(answers, digest), end="")

@@ -1,0 +1,82 @@
+"""claims.toml: claims as tables, each about two rows of a suite or about one cell of an analysis. No torch."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from benchbias.errors import UsageError, unknown
+from benchbias.estimates import MARGIN
+from benchbias.suite import check_name, read_document, shipped_file
+from benchbias.tables import Table, checked
+
+ROWS = ("row", "other", "metric")
+CELL = ("analysis", "at", "value")
+
+
+class ClaimTable(Table):
+    """`[claims.NAME]`: that something is higher or lower than something else, or within `margin` of it.
+
+    Either `row` against `other` in a metric of a suite, the margin in points; or the estimate `value` of an analysis,
+    in the row of its table whose texts are `at`, against the number `against`, the margin in the column's unit.
+    """
+
+    says: Annotated[str, Field(min_length=1, max_length=300)]
+    suite: str
+    row: str | None = None
+    other: str | None = None
+    metric: str | None = None
+    analysis: str | None = None
+    at: Annotated[dict[str, str], Field(default_factory=dict)]
+    value: str | None = None
+    against: float = 0.0
+    expects: Literal["higher", "lower", "equivalent"]
+    margin: Annotated[float, Field(gt=0, le=100)] = 100 * MARGIN
+    task: str | None = None
+    written: Literal["before its seeds", "after its seeds"]
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> ClaimTable:
+        given = self.model_fields_set
+        mine, other = (ROWS, (*CELL, "against")) if "analysis" not in given else (CELL, ROWS)
+        wrong = [name for name in mine if name not in given] or [name for name in other if name in given]
+        if wrong:
+            raise ValueError(
+                f"a claim is about two rows ({', '.join(ROWS)}) or about a cell of an analysis ({', '.join(CELL)}, "
+                f"perhaps against); look at {', '.join(wrong)}"
+            )
+        if self.analysis is not None and "margin" not in given:
+            raise ValueError("a claim about an analysis has a margin, in the unit of its column")
+        return self
+
+    @property
+    def scale(self) -> float:
+        """What the margin's unit is of the difference's: points of fractions, or 1."""
+        return 0.01 if self.analysis is None else 1.0
+
+    @property
+    def bound(self) -> float:
+        """The margin in the unit of the difference."""
+        return self.margin * self.scale
+
+
+def load_claims(path: Path | None = None) -> tuple[dict[str, ClaimTable], str]:
+    """The claims of a file (default: the shipped claims.toml) and the file's sha256. Raises UsageError."""
+    chosen = path or shipped_file("claims.toml")
+    label = str(path) if path else "claims.toml (shipped)"
+    document = read_document(chosen, label)
+    for section in document:
+        if section not in ("schema", "claims"):
+            raise UsageError(unknown("section", section, ("schema", "claims"), label))
+    entries = document.get("claims")
+    if not isinstance(entries, dict) or not entries:
+        raise UsageError(f"{label}: there is no claim: [claims.NAME]")
+    claims = {}
+    for name, entry in entries.items():
+        where = f"{label}: claims.{name!s:.80}"
+        check_name(name, where)
+        claims[name] = checked(ClaimTable, entry, where)
+    return claims, hashlib.sha256(chosen.read_bytes()).hexdigest()
