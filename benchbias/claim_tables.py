@@ -13,15 +13,22 @@ from benchbias.estimates import MARGIN
 from benchbias.suite import check_name, read_document, shipped_file
 from benchbias.tables import Table, checked
 
-ROWS = ("row", "other", "metric")
-CELL = ("analysis", "at", "value")
+KINDS = {
+    "two rows": (("row", "other", "metric"), ()),
+    "a cell of an analysis": (("analysis", "at", "value", "margin"), ("against", "less")),
+    "a cell of a probe": (("probe", "row", "at", "value", "margin"), ("against", "less")),
+}
+"""What a claim may be about: the keys that it must have, and those that it may have besides."""
+COMMON = ("says", "suite", "task", "expects", "margin", "written")
 
 
 class ClaimTable(Table):
     """`[claims.NAME]`: that something is higher or lower than something else, or within `margin` of it.
 
-    Either `row` against `other` in a metric of a suite, the margin in points; or the estimate `value` of an analysis,
-    in the row of its table whose texts are `at`, against the number `against`, the margin in the column's unit.
+    Two rows: `row` against `other` in a metric of a suite, the margin in points. A cell of an analysis: the estimate
+    `value` in the row of its table whose texts are `at`, perhaps less that of the row whose texts are `less`, against
+    the number `against`, the margin in the column's unit. A cell of a probe of the board's row `row`: likewise, in
+    mean over seeds.
     """
 
     says: Annotated[str, Field(min_length=1, max_length=300)]
@@ -30,7 +37,9 @@ class ClaimTable(Table):
     other: str | None = None
     metric: str | None = None
     analysis: str | None = None
+    probe: str | None = None
     at: Annotated[dict[str, str], Field(default_factory=dict)]
+    less: Annotated[dict[str, str], Field(default_factory=dict)]
     value: str | None = None
     against: float = 0.0
     expects: Literal["higher", "lower", "equivalent"]
@@ -40,22 +49,29 @@ class ClaimTable(Table):
 
     @model_validator(mode="after")
     def _one_kind(self) -> ClaimTable:
-        given = self.model_fields_set
-        mine, other = (ROWS, (*CELL, "against")) if "analysis" not in given else (CELL, ROWS)
-        wrong = [name for name in mine if name not in given] or [name for name in other if name in given]
-        if wrong:
-            raise ValueError(
-                f"a claim is about two rows ({', '.join(ROWS)}) or about a cell of an analysis ({', '.join(CELL)}, "
-                f"perhaps against); look at {', '.join(wrong)}"
-            )
-        if self.analysis is not None and "margin" not in given:
-            raise ValueError("a claim about an analysis has a margin, in the unit of its column")
+        given = self.model_fields_set - set(COMMON)
+        kind = next(
+            (f"a cell of {word} {key}" for word, key in (("an", "analysis"), ("a", "probe")) if key in given),
+            "two rows",
+        )
+        must, may = KINDS[kind]
+        lacks = [name for name in must if name not in self.model_fields_set]
+        more = sorted(given - {*must, *may})
+        if lacks or more:
+            kinds = "; ".join(f"{name}: {', '.join(keys)}" for name, (keys, _) in KINDS.items())
+            told = f"lacks {', '.join(lacks)}" if lacks else f"has no {', '.join(more)}"
+            raise ValueError(f"a claim about {kind} {told} (claims are about {kinds})")
         return self
+
+    @property
+    def of_rows(self) -> bool:
+        """Whether it is about two rows, so that its difference is of fractions."""
+        return self.analysis is None and self.probe is None
 
     @property
     def scale(self) -> float:
         """What the margin's unit is of the difference's: points of fractions, or 1."""
-        return 0.01 if self.analysis is None else 1.0
+        return 0.01 if self.of_rows else 1.0
 
     @property
     def bound(self) -> float:

@@ -148,7 +148,7 @@ def _cells(answer: Answer) -> list[str]:
         escaped(claim.says),
         escaped(claim.suite),
         f"{_contrast(claim, expected)} (margin {claim.margin:g})",
-        title(str(claim.metric if claim.analysis is None else f"{claim.analysis}: {claim.value}")),
+        title(str(claim.metric if claim.of_rows else f"{claim.analysis or claim.probe}: {claim.value}")),
         _gap_text(answer) + (f" (n = {answer.gap.n})" if answer.gap else ""),
         ("< 0.0001" if p < 1e-4 else f"{p:.4f}") if known else "–",
         "–" if answer.power is None else f"{answer.power:.2f}",
@@ -157,13 +157,16 @@ def _cells(answer: Answer) -> list[str]:
 
 
 def _contrast(claim: ClaimTable, expected: str) -> str:
-    if claim.analysis is None:
+    if claim.of_rows:
         return f"{escaped(str(claim.row))} {expected} {escaped(str(claim.other))}"
-    return f"{escaped(', '.join(claim.at.values()))} {expected} {claim.against:g}"
+    own = ([claim.row] if claim.row else []) + list(claim.at.values())
+    other = escaped(", ".join(claim.less.values())) if claim.less else ""
+    against = f"{claim.against:g}" if claim.against or not other else ""
+    return f"{escaped(', '.join(own))} {expected} {' + '.join(part for part in (other, against) if part)}"
 
 
 def _gap_text(answer: Answer) -> str:
-    if answer.gap is None or answer.claim.analysis is None:
+    if answer.gap is None or answer.claim.of_rows:
         return gap_text(answer.gap)
     return number_text(answer.gap)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 from test_scores import record
@@ -24,7 +25,7 @@ from benchbias.claims import (
     load_claims,
 )
 from benchbias.errors import BenchbiasError, UsageError
-from benchbias.estimates import LEVEL, estimate
+from benchbias.estimates import LEVEL, estimate, p_value
 from benchbias.evidence import Evidence
 from benchbias.publishing import published_records
 from benchbias.ranking import holm
@@ -230,22 +231,58 @@ def test_a_cell_that_is_not_there_is_named(changed, words):
     assert all(word in str(error.value) for word in ("claims.c", *words))
 
 
-@pytest.mark.parametrize(
-    ("changed", "words"),
-    [
-        ({"row": "a"}, "look at row"),
-        ({"metric": "accuracy"}, "look at metric"),
-    ],
-)
-def test_a_claim_is_of_one_kind(changed, words):
-    with pytest.raises(ValueError, match=words):
-        cell_claim(**changed)
-    with pytest.raises(ValueError, match="has a margin"):
-        ClaimTable.model_validate(
-            {k: v for k, v in cell_claim().model_dump(exclude_unset=True).items() if k != "margin"}
-        )
-    with pytest.raises(ValueError, match="look at against"):
-        claim(against=1.0)
+def test_a_claim_is_of_one_kind():
+    for make, changed, words in (
+        (cell_claim, {"row": "a"}, "a claim about a cell of an analysis has no row"),
+        (cell_claim, {"metric": "accuracy"}, "has no metric"),
+        (claim, {"against": 1.0}, "a claim about two rows has no against"),
+        (cell_claim, {"probe": "p"}, "has no probe"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            make(**changed)
+    with pytest.raises(ValueError, match="lacks margin"):
+        ClaimTable.model_validate(cell_claim().model_dump(exclude_unset=True, exclude={"margin"}))
+
+
+def test_the_difference_of_two_cells_is_as_of_two_samples():
+    rng = np.random.default_rng(2)
+    ones, others = rng.normal(1.3, 0.1, 12), rng.normal(1.0, 0.3, 7)
+    columns = {
+        "row": ("text", "", ("one", "other")),
+        "alpha": ("estimate", "", (estimate(ones), estimate(others))),
+    }
+    body = {"analysis": "slope", "task": "toy", "status": "ok", "table": Table(columns, "").to_json()}
+    evidence = Evidence((), [AnalysisRecord(body)])
+    table = cell_claim(at={"row": "one"}, less={"row": "other"}, against=0.1)
+    gap = evidence.gap("c", table)
+    oracle = scipy.stats.ttest_ind(ones - 0.1, others, equal_var=False)
+    assert gap.mean == pytest.approx(ones.mean() - others.mean() - 0.1)
+    assert gap.freedom == pytest.approx(oracle.df)
+    assert p_value(gap) == pytest.approx(oracle.pvalue)
+    assert "one > other + 0.1" in claims_text(answer_claims({"c": table}, lambda suite: evidence), "0")
+
+
+def test_a_claim_about_a_cell_of_a_probe_is_over_seeds():
+    def probed(seed, value):
+        columns = {
+            "group": ("text", "", ("a", "b")),
+            "change": ("number", "points", (value, None if seed == 9 else 1.0)),
+        }
+        return record("good", seed, 0.5, probes={"hurt": Table(columns, "").to_json()})
+
+    values = [-2.0, -3.0, -2.5, -2.2]
+    evidence = Evidence.of([probed(seed, value) for seed, value in enumerate(values)], {})
+    table = {"says": "hurts", "suite": "probe", "probe": "hurt", "row": "good", "at": {"group": "a"}, "value": "change"}
+    table |= {"margin": 0.5, "expects": "lower", "written": "after its seeds"}
+    found = answer_claims({"c": ClaimTable.model_validate(table)}, lambda suite: evidence)[0]
+    assert found.gap == estimate(values)
+    assert found.verdict == "supported"
+    both = ClaimTable.model_validate(table | {"less": {"group": "b"}})
+    assert evidence.gap("c", both) == estimate([value - 1 for value in values])
+    assert Evidence.of([probed(9, -2.0), probed(8, -2.0)], {}).gap("c", both) is None
+    assert not evidence.answers(ClaimTable.model_validate(table | {"probe": "other"}))
+    with pytest.raises(UsageError, match="unknown row 'god'; did you mean 'good'"):
+        evidence.gap("c", ClaimTable.model_validate(table | {"row": "god"}))
 
 
 WHOLE = """says = "a"
@@ -269,7 +306,7 @@ written = "after its seeds"
         (f"schema = 1\n[claims.a]\n{WHOLE.replace('higher', 'better')}", ["claims.a.expects", "higher"]),
         (
             "schema = 1\n[claims.a]\n" + WHOLE.replace('row = "a"\n', ""),
-            ["claims.a:", "look at row", "two rows", "cell of an analysis"],
+            ["claims.a:", "a claim about two rows lacks row", "a cell of an analysis"],
         ),
         (f"schema = 1\n[claims.A]\n{WHOLE}", ["a name is"]),
         ("schema = 1\n[claims\n", ["not valid TOML"]),

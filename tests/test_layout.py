@@ -14,7 +14,7 @@ from benchbias import hookspecs, plan
 
 ROOT = Path(__file__).parent.parent
 CORE = ROOT / "benchbias"
-PLUGINS = [*sorted((CORE / "builtin").glob("*.py")), *sorted((ROOT / "plugins").rglob("*.py"))]
+PLUGINS = [*sorted((CORE / "builtin").rglob("*.py")), *sorted((ROOT / "plugins").rglob("*.py"))]
 
 LAYERS = (
     {"errors", "canonical", "files", "seeding"},

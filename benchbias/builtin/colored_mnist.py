@@ -45,12 +45,14 @@ def colored_mnist(
     *,
     conflict_ratio: Annotated[float, Range(0, 1)] = 0.05,
     severity: Annotated[int, Range(1, 5)] = 4,
+    examples: Annotated[int | None, Range(10, 55_000)] = None,
 ) -> BiasedDataset:
     """MNIST digits, each in the colour of its digit in most of training, in one of ten colours in test.
 
     conflict_ratio: the share of training and of validation images in another digit's colour, spread evenly over the
     other nine; the published settings are 0.005, 0.01, 0.02 and 0.05. severity: 1 to 5, the higher the less the
-    colour varies (standard deviations 0.05 to 0.002). val follows training; val_balanced and test have every digit
+    colour varies (standard deviations 0.05 to 0.002). examples: of the 55,000 training images only so many, the same
+    for every seed, each digit in proportion. val follows training; val_balanced and test have every digit
     in every colour: one in ten is aligned.
     """
     train, test = (hub_images(root, MNIST, split) for split in ("train", "test"))
@@ -61,6 +63,7 @@ def colored_mnist(
         conflict_ratio,
         severity,
         VAL,
+        examples,
     )
 
 
@@ -68,10 +71,17 @@ Digits = tuple["NDArray[np.uint8]", "NDArray[np.int64]"]
 """Images (N, H, W) and the digit of each (N,)."""
 
 
-def built(train: Digits, test: Digits, seed: int, conflict_ratio: float, severity: int, val: int) -> BiasedDataset:
-    """The data set from MNIST's arrays; val: how many of the training images are validation."""
+def built(
+    train: Digits, test: Digits, seed: int, conflict_ratio: float, severity: int, val: int, examples: int | None = None
+) -> BiasedDataset:
+    """The data set from MNIST's arrays; val: how many of the training images are validation.
+
+    examples: how many of the others are training, None for all.
+    """
     held = held_out(train[1], val)
     fit = np.setdiff1d(np.arange(len(train[1])), held)
+    if examples is not None:
+        fit = fit[held_out(train[1][fit], examples)]
     everything = np.arange(len(test[1]))
     parts = {  # name: (images and digits, which of them, conflicting share, number of the first source image)
         "train": (train, fit, conflict_ratio, 0),

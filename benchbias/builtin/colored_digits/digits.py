@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import torch
 
-from benchbias import BiasedDataset, GroupLabels, LabelledSplit, Range, Split, hookimpl
+from benchbias import BiasedDataset, GroupLabels, LabelledSplit, Range, Split
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -154,8 +153,3 @@ def _stratified_normal(count: int, stream: np.random.Generator) -> NDArray[np.fl
     columns = [(stream.permutation(count) + stream.random(count)) / max(count, 1) for _ in range(3)]
     normal: NDArray[np.float64] = ndtri(np.clip(np.stack(columns, axis=1), 1e-9, 1 - 1e-9))
     return normal
-
-
-@hookimpl
-def benchbias_datasets() -> dict[str, Callable[..., BiasedDataset]]:
-    return {"colored_digits": colored_digits, "colored_ten_digits": colored_ten_digits}
