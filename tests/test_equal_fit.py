@@ -47,9 +47,8 @@ def whole(*, harm=0.0, fit=0.4, noise=0.0, steps=400, weights=180, extra=()):
     for seed in range(SEEDS):
         shift = noise * stream.standard_normal()
         for epochs in (1, 2, 4, 8):
-            members.append(
-                one("dense", seed, fit=min(1.0, 0.1 + 0.12 * epochs + shift), epochs=epochs, steps=100 * epochs)
-            )
+            grown = min(1.0, 0.1 + 0.12 * epochs + shift)
+            members.append(one("dense", seed, fit=grown, epochs=epochs, steps=100 * epochs))
         members.append(one("small", seed, fit=fit, steps=400, weights=185))
         own = harm + noise * stream.standard_normal() / 10
         members.append(one("sparse", seed, fit=fit + shift, harm=own, steps=steps, weights=weights, flops=steps * 250))
@@ -147,9 +146,7 @@ def test_the_interval_covers_the_harm_that_is_there():
         gaps = rng.normal(-5, 4, 8)
         members = []
         for seed, gap in enumerate(gaps):
-            members += [
-                one("dense", seed, fit=fit, epochs=epochs, steps=100 * epochs) for epochs, fit in ((1, 0.2), (2, 0.6))
-            ]
+            members += [one("dense", seed, fit=fit, epochs=n, steps=100 * n) for n, fit in ((1, 0.2), (2, 0.6))]
             members.append(one("sparse", seed, fit=0.4, harm=-gap / 100, steps=150))
         frame = table(population(members)).loc[("sparse", "fit of conflicting")]
         half = 2.3646 * frame["harm.standard_error"]
