@@ -56,6 +56,20 @@ def test_a_seed_gives_the_same_bytes_every_time_and_another_seed_others():
     assert not any(same(item, made(1)[name]) for name, item in made(0).items())
 
 
+def test_a_part_of_training_is_the_same_for_every_seed_and_has_each_digit_in_proportion():
+    whole = built(digits(), digits(1000, 1), 0, 0.05, 4, 200).splits
+    parts = [built(digits(), digits(1000, 1), seed, 0.05, 4, 200, 300).splits for seed in (0, 1)]
+    assert len(parts[0]["train"].split) == 300
+    assert set(parts[0]["train"].cluster.tolist()) < set(whole["train"].cluster.tolist())
+    assert torch.equal(parts[0]["train"].cluster, parts[1]["train"].cluster)
+    shares = [
+        item["train"].split.labels.bincount(minlength=10) / len(item["train"].split) for item in (parts[0], whole)
+    ]
+    assert (shares[0] - shares[1]).abs().max() < 1.5 / 300
+    for name in ("val", "val_balanced", "test"):
+        assert torch.equal(parts[0][name].split.images, whole[name].split.images)
+
+
 def test_no_image_is_in_two_of_train_val_and_test_and_val_is_the_same_for_every_seed():
     parts = [set(made(0)[name].cluster.tolist()) for name in ("train", "val", "test")]
     assert [len(part) for part in parts] == [1800, 200, 1000]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import torch
 
-from benchbias import BiasedDataset, LabelledSplit, Range, Split
+from benchbias import BenchbiasError, BiasedDataset, LabelledSplit, Range, Split
 
 from .digits import colored_ten_digits
 
@@ -76,7 +76,7 @@ def corrupted_ten_digits(
     """
     clean = colored_ten_digits(root, seed, conflict_ratio=conflict_ratio, noise=noise, draws=draws)
     if bad := [severity for severity in severities if not 1 <= severity <= 5]:
-        raise ValueError(f"severities are from 1 to 5, not {bad[0]}")
+        raise BenchbiasError(f"severities are from 1 to 5, not {bad[0]}")
     test = clean.splits["test"]
     splits = {
         f"test-{name}-{severity}": corrupted(test, name, severity, seed)
