@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from benchbias import BenchbiasError, GroupLabels, Mask, Skip, Split, TrainContext, TrainingData
 from benchbias.tables import Recipe
 from benchbias.testing import ToyTrial
-from benchbias_plugins import dfr as module
-from benchbias_plugins.dfr import Examples, Head, Refit, balanced, dfr, halves
+from benchbias_plugins.dfr.refit import Examples, Head, Refit, balanced, halves
+from benchbias_plugins.dfr.trainer import GRID, dfr
 
 UNITS = 7
 
@@ -158,9 +158,10 @@ def oracle(classes: int, logistic: str) -> np.ndarray:
     found = []
     for _ in range(4):
         index = balanced(groups(classes).groups.numpy(), stream)
+        multinomial = (classes, logistic) == (3, "multinomial")
         base = LogisticRegression(
-            C=0.5, l1_ratio=1.0, solver="saga" if (classes, logistic) == (3, "multinomial") else "liblinear",
-            max_iter=10_000, random_state=0,
+            C=0.5, l1_ratio=1.0, solver="saga" if multinomial else "liblinear",
+            max_iter=100_000, random_state=0, tol=1e-8 if multinomial else 1e-4,
         )  # fmt: skip
         scaler = StandardScaler().fit(train)
         last = OneVsRestClassifier(base) if (classes, logistic) == (3, "as_published") else base
@@ -179,7 +180,9 @@ def test_the_network_answers_as_scikit_learns_averaged_pipeline(classes: int, lo
         answers = answers[:, 1] - answers[:, 0]
         assert np.array_equal(answers > 0, wanted > 0)
     else:
-        assert np.array_equal(answers.argmax(1), wanted.argmax(1))
+        clear = np.diff(np.sort(wanted), axis=1)[:, -1] > 1e-3  # images without a feature tie two classes
+        assert clear.sum() > 20
+        assert np.array_equal(answers.argmax(1)[clear], wanted.argmax(1)[clear])
     np.testing.assert_allclose(answers, wanted, rtol=1e-4, atol=1e-4)
     assert np.ptp(answers) > 1
 
@@ -333,4 +336,4 @@ def test_it_refuses_strengths_and_heads_that_it_cannot_use():
             model.head_name = "1"  # type: ignore[assignment]
         with pytest.raises(BenchbiasError, match="with a bias"):
             dfr(model, data, context(data), groups())
-    assert module.GRID[0] == 1.0
+    assert GRID[0] == 1.0
