@@ -92,6 +92,13 @@ def test_a_task_without_a_shortcut_says_no():
     assert value(table, "training accuracy, aligned less conflicting")[1] == "no"
 
 
+def test_a_worst_group_near_chance_is_not_told_from_guessing():
+    near = {"erm": (0.97, 0.5), "one": (0.97, 0.6), "ceiling": (0.95, 0.95)}
+    over, answer = value(task_validity(task(near, seeds=3)), "worst group accuracy less chance")
+    assert abs(over.mean) < over.half_width
+    assert answer == "not told from guessing"
+
+
 def test_the_answer_is_the_interval_s():
     assert fails(estimate([10.0, 11.0, 12.0]), 3.0) == "yes"
     assert fails(estimate([0.0, 0.1, -0.1]), 3.0) == "no"
@@ -199,7 +206,7 @@ def test_the_metric_is_the_suite_s_unless_it_is_given():
 
 def test_an_answer_is_the_shortcut_s_where_it_is_the_class_of_the_attribute():
     labels, attributes = torch.tensor([0, 1, 2, 0, 1, 2, 0]), torch.tensor([0, 1, 2, 1, 2, 3, 2])
-    found = predictions(answers(torch.tensor([0, 1, 2, 1, 0, 2, 2]), 3), labels, attributes, num_attributes=4)
+    found = predictions(answers(torch.tensor([0, 1, 2, 1, 0, 0, 2]), 3), labels, attributes, num_attributes=4)
     assert follows_shortcut(found).correct.tolist() == [True, True, True, True, False, False, True]
 
 
