@@ -55,7 +55,7 @@ def swept_sparsity(swept: Mapping[str, Any]) -> float | None:
     """What a row's swept values say: `sparsity`, or else 1 - `density`."""
     if "sparsity" in swept:
         return float(swept["sparsity"])
-    return 1 - float(swept["density"]) if "density" in swept else None
+    return round(1 - float(swept["density"]), 12) if "density" in swept else None
 
 
 def _level(row: Twins, sparsity: float) -> Level:
