@@ -17,6 +17,8 @@ from benchbias.estimates import Estimate
 from benchbias.files import read_regular
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from benchbias.data import Predictions
 
 RECORD_SCHEMA = 1
@@ -143,6 +145,7 @@ class Member:
     """One trial of a population: its method, swept values and seed, its record, its predictions by split.
 
     predictions: of the scored split (`test`), of `train`, and of the splits that the task's `predict` names.
+    trained_on: bool (n,), which examples of the split `train-all` the model was trained on; None if on all of them.
     """
 
     method: str
@@ -150,6 +153,7 @@ class Member:
     seed: int
     record: TrialRecord
     predictions: Mapping[str, Predictions]
+    trained_on: Tensor | None = None
 
     @property
     def row(self) -> str:

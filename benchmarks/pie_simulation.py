@@ -1,0 +1,215 @@
+"""What chance alone gives the analyses of PIEs and of memorisation, and whether their intervals hold, in simulations.
+
+Prints markdown tables, the same bytes for the same arguments and versions; docs/analyses/pie.md and
+docs/analyses/memorization.md have those of the defaults. Three minutes on one core.
+
+    python benchmarks/pie_simulation.py [--repetitions 200] [--seed 0]
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pie_worlds import Training, World, recalls
+
+from benchbias import Estimate
+from benchbias_plugins.memorization import over_models
+from benchbias_plugins.pie import pie_counts
+from benchbias_plugins.pie.models import comparisons
+from benchbias_plugins.pie.subsets import cross_fit
+from benchbias_plugins.pie.welch import welch
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+    from numpy.typing import NDArray
+
+    from benchbias_plugins.pie.subsets import Subset
+
+    Values = NDArray[np.float64]
+    Lines = list[tuple[str, ...]]
+
+HARMS = (0.0, 1.0)
+MODELS = (12, 30)
+KNOWN = 1000  # models that tell each image's true accuracy
+SHARE = 0.7
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Of one repetition: an estimate, and what it is an estimate of."""
+
+    estimate: Estimate
+    true: float
+
+
+def told(found: Sequence[Interval]) -> tuple[str, ...]:
+    """The mean, the shares of intervals that hold the truth and that leave out zero in %, and their mean width."""
+    bounds = np.array([one.estimate.interval() for one in found])
+    true = np.array([one.true for one in found])
+    held = (bounds[:, 0] <= true) & (true <= bounds[:, 1])
+    apart = (bounds[:, 0] > 0) | (bounds[:, 1] < 0)
+    mean, width = np.mean([one.estimate.mean for one in found]), np.ptp(bounds, axis=1).mean()
+    return f"{mean:.2f}", f"{100 * held.mean():.1f}", f"{width:.2f}", f"{100 * apart.mean():.1f}"
+
+
+def against_mean(found: Sequence[Estimate]) -> list[Interval]:
+    """The truth is the mean over all repetitions: that of an unbiased estimate, of any models."""
+    true = float(np.mean([one.mean for one in found]))
+    return [Interval(one, true) for one in found]
+
+
+def rejections(sd: Values, together: float, shift: str, repetitions: int, numbers: Generator) -> Values:
+    """How often each class is significant at 5 % though both populations of 30 are alike, (K,)."""
+    found = []
+    for _ in range(repetitions):
+        both = [recalls(sd, together, 30, numbers) for _ in range(2)]
+        accuracy = [one.mean(axis=1, keepdims=True) for one in both]
+        less = accuracy if shift == "model" else [one.mean() for one in accuracy]
+        found.append(welch(both[0] - less[0], both[1] - less[1]).p <= 0.05)
+    return np.mean(found, axis=0)
+
+
+def class_lines(repetitions: int, numbers: Generator) -> Lines:
+    alike = np.full(10, 0.02)
+    quiet = np.array([0.002, *alike[1:]])
+    scenarios = {"all vary alike": (alike, 0.0), "one varies a tenth": (quiet, 0.0), "all move together": (alike, 0.04)}
+    lines = []
+    for name, (sd, together) in scenarios.items():
+        for shift in ("model", "population_as_published"):
+            found = 100 * rejections(sd, together, shift, repetitions, numbers)
+            lines.append((name, f"`{shift}`", f"{found[0]:.1f}", f"{found[1:].mean():.1f}"))
+    return lines
+
+
+def count_lines(repetitions: int, numbers: Generator) -> tuple[Lines, Lines]:
+    """What is found in halves and by chance, and the intervals and p of what goes beyond chance."""
+    counts, beyond = [], []
+    for harm in HARMS:
+        for models in MODELS:
+            world, what = World.of(600, 10, harm, numbers), (f"{harm:g}", f"{models} v {models}")
+            lines: dict[str, list[dict[str, object]]] = {}
+            for _ in range(repetitions):
+                table = pie_counts(world.population(models, numbers), repeats=5, exchanges=39)
+                for place, name in enumerate(table.columns["compared"][2]):
+                    lines.setdefault(name, []).append({key: kept[2][place] for key, kept in table.columns.items()})
+            for name in ("all models", "halves", "A/A halves"):
+                means = [np.mean([line[key].mean for line in lines[name]]) for key in ESTIMATES]
+                counts.append((*what, name, *(f"{mean:.2f}" for mean in means)))
+            for key, p in zip(ESTIMATES, ("p of PIEs", "p of classes"), strict=False):
+                found = told(against_mean([line[key] for line in lines["beyond A/A"]]))
+                rejected = np.mean([line[p] <= 0.05 for line in lines["all models"]])
+                beyond.append((*what, key, *found, f"{100 * rejected:.1f}"))
+    return counts, beyond
+
+
+ESTIMATES = ("PIE share", "significant classes", "significant, Holm")
+
+
+def subset_lines(repetitions: int, numbers: Generator) -> Lines:
+    """Intervals against the truth for the PIEs that were chosen, and against that for those of any models."""
+    lines = []
+    for harm in HARMS:
+        for models in MODELS:
+            world = World.of(600, 10, harm, numbers)
+            many = comparisons(world.population(KNOWN, numbers))[0]
+            true = 100 * np.stack([many.dense.correct.mean(axis=0), many.pruned.correct.mean(axis=0)])  # (2, N)
+            found: dict[str, list[Interval]] = {}
+            for _ in range(repetitions):
+                twins = comparisons(world.population(models, numbers))[0].twins(4)
+                fitted = cross_fit(twins, 5, "random", numbers)
+                for name, one in contrasts(fitted["PIE"], fitted["entropy-matched"], true).items():
+                    found.setdefault(name, []).append(one)
+            for name, intervals in found.items():
+                mean, held, width, apart = told(intervals)
+                anyones = told(against_mean([one.estimate for one in intervals]))[1]
+                lines.append((f"{harm:g}", f"{models} v {models}", name, mean, held, anyones, width, apart))
+    return lines
+
+
+def contrasts(pie: Subset, other: Subset, true: Values) -> dict[str, Interval]:
+    """The columns of `pie_subsets` in the line of another subset, with their true values, from true (2, N)."""
+    seen, known = (other.accuracy, pie.accuracy), (true @ other.weights, true @ pie.weights)
+    return {
+        "change": _interval(seen[1][1] - seen[1][0], known[1][1] - known[1][0]),
+        "PIE harder, dense": _interval(seen[0][0] - seen[1][0], known[0][0] - known[1][0]),
+        "PIE harder, pruned": _interval(seen[0][1] - seen[1][1], known[0][1] - known[1][1]),
+        "PIE change beyond": _interval(
+            (seen[1][1] - seen[1][0]) - (seen[0][1] - seen[0][0]),
+            (known[1][1] - known[1][0]) - (known[0][1] - known[0][0]),
+        ),
+    }
+
+
+def _interval(values: Values, true: float) -> Interval:
+    return Interval(_over(values), float(true))
+
+
+def _over(values: Values) -> Estimate:
+    """The mean with the t interval over what is given."""
+    number = len(values)
+    return Estimate.of(float(values.mean()), float(values.std(ddof=1) / np.sqrt(number)), number - 1, number)
+
+
+def memorization_lines(repetitions: int, numbers: Generator) -> Lines:
+    """Intervals over models, and, as a warning, what an interval over examples holds."""
+    lines = []
+    scenarios = {"alike": (0.0, 0.0), "differ": (0.7, 0.0), "differ, examples help": (0.7, 0.3)}
+    for name, (spread, help_) in scenarios.items():
+        training = Training.of(400, 40, spread, help_, numbers)
+        for models in (10, 20, 50, 200):
+            found: dict[str, list[Estimate]] = {}
+            shares = []
+            for _ in range(repetitions):
+                trials = training.trials(models, SHARE, numbers)
+                known = ~np.isnan(trials.memorization)
+                few, many = training.conflicting & known, ~training.conflicting & known
+                for group, parts in {
+                    "all": [(known, 1.0)],
+                    "conflicting": [(few, 1.0)],
+                    APART: [(few, 1.0), (many, -1.0)],
+                }.items():
+                    found.setdefault(group, []).append(over_models(trials, *parts) or Estimate(0, None, 0, None))
+                found.setdefault("all, over examples", []).append(_over(100 * trials.memorization[known]))
+                shares.append(100 * (trials.memorization[many] >= 0.25).mean())
+            for group, estimates in found.items():
+                share = f"{np.mean(shares):.1f}" if group == "all" else ""
+                lines.append((name, str(models), group, *told(against_mean(estimates))[:3], share))
+    return lines
+
+
+APART = "conflicting - aligned"
+
+
+def show(title: str, head: Sequence[str], lines: Lines) -> None:
+    print(f"## {title}\n")
+    print("| " + " | ".join(head) + " |")
+    print("|" + ":---|" * len(head))
+    print("\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="Simulated chance and coverage of the PIE and memorisation analyses.")
+    parser.add_argument("--repetitions", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args(arguments)
+    numbers, repetitions = np.random.default_rng(given.seed), given.repetitions
+    command = f"--repetitions {repetitions} --seed {given.seed}"
+    print(f"Made by `python benchmarks/pie_simulation.py {command}` with numpy {np.__version__}.\n")
+    classes = class_lines(20 * repetitions, numbers)
+    show("Equal populations: classes significant, in %", ("classes", "shift", "the first", "the others"), classes)
+    counts, beyond = count_lines(repetitions, numbers)
+    what = ("harm", "models")
+    show("Found, and found by chance", (*what, "compared", *ESTIMATES), counts)
+    show("Beyond chance", (*what, "estimate", "mean", "held", "width", "not zero", "p below 5 %"), beyond)
+    head = (*what, "estimate", "mean", "held", "held, any PIEs", "width", "not zero")
+    show("On PIEs, beside entropy-matched images", head, subset_lines(repetitions, numbers))
+    head = ("models", "number", "examples", "mean", "held", "width", "aligned with 0.25 or more, %")
+    show("Memorisation", head, memorization_lines(repetitions, numbers))
+
+
+if __name__ == "__main__":
+    main()
