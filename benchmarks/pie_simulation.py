@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pie_worlds import Training, World, recalls
@@ -36,6 +36,7 @@ HARMS = (0.0, 1.0)
 MODELS = (12, 30)
 KNOWN = 1000  # models that tell each image's true accuracy
 SHARE = 0.7
+ESTIMATES = ("PIE share", "significant classes", "significant, Holm")
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def count_lines(repetitions: int, numbers: Generator) -> tuple[Lines, Lines]:
     for harm in HARMS:
         for models in MODELS:
             world, what = World.of(600, 10, harm, numbers), (f"{harm:g}", f"{models} v {models}")
-            lines: dict[str, list[dict[str, object]]] = {}
+            lines: dict[str, list[dict[str, Any]]] = {}
             for _ in range(repetitions):
                 table = pie_counts(world.population(models, numbers), repeats=5, exchanges=39)
                 for place, name in enumerate(table.columns["compared"][2]):
@@ -104,9 +105,6 @@ def count_lines(repetitions: int, numbers: Generator) -> tuple[Lines, Lines]:
                 rejected = np.mean([line[p] <= 0.05 for line in lines["all models"]])
                 beyond.append((*what, key, *found, f"{100 * rejected:.1f}"))
     return counts, beyond
-
-
-ESTIMATES = ("PIE share", "significant classes", "significant, Holm")
 
 
 def subset_lines(repetitions: int, numbers: Generator) -> Lines:
@@ -134,7 +132,7 @@ def contrasts(pie: Subset, other: Subset, true: Values) -> dict[str, Interval]:
     """The columns of `pie_subsets` in the line of another subset, with their true values, from true (2, N)."""
     seen, known = (other.accuracy, pie.accuracy), (true @ other.weights, true @ pie.weights)
     return {
-        "change": _interval(seen[1][1] - seen[1][0], known[1][1] - known[1][0]),
+        "PIE change": _interval(seen[1][1] - seen[1][0], known[1][1] - known[1][0]),
         "PIE harder, dense": _interval(seen[0][0] - seen[1][0], known[0][0] - known[1][0]),
         "PIE harder, pruned": _interval(seen[0][1] - seen[1][1], known[0][1] - known[1][1]),
         "PIE change beyond": _interval(
@@ -167,21 +165,17 @@ def memorization_lines(repetitions: int, numbers: Generator) -> Lines:
                 trials = training.trials(models, SHARE, numbers)
                 known = ~np.isnan(trials.memorization)
                 few, many = training.conflicting & known, ~training.conflicting & known
-                for group, parts in {
-                    "all": [(known, 1.0)],
-                    "conflicting": [(few, 1.0)],
-                    APART: [(few, 1.0), (many, -1.0)],
-                }.items():
-                    found.setdefault(group, []).append(over_models(trials, *parts) or Estimate(0, None, 0, None))
+                groups = {"all": [(known, 1.0)], "conflicting": [(few, 1.0)]}
+                groups["conflicting - aligned"] = [(few, 1.0), (many, -1.0)]
+                for group, parts in groups.items():
+                    one = over_models(trials, *parts)
+                    found.setdefault(group, []).extend([] if one is None else [one])
                 found.setdefault("all, over examples", []).append(_over(100 * trials.memorization[known]))
                 shares.append(100 * (trials.memorization[many] >= 0.25).mean())
             for group, estimates in found.items():
                 share = f"{np.mean(shares):.1f}" if group == "all" else ""
                 lines.append((name, str(models), group, *told(against_mean(estimates))[:3], share))
     return lines
-
-
-APART = "conflicting - aligned"
 
 
 def show(title: str, head: Sequence[str], lines: Lines) -> None:
