@@ -1,7 +1,7 @@
-"""What chance alone gives the analyses of PIEs and of memorisation, and whether their intervals hold, in simulations.
+"""What chance alone gives the analyses of PIEs, and whether their intervals hold, in simulations.
 
-Prints markdown tables, the same bytes for the same arguments and versions; docs/analyses/pie.md and
-docs/analyses/memorization.md have those of the defaults. Three minutes on one core.
+Prints markdown tables, the same bytes for the same arguments and versions; docs/analyses/pie.md has those of the
+defaults. Five minutes on one core.
 
     python benchmarks/pie_simulation.py [--repetitions 200] [--seed 0]
 """
@@ -10,57 +10,30 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pie_worlds import Training, World, recalls
+from pie_worlds import World, recalls
+from simulated_intervals import Interval, against_mean, over, show, told
 
-from benchbias import Estimate
-from benchbias_plugins.memorization import over_models
 from benchbias_plugins.pie import pie_counts
 from benchbias_plugins.pie.models import comparisons
-from benchbias_plugins.pie.subsets import cross_fit
+from benchbias_plugins.pie.subsets import CHANCE, PIE, SMALL, cross_fit
 from benchbias_plugins.pie.welch import welch
 
 if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import NDArray
+    from simulated_intervals import Lines
 
     from benchbias_plugins.pie.subsets import Subset
 
     Values = NDArray[np.float64]
-    Lines = list[tuple[str, ...]]
 
 HARMS = (0.0, 1.0)
 MODELS = (12, 30)
 KNOWN = 1000  # models that tell each image's true accuracy
-SHARE = 0.7
 ESTIMATES = ("PIE share", "significant classes", "significant, Holm")
-
-
-@dataclass(frozen=True)
-class Interval:
-    """Of one repetition: an estimate, and what it is an estimate of."""
-
-    estimate: Estimate
-    true: float
-
-
-def told(found: Sequence[Interval]) -> tuple[str, ...]:
-    """The mean, the shares of intervals that hold the truth and that leave out zero in %, and their mean width."""
-    bounds = np.array([one.estimate.interval() for one in found])
-    true = np.array([one.true for one in found])
-    held = (bounds[:, 0] <= true) & (true <= bounds[:, 1])
-    apart = (bounds[:, 0] > 0) | (bounds[:, 1] < 0)
-    mean, width = np.mean([one.estimate.mean for one in found]), np.ptp(bounds, axis=1).mean()
-    return f"{mean:.2f}", f"{100 * held.mean():.1f}", f"{width:.2f}", f"{100 * apart.mean():.1f}"
-
-
-def against_mean(found: Sequence[Estimate]) -> list[Interval]:
-    """The truth is the mean over all repetitions: that of an unbiased estimate, of any models."""
-    true = float(np.mean([one.mean for one in found]))
-    return [Interval(one, true) for one in found]
 
 
 def rejections(sd: Values, together: float, shift: str, repetitions: int, numbers: Generator) -> Values:
@@ -115,16 +88,17 @@ def subset_lines(repetitions: int, numbers: Generator) -> Lines:
             world = World.of(600, 10, harm, numbers)
             many = comparisons(world.population(KNOWN, numbers))[0]
             true = 100 * np.stack([many.dense.correct.mean(axis=0), many.pruned.correct.mean(axis=0)])  # (2, N)
-            found: dict[str, list[Interval]] = {}
+            found: dict[tuple[str, str], list[Interval]] = {}
             for _ in range(repetitions):
                 twins = comparisons(world.population(models, numbers))[0].twins(4)
                 fitted = cross_fit(twins, 5, "random", numbers)
-                for name, one in contrasts(fitted["PIE"], fitted["entropy-matched"], true).items():
-                    found.setdefault(name, []).append(one)
-            for name, intervals in found.items():
+                for pie, other in ((PIE, "entropy-matched"), (SMALL, CHANCE)):
+                    for name, one in contrasts(fitted[pie], fitted[other], true).items():
+                        found.setdefault((other, name), []).append(one)
+            for names, intervals in found.items():
                 mean, held, width, apart = told(intervals)
                 anyones = told(against_mean([one.estimate for one in intervals]))[1]
-                lines.append((f"{harm:g}", f"{models} v {models}", name, mean, held, anyones, width, apart))
+                lines.append((f"{harm:g}", f"{models} v {models}", *names, mean, held, anyones, width, apart))
     return lines
 
 
@@ -143,50 +117,11 @@ def contrasts(pie: Subset, other: Subset, true: Values) -> dict[str, Interval]:
 
 
 def _interval(values: Values, true: float) -> Interval:
-    return Interval(_over(values), float(true))
-
-
-def _over(values: Values) -> Estimate:
-    """The mean with the t interval over what is given."""
-    number = len(values)
-    return Estimate.of(float(values.mean()), float(values.std(ddof=1) / np.sqrt(number)), number - 1, number)
-
-
-def memorization_lines(repetitions: int, numbers: Generator) -> Lines:
-    """Intervals over models, and, as a warning, what an interval over examples holds."""
-    lines = []
-    scenarios = {"alike": (0.0, 0.0), "differ": (0.7, 0.0), "differ, examples help": (0.7, 0.3)}
-    for name, (spread, help_) in scenarios.items():
-        training = Training.of(400, 40, spread, help_, numbers)
-        for models in (10, 20, 50, 200):
-            found: dict[str, list[Estimate]] = {}
-            shares = []
-            for _ in range(repetitions):
-                trials = training.trials(models, SHARE, numbers)
-                known = ~np.isnan(trials.memorization)
-                few, many = training.conflicting & known, ~training.conflicting & known
-                groups = {"all": [(known, 1.0)], "conflicting": [(few, 1.0)]}
-                groups["conflicting - aligned"] = [(few, 1.0), (many, -1.0)]
-                for group, parts in groups.items():
-                    one = over_models(trials, *parts)
-                    found.setdefault(group, []).extend([] if one is None else [one])
-                found.setdefault("all, over examples", []).append(_over(100 * trials.memorization[known]))
-                shares.append(100 * (trials.memorization[many] >= 0.25).mean())
-            for group, estimates in found.items():
-                share = f"{np.mean(shares):.1f}" if group == "all" else ""
-                lines.append((name, str(models), group, *told(against_mean(estimates))[:3], share))
-    return lines
-
-
-def show(title: str, head: Sequence[str], lines: Lines) -> None:
-    print(f"## {title}\n")
-    print("| " + " | ".join(head) + " |")
-    print("|" + ":---|" * len(head))
-    print("\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n")
+    return Interval(over(values), float(true))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="Simulated chance and coverage of the PIE and memorisation analyses.")
+    parser = argparse.ArgumentParser(description="Simulated chance and coverage of the PIE analyses.")
     parser.add_argument("--repetitions", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)
@@ -199,10 +134,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     what = ("harm", "models")
     show("Found, and found by chance", (*what, "compared", *ESTIMATES), counts)
     show("Beyond chance", (*what, "estimate", "mean", "held", "width", "not zero", "p below 5 %"), beyond)
-    head = (*what, "estimate", "mean", "held", "held, any PIEs", "width", "not zero")
-    show("On PIEs, beside entropy-matched images", head, subset_lines(repetitions, numbers))
-    head = ("models", "number", "examples", "mean", "held", "width", "aligned with 0.25 or more, %")
-    show("Memorisation", head, memorization_lines(repetitions, numbers))
+    head = (*what, "subset", "estimate", "mean", "held", "held, any PIEs", "width", "not zero")
+    show("On PIEs, beside other images", head, subset_lines(repetitions, numbers))
 
 
 if __name__ == "__main__":

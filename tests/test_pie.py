@@ -26,6 +26,7 @@ from benchbias_plugins.pie.welch import holm, welch
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 CLASSES = 4
+SIDES = ("dense", "pruned")
 
 
 @pytest.fixture(scope="module")
@@ -400,6 +401,25 @@ def test_a_planted_loss_on_images_that_vary_is_found_and_paired_by_seed():
     assert column(table, "PIE harder, dense", subset="non-PIE")[0].interval()[0] > 15
     assert column(table, "PIE harder, dense", subset="PIE") == [None]
     assert column(table, "images", subset="PIE") == column(table, "images", subset="entropy-matched")
+
+
+def test_pies_of_chance_stand_beside_pies_of_as_few_models(simulation):
+    """Without an effect both are alike, though each is harder than other images; with one they are not."""
+    _, worlds = simulation
+    numbers = np.random.default_rng(6)
+    found = {}
+    for harm in (0.0, 1.0):
+        given = worlds.World.of(400, 5, harm, numbers).population(16, numbers)
+        table = pie_subsets(given, repeats=5)
+        found[harm] = [column(table, f"PIE harder, {side}", subset="A/A PIE of quarters")[0] for side in SIDES]
+        change = column(table, "PIE change beyond", subset="A/A PIE of quarters")[0]
+        assert (change.interval()[1] < 0) == (harm > 0)
+        sizes = [column(table, "images", subset=f"{name}PIE of quarters")[0] for name in ("", "A/A ")]
+        assert sizes[0] > 1.2 * sizes[1] if harm else sizes[0] == pytest.approx(sizes[1], rel=0.1)
+        assert column(table, "PIE harder, dense", subset="PIE of quarters") == [None]
+        assert column(table, "PIE harder, dense", subset="non-PIE")[0].interval()[0] > 5
+    assert all(abs(one.mean) < 3 for one in found[0.0])
+    assert found[1.0][0].interval()[1] < -3, "what pruning breaks was easier for the dense models"
 
 
 def test_without_a_pie_nothing_is_scored(two):

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 LEAST = 4
 PIE = "PIE"
-SUBSETS = ("all", PIE, "non-PIE", "random", "entropy-matched", "accuracy-matched")
+SMALL = "PIE of quarters"
+CHANCE = "A/A PIE of quarters"
+SUBSETS = ("all", PIE, "non-PIE", "random", "entropy-matched", "accuracy-matched", SMALL, CHANCE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +60,8 @@ def pie_subsets(
     test images. Twins of one seed are paired. random: as many images of all. entropy-matched: as many other images of
     the nearest entropy of the mean softmax of the choosing dense models. accuracy-matched: of the nearest share of the
     choosing dense models that are right. PIE harder: accuracy on the subset minus that on the PIEs. PIE change beyond:
-    pruned minus dense on the PIEs, minus the same on the subset.
+    pruned minus dense on the PIEs, minus the same on the subset. A/A PIE of quarters: images on which two quarters of
+    the dense models differ, which is chance; beside it stand not the PIEs, but those of a dense and a pruned quarter.
     """
     lines = [
         line
@@ -84,21 +87,23 @@ def pie_subsets(
         columns,
         f"PIEs chosen by one half of the models and scored by the other, both ways, over {repeats} random splits. "
         "Intervals are over models (pairs of one seed) at these test images. PIE harder: accuracy on the subset minus "
-        "that on the PIEs; PIE change beyond: the change on the PIEs minus that on the subset.",
+        "that on the PIEs; PIE change beyond: the change on the PIEs minus that on the subset. A/A PIE of quarters: "
+        "images on which two quarters of the dense models differ, beside the PIEs of a dense and a pruned quarter.",
     )
 
 
 def _lines(twins: Comparison, repeats: int, ties: Ties, numbers: Generator) -> list[list[object]]:
     found = cross_fit(twins, repeats, ties, numbers)
-    pie, lines = found[PIE].accuracy, list[list[object]]()
+    lines = list[list[object]]()
     for name, subset in found.items():
         dense, pruned = subset.accuracy
+        pie = found[SMALL if name == CHANCE else PIE].accuracy
         beside = (dense - pie[0], pruned - pie[1], (pie[1] - pie[0]) - (pruned - dense))
         lines.append(
             [
                 *(twins.row, twins.baseline, name, subset.images, subset.entropy, subset.easy),
                 *(_over(values) for values in (dense, pruned, pruned - dense)),
-                *(_over(values) if name != PIE else None for values in beside),
+                *(_over(values) if name not in (PIE, SMALL) else None for values in beside),
             ]
         )
     return lines
@@ -122,7 +127,9 @@ def cross_fit(twins: Comparison, repeats: int, ties: Ties, numbers: Generator) -
             uncertain, easy = entropy(sure[choosing]), right[0, choosing].mean(axis=0)
             order = tie_order(ties, len(easy), twins.dense.classes, numbers)
             pie = Modes.of(twins.dense.only(choosing), twins.pruned.only(choosing), order).pie
-            for place, items in enumerate(subsets(pie, uncertain, easy, numbers).values()):
+            chosen = subsets(pie, uncertain, easy, numbers) | of_quarters(twins, choosing, order)
+            for place, name in enumerate(SUBSETS):
+                items = chosen[name]
                 if pie.any() and len(items):
                     run = 2 * repeat + way
                     accuracy[place, run][:, scoring] = 100 * right[:, scoring][:, :, items].mean(axis=2)
@@ -152,6 +159,16 @@ def subsets(pie: NDArray[np.bool_], uncertain: Array, easy: Array, numbers: Gene
         "random": numbers.choice(len(pie), len(pies), replace=False),
         "entropy-matched": nearest(uncertain, pies, others, numbers),
         "accuracy-matched": nearest(easy, pies, others, numbers),
+    }
+
+
+def of_quarters(twins: Comparison, choosing: Indices, order: Array) -> dict[str, Indices]:
+    """Images on which a quarter of the dense models differs from the other, of the pruned and of the dense ones."""
+    size = len(choosing) // 2
+    dense, other = twins.dense.only(choosing[:size]), choosing[size : 2 * size]
+    return {
+        name: np.flatnonzero(Modes.of(dense, models.only(other), order).pie)
+        for name, models in ((SMALL, twins.pruned), (CHANCE, twins.dense))
     }
 
 
