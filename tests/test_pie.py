@@ -14,14 +14,17 @@ from populations import answers, member, population, predictions
 from scipy.stats import binomtest, ttest_ind
 
 from benchbias import BenchbiasError, Skip, Table, p_value
+from benchbias.estimates import spread
+from benchbias.influence import Influence, example_variance
 from benchbias.ranking import holm as core_holm
 from benchbias_plugins.pie import pie_classes, pie_corrupted, pie_counts, pie_gallery, pie_subsets
 from benchbias_plugins.pie.chance import over_blocks
+from benchbias_plugins.pie.crossfit import cross_fit, subsets
 from benchbias_plugins.pie.matching import entropy, nearest
 from benchbias_plugins.pie.models import Models, comparisons
 from benchbias_plugins.pie.modes import Modes, tie_order, votes
 from benchbias_plugins.pie.splits import blocks, halves
-from benchbias_plugins.pie.subsets import cross_fit, subsets
+from benchbias_plugins.pie.subsets import over_models_and_images
 from benchbias_plugins.pie.welch import holm, welch
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
@@ -430,21 +433,38 @@ def test_without_a_pie_nothing_is_scored(two):
     assert math.isnan(column(table, "images", subset="PIE")[0])
 
 
-def test_intervals_on_subsets_hold_what_new_models_score_on_the_chosen_images(simulation):
-    script, worlds = simulation
+def test_the_interval_on_all_images_is_the_boards(two):
+    dense, pruned, labels = two
+    twins = comparisons(made(dense, pruned, labels))[0].twins(4)
+    fitted = cross_fit(twins, 3, "random", np.random.default_rng(0))
+    cluster = np.arange(200) // 2
+    found = over_models_and_images(((fitted["all"], (-1.0, 1.0)),), cluster)
+    gaps = 100 * ((pruned == labels).astype(float) - (dense == labels))  # (S, N)
+    by_cluster = (gaps - gaps.mean(axis=1, keepdims=True)).reshape(12, 100, 2).sum(axis=2) / 200
+    shared, clusters = example_variance([Influence(np.arange(100), values, "one") for values in by_cluster])
+    expected = spread(gaps.mean(axis=1), shared, clusters)
+    assert found.mean == pytest.approx(float(expected.mean))
+    assert found.standard_error == pytest.approx(float(expected.standard_error))
+    assert found.freedom == pytest.approx(float(expected.freedom))
+    assert found.n == 12
+
+
+def test_intervals_on_subsets_hold_for_other_models_and_other_images(simulation):
+    _, worlds = simulation
     numbers = np.random.default_rng(5)
-    world = worlds.World.of(200, 5, 0.7, numbers)
-    many = comparisons(world.population(600, numbers))[0]
-    true = 100 * np.stack([many.dense.correct.mean(axis=0), many.pruned.correct.mean(axis=0)])
-    held: dict[str, list[bool]] = {}
-    for _ in range(100):
-        twins = comparisons(world.population(10, numbers))[0].twins(4)
-        fitted = cross_fit(twins, 3, "random", numbers)
-        for name, one in script.contrasts(fitted["PIE"], fitted["entropy-matched"], true).items():
-            low, high = one.estimate.interval()
-            held.setdefault(name, []).append(low <= one.true <= high)
-    for name, hits in held.items():
-        assert binomtest(sum(hits), len(hits), 0.95).pvalue > 0.001, (name, np.mean(hits))
+    world = worlds.World.of(200, 5, 0.5, numbers)
+    drawn: dict[tuple[bool, str], list] = {}
+    for repetition in range(120):
+        new = repetition % 2 == 1
+        given = worlds.World.of(200, 5, 0.5, numbers) if new else world
+        table = pie_subsets(given.population(12, numbers), repeats=2)
+        for name in ("PIE harder, dense", "PIE harder, pruned", "PIE change beyond"):
+            for subset in ("entropy-matched", "A/A PIE of quarters"):
+                drawn.setdefault((new, name + subset), []).append(column(table, name, subset=subset)[0])
+    for name, estimates in drawn.items():
+        true = np.mean([one.mean for one in estimates])
+        held = sum(one.interval()[0] <= true <= one.interval()[1] for one in estimates)
+        assert binomtest(held, len(estimates), 0.95, alternative="less").pvalue > 0.01, (name, held)
 
 
 # corrupted splits, gallery

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-import torch
+from scipy.special import softmax
 
 from benchbias import BenchbiasError, Estimate, Range, Skip, Table, hookimpl
 
@@ -170,8 +170,8 @@ def trials_of(members: Sequence[Member], confidence: bool = False) -> Trials:
 def _score(found: Predictions, confidence: bool) -> Array:
     if not confidence:
         return found.correct.numpy().astype(float)
-    probability = torch.softmax(found.logits.double(), dim=1)
-    chosen: Array = probability.gather(1, found.labels[:, None])[:, 0].numpy()
+    probability: Array = softmax(found.logits.double().numpy(), axis=1)
+    chosen: Array = probability[np.arange(len(probability)), found.labels.numpy()]
     return chosen
 
 

@@ -1,48 +1,40 @@
-"""The analysis `pie_subsets`: are PIEs harder, and does pruning cost more on them, than on examples like them?"""
+"""The analysis `pie_subsets`: are PIEs harder, and does pruning cost more on them, than on images like them?"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
-import torch
 
-from benchbias import Estimate, Range, Table, estimate
+from benchbias import Estimate, Range, Table
 
-from .matching import entropy, nearest
+from .crossfit import CHANCE, PIE, SMALL, cross_fit
 from .models import comparisons
-from .modes import Modes, Ties, tie_order
-from .splits import halves
+from .modes import Ties
 
 if TYPE_CHECKING:
     from numpy.random import Generator
-    from numpy.typing import NDArray
 
     from benchbias import Population
 
+    from .crossfit import Subset
     from .models import Array, Comparison, Indices
 
 LEAST = 4
-PIE = "PIE"
-SMALL = "PIE of quarters"
-CHANCE = "A/A PIE of quarters"
-SUBSETS = ("all", PIE, "non-PIE", "random", "entropy-matched", "accuracy-matched", SMALL, CHANCE)
-
-
-@dataclass(frozen=True, eq=False)
-class Subset:
-    """Accuracy on it of every seed's two models, (2, S) in %, dense first; NaN for a seed that was never scored.
-
-    weights (N,): the share of each image in it; images, entropy, easy: its size, and what the choosing dense models
-    say of it; all in mean over the choices.
-    """
-
-    accuracy: Array
-    weights: Array
-    images: float
-    entropy: float
-    easy: float
+KINDS = {
+    "row": ("text", ""),
+    "baseline": ("text", ""),
+    "subset": ("text", ""),
+    "images": ("number", ""),
+    "entropy": ("number", "nats"),
+    "choosers' accuracy": ("fraction", ""),
+    "accuracy dense": ("estimate", "%"),
+    "accuracy pruned": ("estimate", "%"),
+    "change": ("estimate", "points"),
+    "PIE harder, dense": ("estimate", "points"),
+    "PIE harder, pruned": ("estimate", "points"),
+    "PIE change beyond": ("estimate", "points"),
+}
 
 
 def pie_subsets(
@@ -56,123 +48,73 @@ def pie_subsets(
 
     The seeds are split in halves at random, `repeats` times. One half (of both rows) chooses the PIEs and what is like
     them, the other half is scored on them, and the other way round: no model is scored on what it helped to choose.
-    What is scored is the model: its accuracies are averaged over the splits, and intervals are over models at these
-    test images. Twins of one seed are paired. random: as many images of all. entropy-matched: as many other images of
-    the nearest entropy of the mean softmax of the choosing dense models. accuracy-matched: of the nearest share of the
-    choosing dense models that are right. PIE harder: accuracy on the subset minus that on the PIEs. PIE change beyond:
-    pruned minus dense on the PIEs, minus the same on the subset. A/A PIE of quarters: images on which two quarters of
-    the dense models differ, which is chance; beside it stand not the PIEs, but those of a dense and a pruned quarter.
+    Every model's accuracy is averaged over the splits that scored it, twins of one seed are paired, and intervals are
+    over models and images, for with other models other images would be PIEs. random: as many images of all.
+    entropy-matched: as many other images of the nearest entropy of the mean softmax of the choosing dense models.
+    accuracy-matched: of the nearest share of the choosing dense models that are right. PIE harder: accuracy on the
+    subset minus that on the PIEs. PIE change beyond: pruned minus dense on the PIEs, minus the same on the subset. A/A
+    PIE of quarters: images on which two quarters of the dense models differ, which is chance; beside it stand not the
+    PIEs, but those of a dense and a pruned quarter.
     """
     lines = [
         line
         for compared in comparisons(population, LEAST)
         for line in _lines(compared.twins(LEAST), repeats, ties, np.random.default_rng(seed))
     ]
-    kinds = {
-        "row": ("text", ""),
-        "baseline": ("text", ""),
-        "subset": ("text", ""),
-        "images": ("number", ""),
-        "entropy": ("number", "nats"),
-        "choosers' accuracy": ("fraction", ""),
-        "accuracy dense": ("estimate", "%"),
-        "accuracy pruned": ("estimate", "%"),
-        "change": ("estimate", "points"),
-        "PIE harder, dense": ("estimate", "points"),
-        "PIE harder, pruned": ("estimate", "points"),
-        "PIE change beyond": ("estimate", "points"),
-    }
-    columns = {name: (*kind, tuple(line[place] for line in lines)) for place, (name, kind) in enumerate(kinds.items())}
+    columns = {name: (*kind, tuple(line[place] for line in lines)) for place, (name, kind) in enumerate(KINDS.items())}
     return Table(
         columns,
         f"PIEs chosen by one half of the models and scored by the other, both ways, over {repeats} random splits. "
-        "Intervals are over models (pairs of one seed) at these test images. PIE harder: accuracy on the subset minus "
-        "that on the PIEs; PIE change beyond: the change on the PIEs minus that on the subset. A/A PIE of quarters: "
-        "images on which two quarters of the dense models differ, beside the PIEs of a dense and a pruned quarter.",
+        "Intervals are over models (pairs of one seed) and test images. PIE harder: accuracy on the subset minus that "
+        "on the PIEs; PIE change beyond: the change on the PIEs minus that on the subset. A/A PIE of quarters: images "
+        "on which two quarters of the dense models differ, beside the PIEs of a dense and a pruned quarter.",
     )
 
 
 def _lines(twins: Comparison, repeats: int, ties: Ties, numbers: Generator) -> list[list[object]]:
     found = cross_fit(twins, repeats, ties, numbers)
+    cluster = twins.dense_members[0].predictions["test"].cluster.numpy()
     lines = list[list[object]]()
     for name, subset in found.items():
-        dense, pruned = subset.accuracy
-        pie = found[SMALL if name == CHANCE else PIE].accuracy
-        beside = (dense - pie[0], pruned - pie[1], (pie[1] - pie[0]) - (pruned - dense))
-        lines.append(
-            [
-                *(twins.row, twins.baseline, name, subset.images, subset.entropy, subset.easy),
-                *(_over(values) for values in (dense, pruned, pruned - dense)),
-                *(_over(values) if name not in (PIE, SMALL) else None for values in beside),
-            ]
-        )
+        beside: list[Estimate | None] = [None] * 3
+        if name not in (PIE, SMALL):
+            pie = found[SMALL if name == CHANCE else PIE]
+            signs = ((1.0, 0.0), (0.0, 1.0), (1.0, -1.0))  # of the subset's dense and pruned accuracy, minus the PIEs'
+            beside = [over_models_and_images(((subset, one), (pie, _minus(one))), cluster) for one in signs]
+        own = [over_models_and_images(((subset, one),), cluster) for one in ((1.0, 0.0), (0.0, 1.0), (-1.0, 1.0))]
+        told = (subset.images, subset.entropy, subset.easy)
+        lines.append([twins.row, twins.baseline, name, *told, *own, *beside])
     return lines
 
 
-def _over(values: Array) -> Estimate | None:
-    return estimate(values[~np.isnan(values)].tolist())
+Signs = tuple[float, float]
 
 
-def cross_fit(twins: Comparison, repeats: int, ties: Ties, numbers: Generator) -> dict[str, Subset]:
-    """Every subset, scored by the models that did not choose it. Where there is no PIE, none is scored."""
-    seeds = len(twins.dense.seeds)
-    right = np.stack([twins.dense.correct, twins.pruned.correct])  # (2, S, N)
-    sure = probabilities(twins)
-    accuracy = np.full((len(SUBSETS), 2 * repeats, 2, seeds), np.nan)
-    told = np.full((len(SUBSETS), 2 * repeats, 3), np.nan)
-    weights = np.zeros((len(SUBSETS), right.shape[2]))
-    for repeat in range(repeats):
-        one, other = halves(seeds, numbers)
-        for way, (choosing, scoring) in enumerate(((one, other), (other, one))):
-            uncertain, easy = entropy(sure[choosing]), right[0, choosing].mean(axis=0)
-            order = tie_order(ties, len(easy), twins.dense.classes, numbers)
-            pie = Modes.of(twins.dense.only(choosing), twins.pruned.only(choosing), order).pie
-            chosen = subsets(pie, uncertain, easy, numbers) | of_quarters(twins, choosing, order)
-            for place, name in enumerate(SUBSETS):
-                items = chosen[name]
-                if pie.any() and len(items):
-                    run = 2 * repeat + way
-                    accuracy[place, run][:, scoring] = 100 * right[:, scoring][:, :, items].mean(axis=2)
-                    weights[place, items] += 1 / len(items)
-                    told[place, run] = len(items), uncertain[items].mean(), easy[items].mean()
-    by_seed, by_subset = _mean_of_runs(accuracy), _mean_of_runs(told)
-    weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1)  # each choice adds up to 1
-    return {
-        name: Subset(by_seed[place], weights[place], *by_subset[place].tolist()) for place, name in enumerate(SUBSETS)
-    }
+def _minus(signs: Signs) -> Signs:
+    return -signs[0], -signs[1]
 
 
-def _mean_of_runs(values: Array) -> Array:
-    """Over the second axis, without NaN."""
-    with np.errstate(invalid="ignore"):
-        found: Array = np.nansum(values, axis=1) / (~np.isnan(values)).sum(axis=1)
-    return found
+def over_models_and_images(parts: tuple[tuple[Subset, Signs], ...], cluster: Indices) -> Estimate | None:
+    """The sum of accuracies on subsets, dense and pruned, each times its sign; cluster (N,): of the images.
 
-
-def subsets(pie: NDArray[np.bool_], uncertain: Array, easy: Array, numbers: Generator) -> dict[str, Indices]:
-    """The images of every subset, by what the choosing models say of all N: each argument is (N,)."""
-    pies, others = np.flatnonzero(pie), np.flatnonzero(~pie)
-    return {
-        "all": np.arange(len(pie)),
-        PIE: pies,
-        "non-PIE": others,
-        "random": numbers.choice(len(pie), len(pies), replace=False),
-        "entropy-matched": nearest(uncertain, pies, others, numbers),
-        "accuracy-matched": nearest(easy, pies, others, numbers),
-    }
-
-
-def of_quarters(twins: Comparison, choosing: Indices, order: Array) -> dict[str, Indices]:
-    """Images on which a quarter of the dense models differs from the other, of the pruned and of the dense ones."""
-    size = len(choosing) // 2
-    dense, other = twins.dense.only(choosing[:size]), choosing[size : 2 * size]
-    return {
-        name: np.flatnonzero(Modes.of(dense, models.only(other), order).pie)
-        for name, models in ((SMALL, twins.pruned), (CHANCE, twins.dense))
-    }
-
-
-def probabilities(twins: Comparison) -> NDArray[np.float32]:
-    """The dense models' softmax, (S, N, K)."""
-    found = [torch.softmax(member.predictions["test"].logits, dim=1).numpy() for member in twins.dense_members]
-    return np.stack(found)
+    The variance is s^2 / S + v: s^2 between models (pairs of one seed), v from the draw of image clusters at these
+    models, as of a ratio; Student's t with Satterthwaite's degrees of freedom. It is conservative: what is of one model
+    and one image counts in both. None if no model was scored on one of the subsets.
+    """
+    values: Array = sum((np.array(signs) @ subset.accuracy for subset, signs in parts), start=np.zeros(1))  # (S,)
+    values = values[~np.isnan(values)]
+    if len(values) == 0:
+        return None
+    influence: Array = sum((np.array(signs) @ subset.influence for subset, signs in parts), start=np.zeros(1))  # (N,)
+    used = np.any([subset.weights > 0 for subset, _ in parts], axis=0)
+    _, which = np.unique(cluster[used], return_inverse=True)
+    by_cluster = np.bincount(which, influence[used])
+    models, clusters = len(values), len(by_cluster)
+    if models < 2 or clusters < 2:
+        return Estimate.of(float(values.mean()), None, None, models)
+    over_models = values.var(ddof=1) / models
+    over_images = clusters / (clusters - 1) * float(np.square(by_cluster).sum())
+    variance = over_models + over_images
+    spread = over_models**2 / (models - 1) + over_images**2 / (clusters - 1)
+    freedom = variance**2 / spread if spread > 0 else models - 1
+    return Estimate.of(float(values.mean()), float(np.sqrt(variance)), float(freedom), models)
