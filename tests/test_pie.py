@@ -233,15 +233,15 @@ def test_a_vote_always_outweighs_the_order_of_ties():
 
 
 def test_pies_are_counted_by_which_mode_is_right():
-    labels = np.zeros(5, dtype=int)
-    dense = np.tile([0, 0, 1, 1, 2], (4, 1))
-    pruned = np.tile([0, 1, 0, 2, 2], (4, 1))
+    labels = np.zeros(6, dtype=int)
+    dense = np.tile([0, 0, 1, 1, 2, 1], (4, 1))
+    pruned = np.tile([0, 1, 0, 2, 2, 0], (4, 1))
     table = pie_counts(made(dense, pruned, labels), block=4)
     values = [
         column(table, name, compared="all models")[0] for name in ("PIEs", "pruned right", "dense right", "neither")
     ]
-    assert values == [3, 1, 1, 1]
-    assert column(table, "PIE share", compared="all models")[0].mean == pytest.approx(60)
+    assert values == [4, 2, 1, 1]
+    assert column(table, "PIE share", compared="all models")[0].mean == pytest.approx(400 / 6)
     assert column(table, "PIE share", compared="A/A halves")[0].mean == 0
 
 

@@ -23,7 +23,7 @@ def pie_corrupted(population: Population) -> Table:
 
     Everything is of the two models of one seed, and averaged over seeds; intervals are over seeds at these test images.
     drop: accuracy on the clean split minus that on this one, of the row. relative change: (A_t - A_0) / A_0 on this
-    split (Hooker et al., 2019, section 5.3), t of the row and 0 of its baseline. beyond clean: the same minus the
+    split (Hooker et al., 2019), t of the row and 0 of its baseline. beyond clean: the same minus the
     relative change on the clean split. drop beyond the baseline's: drop minus that of the baseline, in points.
     """
     splits = sorted({name for member in population.members for name in member.predictions if name.startswith(FURTHER)})

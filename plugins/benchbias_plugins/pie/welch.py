@@ -1,4 +1,4 @@
-"""Welch's t test of class recalls that are shifted by accuracy (Hooker et al., 2019, section 3), and Holm's method."""
+"""Welch's t test of class recalls that are shifted by accuracy (Hooker et al., 2019), and Holm's method."""
 
 from __future__ import annotations
 
