@@ -144,10 +144,14 @@ def test_the_test_is_scipys_on_shifted_recalls_and_its_interval_agrees(two, shif
     expected = ttest_ind(shifted[1], shifted[0], equal_var=False)
     table = pie_classes(made(dense, pruned, labels), shift=shift)
     assert table.columns["p"][2] == pytest.approx(expected.pvalue)
+    assert table.columns["p holm"][2] == pytest.approx(core_holm(expected.pvalue.tolist()))
     changes = table.columns["normalised change"][2]
     assert [p_value(one) for one in changes] == pytest.approx(expected.pvalue)
     assert [one.freedom for one in changes] == pytest.approx(expected.df)
     assert [one.mean for one in changes] == pytest.approx(100 * (shifted[1].mean(axis=0) - shifted[0].mean(axis=0)))
+    verdicts = list(zip(table.columns["verdict"][2], changes, strict=True))
+    assert verdicts[0][0] == "loss", "what was planted"
+    assert all(verdict == ("gain" if one.mean > 0 else "loss") for verdict, one in verdicts if verdict != "-")
     recall = [one.mean for one in table.columns["recall change"][2]]
     gap = 100 * ((pruned == labels).mean() - (dense == labels).mean())
     assert recall == pytest.approx([one.mean + gap for one in changes])
