@@ -10,8 +10,8 @@ import torch
 from benchbias import BenchbiasError, Population, Range, Table
 
 from .cells import By, random_halves
-from .slopes import Average, Products, accuracies, products, slope, uniform
-from .twins import Twins, cells_of, other_seeds, rows_with_baselines
+from .slopes import Average, accuracies, products, slope, uniform
+from .twins import baselines, cells_of, rows_with_baselines
 from .weighing import Weights
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from .cells import Cells
     from .ratio import Ratio
+    from .slopes import Answers, Products
+    from .twins import Twins
 
 UnitWeights = Literal["equal", "share"]
 
@@ -73,7 +75,9 @@ def recall_balance(
         average,
         level,
     )
-    return _table([Line.of(twins, cells, how) for twins in [*rows, *other_seeds(population, rows)]], by, how)
+    lines = [against_baseline(twins, cells, how) for twins in rows]
+    lines += [against_other_seeds(twins, cells, how) for twins in baselines(population, rows)]
+    return _table(lines, by, level)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,83 +91,109 @@ class How:
     average: Average
     level: float
 
+    def products(self, answers: Answers, weights: Weights) -> Products:
+        """The sums that slopes are made of."""
+        return products(answers, weights, self.halves, self.unit_weights, fit_intercept=self.fit_intercept)
 
-@dataclass(frozen=True)
+    def square(self, found: Products) -> Tensor:
+        """What a slope is divided by, (M,)."""
+        return found.reliable if self.deattenuate else found.square
+
+    def reliability(self, found: Products) -> float | None:
+        """Of the balances of one half: the slope of one half on the other, pooled over models. None without halves."""
+        square = float(found.square.sum().detach())
+        return float(found.reliable.sum().detach()) / square if self.halves is not None and square > 0 else None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Line:
-    """One row of the table; None where undefined."""
+    """One row of the table; None where undefined, or where it holds by construction."""
 
-    twins: Twins
-    alpha: Estimate | None
-    mark: str
-    interval: tuple[float, float] | None
+    row: str
+    control: str
+    models: int
+    compression: float | None
+    alpha: Ratio | None
     reliability: float | None
-    accuracy_change: Estimate | None
-    uniform: Estimate | None
-    over_uniform: Estimate | None
-    shared: Estimate | None
-    shared_mark: str
-
-    @staticmethod
-    def of(twins: Twins, cells: Cells, how: How) -> Line:
-        """Compute it."""
-        answers = twins.answers(cells)
-        weights = Weights.ones(len(twins.after), cells.clusters)
-        found = products(answers, weights, how.halves, how.unit_weights, fit_intercept=how.fit_intercept)
-        before, after = accuracies(answers, weights)
-        alpha = slope(found.cross, found.reliable if how.deattenuate else found.square, weights, how.average)
-        shared = slope(found.other_cross, found.other_reliable, weights, "pooled")
-        alone = weights.influence(uniform(answers, weights, how.average))
-        change = weights.influence(100 * weights.mean(after - before))
-        told = alpha if alpha is not None and alpha.told(how.level) else None
-        over = told.linearised().minus(alone) if told is not None and alone is not None else None
-        return Line(
-            twins,
-            _estimate(alpha, how.level),
-            alpha.side(how.level) if alpha is not None else "?",
-            alpha.interval(how.level) if alpha is not None else None,
-            _reliability(found) if how.halves is not None else None,
-            change.estimate() if change is not None else None,
-            alone.estimate() if alone is not None else None,
-            over.estimate() if over is not None else None,
-            _estimate(shared, how.level),
-            shared.side(how.level) if shared is not None else "?",
-        )
+    accuracy_change: Estimate | None = None
+    uniform: Estimate | None = None
+    over_uniform: Estimate | None = None
+    shared: Ratio | None = None
 
 
-def _estimate(ratio: Ratio | None, level: float) -> Estimate | None:
-    return ratio.linearised().estimate() if ratio is not None and ratio.told(level) else None
+def against_baseline(twins: Twins, cells: Cells, how: How) -> Line:
+    """A row and its control."""
+    answers, weights = twins.answers(cells), Weights.ones(len(twins.after), cells.clusters)
+    found = how.products(answers, weights)
+    before, after = accuracies(answers, weights)
+    alpha = slope(found.cross, how.square(found), weights, how.average)
+    alone = weights.influence(uniform(before, after, weights, how.average))
+    change = weights.influence(100 * weights.mean(after - before))
+    over = None if alpha is None or alone is None or not alpha.told(how.level) else alpha.linearised().minus(alone)
+    return Line(
+        row=twins.row,
+        control=twins.control,
+        models=len(twins.after),
+        compression=twins.compression,
+        alpha=alpha,
+        reliability=how.reliability(found),
+        accuracy_change=None if change is None else change.estimate(),
+        uniform=None if alone is None else alone.estimate(),
+        over_uniform=None if over is None else over.estimate(),
+        shared=slope(found.other_cross, found.other_reliable, weights),
+    )
 
 
-def _reliability(found: Products) -> float | None:
-    """Of the baselines' balances on one half: the slope of one half on the other, pooled over models."""
-    square = float(found.square.sum().detach())
-    return float(found.reliable.sum().detach()) / square if square > 0 else None
+def against_other_seeds(twins: Twins, cells: Cells, how: How) -> Line:
+    """A baseline's models, each against all its other seeds: what alpha is where nothing was pruned.
+
+    y is the mean balance of the other seeds: the slope is linear in y, so this is the mean over all pairs of seeds.
+    """
+    answers, weights = twins.answers(cells), Weights.ones(len(twins.after), cells.clusters)
+    found = how.products(answers, weights)
+    return Line(
+        row=twins.row,
+        control=f"{twins.control}, another seed",
+        models=len(twins.after),
+        compression=twins.compression,
+        alpha=slope(found.other_reliable, how.square(found), weights, how.average),
+        reliability=how.reliability(found),
+    )
 
 
-def _table(lines: list[Line], by: By, how: How) -> Table:
-    bounds = [line.interval or (None, None) for line in lines]
+def _table(lines: list[Line], by: By, level: float) -> Table:
+    bounds = [(line.alpha.interval(level) if line.alpha else None) or (None, None) for line in lines]
     columns: dict[str, tuple[str, str, list[Any]]] = {
-        "row": ("text", "", [line.twins.row for line in lines]),
-        "control": ("text", "", [line.twins.control for line in lines]),
-        "models": ("count", "", [len(line.twins.after) for line in lines]),
-        "compression": ("number", "", [line.twins.compression for line in lines]),
-        "alpha": ("estimate", "", [line.alpha for line in lines]),
-        "mark": ("text", "", [line.mark for line in lines]),
+        "row": ("text", "", [line.row for line in lines]),
+        "control": ("text", "", [line.control for line in lines]),
+        "models": ("count", "", [line.models for line in lines]),
+        "compression": ("number", "", [line.compression for line in lines]),
+        "alpha": ("estimate", "", [_estimate(line.alpha, level) for line in lines]),
+        "mark": ("text", "", [_mark(line.alpha, level) for line in lines]),
         "alpha lower": ("number", "", [low for low, _ in bounds]),
         "alpha upper": ("number", "", [high for _, high in bounds]),
         "reliability": ("number", "", [line.reliability for line in lines]),
         "accuracy change": ("estimate", "points", [line.accuracy_change for line in lines]),
         "alpha if uniform": ("estimate", "", [line.uniform for line in lines]),
         "alpha over uniform": ("estimate", "", [line.over_uniform for line in lines]),
-        "alpha shared": ("estimate", "", [line.shared for line in lines]),
-        "shared mark": ("text", "", [line.shared_mark for line in lines]),
+        "alpha shared": ("estimate", "", [_estimate(line.shared, level) for line in lines]),
+        "shared mark": ("text", "", [_mark(line.shared, level) for line in lines]),
     }
     units = "classes" if by == "class" else "groups"
     caption = (
         f"Recall balance: alpha, the slope over {units} of (R - A) / A of the row's models on that of their controls; "
-        f"above 1 the gaps between {units} grew. Mark: > or < where alpha = 1 is rejected at {100 * how.level:g} %. "
+        f"above 1 the gaps between {units} grew. Mark: > or < where alpha = 1 is rejected at {100 * level:g} %. "
         "alpha if uniform: what comes of all errors growing by one factor. alpha shared: the slope along what the "
-        "controls of other seeds share, which a control's own luck in training does not flatten. "
-        "Empty where the control's balances are not told from none."
+        "controls of other seeds share, which a control's own luck in training does not flatten. A control against "
+        "another seed: what alpha is where nothing was pruned. Empty: undefined, or the control's balances are not "
+        "told from none."
     )
     return Table({name: (kind, unit, tuple(values)) for name, (kind, unit, values) in columns.items()}, caption)
+
+
+def _estimate(ratio: Ratio | None, level: float) -> Estimate | None:
+    return ratio.linearised().estimate() if ratio is not None and ratio.told(level) else None
+
+
+def _mark(ratio: Ratio | None, level: float) -> str:
+    return "?" if ratio is None else ratio.side(level)

@@ -73,12 +73,14 @@ class _Line:
 def _lines(twins: Twins, cells: Cells) -> list[_Line]:
     answers = twins.answers(cells)
     weights = Weights.ones(len(twins.after), cells.clusters)
-    right_before, right_after, total = (value[:, 0] for value in counts(answers, weights))  # (M, U)
+    counted = counts(answers, weights)
+    recalls_before = (counted.before / counted.total)[:, 0]  # (M, U)
+    recalls_after = (counted.after / counted.total)[:, 0]
     found = balances(answers, weights)
     x, y = found.before[:, 0].detach(), found.after[:, 0].detach()  # (M, U)
     lines = []
     for unit in torch.nonzero(found.there).flatten().tolist():
-        before, after = (right[:, unit] / total[:, unit] for right in (right_before, right_after))  # (M,)
+        before, after = recalls_before[:, unit], recalls_after[:, unit]  # (M,)
         change = weights.influence(100 * weights.mean(after - before))
         lines.append(
             _Line(

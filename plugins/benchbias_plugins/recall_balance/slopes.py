@@ -19,15 +19,11 @@ Average = Literal["pooled", "models"]
 
 @dataclass(frozen=True)
 class Answers:
-    """What M models and their twins answer on the same cells: correct before and after, float64 (M, J).
-
-    others: float64 (M, M), 1 where the second model was trained apart from the first one and from its twin.
-    """
+    """Right answers of M models, before and after, in the same cells: float64 (M, J)."""
 
     cells: Cells
     before: Tensor
     after: Tensor
-    others: Tensor
 
 
 @dataclass(frozen=True)
@@ -42,8 +38,17 @@ class Balances:
     there: Tensor
 
 
-def counts(answers: Answers, weights: Weights, half: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-    """Correct before, correct after and all, by half and unit: (M, H, U) each. half: (J,) of 0 and 1, or None."""
+@dataclass(frozen=True)
+class Counts:
+    """Right answers before and after, and all, by half and unit: (M, H, U) each; H is 1 for everything as one."""
+
+    before: Tensor
+    after: Tensor
+    total: Tensor
+
+
+def counts(answers: Answers, weights: Weights, half: Tensor | None = None) -> Counts:
+    """Weighted. half: (J,) of 0 and 1, or None."""
     units, halves = len(answers.cells.names), 1 if half is None else 2
     index = answers.cells.unit if half is None else half * units + answers.cells.unit
     weight = weights.image[:, answers.cells.cluster]  # (M, J)
@@ -52,26 +57,28 @@ def counts(answers: Answers, weights: Weights, half: Tensor | None = None) -> tu
         empty = torch.zeros(len(weight), halves * units, dtype=torch.float64)
         return empty.index_add(1, index, weight * values).view(-1, halves, units)
 
-    return counted(answers.before), counted(answers.after), counted(answers.cells.total)
+    return Counts(counted(answers.before), counted(answers.after), counted(answers.cells.total))
 
 
 def accuracies(answers: Answers, weights: Weights) -> tuple[Tensor, Tensor]:
     """Before and after, (M,) each, over all examples."""
-    before, after, total = (value.sum(dim=(1, 2)) for value in counts(answers, weights))
-    return before / total, after / total
+    found = counts(answers, weights)
+    total = found.total.sum(dim=(1, 2))
+    return found.before.sum(dim=(1, 2)) / total, found.after.sum(dim=(1, 2)) / total
 
 
 def balances(answers: Answers, weights: Weights, half: Tensor | None = None) -> Balances:
     """Of two halves, or of everything as one."""
-    before, after, total = counts(answers, weights, half)
-    there = (total > 0).all(dim=0).all(dim=0)
-    safe = torch.where(there, total, torch.ones_like(total))
+    found = counts(answers, weights, half)
+    there = (found.total > 0).all(dim=0).all(dim=0)
+    x = _balance(found.before, found.total, there)
+    return Balances(x, _balance(found.after, found.total, there), there)
 
-    def balance(correct: Tensor) -> Tensor:
-        accuracy = correct.sum(dim=-1, keepdim=True) / total.sum(dim=-1, keepdim=True)
-        return torch.where(there, correct / safe / accuracy - 1, torch.zeros_like(total))
 
-    return Balances(balance(before), balance(after), there)
+def _balance(right: Tensor, total: Tensor, there: Tensor) -> Tensor:
+    accuracy = right.sum(dim=-1, keepdim=True) / total.sum(dim=-1, keepdim=True)
+    recall = right / torch.where(there, total, torch.ones_like(total))
+    return torch.where(there, recall / accuracy - 1, torch.zeros_like(total))
 
 
 @dataclass(frozen=True)
@@ -110,8 +117,7 @@ def _of_split(
     x, y = found.before, found.after  # (M, H, U)
     if fit_intercept:
         x, y = (value - (value * share).sum(dim=-1, keepdim=True) for value in (x, y))
-    seen = answers.others * weights.model  # (M, M)
-    z = torch.einsum("ij,jhu->ihu", seen / seen.sum(dim=1, keepdim=True), x)
+    z = _mean_of_others(x, weights.model)
 
     def summed(one: Tensor, other: Tensor) -> Tensor:
         return (one * other * share).sum(dim=-1).mean(dim=-1)  # (M,)
@@ -120,22 +126,31 @@ def _of_split(
     return summed(x, y_there), summed(x, x_there), summed(x, x), summed(z, y_there), summed(z, x_there)
 
 
-def slope(cross: Tensor, square: Tensor, weights: Weights, average: Average) -> Ratio | None:
+def _mean_of_others(x: Tensor, model: Tensor) -> Tensor:
+    """The weighted mean of x (M, H, U) over all models but the one itself; NaN for a single model."""
+    weight = model.view(-1, 1, 1)
+    return ((weight * x).sum(dim=0) - weight * x) / (model.sum() - weight)
+
+
+def slope(cross: Tensor, square: Tensor, weights: Weights, average: Average = "pooled") -> Ratio | None:
     """alpha of products (M,): of their means over models, or the mean over models of their ratios.
 
     None where it is undefined: some number is, or, of single models, some model has no balance to begin with.
     """
-    one = torch.ones_like(cross)
     if average == "models":
+        one = torch.ones_like(cross)
         cross, square = (cross / square, one) if bool((square > TINY).all()) else (one * torch.nan, one)
-    numerator, denominator = (weights.influence(weights.mean(part)) for part in (cross, square))
+    numerator = weights.influence(weights.mean(cross))
+    denominator = weights.influence(weights.mean(square))
     return None if numerator is None or denominator is None else Ratio(numerator, denominator)
 
 
-def uniform(answers: Answers, weights: Weights, average: Average) -> Tensor:
-    """The slope k A / A_t that comes of all class errors growing by one factor k = (1 - A_t) / (1 - A)."""
-    before, after = accuracies(answers, weights)
-    if average == "pooled":
-        before, after = weights.mean(before), weights.mean(after)
-    odds = (1 - after) / (1 - before) * before / after
-    return odds if average == "pooled" else weights.mean(odds)
+def uniform(before: Tensor, after: Tensor, weights: Weights, average: Average) -> Tensor:
+    """The slope k A / A_t that comes of all class errors growing by one factor k = (1 - A_t) / (1 - A).
+
+    before, after: accuracies (M,). Pooled it is of their means over models.
+    """
+    if average == "models":
+        return weights.mean((1 - after) / (1 - before) * before / after)
+    before, after = weights.mean(before), weights.mean(after)
+    return (1 - after) / (1 - before) * before / after

@@ -5,16 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
-
 from benchbias import BenchbiasError, Skip
 
 from .cells import SPLIT, Cells
 from .slopes import Answers
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from benchbias import Member, Population
 
     from .cells import By
@@ -22,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Twins:
-    """before and after: members in the same order. row, control: what the table calls them."""
+    """before and after: members of the same seeds, in their order. row, control: of the board."""
 
     row: str
     control: str
@@ -30,13 +26,8 @@ class Twins:
     after: tuple[Member, ...]
 
     def answers(self, cells: Cells) -> Answers:
-        """Their answers on the cells, and which models were trained apart from both members of a pair."""
-        return Answers(cells, cells.correct(self.before), cells.correct(self.after), self._others())
-
-    def _others(self) -> Tensor:
-        pairs = list(zip(self.before, self.after, strict=True))
-        apart = [[all(other.seed != one.seed for one in pair) for other in self.before] for pair in pairs]
-        return torch.tensor(apart, dtype=torch.float64)
+        """Their answers on the cells."""
+        return Answers(cells, cells.correct(self.before), cells.correct(self.after))
 
     @property
     def compression(self) -> float | None:
@@ -66,15 +57,10 @@ def _twins(row: str, pairs: list[tuple[Member, Member]]) -> Twins:
     return Twins(row, before[0].row, before, after)
 
 
-def other_seeds(population: Population, rows: list[Twins]) -> list[Twins]:
-    """Of every row that serves as a baseline and has two seeds: each model and that of the next seed, in a circle."""
-    controls = dict.fromkeys(twins.control for twins in rows)
-    members = {row: population.rows()[row] for row in controls}
-    return [
-        Twins(row, f"{row}, another seed", found, (*found[1:], found[0]))
-        for row, found in members.items()
-        if len(found) > 1
-    ]
+def baselines(population: Population, rows: list[Twins]) -> list[Twins]:
+    """The rows that serve as baselines and have two seeds, each as its own twin."""
+    members = {row: population.rows()[row] for row in dict.fromkeys(twins.control for twins in rows)}
+    return [Twins(row, row, found, found) for row, found in members.items() if len(found) > 1]
 
 
 def cells_of(rows: list[Twins], by: By) -> Cells:

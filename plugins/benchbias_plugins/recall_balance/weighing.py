@@ -24,18 +24,16 @@ class Weights:
         return Weights(model, torch.ones(models, clusters, dtype=torch.float64, requires_grad=True))
 
     def mean(self, values: Tensor) -> Tensor:
-        """Over models: (M, ...) -> (...)."""
-        mean: Tensor = torch.tensordot(self.model, values, dims=1) / self.model.sum()
-        return mean
+        """Over models: (M,) -> ()."""
+        return (self.model * values).sum() / self.model.sum()
 
     def influence(self, value: Tensor) -> Influence | None:
         """Of a number computed with these weights; None where it, or its slope by a weight, is undefined."""
         by_model, by_image = torch.autograd.grad(
             value, (self.model, self.image), retain_graph=True, allow_unused=True, materialize_grads=True
         )
-        found = Influence(float(value.detach()), by_model, by_image)
-        parts = (value, by_model, by_image)
-        return found if all(bool(part.isfinite().all()) for part in parts) else None
+        defined = all(bool(part.isfinite().all()) for part in (value, by_model, by_image))
+        return Influence(float(value.detach()), by_model, by_image) if defined else None
 
 
 @dataclass(frozen=True, eq=False)
