@@ -23,8 +23,8 @@ SPLIT = "test"  # the split that is scored
 class Cells:
     """The test examples by cell: those of one source image (cluster) in one unit, which is a class or a group.
 
-    names: of the U units. unit, cluster: int64 (J,), clusters numbered from 0. total: float64 (J,), examples in a
-    cell. cell: int64 (N,), the cell of every example.
+    names: of the U units. unit, cluster: int64 (J,), cells in the order of units, clusters numbered from 0. total:
+    float64 (J,), examples in a cell. cell: int64 (N,), the cell of every example.
     """
 
     names: tuple[str, ...]
@@ -39,9 +39,10 @@ class Cells:
         asked = member.predictions[SPLIT]
         names = tuple(member.record.body["group_names"] if by == "group" else map(str, range(asked.logits.shape[1])))
         unit = asked.groups if by == "group" else asked.labels  # (N,)
-        found, cell = torch.unique(asked.cluster * len(names) + unit, return_inverse=True)
-        _, cluster = torch.unique(found // len(names), return_inverse=True)
-        return Cells(names, found % len(names), cluster, torch.bincount(cell).double(), cell)
+        _, cluster = torch.unique(asked.cluster, return_inverse=True)  # (N,), from 0
+        clusters = int(cluster.max()) + 1
+        found, cell = torch.unique(unit * clusters + cluster, return_inverse=True)
+        return Cells(names, found // clusters, found % clusters, torch.bincount(cell).double(), cell)
 
     @property
     def clusters(self) -> int:

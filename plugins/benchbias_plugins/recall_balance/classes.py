@@ -74,12 +74,12 @@ def _lines(twins: Twins, cells: Cells) -> list[_Line]:
     answers = twins.answers(cells)
     weights = Weights.ones(len(twins.after), cells.clusters)
     counted = counts(answers, weights)
-    recalls_before = (counted.before / counted.total)[:, 0]  # (M, U)
-    recalls_after = (counted.after / counted.total)[:, 0]
+    recalls_before = (counted.before / counted.total)[:, 0, 0]  # (M, U)
+    recalls_after = (counted.after / counted.total)[:, 0, 0]
     found = balances(answers, weights)
-    x, y = found.before[:, 0].detach(), found.after[:, 0].detach()  # (M, U)
+    x, y = found.before[:, 0, 0].detach(), found.after[:, 0, 0].detach()  # (M, U)
     lines = []
-    for unit in torch.nonzero(found.there).flatten().tolist():
+    for unit in torch.nonzero(found.there[0, 0]).flatten().tolist():
         before, after = recalls_before[:, unit], recalls_after[:, unit]  # (M,)
         change = weights.influence(100 * weights.mean(after - before))
         lines.append(

@@ -27,10 +27,44 @@ class Answers:
 
 
 @dataclass(frozen=True)
-class Balances:
-    """(R - A) / A before and after, (M, H, U) each, of H halves; there: whether a unit has examples in all, (U,).
+class Counts:
+    """Right answers before and after, and all: (M, S, H, U) each, of S splits into H = 2 halves, or S = H = 1."""
 
-    0 for a unit without examples, NaN where a model answers nothing correctly.
+    before: Tensor
+    after: Tensor
+    total: Tensor
+
+
+def counts(answers: Answers, weights: Weights, halves: Tensor | None = None) -> Counts:
+    """Weighted. halves: (S, clusters) of 0 and 1, or None for everything as one."""
+    cells = answers.cells
+    weight = weights.image[:, cells.cluster]  # (M, J)
+    values = torch.cat([weight * part for part in (answers.before, answers.after, cells.total)])  # (3 M, J)
+    first = None if halves is None else (1 - halves[:, cells.cluster]).double().T  # (J, S)
+    sizes = torch.bincount(cells.unit, minlength=len(cells.names)).tolist()
+    by_unit = torch.split(values, sizes, dim=1)
+    counted = torch.stack([part.sum(dim=1) for part in by_unit], dim=-1)[:, None, None]  # (3 M, 1, 1, U)
+    if first is not None:
+        of_unit = [
+            part @ chosen for part, chosen in zip(by_unit, torch.split(first, sizes), strict=True)
+        ]  # (3 M, S) each
+        one = torch.stack(of_unit, dim=-1).unsqueeze(2)  # (3 M, S, 1, U)
+        counted = torch.cat([one, counted - one], dim=2)
+    return Counts(*counted.chunk(3))
+
+
+def accuracies(answers: Answers, weights: Weights) -> tuple[Tensor, Tensor]:
+    """Before and after, (M,) each, over all examples."""
+    found = counts(answers, weights)
+    before, after, total = (part.sum(dim=(1, 2, 3)) for part in (found.before, found.after, found.total))
+    return before / total, after / total
+
+
+@dataclass(frozen=True)
+class Balances:
+    """(R - A) / A before and after, (M, S, H, U) each; there: whether a unit has examples in every half, (S, 1, U).
+
+    0 for a unit that is not there, NaN where a model answers nothing correctly.
     """
 
     before: Tensor
@@ -38,39 +72,10 @@ class Balances:
     there: Tensor
 
 
-@dataclass(frozen=True)
-class Counts:
-    """Right answers before and after, and all, by half and unit: (M, H, U) each; H is 1 for everything as one."""
-
-    before: Tensor
-    after: Tensor
-    total: Tensor
-
-
-def counts(answers: Answers, weights: Weights, half: Tensor | None = None) -> Counts:
-    """Weighted. half: (J,) of 0 and 1, or None."""
-    units, halves = len(answers.cells.names), 1 if half is None else 2
-    index = answers.cells.unit if half is None else half * units + answers.cells.unit
-    weight = weights.image[:, answers.cells.cluster]  # (M, J)
-
-    def counted(values: Tensor) -> Tensor:
-        empty = torch.zeros(len(weight), halves * units, dtype=torch.float64)
-        return empty.index_add(1, index, weight * values).view(-1, halves, units)
-
-    return Counts(counted(answers.before), counted(answers.after), counted(answers.cells.total))
-
-
-def accuracies(answers: Answers, weights: Weights) -> tuple[Tensor, Tensor]:
-    """Before and after, (M,) each, over all examples."""
-    found = counts(answers, weights)
-    total = found.total.sum(dim=(1, 2))
-    return found.before.sum(dim=(1, 2)) / total, found.after.sum(dim=(1, 2)) / total
-
-
-def balances(answers: Answers, weights: Weights, half: Tensor | None = None) -> Balances:
-    """Of two halves, or of everything as one."""
-    found = counts(answers, weights, half)
-    there = (found.total > 0).all(dim=0).all(dim=0)
+def balances(answers: Answers, weights: Weights, halves: Tensor | None = None) -> Balances:
+    """halves: as of `counts`."""
+    found = counts(answers, weights, halves)
+    there = (found.total > 0).all(dim=0).all(dim=1, keepdim=True)
     x = _balance(found.before, found.total, there)
     return Balances(x, _balance(found.after, found.total, there), there)
 
@@ -99,36 +104,28 @@ class Products:
 def products(
     answers: Answers, weights: Weights, halves: Tensor | None, unit_weights: Tensor, *, fit_intercept: bool
 ) -> Products:
-    """halves: (splits, clusters), or None for x and y on the same examples. unit_weights: (U,).
+    """halves: (S, clusters), or None for x and y on the same examples. unit_weights: (U,).
 
     A unit without examples in one of the halves is left out of that split.
     """
-    splits = [None] if halves is None else list(halves[:, answers.cells.cluster])  # (J,) each
-    found = [_of_split(answers, weights, half, unit_weights, fit_intercept) for half in splits]
-    return Products(*(torch.stack(parts).mean(dim=0) for parts in zip(*found, strict=True)))
-
-
-def _of_split(
-    answers: Answers, weights: Weights, half: Tensor | None, unit_weights: Tensor, fit_intercept: bool
-) -> tuple[Tensor, ...]:
-    found = balances(answers, weights, half)
-    share = unit_weights * found.there
-    share = share / share.sum()
-    x, y = found.before, found.after  # (M, H, U)
+    found = balances(answers, weights, halves)
+    share = unit_weights * found.there  # (S, 1, U)
+    share = share / share.sum(dim=-1, keepdim=True)
+    x, y = found.before, found.after  # (M, S, H, U)
     if fit_intercept:
         x, y = (value - (value * share).sum(dim=-1, keepdim=True) for value in (x, y))
     z = _mean_of_others(x, weights.model)
 
     def summed(one: Tensor, other: Tensor) -> Tensor:
-        return (one * other * share).sum(dim=-1).mean(dim=-1)  # (M,)
+        return (one * other * share).sum(dim=-1).mean(dim=(1, 2))  # (M,)
 
-    x_there, y_there = x.flip(1), y.flip(1)  # on the other half; of one half the same
-    return summed(x, y_there), summed(x, x_there), summed(x, x), summed(z, y_there), summed(z, x_there)
+    x_there, y_there = x.flip(2), y.flip(2)  # on the other half; the same where there is one
+    return Products(summed(x, y_there), summed(x, x_there), summed(x, x), summed(z, y_there), summed(z, x_there))
 
 
 def _mean_of_others(x: Tensor, model: Tensor) -> Tensor:
-    """The weighted mean of x (M, H, U) over all models but the one itself; NaN for a single model."""
-    weight = model.view(-1, 1, 1)
+    """The weighted mean of x (M, S, H, U) over all models but the one itself; NaN for a single model."""
+    weight = model.view(-1, 1, 1, 1)
     return ((weight * x).sum(dim=0) - weight * x) / (model.sum() - weight)
 
 
