@@ -398,6 +398,7 @@ def test_a_planted_loss_on_images_that_vary_is_found_and_paired_by_seed():
     dense = np.where(numbers.random((10, 400)) < np.where(weak, 0.65 + skill, 0.95), 0, 1)
     pruned = np.where(numbers.random((10, 400)) < np.where(weak, 0.30 + skill, 0.95), 0, 1)
     table = pie_subsets(made(dense, pruned, labels), repeats=4)
+    assert column(table, "choosers' accuracy", subset="all")[0] == pytest.approx((dense == 0).mean())
     change = column(table, "change", subset="PIE")[0]
     assert change.interval()[0] < -30 < change.interval()[1] + 6
     assert change.n == 10
