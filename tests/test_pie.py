@@ -17,7 +17,7 @@ from benchbias import BenchbiasError, Skip, Table, p_value
 from benchbias.estimates import spread
 from benchbias.influence import Influence, example_variance
 from benchbias.ranking import holm as core_holm
-from benchbias_plugins.pie import pie_classes, pie_corrupted, pie_counts, pie_gallery, pie_subsets
+from benchbias_plugins.pie import crossfit, pie_classes, pie_corrupted, pie_counts, pie_gallery, pie_subsets
 from benchbias_plugins.pie.chance import over_blocks
 from benchbias_plugins.pie.crossfit import cross_fit, subsets
 from benchbias_plugins.pie.matching import entropy, nearest
@@ -387,6 +387,20 @@ def test_models_are_not_scored_on_what_they_chose():
         assert column(table, f"accuracy {side}", subset="PIE")[0].mean == pytest.approx(55, abs=2)
         for subset in ("entropy-matched", "random", "non-PIE"):
             assert abs(column(table, f"PIE harder, {side}", subset=subset)[0].mean) < 3
+
+
+def test_what_the_choosing_models_say_is_theirs_alone(two, monkeypatch):
+    given, asked = made(two[0][:4], two[1][:4], two[2]), []
+    mine = [member.predictions["test"].logits.softmax(dim=1).numpy() for member in given.members[:4]]
+
+    def spied(probabilities: np.ndarray) -> np.ndarray:
+        asked.append([seed for one in probabilities for seed in range(4) if np.allclose(one, mine[seed])])
+        return entropy(probabilities)
+
+    monkeypatch.setattr(crossfit, "entropy", spied)
+    monkeypatch.setattr(crossfit, "halves", lambda seeds, numbers: (np.array([0, 2]), np.array([3, 1])))
+    pie_subsets(given, repeats=1)
+    assert asked == [[0, 2], [3, 1]]
 
 
 def test_a_planted_loss_on_images_that_vary_is_found_and_paired_by_seed():
