@@ -17,7 +17,7 @@ from benchbias import BenchbiasError, Skip, Table, p_value
 from benchbias.estimates import spread
 from benchbias.influence import Influence, example_variance
 from benchbias.ranking import holm as core_holm
-from benchbias_plugins.pie import pie_classes, pie_corrupted, pie_counts, pie_gallery, pie_subsets
+from benchbias_plugins.pie import crossfit, pie_classes, pie_corrupted, pie_counts, pie_gallery, pie_subsets
 from benchbias_plugins.pie.chance import over_blocks
 from benchbias_plugins.pie.crossfit import cross_fit, subsets
 from benchbias_plugins.pie.matching import entropy, nearest
@@ -389,6 +389,20 @@ def test_models_are_not_scored_on_what_they_chose():
             assert abs(column(table, f"PIE harder, {side}", subset=subset)[0].mean) < 3
 
 
+def test_what_the_choosing_models_say_is_theirs_alone(two, monkeypatch):
+    given, asked = made(two[0][:4], two[1][:4], two[2]), []
+    mine = [member.predictions["test"].logits.softmax(dim=1).numpy() for member in given.members[:4]]
+
+    def spied(probabilities: np.ndarray) -> np.ndarray:
+        asked.append([seed for one in probabilities for seed in range(4) if np.allclose(one, mine[seed])])
+        return entropy(probabilities)
+
+    monkeypatch.setattr(crossfit, "entropy", spied)
+    monkeypatch.setattr(crossfit, "halves", lambda seeds, numbers: (np.array([0, 2]), np.array([3, 1])))
+    pie_subsets(given, repeats=1)
+    assert asked == [[0, 2], [3, 1]]
+
+
 def test_a_planted_loss_on_images_that_vary_is_found_and_paired_by_seed():
     """Images of one kind are answered alike by all; of the other kind pruned models lose 30 points."""
     numbers = np.random.default_rng(4)
@@ -398,6 +412,7 @@ def test_a_planted_loss_on_images_that_vary_is_found_and_paired_by_seed():
     dense = np.where(numbers.random((10, 400)) < np.where(weak, 0.65 + skill, 0.95), 0, 1)
     pruned = np.where(numbers.random((10, 400)) < np.where(weak, 0.30 + skill, 0.95), 0, 1)
     table = pie_subsets(made(dense, pruned, labels), repeats=4)
+    assert column(table, "choosers' accuracy", subset="all")[0] == pytest.approx((dense == 0).mean())
     change = column(table, "change", subset="PIE")[0]
     assert change.interval()[0] < -30 < change.interval()[1] + 6
     assert change.n == 10

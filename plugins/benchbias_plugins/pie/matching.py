@@ -25,7 +25,7 @@ def nearest(values: Array, chosen: Indices, pool: Indices, numbers: Generator) -
     for value in values[numbers.permutation(chosen)].tolist()[: len(items)]:
         place = bisect_left(keys, value)
         if place == len(keys) or (place > 0 and value - keys[place - 1] < keys[place] - value):
-            place = bisect_left(keys, keys[place - 1])  # the first of equal ones: they lie in random order
+            place -= 1  # of equal ones any: they lie in random order
         found.append(items.pop(place))
         keys.pop(place)
     return np.array(found, dtype=np.int64)
