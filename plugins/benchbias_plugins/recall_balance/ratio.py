@@ -23,7 +23,7 @@ class Ratio:
 
     def told(self, level: float) -> bool:
         """Whether the denominator is told from zero, so that the ratio's interval at this level is bounded."""
-        return self.denominator.value > TINY and self.denominator.estimate().interval(level)[0] > 0
+        return self.denominator.estimate().interval(level)[0] > 0
 
     def linearised(self) -> Influence:
         """The ratio by the delta method."""
