@@ -19,7 +19,9 @@ from benchbias.stages.score import predictions
 
 def run(job: Job) -> Made:
     """The product is the analysis' table."""
-    population = Population(tuple(_member(job, number, head) for number, head in enumerate(job.inputs["members"])))
+    known: dict[tuple[str, ...], Predictions] = {}
+    members = (_member(job, number, head, known) for number, head in enumerate(job.inputs["members"]))
+    population = Population(tuple(members))
     seed_everything(job.seed)
     table = job.call("analysis", {"population": population})
     if not isinstance(table, Table):
@@ -28,7 +30,7 @@ def run(job: Job) -> Made:
     return Made({"table": table.to_json()})
 
 
-def _member(job: Job, number: int, head: Mapping[str, Any]) -> Member:
+def _member(job: Job, number: int, head: Mapping[str, Any], known: dict[tuple[str, ...], Predictions]) -> Member:
     roles = itertools.takewhile(job.parents.__contains__, (f"{number}.{index}" for index in itertools.count()))
     keys = [job.parents[role] for role in roles]
     stages = [(str(job.all_inputs[key]["kind"]), _body(job, key)) for key in keys]
@@ -37,7 +39,8 @@ def _member(job: Job, number: int, head: Mapping[str, Any]) -> Member:
     trained_on = own.blob("data", "share")["trained_on"] if "share" in own.product("data").blobs else None
     splits = {own.inputs["split"]: "test", "train": "data", **further_splits(_predict(own))}
     record = TrialRecord(body, {})
-    return Member(head["method"], head["swept"], head["seed"], record, StoredPredictions(own, splits), trained_on)
+    kept = StoredPredictions(own, splits, known)
+    return Member(head["method"], head["swept"], head["seed"], record, kept, trained_on)
 
 
 def _body(job: Job, key: str) -> Mapping[str, Any]:
@@ -54,13 +57,23 @@ def _predict(score: Job) -> Job:
 
 @dataclass(frozen=True, eq=False)
 class StoredPredictions(Mapping[str, Predictions]):
-    """A member's predictions by split, read from the store when they are asked for: a population may be large."""
+    """A member's predictions by split, read from the store when they are asked for: a population may be large.
+
+    splits: the role that each is of. known: predictions that were read before, for the labels that members share.
+    """
 
     job: Job
     splits: Mapping[str, str]
+    known: dict[tuple[str, ...], Predictions]
 
     def __getitem__(self, split: str) -> Predictions:
-        return predictions(self.job, self.splits[split], split)
+        role = self.splits[split]
+        place = (self.job.parents[role], self.job.parents["data"], split)
+        if place not in self.known:
+            self.known[place] = predictions(self.job, role, split)
+            return self.known[place]
+        logits = self.job.blob("predict", "logits", (split,))[split]
+        return replace(self.known[place], logits=logits)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.splits)
