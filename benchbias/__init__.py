@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from benchbias.errors import DataError as DataError
     from benchbias.errors import Skip as Skip
     from benchbias.estimates import Estimate as Estimate
+    from benchbias.estimates import equivalence_p_value as equivalence_p_value
     from benchbias.estimates import estimate as estimate
     from benchbias.estimates import p_value as p_value
     from benchbias.examples import Examples as Examples
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from benchbias.hub import HubImages as HubImages
     from benchbias.hub import hub_images as hub_images
     from benchbias.images import channel_statistics as channel_statistics
+    from benchbias.influence import Influence as Influence
+    from benchbias.influence import Measured as Measured
     from benchbias.losses import LossAverages as LossAverages
     from benchbias.losses import generalised_cross_entropy as generalised_cross_entropy
     from benchbias.losses import nt_xent as nt_xent
@@ -56,7 +59,9 @@ if TYPE_CHECKING:
     from benchbias.masks import random_mask as random_mask
     from benchbias.modes import head_name as head_name
     from benchbias.outcome import Results as Results
+    from benchbias.parts import part_accuracies as part_accuracies
     from benchbias.probing import ProbeContext as ProbeContext
+    from benchbias.ranking import holm as holm
     from benchbias.results import Member as Member
     from benchbias.results import Population as Population
     from benchbias.results import Table as Table
@@ -76,17 +81,20 @@ _HOME = {
     "data": ("Batch", "BiasedDataset", "GroupLabels", "LabelledSplit", "Predictions", "Split", "TrainingData"),
     "decoded": ("rows_of",),
     "errors": ("BenchbiasError", "DataError", "Skip"),
-    "estimates": ("Estimate", "estimate", "p_value"),
+    "estimates": ("Estimate", "equivalence_p_value", "estimate", "p_value"),
     "examples": ("Examples", "carved", "dataset_of"),
     "folder": ("Row", "folder_images", "table_rows"),
     "hookspecs": ("hookimpl",),
     "hub": ("HubImages", "hub_images"),
     "images": ("channel_statistics",),
+    "influence": ("Influence", "Measured"),
     "losses": ("LossAverages", "generalised_cross_entropy", "nt_xent", "weighted_cross_entropy"),
     "masks": ("Mask", "drop_and_grow", "independent_mask", "random_mask"),
     "modes": ("head_name",),
     "outcome": ("Results",),
+    "parts": ("part_accuracies",),
     "probing": ("ProbeContext",),
+    "ranking": ("holm",),
     "results": ("Member", "Population", "Table", "TrialRecord"),
     "straight_through": ("logits_under", "sample_mask"),
     "training": ("loss_gradients", "predicted_classes", "step_count"),
@@ -94,13 +102,13 @@ _HOME = {
 
 __all__ = [  # a test holds it equal to the names above
     "Answers", "Batch", "BenchbiasError", "BiasedDataset", "Change", "Compared", "DataError", "Estimate", "Examples",
-    "GroupLabels", "HubImages", "LabelledSplit", "LossAverages", "Mask", "Member", "Population", "Predictions",
-    "ProbeContext", "PruneContext", "Range", "Results", "Row", "Scores", "Skip", "Split", "Table", "TrainContext",
-    "TrainingData", "TrialRecord", "carved", "change_table", "channel_statistics", "dataset_of", "drop_and_grow",
-    "estimate", "folder_images", "generalised_cross_entropy", "head_name", "hookimpl", "hub_images",
-    "independent_mask", "load_results", "logits_under", "loss_gradients", "nt_xent", "p_value", "predicted_classes",
-    "random_mask", "reads", "removed_count", "rows_of", "run", "sample_mask", "step_count", "table_rows",
-    "weighted_cross_entropy",
+    "GroupLabels", "HubImages", "Influence", "LabelledSplit", "LossAverages", "Mask", "Measured", "Member",
+    "Population", "Predictions", "ProbeContext", "PruneContext", "Range", "Results", "Row", "Scores", "Skip", "Split",
+    "Table", "TrainContext", "TrainingData", "TrialRecord", "carved", "change_table", "channel_statistics",
+    "dataset_of", "drop_and_grow", "equivalence_p_value", "estimate", "folder_images", "generalised_cross_entropy",
+    "head_name", "holm", "hookimpl", "hub_images", "independent_mask", "load_results", "logits_under",
+    "loss_gradients", "nt_xent", "p_value", "part_accuracies", "predicted_classes", "random_mask", "reads",
+    "removed_count", "rows_of", "run", "sample_mask", "step_count", "table_rows", "weighted_cross_entropy",
 ]  # fmt: skip
 
 

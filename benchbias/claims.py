@@ -120,8 +120,8 @@ def claims_text(answers: Sequence[Answer], digest: str) -> str:
             "",
             *table_lines(cells, header),
             "",
-            f"{len(answers)} claims of the file with sha256 `{digest}`. Differences in points, ± half of the "
-            f"{100 * LEVEL:.0f} % interval, paired by seed and test example.",
+            f"{len(answers)} claims of the file with sha256 `{digest}`. Differences of rows in points, paired by "
+            f"seed and test example; of cells in their column's unit. ± half of the {100 * LEVEL:.0f} % interval.",
             "",
             "- **supported**, **refuted**: told from zero, in the direction that the claim says or in the other. "
             "**equivalent**: within the margin (two one-sided tests). **unresolved**: neither.",

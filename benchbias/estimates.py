@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from benchbias.influence import Influence, Measured, example_variance
+from benchbias.influence import Measured, example_variance
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,9 +66,13 @@ class Spread:
     half_width: NDArray[Any]
 
 
-def estimate(values: Sequence[float]) -> Estimate | None:
-    """The mean of values, one a seed, with Student's t interval over seeds; None without values."""
-    return over_seeds([Measured(value) for value in values])
+def estimate(values: Sequence[float | Measured]) -> Estimate | None:
+    """The mean of values, one a seed, with Student's t interval; None without values, or where one is NaN.
+
+    The interval is of the seeds, and of the draw of test examples too where every value is a `Measured` that knows
+    their influence.
+    """
+    return over_seeds([value if isinstance(value, Measured) else Measured(value) for value in values])
 
 
 def over_seeds(measured: Sequence[Measured]) -> Estimate | None:
@@ -95,15 +99,7 @@ def difference(ones: Mapping[int, Measured], others: Mapping[int, Measured]) -> 
     Test examples are paired only where both rows know their influence, on equal test splits, in every common seed;
     else the interval is of seeds alone.
     """
-    return over_seeds([pair(ones[seed], others[seed]) for seed in sorted(ones.keys() & others.keys())])
-
-
-def pair(one: Measured, other: Measured) -> Measured:
-    """The difference of two rows in one seed; its influence is None where their test examples cannot be paired."""
-    mine, theirs = one.influence, other.influence
-    if mine is None or theirs is None or mine.layout != theirs.layout:
-        return Measured(one.value - other.value)
-    return Measured(one.value - other.value, Influence(mine.cluster, mine.value - theirs.value, mine.layout))
+    return over_seeds([ones[seed] - others[seed] for seed in sorted(ones.keys() & others.keys())])
 
 
 def spread_over_seeds(measured: Sequence[Measured]) -> Spread:

@@ -35,11 +35,26 @@ class Influence:
 class Measured:
     """A metric of one seed: a value of shape (...), and its influence; None where only the value is known.
 
-    The value is NaN where the metric is undefined.
+    The value is NaN where the metric is undefined. Sums, differences and multiples are of value and influence; a sum
+    of metrics on different test splits has no influence.
     """
 
     value: NDArray[Any] | float
     influence: Influence | None = None
+
+    def __add__(self, other: Measured) -> Measured:
+        mine, theirs = self.influence, other.influence
+        if mine is None or theirs is None or mine.layout != theirs.layout:
+            return Measured(self.value + other.value)
+        return Measured(self.value + other.value, Influence(mine.cluster, mine.value + theirs.value, mine.layout))
+
+    def __sub__(self, other: Measured) -> Measured:
+        return self + -1 * other
+
+    def __rmul__(self, factor: float) -> Measured:
+        mine = self.influence
+        scaled = None if mine is None else Influence(mine.cluster, factor * mine.value, mine.layout)
+        return Measured(factor * self.value, scaled)
 
 
 def measure(metric: str, cells: Cells, aligned: Sequence[bool]) -> Measured | None:
@@ -64,6 +79,11 @@ def measure(metric: str, cells: Cells, aligned: Sequence[bool]) -> Measured | No
 def measure_group(group: int, cells: Cells) -> Measured:
     """The accuracy of one group."""
     return _measure(cells, [[group]])
+
+
+def measure_least(parts: Sequence[Iterable[int]], cells: Cells) -> Measured:
+    """The least accuracy of parts of the test split, each given by its groups; no group is in two parts."""
+    return _measure(cells, parts, least=True)
 
 
 def accuracies(correct: NDArray[Any], total: NDArray[Any], part: NDArray[Any], number: int) -> NDArray[Any]:

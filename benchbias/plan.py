@@ -45,7 +45,7 @@ CORE_SOURCES: Mapping[str, tuple[str, ...]] = {
     "analyse": (
         *_SHARED,
         *("cells.py", "columns.py", "estimates.py", "evaluation.py", "influence.py", "results.py", "scored.py"),
-        *("training.py",),
+        *("parts.py", "training.py"),
         *("stages/analyse.py", "stages/predict.py", "stages/score.py"),
     ),
 }

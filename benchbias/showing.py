@@ -121,6 +121,8 @@ def _suite(workspace: Workspace, name: str) -> str:
         "override",
         "probes",
         "probed",
+        "analyses",
+        "analysed",
     ):
         lines.append(f"  {key} = {_toml(getattr(suite, key))}")
     return "\n".join(lines)
@@ -140,6 +142,10 @@ def _task(workspace: Workspace, name: str) -> str:
             lines.append(_setting(key, item, "this task" if key in use.options else "the default"))
     lines.append("  recipe")
     lines += [_setting(key, item, "this task") for key, item in task.recipe.items()]
+    if "seed" in task.dataset:
+        lines.append(f"  seed of the data = {task.dataset['seed']}: the same for every trial")
+    lines += [f"  predict = {_toml(task.predict)}"] if task.predict else []
+    lines += [f"  train_fraction = {task.train_fraction}"] if task.train_fraction is not None else []
     return "\n".join(lines)
 
 

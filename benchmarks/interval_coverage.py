@@ -18,7 +18,7 @@ import numpy as np
 from interval_bootstrap import crossed, nested
 from interval_scenarios import PAIRS, ROWS, Scenario, Truth, draw, truth
 
-from benchbias.estimates import pair, spread, spread_over_seeds
+from benchbias.estimates import spread, spread_over_seeds
 from benchbias.influence import Measured, accuracies, measure
 from benchbias.worst_group import cross_fit, half_accuracies, least_bounds
 
@@ -105,7 +105,7 @@ def simulate_pairs(scenario: Scenario, repetitions: int, draws: int, numbers: Ge
     """Intervals of the second row minus the first."""
     rows = draw(scenario, repetitions, numbers)
     first, second = (_worst(row, scenario) for row in rows)
-    gaps = [pair(two, one) for one, two in zip(first, second, strict=True)]
+    gaps = [two - one for one, two in zip(first, second, strict=True)]
     values = [np.stack([one.value for one in row], axis=-1) for row in (first, second)]
     bounds = {
         BOARD: _interval(spread_over_seeds(gaps)),

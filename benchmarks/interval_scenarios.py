@@ -1,4 +1,4 @@
-"""What `interval_coverage.py` simulates: scenarios, their true values, and draws of test counts from them.
+"""What `interval_coverage.py` and `twin_simulation.py` simulate: scenarios, their true values, and draws of counts.
 
 An example is right with probability sigmoid(logit of its group + effect of the seed on its group + its difficulty);
 seed effects are correlated 0.5 between groups; all copies of a source example share its difficulty.
@@ -6,6 +6,7 @@ seed effects are correlated 0.5 between groups; all copies of a source example s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -103,14 +104,21 @@ def truth(scenario: Scenario, logits: tuple[float, ...], numbers: Generator) -> 
 
 def draw(scenario: Scenario, repetitions: int, numbers: Generator) -> list[list[Cells]]:
     """One row, or two that are paired: of each a list of one Cells a seed, correct (R, M) for R repetitions."""
+    return draw_rows(scenario, () if scenario.change is None else (scenario.change,), repetitions, numbers)
+
+
+def draw_rows(
+    scenario: Scenario, changes: Sequence[tuple[float, ...]], repetitions: int, numbers: Generator
+) -> list[list[Cells]]:
+    """As `draw`: the scenario's row, and one for every change of its logits, each paired with the first."""
     layouts = _test_sets(scenario, numbers)
     shape = (repetitions, scenario.seeds)
     effects = [_seed_effects(scenario, numbers, shape)]  # (R, S, G)
     logits = [np.array(scenario.logits)]
-    if scenario.change is not None:
+    for change in changes:
         own = _seed_effects(scenario, numbers, shape)
         effects.append(scenario.correlation * effects[0] + np.sqrt(1 - scenario.correlation**2) * own)
-        logits.append(logits[0] + np.array(scenario.change))
+        logits.append(logits[0] + np.array(change))
     difficulties = _difficulties(scenario, repetitions, len(effects), numbers)
     rows: list[list[Cells]] = [[] for _ in effects]
     for seed, (cluster, group) in enumerate(layouts):
@@ -136,7 +144,8 @@ def _difficulties(scenario: Scenario, repetitions: int, rows: int, numbers: Gene
     shared = scenario.example_correlation
     if rows == 1 or shared == 1:
         return [first] * rows
-    return [first, shared * first + np.sqrt(1 - shared**2) * numbers.normal(0, scenario.example_spread, shape)]
+    own = (numbers.normal(0, scenario.example_spread, shape) for _ in range(rows - 1))
+    return [first, *(shared * first + np.sqrt(1 - shared**2) * one for one in own)]
 
 
 def _test_sets(scenario: Scenario, numbers: Generator) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:

@@ -323,13 +323,15 @@ def test_a_mistake_in_the_file_is_one_line_with_its_place(text, words, tmp_path)
         load_claims(tmp_path / "none.toml")
 
 
-def test_the_published_verdicts_are_those_of_the_published_records():
-    claims, digest = load_claims(ROOT / "claims.toml")
+@pytest.mark.parametrize(("file", "written"), [("claims", "after its seeds"), ("claims-before", "before its seeds")])
+def test_the_published_verdicts_are_those_of_the_published_records(file, written):
+    claims, digest = load_claims(ROOT / f"{file}.toml")
     folder = ROOT / "leaderboard"
 
     def found(suite):
         here = record_folder(folder, suite)
         return Evidence.of(*published_records(suite, folder), read_analyses(here)) if here.is_dir() else None
 
-    assert all(found(claim.suite) for claim in claims.values() if claim.written == "after its seeds")
-    assert claims_text(answer_claims(claims, found), digest) == (folder / "claims.md").read_text()
+    assert {claim.written for claim in claims.values()} == {written}
+    assert all(found(suite) for suite in {claim.suite for claim in claims.values()} if written == "after its seeds")
+    assert claims_text(answer_claims(claims, found), digest) == (folder / f"{file}.md").read_text()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchbias import suite, tables
+from benchbias.analyses import read_analyses
 from benchbias.api import Workspace
 from benchbias.cli import app
 from benchbias.comparing import compare
@@ -120,7 +121,7 @@ def test_a_published_board_is_rebuilt_from_its_records_byte_for_byte(cli, name: 
 def test_every_suite_with_records_is_shipped_and_has_a_board_a_page_and_no_trial_that_is_not_planned():
     """A board without records could say anything; one of old rows or seeds would not be what the suite's table says."""
     workspace = Workspace.open(suite.shipped_file(), quiet=True)
-    assert {board.stem for board in (ROOT / "leaderboard").glob("*.md")} == {*PUBLISHED, "claims"}
+    assert {board.stem for board in (ROOT / "leaderboard").glob("*.md")} == {*PUBLISHED, "claims", "claims-before"}
     for name in PUBLISHED:
         assert (ROOT / f"docs/suites/{name}.md").is_file()
         records, _ = published_records(name, ROOT / "leaderboard")
@@ -128,6 +129,10 @@ def test_every_suite_with_records_is_shipped_and_has_a_board_a_page_and_no_trial
         assert {record.id for record in records} == {trial.id for trial in plan.trials}
         probes = {tables.Use.of(item, name).name for item in workspace.catalogue.suites[name].probes}
         probed = workspace.catalogue.suites[name].probed or workspace.catalogue.suites[name].methods
+        analyses = {tables.Use.of(item, name).name for item in workspace.catalogue.suites[name].analyses}
+        made = read_analyses(ROOT / f"leaderboard/records/{name}")
+        assert {(one.name, one.task) for one in made} == {(one, task) for one in analyses for task in plan.table.tasks}
+        assert all(one.table is not None for one in made)
         for record in records:
             assert set(record.body.get("probes", {})) == (probes if record.body["method"] in probed else set())
 

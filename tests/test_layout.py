@@ -28,7 +28,7 @@ LAYERS = (
         *("paths", "plan", "analysis_inputs", "tensor_files", "store"),
         *("raw_files", "fetching", "progress", "decoding", "decoded", "hub", "folder", "examples"),
     },
-    {"training", "holding", "context", "changes", "probing", "pruning", "evaluation", "stages"},
+    {"training", "holding", "context", "changes", "probing", "pruning", "evaluation", "parts", "stages"},
     {"engine"},
     {
         *("worst_group", "ranking", "rows", "scores"),
@@ -206,10 +206,10 @@ def test_keys_hold_every_core_module_that_a_stage_runs(kind: str):
     todo = [f"stages/{kind}.py"]
     if kind in ("train", "prune"):
         others = {"api", "outcome", "hookspecs", "changes", "probing", "decoded", "examples", "folder", "hub"}
-        others |= {"estimates"}
+        others |= {"estimates", "influence", "parts", "ranking"}
         todo += [f"{module}.py" for module in benchbias._HOME if module not in outside | others]
     if kind == "analyse":
-        todo += ["estimates.py", "results.py"]
+        todo += ["estimates.py", "parts.py", "results.py"]
     while todo:
         name = todo.pop()
         if name in seen:
