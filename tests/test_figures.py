@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import itertools
 import re
 import shutil
 import subprocess
@@ -10,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from populations import answers, member, population, predictions
 from test_scores import record
 
 from benchbias import estimate
@@ -19,6 +23,7 @@ from benchbias.cli.reading import FIGURE_HELP
 from benchbias.errors import DataError, UsageError
 from benchbias.estimates import Estimate
 from benchbias.figures import FIGURES, Material, Pictures, fitting, write_figure
+from benchbias.figures.class_impact import panels_of
 from benchbias.publishing import published_records
 from benchbias.results import Table
 from benchbias.sheet import pictures_of
@@ -185,6 +190,56 @@ def test_a_figure_is_drawn_and_the_same_bytes_twice(tmp_path: Path, name: str, s
 def test_only_the_figure_whose_columns_are_there_fits(name: str):
     wanted = {"recall-balance": ["recall-balance", "class-impact"], "class-impact": ["recall-balance", "class-impact"]}
     assert fitting(material(name)) == wanted.get(name, [name])
+
+
+def shipped(name: str, numbers: np.random.Generator) -> Table:
+    """The table of a first-party analysis, of two rows of three seeds with random answers."""
+    labels = torch.arange(200) % 2
+    members = []
+    for seed, method in itertools.product(range(3), ("erm", "magnitude", "dense")):
+        right = torch.from_numpy(numbers.random(200)) < (0.7 if method == "magnitude" else 0.9)
+        found = predictions(answers(torch.where(right, labels, 1 - labels), 2), labels, torch.arange(200) // 2 % 2)
+        baseline, values = ("erm", {"sparsity": 0.9}) if method == "magnitude" else (None, {})
+        more = {"train_conflicting_accuracy": 0.5, "training_steps": 9, "training_flops": 9, "sparsity": 0.0}
+        scored = {
+            "metrics": {"worst_group_accuracy": 0.5},
+            "num_classes": 2,
+            "group_aligned": [True, False, False, True],
+        }
+        members.append(member(method, seed, found, swept=values, baseline=baseline, **more, **scored))
+    plugin, options = SHIPPED[name]
+    made = importlib.import_module(f"benchbias_plugins.{plugin}").benchbias_analyses()[name]
+    return made(population(members), **options)
+
+
+SHIPPED = {
+    "recall_balance": ("recall_balance", {}),
+    "intensification": ("recall_balance", {}),
+    "twin_changes": ("against_the_twin", {}),
+    "pie_classes": ("pie", {}),
+    "pie_gallery": ("pie", {}),
+    "equal_fit": ("equal_fit", {"family": "dense"}),
+}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_shipped_analyses_have_the_columns_that_are_drawn(name: str):
+    made = shipped(name, np.random.default_rng(0))
+    record = AnalysisRecord({"task": "toy", "analysis": name, "status": "ok", "table": made.to_json()})
+    drawn_in = {
+        "recall_balance": ["recall-balance"],
+        "intensification": ["recall-balance", "class-impact"],
+        "equal_fit": ["equal-fit"],
+        "pie_gallery": ["pie-sheet"],
+    }
+    assert fitting(Material.of([], {}, [record])) == drawn_in.get(name, ["class-impact"])
+    if name in ("twin_changes", "pie_classes", "intensification"):
+        verdicts = {panel.source.verdict for panel in panels_of(Material.of([], {}, [record]))}
+        assert verdicts == {{"twin_changes": "verdict", "pie_classes": "verdict holm"}.get(name)}
+
+
+def test_the_published_probes_are_drawn():
+    assert fitting(Material.of(*published_records("critical-neurons", ROOT / "leaderboard"))) == ["probe-chart"]
 
 
 def test_curves_say_what_was_reached_and_the_baselines_value(tmp_path: Path):

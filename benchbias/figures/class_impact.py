@@ -67,7 +67,7 @@ class Panel:
 
 def fits(material: Material) -> bool:
     """Whether some analysis has changes of classes, groups or other parts."""
-    return bool(_panels(material))
+    return bool(panels_of(material))
 
 
 def draw(material: Material) -> tuple[Figure, list[str]]:
@@ -75,7 +75,7 @@ def draw(material: Material) -> tuple[Figure, list[str]]:
     from matplotlib.figure import Figure
 
     across: dict[tuple[str, str], list[Panel]] = {}
-    for panel in _panels(material):
+    for panel in panels_of(material):
         across.setdefault((panel.task, panel.row), []).append(panel)
     columns = max(map(len, across.values()))
     widths = [
@@ -93,8 +93,8 @@ def draw(material: Material) -> tuple[Figure, list[str]]:
     return figure, lines
 
 
-def _panels(material: Material) -> list[Panel]:
-    """Each table is read as the first source that it has the columns of."""
+def panels_of(material: Material) -> list[Panel]:
+    """All rows of all analyses; each table is read as the first source that it has the columns of."""
     found: dict[str, list[Panel]] = {}
     for source in SOURCES:
         for record, lines in material.tables(source.kinds):
