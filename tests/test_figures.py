@@ -253,6 +253,15 @@ def test_curves_say_what_was_reached_and_the_baselines_value(tmp_path: Path):
         drawn(tmp_path, "sparsity-curves", Material.of([r for r in a_sweep() if r.body["method"] != "magnitude"], {}))
 
 
+def test_a_curve_of_densities_goes_from_the_least_sparse_on(tmp_path: Path):
+    reached = {0.1: 0.9, 0.5: 0.5, 0.9: 0.1}
+    records = [swept("rigl", seed, 0.6, reached[at], density=at) for at in reached for seed in (0, 1)]
+    _, lines = drawn(tmp_path, "sparsity-curves", Material.of(records, {}))
+    assert [line.split(":")[0] for line in lines[1:4]] == [
+        f"  rigl[density={at}], {reached[at]}" for at in (0.9, 0.5, 0.1)
+    ]
+
+
 def test_alpha_has_its_bounds_and_what_uniform_errors_would_give(tmp_path: Path):
     texts, lines = drawn(tmp_path, "recall-balance")
     assert (
@@ -394,6 +403,14 @@ def test_probes_are_averaged_over_seeds_beside_their_controls(tmp_path: Path):
     assert lines[1] == f"  ranking size, 0/red: -9.0 ± {half:.1f}; -1 ± 0; -8.0 ± {half:.1f}"
     assert "  ranking slope, 1/red: 0.5 ± 0; 0 ± 0; 0.5 ± 0" in lines
     assert {"ranking size", "ranking slope", "0/red", "1/red"} <= set(texts)
+
+
+def test_a_probes_bars_are_the_change_and_open_beside_it_the_controls(tmp_path: Path, monkeypatch):
+    calls = marks(tmp_path, monkeypatch, "probe-chart", material("probe-chart"), "bar")
+    bars = [(height[0], options["color"] != "none") for (_, height), options in calls if "edgecolor" in options]
+    changes, controls = (-9.0, 1.0, -2.0, 0.5), (-1.0, 0.5, 0.25, 0.0)
+    assert [height for height, filled in bars if filled] == pytest.approx(changes)
+    assert [height for height, filled in bars if not filled] == pytest.approx(controls)
 
 
 def test_harms_beside_all_that_was_matched(tmp_path: Path, monkeypatch):
