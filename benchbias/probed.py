@@ -63,23 +63,20 @@ def _averaged(label: str, tables: Sequence[Table]) -> list[list[str]]:
     numbers = {name: kind for name, (kind, _, _) in columns.items() if kind not in ("text", "image")}
     seeds: dict[tuple[str, ...], list[dict[str, list[float]]]] = {}
     for table in tables:
-        for key, values in _by_key(table, texts, list(numbers)).items():
+        for key, values in by_texts(table, texts, list(numbers)).items():
             seeds.setdefault(key, []).append(values)
     return [
         [
             escaped(label),
             *map(escaped, key),
-            *(
-                _cell(kind, [_mean(seed[name]) for seed in found if seed[name]], len(found))
-                for name, kind in numbers.items()
-            ),
+            *(_cell(kind, averaged(found, name), len(found)) for name, kind in numbers.items()),
             str(len(found)),
         ]
         for key, found in seeds.items()
     ]
 
 
-def _by_key(
+def by_texts(
     table: Table, texts: Sequence[str], numbers: Sequence[str]
 ) -> dict[tuple[str, ...], dict[str, list[float]]]:
     """The defined numbers of a table's rows, by the row's texts."""
@@ -95,8 +92,9 @@ def _by_key(
     return found
 
 
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
+def averaged(seeds: Sequence[dict[str, list[float]]], name: str) -> list[float]:
+    """The mean of a number in every seed in which it is defined."""
+    return [math.fsum(seed[name]) / len(seed[name]) for seed in seeds if seed[name]]
 
 
 def _cell(kind: str, values: Sequence[float], seeds: int) -> str:

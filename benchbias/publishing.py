@@ -75,6 +75,11 @@ def has_records(plan: Plan, out: Path) -> bool:
     return bool(current_records(plan, Store(out))[0])
 
 
+def analyses_of(plan: Plan, out: Path) -> list[AnalysisRecord]:
+    """The current analyses of a results folder."""
+    return current_analyses(plan, Store(out))
+
+
 PUBLISHED = Path("leaderboard")  # where a clone has the published records
 
 
@@ -95,3 +100,8 @@ def published_records(suite: str, folder: Path) -> tuple[list[TrialRecord], dict
         known = sorted(path.name for path in (folder / "records").glob("*"))
         raise UsageError(f"{folder} has no records of suite {suite!r} (known: {', '.join(known) or 'none'})")
     return records, read_layouts(record_folder(folder, suite))
+
+
+def published_analyses(suite: str, folder: Path) -> list[AnalysisRecord]:
+    """The analyses of a published folder. Raises UsageError."""
+    return read_analyses(record_folder(folder, suite))

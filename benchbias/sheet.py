@@ -1,14 +1,17 @@
-"""A sheet of sample images of a task, one row a group: what a biased data set looks like."""
+"""The images of a task: a sheet of samples, one row a group, and the test split for figures."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchbias import canonical
 from benchbias.api import TIMEOUT_SECONDS, Silent, Workspace, write_payload
 from benchbias.engine.local import LocalEngine
-from benchbias.errors import UsageError
+from benchbias.errors import DataError, UsageError
+from benchbias.figures import Pictures
 from benchbias.files import storage_errors
 from benchbias.runner import execute
 from benchbias.store import Product, Store
@@ -29,18 +32,41 @@ def write_sheet(workspace: Workspace, task: str, path: Path, out: Path) -> list[
     suites = [name for name, suite in workspace.catalogue.suites.items() if task in suite.tasks]
     if not suites:
         raise UsageError(f"--image: no suite has the task {task!r}")
-    plan = workspace.ready(suites[0], Selection(tasks=[task], seeds=[0]), Silent().note)
+    store = Store(out).create()
+    return _draw(store, _data(workspace, suites[0], task, store, "--image"), path)
+
+
+def pictures_of(workspace: Workspace, suite: str, task: str, out: Path, layouts: Collection[str]) -> Pictures:
+    """Build the task's data (seed 0) if need be: its test split.
+
+    layouts: the digests of the test cells of the suite's records. Raises BenchbiasError where the data cannot be had,
+    and where their test cells are none of these.
+    """
+    where = f"the images of {task!r} cannot be had"
+    store = Store(out).create()
+    try:
+        product = _data(workspace, suite, task, store, where)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from None
+    if canonical.digest(product.body["layout"]) not in layouts:
+        raise UsageError(f"{where}: the data set's test split is no longer that of the records: run the suite again")
+    test = store.load_blob(product.blobs["test"])
+    return Pictures(test["images"].numpy(), test["labels"].numpy())
+
+
+def _data(workspace: Workspace, suite: str, task: str, store: Store, where: str) -> Product:
+    """The data of a task of a suite, seed 0: built in a worker unless it is there. Raises BenchbiasError."""
+    plan = workspace.ready(suite, Selection(tasks=[task], seeds=[0]), Silent().note)
     data = {key: stage for key, stage in plan.stages.items() if stage.kind == "data"}
     wanted = next(iter(data))  # the task's own data stage is planned before any method's
     small = type(plan)(plan.suite, plan.table, plan.methods, (), {wanted: data[wanted]}, None, "cpu", plan.plugins)
-    store = Store(out).create()
     payload = write_payload(small, store, recompute=False)
-    start = lambda: LocalEngine(out, payload, timeout=TIMEOUT_SECONDS, settings=workspace.worker_settings)  # noqa: E731
+    start = partial(LocalEngine, store.root, payload, timeout=TIMEOUT_SECONDS, settings=workspace.worker_settings)
     report = execute(small, store, start, Silent(), jobs=1)
     product = store.get(wanted)
     if product is None:
-        raise UsageError(f"--image: {report.failures[wanted].reason}")
-    return _draw(store, product, path)
+        raise UsageError(f"{where}: {report.failures[wanted].reason}")
+    return product
 
 
 def _draw(store: Store, product: Product, path: Path) -> list[str]:

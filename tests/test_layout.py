@@ -79,7 +79,9 @@ TORCH_FREE = [
     *("comparing", "claims", "claim_tables", "evidence", "markdown", "legend", "columns", "probed"),
     *("sweeps", "tabled"),
     *("analyses", "analysing", "analysis_inputs", "scored"),
-    *("figures/__init__", "figures/layer_sweep", "figures/equal_accuracy"),
+    *("figures/__init__", "figures/layer_sweep", "figures/equal_accuracy", "figures/material"),
+    *("figures/sparsity_curves", "figures/recall_balance", "figures/class_impact", "figures/pie_sheet"),
+    *("figures/probe_chart", "figures/equal_fit"),
 ]
 HEAVY = {"torch", "torchvision", "timm", "datasets", "sklearn", "plotly", "matplotlib", "numpy", "tabulate", "scipy"}
 HEAVY |= {"PIL", "pandas"}
@@ -135,7 +137,9 @@ def test_the_core_imports_downwards_only(path: Path):
 BOARD = [
     *("cells", "influence", "estimates", "worst_group", "ranking"),
     *("rows", "scores", "standings", "markdown", "legend", "probed", "tabled", "leaderboard", "comparing", "sweeps"),
-    *("figures.layer_sweep", "figures.equal_accuracy"),
+    *("figures.layer_sweep", "figures.equal_accuracy", "figures.material"),
+    *("figures.sparsity_curves", "figures.recall_balance", "figures.class_impact", "figures.pie_sheet"),
+    *("figures.probe_chart", "figures.equal_fit"),
 ]
 
 

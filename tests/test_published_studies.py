@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchbias.comparing import compare
-from benchbias.figures import write_figure
+from benchbias.figures import Material, write_figure
 from benchbias.publishing import published_records, rebuild
 
 ROOT = Path(__file__).parent.parent
@@ -56,7 +56,8 @@ def test_the_pages_rows_are_the_boards(suite: str):
 
 
 def drawn(tmp_path: Path, name: str | None = None) -> tuple[str, list[str]]:
-    lines = write_figure("prune-layers", *published_records("prune-layers", BOARDS), tmp_path / "a.svg", name)
+    material = Material.of(*published_records("prune-layers", BOARDS))
+    lines = write_figure("prune-layers", material, tmp_path / "a.svg", name)
     return (tmp_path / "a.svg").read_text(), lines
 
 

@@ -26,6 +26,12 @@ from benchbias.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from benchbias.api import Workspace
+    from benchbias.figures import Pictures
+
+FIGURE_HELP = (
+    "What --plot draws: layer-sweep, equal-accuracy, sparsity-curves, recall-balance, class-impact, pie-sheet, "
+    "probe-chart, equal-fit (default: the first that fits)."
+)
 
 
 def list_(
@@ -47,8 +53,8 @@ def show(
     data_dir: DataDir = None,
     set_: Sets = None,
     image: Annotated[Path | None, typer.Option(help="Of a task: write sample images by group to this PNG.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Of a suite: draw its records into this SVG, PDF or PNG.")] = None,
-    figure: Annotated[str | None, typer.Option(help="What --plot draws (default: the first that fits).")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Of a suite: draw a figure into this SVG, PDF or PNG.")] = None,
+    figure: Annotated[str | None, typer.Option(help=FIGURE_HELP)] = None,
     records: Annotated[Path | None, typer.Option(help="A published folder: --plot draws its records.")] = None,
     out: Out = Path("results"),
     device: Device = "cpu",
@@ -76,18 +82,27 @@ def _plot(
     workspace: Workspace, name: str, path: Path, figure: str | None, records: Path | None, out: Path, device: str
 ) -> None:
     from benchbias import publishing
-    from benchbias.figures import check_path, write_figure
+    from benchbias.figures import Material, check_path, fitting, write_figure
 
     check_path(path)
     workspace.catalogue.suite(name)  # an unknown one is refused before anything is read
     if records is not None:
         found, place = publishing.published_records(name, records), records
+        analyses = publishing.published_analyses(name, records)
     else:
         plan = workspace.plan(name, selected(None, None, None, None, None, device))
         found, place = publishing.nearest_records(plan, out)
-    for line in write_figure(name, *found, path, figure):
+        analyses = publishing.analyses_of(plan, out) if place == out else publishing.published_analyses(name, place)
+
+    def pictures(task: str) -> Pictures:
+        from benchbias.sheet import pictures_of
+
+        return pictures_of(workspace, name, task, out, found[1])
+
+    material = Material.of(*found, analyses, pictures)
+    for line in write_figure(name, material, path, figure):
         print(printable(line))
-    print(printable(f"{path}: {len(found[0])} records of {place}"))
+    print(printable(f"{path}: {len(found[0])} records of {place}; its figures: {', '.join(fitting(material))}"))
 
 
 def leaderboard(

@@ -1,19 +1,27 @@
-"""Figures from records alone: a registry of what can be drawn, and the file that it is written to. No torch."""
+"""Figures of a suite: a registry of what can be drawn, and the file that it is written to. No torch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
-from benchbias.cells import CellLayout
 from benchbias.errors import UsageError, unknown
-from benchbias.figures import equal_accuracy, layer_sweep
+from benchbias.figures import (
+    class_impact,
+    equal_accuracy,
+    equal_fit,
+    layer_sweep,
+    pie_sheet,
+    probe_chart,
+    recall_balance,
+    sparsity_curves,
+)
+from benchbias.figures.material import Material as Material
+from benchbias.figures.material import Pictures as Pictures
 from benchbias.files import storage_errors
-from benchbias.results import TrialRecord
-from benchbias.rows import Trials, trials_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,19 +43,25 @@ STYLE: Mapping[str, Any] = MappingProxyType(
 class Drawing:
     """One kind of figure.
 
-    needs: what a suite must have, for messages. fits: whether the rows have it. draw: rows -> the figure, and lines
-    of text that say its numbers.
+    needs: what a suite must have, for messages. fits: whether the material has it. draw: material -> the figure, and
+    lines of text that say its numbers.
     """
 
     needs: str
-    fits: Callable[[Sequence[Trials]], bool]
-    draw: Callable[[Sequence[Trials]], tuple[Figure, list[str]]]
+    fits: Callable[[Material], bool]
+    draw: Callable[[Material], tuple[Figure, list[str]]]
 
 
 FIGURES: Mapping[str, Drawing] = MappingProxyType(
     {
         "layer-sweep": Drawing(layer_sweep.NEEDS, layer_sweep.fits, layer_sweep.draw),
         "equal-accuracy": Drawing(equal_accuracy.NEEDS, equal_accuracy.fits, equal_accuracy.draw),
+        "sparsity-curves": Drawing(sparsity_curves.NEEDS, sparsity_curves.fits, sparsity_curves.draw),
+        "recall-balance": Drawing(recall_balance.NEEDS, recall_balance.fits, recall_balance.draw),
+        "class-impact": Drawing(class_impact.NEEDS, class_impact.fits, class_impact.draw),
+        "pie-sheet": Drawing(pie_sheet.NEEDS, pie_sheet.fits, pie_sheet.draw),
+        "probe-chart": Drawing(probe_chart.NEEDS, probe_chart.fits, probe_chart.draw),
+        "equal-fit": Drawing(equal_fit.NEEDS, equal_fit.fits, equal_fit.draw),
     }
 )
 """By name; of those that fit a suite the first is drawn unless another is asked for."""
@@ -59,14 +73,13 @@ def check_path(path: Path) -> None:
         raise UsageError(f"--plot {path}: the file's name must end in {', '.join(SUFFIXES)}")
 
 
-def write_figure(
-    suite: str,
-    records: Sequence[TrialRecord],
-    layouts: Mapping[str, CellLayout],
-    path: Path,
-    name: str | None = None,
-) -> list[str]:
-    """Draw a figure of a suite's records into a file, the same bytes every time; its lines of text are returned.
+def fitting(material: Material) -> list[str]:
+    """The names of the figures that can be drawn of a suite."""
+    return [name for name, drawing in FIGURES.items() if drawing.fits(material)]
+
+
+def write_figure(suite: str, material: Material, path: Path, name: str | None = None) -> list[str]:
+    """Draw a figure of a suite into a file, the same bytes every time; its lines of text are returned.
 
     name: of FIGURES; None: the first that fits. Raises UsageError for an unknown name, where nothing fits, and for a
     file that is no SVG, PDF or PNG.
@@ -74,24 +87,23 @@ def write_figure(
     import matplotlib
 
     check_path(path)
-    rows = trials_of(records, layouts)
-    chosen = _chosen(suite, rows, name)
+    chosen = _chosen(suite, material, name)
     with matplotlib.rc_context(cast(Any, dict(STYLE))):
-        figure, lines = chosen.draw(rows)
+        figure, lines = chosen.draw(material)
         with storage_errors(f"--plot: cannot write {path}"):
             figure.savefig(path, format=path.suffix.lower()[1:], metadata=_undated(path), dpi=150)
     return lines
 
 
-def _chosen(suite: str, rows: Sequence[Trials], name: str | None) -> Drawing:
+def _chosen(suite: str, material: Material, name: str | None) -> Drawing:
     if name is not None and name not in FIGURES:
         raise UsageError(unknown("figure", name, FIGURES, "--figure"))
     wanted = FIGURES if name is None else {name: FIGURES[name]}
-    fitting = [drawing for drawing in wanted.values() if drawing.fits(rows)]
-    if not fitting:
+    found = [drawing for drawing in wanted.values() if drawing.fits(material)]
+    if not found:
         needs = "; ".join(f"{key} needs {drawing.needs}" for key, drawing in wanted.items())
         raise UsageError(f"the records of suite {suite!r} hold nothing to draw: {needs}")
-    return fitting[0]
+    return found[0]
 
 
 def _undated(path: Path) -> dict[str, None]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from benchbias.estimates import Estimate
+from benchbias.figures.material import Material
 from benchbias.markdown import gap_text
 from benchbias.rows import Trials
 from benchbias.sweeps import LayerSweep, at_equal_accuracy, layer_sweeps
@@ -19,15 +20,16 @@ LOSSES = (0.005, 0.01, 0.02, 0.05)  # of average accuracy, groups weighted as in
 WIDTH, HEIGHT = 7.0, 2.9  # inches, of one sweep's panel
 
 
-def fits(rows: Sequence[Trials]) -> bool:
+def fits(material: Material) -> bool:
     """Whether some method was swept over layers and at least two amounts, and its baseline is there."""
-    return bool(_sweeps(rows))
+    return bool(_sweeps(material.rows))
 
 
-def draw(rows: Sequence[Trials]) -> tuple[Figure, list[str]]:
+def draw(material: Material) -> tuple[Figure, list[str]]:
     """One panel a sweep: the change of the metric that ranks at equal losses of average accuracy."""
     from matplotlib.figure import Figure
 
+    rows = material.rows
     sweeps = _sweeps(rows)
     metric = str(rows[0].first["suite"]["rank_by"]).removeprefix("-")
     figure = Figure(figsize=(WIDTH, HEIGHT * len(sweeps)), layout="constrained")

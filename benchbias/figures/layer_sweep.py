@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from benchbias.figures.material import Material
 from benchbias.markdown import gap_text
-from benchbias.rows import Trials
 from benchbias.sweeps import LayerSweep, layer_sweeps, metric_at
 
 if TYPE_CHECKING:
@@ -18,15 +17,16 @@ WIDTH, HEIGHT = 11.0, 2.9  # inches, of one sweep's two panels
 LARGEST = 60  # points: where the colours of a heat map end
 
 
-def fits(rows: Sequence[Trials]) -> bool:
+def fits(material: Material) -> bool:
     """Whether some method was swept over layers and an amount, and its baseline is there."""
-    return any(sweep.whole is not None for sweep in layer_sweeps(rows))
+    return any(sweep.whole is not None for sweep in layer_sweeps(material.rows))
 
 
-def draw(rows: Sequence[Trials]) -> tuple[Figure, list[str]]:
+def draw(material: Material) -> tuple[Figure, list[str]]:
     """One line of panels a sweep: a heat map of differences from the baseline, and curves with 95 % intervals."""
     from matplotlib.figure import Figure
 
+    rows = material.rows
     sweeps = [sweep for sweep in layer_sweeps(rows) if sweep.whole is not None]
     metric = str(rows[0].first["suite"]["rank_by"]).removeprefix("-")
     figure = Figure(figsize=(WIDTH, HEIGHT * len(sweeps)), layout="constrained")
