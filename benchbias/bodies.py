@@ -187,7 +187,7 @@ class AnalysisBody(_Table):
     suite: SuiteHead
     task: Name
     analysis: Name
-    options: Values
+    options: dict[str, bool | int | float | str | list[Any] | None]
     trials: Count
     stage: Digest | None
     environment: dict[str, Any]

@@ -16,6 +16,7 @@ from benchbias.probed import number_text
 from benchbias.results import Table
 
 MOST_LINES = 60  # of a table on a board
+SMALLEST = 1e-9  # what is smaller is rounding, and shown as 0
 SUFFIXES = (".md", ".csv", ".parquet", ".json")
 
 
@@ -43,7 +44,9 @@ def _cell(kind: str, value: Any) -> str:
         return number_text(value)
     if kind == "fraction":
         return f"{100 * value:.1f} %"
-    return str(value) if kind in ("count", "image") else f"{value:.4g}"
+    if kind in ("count", "image"):
+        return str(value)
+    return f"{0.0 if abs(value) < SMALLEST else value:.4g}"
 
 
 def analysis_sections(analyses: Sequence[AnalysisRecord], most: int | None = MOST_LINES) -> list[str]:

@@ -44,7 +44,7 @@ SEEN = '''
 """What an analysis is given."""
 from benchbias import Population, Table, estimate, hookimpl
 
-def seen(population: Population, *, split: str = "test") -> Table:
+def seen(population: Population, *, split: str = "test", more: int | None = None) -> Table:
     """Accuracy of every row, from the predictions, beside what the records say."""
     rows = population.rows()
     population.require_same_examples(split)
