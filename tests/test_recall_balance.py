@@ -347,6 +347,27 @@ def test_intensification_is_the_median_and_the_change_of_recall_is_paired():
 # --- estimates
 
 
+def test_the_published_form_is_the_mean_of_the_models_own_slopes_with_students_interval_over_models():
+    pairs = random_pairs(3, models=8)
+    table = ANALYSES["recall_balance_as_published"](twins(pairs))
+    found = cells_of(table)["magnitude[sparsity=0.9]", "erm"]
+    balances = []
+    for pair in pairs:
+        recalls = [np.array([float(one.correct[one.labels == c].double().mean()) for c in range(4)]) for one in pair]
+        balances.append(
+            [recall / float(one.correct.double().mean()) - 1 for recall, one in zip(recalls, pair, strict=True)]
+        )
+    slopes = [float(x @ y / (x @ x)) for x, y in balances]
+    assert found["alpha"].mean == pytest.approx(np.mean(slopes))
+    assert found["alpha"].standard_error == pytest.approx(stats.sem(slopes))
+    assert found["alpha"].freedom == pytest.approx(7)
+    assert "over models at these test images" in table.caption
+    wide = cells_of(ANALYSES["recall_balance_as_published"](twins(pairs), images=True))[
+        "magnitude[sparsity=0.9]", "erm"
+    ]
+    assert wide["alpha"].standard_error > found["alpha"].standard_error
+
+
 def test_an_estimate_of_what_images_do_not_touch_is_students():
     values = torch.tensor([1.0, 2.5, 0.3, 4.0, 2.2], dtype=torch.float64)
     weights = Weights.ones(5, 20)

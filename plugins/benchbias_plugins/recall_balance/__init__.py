@@ -6,6 +6,7 @@ the balances after on those before, over classes: above 1 the gaps between class
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from benchbias import hookimpl
@@ -21,4 +22,9 @@ if TYPE_CHECKING:
 
 @hookimpl
 def benchbias_analyses() -> dict[str, Callable[..., Table]]:
-    return {"recall_balance": recall_balance, "intensification": intensification}
+    published = partial(recall_balance, halves=False, deattenuate=False, average="models", images=False)
+    return {
+        "recall_balance": recall_balance,
+        "recall_balance_as_published": published,
+        "intensification": intensification,
+    }

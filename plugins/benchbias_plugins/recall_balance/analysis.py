@@ -38,6 +38,7 @@ def recall_balance(
     deattenuate: bool = True,
     average: Average = "pooled",
     level: Annotated[float, Range(0.5, 0.9999)] = 0.99,
+    images: bool = True,
     seed: int = 0,
 ) -> Table:
     """alpha, the slope of normalised recall balances (R - A) / A after on before, for every row with a baseline.
@@ -56,7 +57,8 @@ def recall_balance(
 
     Intervals are over models and over the test images that all models share. `alpha lower` and `alpha upper` at
     `level` are Fieller's; `mark` is `>` or `<` where alpha = 1 is rejected at it, else `?`. Where the denominator is
-    not told from zero, estimates are None. `halves = false, deattenuate = false, average = "models"` is the poster.
+    not told from zero, estimates are None. With `images = false` they are over models alone, at these test images.
+    `recall_balance_as_published` is the poster's: `halves`, `deattenuate` and `images` false, `average = "models"`.
 
     Raises BenchbiasError with fewer than two seeds, where trials answer different examples, or for de-attenuation
     without halves; Skip where no row has a baseline.
@@ -74,10 +76,11 @@ def recall_balance(
         deattenuate,
         average,
         level,
+        images,
     )
     lines = [against_baseline(twins, cells, how) for twins in rows]
     lines += [against_other_seeds(twins, cells, how) for twins in baselines(population, rows)]
-    return _table(lines, by, level)
+    return _table(lines, how, by)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +93,11 @@ class How:
     deattenuate: bool
     average: Average
     level: float
+    images: bool
+
+    def weights(self, models: int, clusters: int) -> Weights:
+        """Of models and source images, drawn or not."""
+        return Weights.ones(models, clusters, drawn=self.images)
 
     def products(self, answers: Answers, weights: Weights) -> Products:
         """The sums that slopes are made of."""
@@ -123,7 +131,7 @@ class Line:
 
 def against_baseline(twins: Twins, cells: Cells, how: How) -> Line:
     """A row and its control."""
-    answers, weights = twins.answers(cells), Weights.ones(len(twins.after), cells.clusters)
+    answers, weights = twins.answers(cells), how.weights(len(twins.after), cells.clusters)
     found = how.products(answers, weights)
     before, after = accuracies(answers, weights)
     alpha = slope(found.cross, how.square(found), weights, how.average)
@@ -149,7 +157,7 @@ def against_other_seeds(twins: Twins, cells: Cells, how: How) -> Line:
 
     y is the mean balance of the other seeds: the slope is linear in y, so this is the mean over all pairs of seeds.
     """
-    answers, weights = twins.answers(cells), Weights.ones(len(twins.after), cells.clusters)
+    answers, weights = twins.answers(cells), how.weights(len(twins.after), cells.clusters)
     found = how.products(answers, weights)
     return Line(
         row=twins.row,
@@ -161,7 +169,8 @@ def against_other_seeds(twins: Twins, cells: Cells, how: How) -> Line:
     )
 
 
-def _table(lines: list[Line], by: By, level: float) -> Table:
+def _table(lines: list[Line], how: How, by: By) -> Table:
+    level = how.level
     bounds = [(line.alpha.interval(level) if line.alpha else None) or (None, None) for line in lines]
     columns: dict[str, tuple[str, str, list[Any]]] = {
         "row": ("text", "", [line.row for line in lines]),
@@ -179,10 +188,11 @@ def _table(lines: list[Line], by: By, level: float) -> Table:
         "alpha shared": ("estimate", "", [_estimate(line.shared, level) for line in lines]),
         "shared mark": ("text", "", [_mark(line.shared, level) for line in lines]),
     }
+    fixed = "" if how.images else ", intervals over models at these test images"
     units = "classes" if by == "class" else "groups"
     caption = (
-        f"Recall balance: alpha, the slope over {units} of (R - A) / A of the row's models on that of their controls; "
-        f"above 1 the gaps between {units} grew. Mark: > or < where alpha = 1 is rejected at {100 * level:g} %. "
+        f"Recall balance{fixed}: alpha, the slope over {units} of (R - A) / A of the row's models on that of their "
+        f"controls; above 1 the gaps between {units} grew. Mark: > or < where alpha = 1 is rejected at {100 * level:g} %. "
         "alpha if uniform: what comes of all errors growing by one factor. alpha shared: the slope along what the "
         "controls of other seeds share, which a control's own luck in training does not flatten. A control against "
         "another seed: what alpha is where nothing was pruned. Empty: undefined, or the control's balances are not "

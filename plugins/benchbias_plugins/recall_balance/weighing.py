@@ -12,16 +12,20 @@ from benchbias import Estimate
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights, all 1, of models (M,) and of source images for each model (M, clusters): float64, with gradients."""
+    """Weights, all 1, of models (M,) and of source images for each model (M, clusters): float64, with gradients.
+
+    drawn: whether the images count as drawn; else they are those that there are, and intervals are over models alone.
+    """
 
     model: Tensor
     image: Tensor
+    drawn: bool = True
 
     @staticmethod
-    def ones(models: int, clusters: int) -> Weights:
+    def ones(models: int, clusters: int, *, drawn: bool = True) -> Weights:
         """Of so many models and source images."""
         model = torch.ones(models, dtype=torch.float64, requires_grad=True)
-        return Weights(model, torch.ones(models, clusters, dtype=torch.float64, requires_grad=True))
+        return Weights(model, torch.ones(models, clusters, dtype=torch.float64, requires_grad=True), drawn)
 
     def mean(self, values: Tensor) -> Tensor:
         """Over models: (M,) -> ()."""
@@ -32,6 +36,8 @@ class Weights:
         by_model, by_image = torch.autograd.grad(
             value, (self.model, self.image), retain_graph=True, allow_unused=True, materialize_grads=True
         )
+        if not self.drawn:
+            by_image = torch.zeros_like(by_image)
         defined = all(bool(part.isfinite().all()) for part in (value, by_model, by_image))
         return Influence(float(value.detach()), by_model, by_image) if defined else None
 
