@@ -192,7 +192,8 @@ def _table(lines: list[Line], how: How, by: By) -> Table:
     units = "classes" if by == "class" else "groups"
     caption = (
         f"Recall balance{fixed}: alpha, the slope over {units} of (R - A) / A of the row's models on that of their "
-        f"controls; above 1 the gaps between {units} grew. Mark: > or < where alpha = 1 is rejected at {100 * level:g} %. "
+        f"controls; above 1 the gaps between {units} grew. Mark: > or < where alpha = 1 is rejected at {100 * level:g} "
+        "%. "
         "alpha if uniform: what comes of all errors growing by one factor. alpha shared: the slope along what the "
         "controls of other seeds share, which a control's own luck in training does not flatten. A control against "
         "another seed: what alpha is where nothing was pruned. Empty: undefined, or the control's balances are not "
