@@ -16,7 +16,7 @@ from benchbias.probed import number_text
 from benchbias.results import Table
 
 MOST_LINES = 60  # of a table on a board
-SMALLEST = 1e-9  # what is smaller is rounding, and shown as 0
+SMALLEST = 1e-13  # what is smaller is rounding, and shown as 0
 SUFFIXES = (".md", ".csv", ".parquet", ".json")
 
 

@@ -1,0 +1,57 @@
+"""The tables of docs/findings.md that come from analyses hold what the published records of these hold."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from benchbias.analyses import read_analyses
+from benchbias.probed import number_text
+from benchbias.results import Table
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs/findings.md").read_text()
+MATCHED = ("steps", "training FLOPs", "weights", "accuracy", "fit of conflicting")
+COUNTS = (
+    *(("all models", "PIE share"), ("halves", "PIE share"), ("A/A halves", "PIE share"), ("beyond A/A", "PIE share")),
+    *(("all models", "significant classes"), ("A/A halves", "significant classes"), ("all models", "p of classes")),
+)
+ALPHA = ("compression", "alpha", "mark", "accuracy change", "alpha if uniform")
+TABLES = [
+    ("equal-fit", "equal_fit", "row | steps | training FLOPs", [({"matched in": one}, "harm") for one in MATCHED]),
+    ("recall-distortion", "recall_balance_as_published", "row | compression | alpha", [({}, one) for one in ALPHA]),
+    ("selective-damage", "pie_counts", "row | PIEs | halves", [({"compared": one}, value) for one, value in COUNTS]),
+    (
+        "memorization",
+        "memorization",
+        "row | aligned | conflicting",
+        [({"group": group}, "memorisation") for group in ("aligned", "conflicting")],
+    ),
+]
+"""Suite, analysis, how the header of its table begins, and of every column the row's other texts and the value."""
+
+
+def text_of(table: Table, texts: dict[str, str], value: str) -> str:
+    """A cell as the page writes it; `–` where there is no such row or value."""
+    columns = table.columns
+    lines = range(len(columns["row"][2]))
+    found = [line for line in lines if all(columns[name][2][line] == text for name, text in texts.items())]
+    cell = columns[value][2][found[0]] if found else None
+    if cell is None:
+        return "–"
+    kind = columns[value][0]
+    return number_text(cell) if kind == "estimate" else cell if kind == "text" else f"{cell:.4g}"
+
+
+@pytest.mark.parametrize(("suite", "analysis", "header", "columns"), TABLES, ids=lambda value: str(value)[:20])
+def test_a_table_of_the_findings_is_the_published_one(suite, analysis, header, columns):
+    (body,) = re.findall(rf"^\| {re.escape(header)}.*\|\n\|[-|]+\|\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
+    (record,) = [one for one in read_analyses(ROOT / "leaderboard/records" / suite) if one.name == analysis]
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in body.splitlines()]
+    assert len(lines) >= 3
+    for row, *cells in lines:
+        texts = {"row": row.strip("`")}
+        assert texts["row"] in record.table.columns["row"][2]
+        assert cells == [text_of(record.table, texts | more, value) for more, value in columns], row
