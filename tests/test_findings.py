@@ -21,8 +21,15 @@ COUNTS = (
 ALPHA = ("compression", "alpha", "mark", "accuracy change", "alpha if uniform")
 TABLES = [
     ("equal-fit", "equal_fit", "row | steps | training FLOPs", [({"matched in": one}, "harm") for one in MATCHED]),
-    ("recall-distortion", "recall_balance_as_published", "row | compression | alpha", [({}, one) for one in ALPHA]),
+    ("recall-distortion", "recall_balance_as_published", "row | compression | alpha |", [({}, one) for one in ALPHA]),
     ("selective-damage", "pie_counts", "row | PIEs | halves", [({"compared": one}, value) for one, value in COUNTS]),
+    (
+        "pruning-mnist",
+        "recall_balance",
+        "row | compression | alpha on MNIST",
+        [({}, one) for one in (*ALPHA, "alpha over uniform")],
+    ),
+    ("pruning-mnist", "pie_counts", "row | PIEs on MNIST", [({"compared": one}, value) for one, value in COUNTS]),
     (
         "memorization",
         "memorization",

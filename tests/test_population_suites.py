@@ -11,7 +11,7 @@ from benchbias.claims import load_claims
 from benchbias.evidence import Evidence
 
 ROOT = Path(__file__).parent.parent
-LIMITS = {"recall-distortion": 200, "selective-damage": 200, "memorization": 200, "equal-fit": 64}
+LIMITS = {"recall-distortion": 64, "selective-damage": 64, "memorization": 64, "equal-fit": 64}
 
 
 @pytest.mark.parametrize("suite", LIMITS)
