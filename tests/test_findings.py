@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from benchbias.analyses import read_analyses
+from benchbias.figures import Material, write_figure
 from benchbias.probed import number_text
+from benchbias.publishing import published_records
 from benchbias.results import Table
 
 ROOT = Path(__file__).parent.parent
@@ -70,3 +72,18 @@ def test_a_table_of_the_findings_is_the_published_one(suite, analysis, header, c
         texts = {"row": row.strip("`")}
         assert texts["row"] in record.table.columns["row"][2]
         assert cells == [text_of(record.table, texts | more, value) for more, value in columns], row
+
+
+@pytest.mark.parametrize(("suite", "figure"), [("equal-fit", "equal-fit"), ("pruning-mnist", "recall-balance")])
+def test_a_figure_of_a_page_is_drawn_from_the_published_records(suite: str, figure: str, tmp_path: Path):
+    analyses = read_analyses(ROOT / "leaderboard/records" / suite)
+    material = Material.of(*published_records(suite, ROOT / "leaderboard"), analyses)
+    lines = write_figure(suite, material, tmp_path / "a.svg", figure)
+    assert lines
+    made, kept = (path.read_text() for path in (tmp_path / "a.svg", ROOT / f"docs/suites/{suite}.svg"))
+    texts = [re.findall(r"<text[^>]*>([^<]*)</text>", picture) for picture in (made, kept)]
+    assert len(texts[0]) > 20
+    assert texts[0] == texts[1]
+    versions = [re.search(r"Matplotlib v[0-9.]+", picture) for picture in (made, kept)]
+    if versions[0] and versions[1] and versions[0][0] == versions[1][0]:
+        assert made == kept
