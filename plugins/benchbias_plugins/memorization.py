@@ -182,7 +182,7 @@ def _rows(population: Population) -> dict[str, tuple[Member, ...]]:
     rows = population.rows()
     for row, members in rows.items():
         if len(members) < LEAST:
-            raise BenchbiasError(f"{row} has {len(members)} seeds: memorisation needs {LEAST} or more, better 50")
+            raise Skip(f"{row} has {len(members)} seeds: memorisation needs {LEAST} or more, better 50")
     return rows
 
 

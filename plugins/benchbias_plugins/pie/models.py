@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchbias import BenchbiasError
+from benchbias import Skip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,10 +66,10 @@ class Comparison:
     pruned: Models
 
     def twins(self, least: int) -> Comparison:
-        """Both rows in their common seeds alone. Raises BenchbiasError for fewer than `least`."""
+        """Both rows in their common seeds alone. Raises Skip for fewer than `least`."""
         common = sorted(set(self.dense.seeds) & set(self.pruned.seeds))
         if len(common) < least:
-            raise BenchbiasError(
+            raise Skip(
                 f"{self.row} and its baseline {self.baseline} have {len(common)} seeds in common: this analysis needs "
                 f"{least} or more"
             )
@@ -98,8 +98,8 @@ def models_of(members: Sequence[Member], split: str = "test") -> Models:
 def comparisons(population: Population, least: int = 2) -> list[Comparison]:
     """Every row whose baseline is there, with all seeds of both.
 
-    Raises BenchbiasError without such a row, for fewer than `least` models in one, or if the models answer different
-    test examples.
+    Raises Skip without such a row or for fewer than `least` models in one, BenchbiasError if the models answer
+    different test examples.
     """
     population.require_same_examples()
     rows = population.rows()
@@ -109,13 +109,13 @@ def comparisons(population: Population, least: int = 2) -> list[Comparison]:
         if name is not None:
             ours, theirs = models_of(members), models_of(rows[name])
             if min(len(ours.seeds), len(theirs.seeds)) < least:
-                raise BenchbiasError(
+                raise Skip(
                     f"{row} has {len(ours.seeds)} seeds and its baseline {name} has {len(theirs.seeds)}: this analysis "
                     f"needs {least} or more of each"
                 )
             found.append(Comparison(row, name, rows[name], members, theirs, ours))
     if not found:
-        raise BenchbiasError(f"no row stands beside its baseline; rows: {', '.join(rows) or 'none'}")
+        raise Skip(f"no row stands beside its baseline; rows: {', '.join(rows) or 'none'}")
     return found
 
 

@@ -60,8 +60,8 @@ def recall_balance(
     not told from zero, estimates are None. With `images = false` they are over models alone, at these test images.
     `recall_balance_as_published` is the poster's: `halves`, `deattenuate` and `images` false, `average = "models"`.
 
-    Raises BenchbiasError with fewer than two seeds, where trials answer different examples, or for de-attenuation
-    without halves; Skip where no row has a baseline.
+    Raises BenchbiasError where trials answer different examples, or for de-attenuation without halves; Skip with fewer
+    than two seeds, or where no row has a baseline.
     """
     if deattenuate and not halves:
         raise BenchbiasError(

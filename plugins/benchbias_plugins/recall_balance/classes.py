@@ -33,7 +33,7 @@ def intensification(population: Population, *, by: By = "class") -> Table:
     test noise is in it. `recall change` is paired over models, its interval that of models and test images. Classes
     without test examples are left out, and numbers are None where a model answers nothing correctly.
 
-    Raises BenchbiasError with fewer than two seeds, or where trials answer different examples; Skip where no row has
+    Raises BenchbiasError where trials answer different examples; Skip with fewer than two seeds, or where no row has
     a baseline.
     """
     rows = rows_with_baselines(population)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchbias import BenchbiasError, Skip
+from benchbias import Skip
 
 from .cells import SPLIT, Cells
 from .slopes import Answers
@@ -39,7 +39,7 @@ class Twins:
 
 
 def rows_with_baselines(population: Population) -> list[Twins]:
-    """In the population's order. Raises Skip without any, BenchbiasError without two seeds or for other examples."""
+    """In the population's order. Raises Skip without any or without two seeds, BenchbiasError for other examples."""
     found: dict[str, list[tuple[Member, Member]]] = {}
     for baseline, member in population.pairs():
         found.setdefault(member.row, []).append((baseline, member))
@@ -47,7 +47,7 @@ def rows_with_baselines(population: Population) -> list[Twins]:
         rows = ", ".join(population.rows()) or "none"
         raise Skip(f"recall balance compares a row with its baseline, and no row's baseline is in the task ({rows})")
     if max(map(len, found.values())) < 2:
-        raise BenchbiasError("recall balance needs at least two seeds of a row and its baseline: this task has one")
+        raise Skip("recall balance needs at least two seeds of a row and its baseline: this task has one")
     population.require_same_examples(SPLIT)
     return [_twins(row, sorted(pairs, key=lambda pair: pair[1].seed)) for row, pairs in found.items()]
 

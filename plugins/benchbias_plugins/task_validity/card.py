@@ -34,7 +34,7 @@ def task_validity(
     metric: by which methods are told apart; None: the suite's rank_by, or worst_group_accuracy where that is none of
     these. margin: a difference within it, in points, is none. splits: at most so many halvings of the seeds, drawn by
     `seed` where there are more.
-    Raises BenchbiasError without a reference row or for a margin that is none.
+    Raises Skip without a reference row, BenchbiasError for a margin that is none.
     """
     if not 0 < margin <= 100:
         raise BenchbiasError(f"margin is in points, above 0 and at most 100, not {margin}")

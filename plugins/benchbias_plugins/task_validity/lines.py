@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchbias import BenchbiasError, part_accuracies
+from benchbias import Skip, part_accuracies
 
 if TYPE_CHECKING:
     from benchbias import Estimate, Measured, Member, Population
@@ -22,11 +22,11 @@ class Line:
 
 
 def reference_row(population: Population) -> tuple[Member, ...]:
-    """The trials of the suite's reference. Raises BenchbiasError where there is none, or several rows."""
+    """The trials of the suite's reference. Raises Skip where there is none, or several rows."""
     name = population.members[0].record.body["suite"]["reference"]
     found = row_of(population, name)
     if found is None:
-        raise BenchbiasError(
+        raise Skip(
             f"task_validity: the suite's reference, {name!r}, has not one row in this population "
             f"(rows: {', '.join(population.rows())})"
         )
