@@ -10,7 +10,7 @@ from typing import Any
 from benchbias import canonical
 from benchbias.bodies import AnalysisFile, check_document
 from benchbias.errors import StorageError, UsageError, unknown
-from benchbias.files import read_regular
+from benchbias.files import read_regular, storage_errors
 from benchbias.results import MAX_RECORD_BYTES, RECORD_SCHEMA, Table
 
 
@@ -71,7 +71,10 @@ def analysis_folder(records: Path) -> Path:
 
 def read_analyses(records: Path) -> list[AnalysisRecord]:
     """All analyses beside a suite's records, by name. Raises UsageError."""
-    return [AnalysisRecord.from_file(path) for path in sorted(analysis_folder(records).glob("*.json"))]
+    folder = analysis_folder(records)
+    with storage_errors(f"cannot read {folder}"):
+        paths = sorted(folder.glob("*.json"))
+    return [AnalysisRecord.from_file(path) for path in paths]
 
 
 def find_analysis(found: Sequence[AnalysisRecord], name: str, task: str | None, where: str) -> AnalysisRecord:

@@ -164,10 +164,11 @@ def write_analyses(plan: Plan, store: Store, failures: Mapping[str, Failure]) ->
     wanted = {record.file: record for record in made}
     for name, record in wanted.items():
         store.replace(folder / name, record.to_text())
-    for path in folder.glob("*.json"):
-        if path.name not in wanted:
-            with storage_errors(f"cannot remove {path}"):
-                path.unlink(missing_ok=True)
+    with storage_errors(f"cannot read {folder}"):
+        there = [path for path in folder.glob("*.json") if path.name not in wanted]
+    for path in there:
+        with storage_errors(f"cannot remove {path}"):
+            path.unlink(missing_ok=True)
     return made
 
 

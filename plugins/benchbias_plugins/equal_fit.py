@@ -69,7 +69,7 @@ def interpolated(points: Sequence[tuple[float, float]], amount: float) -> Matche
 
 
 def equal_fit(
-    population: Population, *, family: str, small: str | None = None, metric: str = "worst_group_accuracy"
+    population: Population, *, family: str = "erm", small: str | None = None, metric: str = "worst_group_accuracy"
 ) -> Table:
     """The change of a metric against dense networks matched in steps, FLOPs, weights, average accuracy, or fit.
 
