@@ -198,6 +198,42 @@ def test_analyse_asks_what_the_suite_does_not_and_trains_nothing(finished, cli):
     told(folder)
 
 
+SHARES = '''
+"""How training and test differ between members."""
+from benchbias import Population, Table, hookimpl
+
+def shares(population: Population) -> Table:
+    """Of every member, conflicting training examples and the first test image, asked of all in turn."""
+    members = population.members
+    conflicting = [float((~m.predictions["train"].aligned).double().mean()) for m in members]
+    first = [int(m.predictions["test"].cluster[0]) for m in members]
+    columns = {
+        "row": ("text", "", tuple(f"{m.row}, seed {m.seed}" for m in members)),
+        "conflicting": ("fraction", "", tuple(conflicting)),
+        "cluster": ("count", "", tuple(first)),
+    }
+    return Table(columns, "Shares.")
+
+@hookimpl
+def benchbias_analyses():
+    return {"shares": shares}
+'''
+
+
+def test_a_member_has_the_labels_of_its_own_data(tmp_path: Path):
+    even = "[methods.even]\ndataset = { conflict_ratio = 0.5 }\nstages = [{ train = 'erm' }]\n[tasks.tiny]"
+    text = SUITE.replace("[tasks.tiny]", even).replace('"erm-ft", "magnitude"', '"even"').replace(", seed = 0 }", " }")
+    text = "\n".join(line for line in text.splitlines() if not line.startswith("override"))
+    results = run("mine", **told(tmp_path, text.replace('"seen"', '"shares"'), SHARES))
+    frame = results.analysis("shares").to_frame().set_index("row")
+    assert frame["conflicting"].round(2).to_dict() == {
+        **{f"erm, seed {seed}": 0.05 for seed in (0, 1)},
+        **{f"even, seed {seed}": 0.5 for seed in (0, 1)},
+    }
+    assert frame.loc["erm, seed 0", "cluster"] == frame.loc["even, seed 0", "cluster"]
+    assert frame.loc["erm, seed 0", "cluster"] != frame.loc["erm, seed 1", "cluster"]
+
+
 def test_a_task_may_predict_other_splits_and_train_each_seed_on_a_share(tmp_path: Path):
     text = SUITE.replace(
         "recipe = { epochs = 1, batch", 'predict = ["val_balanced"]\ntrain_fraction = 0.7\nrecipe = { epochs = 1, batch'
