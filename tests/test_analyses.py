@@ -172,6 +172,15 @@ def test_a_failed_trial_blocks_the_analyses_that_are_made_of_it_and_no_other(tmp
     assert list(results.analysis("seen").columns["row"][2]) == ["erm"]
 
 
+def test_a_method_of_a_broken_plugin_is_no_member_and_blocks_no_analysis(tmp_path: Path):
+    text = SUITE.replace("[tasks.tiny]", "[methods.gone]\nstages = [{ train = 'nowhere' }]\n[tasks.tiny]")
+    files = told(tmp_path, text.replace('"erm-ft", "magnitude"', '"gone"').replace("override", "# override"))
+    (tmp_path / "broken.py").write_text("raise ImportError('no such thing')")
+    results = run("mine", seeds=1, **files | {"plugins": [tmp_path / "seen.py", tmp_path / "broken.py"]})
+    assert [record.body["status"] for record in results.records] == ["ok", "failed"]
+    assert list(results.analysis("seen").columns["row"][2]) == ["erm"]
+
+
 def test_analyse_asks_what_the_suite_does_not_and_trains_nothing(finished, cli):
     folder, results = finished
     told(folder, SUITE.replace('analyses = ["seen"]\n', ""))
