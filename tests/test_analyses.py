@@ -128,8 +128,11 @@ def test_its_table_is_on_the_board_and_in_a_record_beside_those_of_trials(finish
 
 def test_a_second_run_computes_nothing_and_a_changed_option_only_the_analysis(finished):
     folder, results = finished
+    old = folder / "results/records/mine/analyses/tiny+old.json"
+    old.write_text("{}")
     again = run("mine", **told(folder))
     assert (again.report.computed, again.text) == (0, results.text)
+    assert not old.exists(), "no analysis of the plan"
     (folder / "own.toml").write_text(SUITE.replace('["seen"]', '[{ use = "seen", split = "train" }]'))
     changed = run("mine", config=folder / "own.toml", plugins=folder / "seen.py", out=folder / "results")
     assert changed.report.computed == 1
