@@ -323,8 +323,8 @@ def test_a_mistake_in_the_file_is_one_line_with_its_place(text, words, tmp_path)
         load_claims(tmp_path / "none.toml")
 
 
-@pytest.mark.parametrize(("file", "written"), [("claims", "after its seeds"), ("claims-before", "before its seeds")])
-def test_the_published_verdicts_are_those_of_the_published_records(file, written):
+@pytest.mark.parametrize("file", ["claims", "claims-before"])
+def test_the_published_verdicts_are_those_of_the_published_records(file):
     claims, digest = load_claims(ROOT / f"{file}.toml")
     folder = ROOT / "leaderboard"
 
@@ -332,6 +332,7 @@ def test_the_published_verdicts_are_those_of_the_published_records(file, written
         here = record_folder(folder, suite)
         return Evidence.of(*published_records(suite, folder), read_analyses(here)) if here.is_dir() else None
 
-    assert {claim.written for claim in claims.values()} == {written}
-    assert all(found(suite) for suite in {claim.suite for claim in claims.values()} if written == "after its seeds")
+    before = {name for name, claim in claims.items() if claim.written == "before its seeds"}
+    assert before == (set(claims) if file == "claims-before" else {"r3-digits-20", "r3-digits-50"})
+    assert all(found(suite) for suite in {claim.suite for claim in claims.values()})
     assert claims_text(answer_claims(claims, found), digest) == (folder / f"{file}.md").read_text()
