@@ -52,6 +52,9 @@ def seen(population: Population, *, split: str = "test", more: int | None = None
     told = [[m.record.body["metrics"]["accuracy"] for m in ms] for ms in rows.values()]
     twins = [sum(one.row == row for _, one in population.pairs()) for row in rows]
     share = [ms[0].trained_on for ms in rows.values()]
+    for m in population.members:
+        if m.trained_on is not None:
+            assert m.predictions["train-all"].cluster[m.trained_on].equal(m.predictions["train"].cluster)
     columns = {
         "row": ("text", "", tuple(rows)),
         "accuracy": ("estimate", "", tuple(map(estimate, found))),
