@@ -19,6 +19,7 @@ KINDS = {
     "a cell of a probe": (("probe", "row", "at", "value", "margin"), ("against", "less")),
 }
 """What a claim may be about: the keys that it must have, and those that it may have besides."""
+LEAST_POINTS = 0.1  # a margin between two rows
 COMMON = ("says", "suite", "task", "expects", "margin", "written")
 
 
@@ -61,6 +62,8 @@ class ClaimTable(Table):
             kinds = "; ".join(f"{name}: {', '.join(keys)}" for name, (keys, _) in KINDS.items())
             told = f"lacks {', '.join(lacks)}" if lacks else f"has no {', '.join(more)}"
             raise ValueError(f"a claim about {kind} {told} (claims are about {kinds})")
+        if self.of_rows and self.margin < LEAST_POINTS:
+            raise ValueError(f"margin: of two rows it is in points, at least {LEAST_POINTS}, got {self.margin}")
         return self
 
     @property

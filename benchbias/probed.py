@@ -46,13 +46,14 @@ def _alike(by_row: dict[str, list[Table]]) -> Iterable[tuple[list[str], list[str
             shapes.setdefault(shape, {}).setdefault(label, []).append(table)
     for shape, members in shapes.items():
         captions = dict.fromkeys(table.caption for tables in members.values() for table in tables)
-        texts = [_title(name, unit) for name, kind, unit in shape if kind == "text"]
-        numbers = [_title(name, unit) for name, kind, unit in shape if kind != "text"]
+        texts = [column_title(name, unit) for name, kind, unit in shape if kind == "text"]
+        numbers = [column_title(name, unit) for name, kind, unit in shape if kind != "text"]
         rows = [row for label, tables in members.items() for row in _averaged(label, tables)]
         yield ["method", *texts, *numbers, "seeds"], list(captions), rows
 
 
-def _title(name: str, unit: str) -> str:
+def column_title(name: str, unit: str) -> str:
+    """A column's name with its unit."""
     return f"{escaped(name)} ({escaped(unit)})" if unit else escaped(name)
 
 

@@ -46,7 +46,7 @@ def _publish(
     wanted = {f"{record.id}.json": record.to_text() for record in records}
     wanted |= {f"test/{layout}.json": (source / "test" / f"{layout}.json").read_text() for layout in layouts}
     wanted |= {f"{analysis_folder(Path())}/{record.file}": record.to_text() for record in analyses}
-    for path in [*folder.glob("*.json"), *folder.glob("*/*.json")]:
+    for path in [*folder.glob("*.json"), *folder.glob("test/*.json"), *analysis_folder(folder).glob("*.json")]:
         if str(path.relative_to(folder)) not in wanted:
             path.unlink()
     for name, content in wanted.items():
@@ -57,7 +57,7 @@ def _publish(
 def rebuild(suite: str, folder: Path) -> str:
     """The leaderboard of a published folder, from its records alone. Raises UsageError."""
     records, layouts = published_records(suite, folder)
-    return render(records, layouts, command_for(suite), read_analyses(record_folder(folder, suite)))
+    return render(records, layouts, command_for(suite), published_analyses(suite, folder))
 
 
 def records_of(plan: Plan, out: Path) -> tuple[list[TrialRecord], dict[str, CellLayout]]:

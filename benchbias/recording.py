@@ -153,7 +153,9 @@ def analysis_records(plan: Plan, store: Store, blocked: Mapping[str, Failure]) -
 
 def current_analyses(plan: Plan, store: Store) -> list[AnalysisRecord]:
     """A plan's analyses whose keys are today's: those that a results folder holds, and those known to have failed."""
-    done = {key for key in plan.stages if store.has(key)}
+    if not plan.analyses:
+        return []
+    done = store.keys() & plan.stages.keys()
     return analysis_records(plan, store, with_descendants(plan, known_failures(plan, store, done)))
 
 

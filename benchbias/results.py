@@ -199,9 +199,14 @@ class Population:
 
         Of a baseline with swept values it is the one whose values the member shares.
         """
+        by_method: dict[tuple[str, int], list[Member]] = {}
+        for member in self.members:
+            by_method.setdefault((member.method, member.seed), []).append(member)
         found = []
         for member in self.members:
-            twins = [other for other in self.members if _is_baseline(other, member)]
+            baseline = member.record.body["baseline"]
+            others = by_method.get((baseline, member.seed), []) if baseline != member.method else []
+            twins = [other for other in others if _shares_values(other, member)]
             found += [(twins[0], member)] if len(twins) == 1 else []
         return found
 
@@ -219,13 +224,9 @@ class Population:
                 )
 
 
-def _is_baseline(other: Member, member: Member) -> bool:
-    return (
-        other.seed == member.seed
-        and other.method == member.record.body["baseline"]
-        and other.method != member.method
-        and all(member.swept.get(name, value) == value for name, value in other.swept.items())
-    )
+def _shares_values(other: Member, member: Member) -> bool:
+    """Whether a member has every swept value of another that is its own too."""
+    return all(member.swept.get(name, value) == value for name, value in other.swept.items())
 
 
 def sorted_records(records: Iterable[TrialRecord]) -> list[TrialRecord]:

@@ -12,7 +12,7 @@ from benchbias.errors import UsageError
 from benchbias.estimates import LEVEL
 from benchbias.files import storage_errors
 from benchbias.markdown import escaped, table_lines
-from benchbias.probed import number_text
+from benchbias.probed import column_title, number_text
 from benchbias.results import Table
 
 MOST_LINES = 60  # of a table on a board
@@ -22,17 +22,12 @@ SUFFIXES = (".md", ".csv", ".parquet", ".json")
 
 def markdown_of(table: Table, most: int | None = None) -> list[str]:
     """A table's lines, at most so many rows."""
-    names = [name for name in table.columns if table.columns[name][2]] or list(table.columns)
-    length = len(table.columns[names[0]][2]) if names else 0
+    length = max((len(values) for _, _, values in table.columns.values()), default=0)
     shown = length if most is None else min(length, most)
-    header = [_title(name, table.columns[name][1]) for name in table.columns]
+    header = [column_title(name, table.columns[name][1]) for name in table.columns]
     cells = [[_cell(kind, values[row]) for kind, _, values in table.columns.values()] for row in range(shown)]
     rest = [] if shown == length else ["", f"The first {shown} of {length} rows."]
     return [*table_lines(cells, header), *rest]
-
-
-def _title(name: str, unit: str) -> str:
-    return f"{escaped(name)} ({escaped(unit)})" if unit else escaped(name)
 
 
 def _cell(kind: str, value: Any) -> str:

@@ -121,8 +121,12 @@ def test_its_table_is_on_the_board_and_in_a_record_beside_those_of_trials(finish
     assert done.returncode == 0, done.stderr
     assert rebuild("mine", published) == done.stdout == results.text, "from the published records alone"
     (published / "records/mine/analyses/tiny+old.json").write_text("{}")
+    notes = published / "records/mine/notes/mine.json"
+    notes.parent.mkdir()
+    notes.write_text("{}")
     cli("leaderboard", "mine", *options, "--publish", str(published), cwd=folder)
     assert [p.name for p in (published / "records/mine/analyses").iterdir()] == ["tiny+seen.json"], "the old one went"
+    assert notes.exists(), "what is not ours stays"
     read = cli("analyse", "mine", "--records", str(published), cwd=folder)
     assert (
         read.stdout.strip() == results.text[results.text.index("## Analyses") :].split("\n\nAccuracies in")[0].strip()

@@ -303,6 +303,7 @@ written = "after its seeds"
         ("schema = 1\n[claim.a]\n", ["section", "claims"]),
         (f"schema = 1\n[claims.a]\n{WHOLE}margn = 2\n", ["claims.a", "margn", "margin"]),
         (f"schema = 1\n[claims.a]\n{WHOLE}margin = 0\n", ["claims.a.margin"]),
+        (f"schema = 1\n[claims.a]\n{WHOLE}margin = 0.05\n", ["claims.a: margin", "at least 0.1"]),
         (f"schema = 1\n[claims.a]\n{WHOLE.replace('higher', 'better')}", ["claims.a.expects", "higher"]),
         (
             "schema = 1\n[claims.a]\n" + WHOLE.replace('row = "a"\n', ""),

@@ -80,12 +80,11 @@ def analyse(
 def _published(
     suite: str, names: Sequence[str] | None, tasks: Sequence[str] | None, records: Path
 ) -> list[AnalysisRecord]:
-    from benchbias.analyses import find_analysis, read_analyses
-    from benchbias.publishing import published_records
-    from benchbias.results import record_folder
+    from benchbias.analyses import find_analysis
+    from benchbias.publishing import published_analyses, published_records
 
     published_records(suite, records)  # an unknown suite is refused
-    found = read_analyses(record_folder(records, suite))
+    found = published_analyses(suite, records)
     if names is None and tasks is None:
         return found
     chosen = names if names is not None else dict.fromkeys(record.name for record in found)

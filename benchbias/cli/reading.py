@@ -176,12 +176,9 @@ def claims(
 ) -> None:
     """Say which claims of the literature the records support, refute, or leave open."""
     from benchbias import publishing
-    from benchbias.analyses import read_analyses
     from benchbias.claims import answer_claims, claims_data, claims_text, load_claims
     from benchbias.evidence import Evidence
-    from benchbias.recording import current_analyses
     from benchbias.results import record_folder
-    from benchbias.store import Store
 
     known, digest = load_claims(file)
     if records is not None:
@@ -190,12 +187,10 @@ def claims(
             raise UsageError(f"{folder} is no published folder: it has no records")
 
         def found(suite: str) -> Evidence | None:
-            here = record_folder(folder, suite)
-            return (
-                Evidence.of(*publishing.published_records(suite, folder), read_analyses(here))
-                if here.is_dir()
-                else None
-            )
+            if not record_folder(folder, suite).is_dir():
+                return None
+            made = publishing.published_analyses(suite, folder)
+            return Evidence.of(*publishing.published_records(suite, folder), made)
     else:
         workspace = open_workspace(config, plugin, data_dir)
 
@@ -203,7 +198,7 @@ def claims(
             plan = workspace.plan(suite, selected(None, None, None, None, None, device))
             if not publishing.has_records(plan, out):
                 return None
-            return Evidence.of(*publishing.records_of(plan, out), current_analyses(plan, Store(out)))
+            return Evidence.of(*publishing.records_of(plan, out), publishing.analyses_of(plan, out))
 
     answers = answer_claims(known, found)
     print(json.dumps(claims_data(answers, digest)) if as_json else claims_text(answers, digest), end="")
