@@ -1,4 +1,4 @@
-"""Networks of the literature: ResNets for ImageNet and for CIFAR, a wide ResNet."""
+"""Networks of the literature: ResNets, a wide ResNet, a vision transformer, and those of torchvision and timm."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from benchbias import hookimpl
 
 from .cifar import resnet20, resnet32, resnet44, resnet56, resnet110, wide_resnet22_2
+from .library import timm_model, torchvision_model
 from .resnet import resnet18, resnet50
+from .vit import vit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,5 +27,8 @@ def benchbias_models() -> dict[str, Callable[..., nn.Module]]:
         "resnet50": resnet50,
         "resnet56": resnet56,
         "resnet110": resnet110,
+        "timm": timm_model,
+        "torchvision": torchvision_model,
+        "vit": vit,
         "wide_resnet22_2": wide_resnet22_2,
     }

@@ -141,7 +141,7 @@ class WideBlock(nn.Module):
 
 
 class WideResNet(nn.Module):
-    """A 3x3 convolution to 16 channels, three groups of blocks with 16 k, 32 k and 64 k, batch norm, pooling, a head."""
+    """A 3x3 convolution to 16 channels, three groups of blocks (16 k, 32 k and 64 k), batch norm, pooling, a head."""
 
     def __init__(self, channels: int, num_classes: int, depth: int, factor: int, width: float, dropout: float) -> None:
         super().__init__()

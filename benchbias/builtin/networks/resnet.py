@@ -2,40 +2,62 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
 from torch import nn
 
 from benchbias import Range
 
+from .weights import with_weights
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 Width = Annotated[float, Range(0.05, 8, log=True)]
 Stem = Literal["imagenet", "cifar"]
 
 
 def resnet18(
-    input_shape: tuple[int, int, int], num_classes: int, *, stem: Stem = "imagenet", width: Width = 1.0
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    root: Path,
+    *,
+    stem: Stem = "imagenet",
+    width: Width = 1.0,
+    weights: str | None = None,
+    sha256: str | None = None,
 ) -> nn.Module:
     """torchvision's ResNet-18: 11,172,032 convolution and linear weights with ten classes.
 
     stem: `imagenet` is the 7x7 convolution of stride 2 and the max pooling, `cifar` a 3x3 convolution of stride 1 and
-    no pooling, for small images. width: multiplies the channels (64, 128, 256, 512).
+    no pooling, for small images. width: multiplies the channels (64, 128, 256, 512). weights, sha256: a safetensors
+    file below the data folder, with torchvision's names, and its digest.
     """
     from torchvision.models.resnet import BasicBlock
 
-    return _resnet(BasicBlock, (2, 2, 2, 2), input_shape[0], num_classes, stem, width)
+    network = _resnet(BasicBlock, (2, 2, 2, 2), input_shape[0], num_classes, stem, width)
+    return with_weights(network, root, weights, sha256, input_shape)
 
 
 def resnet50(
-    input_shape: tuple[int, int, int], num_classes: int, *, stem: Stem = "imagenet", width: Width = 1.0
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    root: Path,
+    *,
+    stem: Stem = "imagenet",
+    width: Width = 1.0,
+    weights: str | None = None,
+    sha256: str | None = None,
 ) -> nn.Module:
     """torchvision's ResNet-50, with the stride on the 3x3 convolutions: 23,475,392 weights with ten classes.
 
-    stem, width: as for `resnet18`; the blocks' outputs have four times the channels.
+    Options as for `resnet18`; the blocks' outputs have four times the channels.
     """
     from torchvision.models.resnet import Bottleneck
 
-    return _resnet(Bottleneck, (3, 4, 6, 3), input_shape[0], num_classes, stem, width)
+    network = _resnet(Bottleneck, (3, 4, 6, 3), input_shape[0], num_classes, stem, width)
+    return with_weights(network, root, weights, sha256, input_shape)
 
 
 def _resnet(
