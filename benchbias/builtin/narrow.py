@@ -21,20 +21,20 @@ def narrow(
     num_classes: int,
     backbone: Callable[..., nn.Module],
     *,
-    density: Annotated[float, Range(1e-5, 1)] = 1.0,
+    share: Annotated[float, Range(1e-5, 1)] = 1.0,
     weights: Annotated[int | None, Range(1, 10**12)] = None,
     within: Annotated[float, Range(0, 1)] = 0.05,
 ) -> nn.Module:
     """The task's model, dense, made narrow: with as many convolution and linear weights as a density keeps of it.
 
-    density: of the task's model's weights, 1 is that model itself. weights: their number, instead. within: how far,
+    share: that density, of the task's weights; 1 is that model itself. weights: their number, instead. within: how far,
     as a fraction of the wanted number, the nearest width may be from it. The task's model needs an option `width`.
     """
-    if weights is not None and density != 1:
-        raise BenchbiasError("narrow: density or weights, not both")
-    if weights is None and density == 1:
+    if weights is not None and share != 1:
+        raise BenchbiasError("narrow: share or weights, not both")
+    if weights is None and share == 1:
         return backbone()
-    wanted = weights if weights is not None else density * weight_count(backbone)
+    wanted = weights if weights is not None else share * weight_count(backbone)
     width, count = nearest_width(lambda width: weight_count(backbone, width=width), wanted)
     if abs(count - wanted) > within * wanted:
         raise BenchbiasError(

@@ -196,7 +196,7 @@ def call_component(component: Callable[..., Any], given: Mapping[str, Any], opti
 def call_changed(
     component: Callable[..., Any], given: Mapping[str, Any], spec: Mapping[str, Any], **changes: Any
 ) -> Any:
-    """Call a component as `spec` says (name, options), but for the changes. Raises ComponentError for an unknown one."""
+    """Call a component as `spec` says (name, options), but for the changes. Raises ComponentError for unknown ones."""
     options = spec["options"]
     for name in changes:
         if name not in options:

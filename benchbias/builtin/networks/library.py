@@ -200,7 +200,7 @@ def _uses_its_weight(layer: nn.Module, inputs: Tensor) -> bool:
     """Whether a layer's output is linear in its weight: not so where it standardises it first."""
     if type(layer) in (nn.Conv2d, nn.Linear) or not isinstance(layer.weight, Tensor):
         return True
-    twin = copy.deepcopy(layer)
+    twin: Any = copy.deepcopy(layer)
     with torch.no_grad():
         whole = twin(torch.ones_like(inputs))
         twin.weight.mul_(2)
