@@ -39,7 +39,7 @@ NAMES = (
 """In the order of the published code; the last four are those held back for validation there."""
 
 
-def corruptions(textures: Textures) -> Mapping[str, Corruption]:
+def by_name(textures: Textures) -> Mapping[str, Corruption]:
     """All corruptions by name; textures: of frost."""
     functions: tuple[Corruption, ...] = (
         *(gaussian_noise, shot_noise, impulse_noise, defocus_blur, glass_blur, motion_blur, zoom_blur),
