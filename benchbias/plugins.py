@@ -9,6 +9,7 @@ import importlib.metadata
 import importlib.util
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ GROUP = "benchbias"  # the entry-point group
 DESCRIBE_SECONDS = 60
 END_SECONDS = 5
 OWN_DISTRIBUTION = "benchbias"
+SIBLING = re.compile(rb"^\s*from (\.+)([\w.]+) import", re.MULTILINE)  # dots and name of a relative import
 
 
 @dataclass(frozen=True)
@@ -81,12 +83,14 @@ def discover(loose: Iterable[Path] = ()) -> list[PluginRef]:
 
 
 def source_digest(ref: PluginRef) -> str:
-    """The sha256 of a plugin's sources: of ours and of loose files its own module, else its import package."""
+    """The sha256 of a plugin's sources: of a loose file itself, of ours its module or package, else its import package.
+
+    To one of ours belong its siblings that it imports.
+    """
     if ref.path is not None:
         files = [Path(ref.path)]
     elif ref.distribution == OWN_DISTRIBUTION:
-        own = _module_file(ref.module)
-        files = _package_files(own.parent) if own.name == "__init__.py" else [own]
+        files = _with_siblings(_files_of(_module_file(ref.module)))
     else:
         files = _import_package(ref.module)
     return files_digest(files)
@@ -99,8 +103,26 @@ def _import_package(module: str) -> list[Path]:
     spec = importlib.util.find_spec(top)
     if spec is not None and spec.origin is None:  # a namespace package
         return _package_files(next(Path(at) for at in spec.submodule_search_locations or () if file.is_relative_to(at)))
-    file = _module_file(top)
-    return _package_files(file.parent) if file.name == "__init__.py" else [file]
+    return _files_of(_module_file(top))
+
+
+def _files_of(module: Path) -> list[Path]:
+    """A module's file, or all files of the package whose `__init__` it is."""
+    return _package_files(module.parent) if module.name == "__init__.py" else [module]
+
+
+def _with_siblings(files: list[Path]) -> list[Path]:
+    """The files, and those that they import by `from .name import` or `from ..name import`, as far as that leads."""
+    found, todo = set(files), list(files)
+    while todo:
+        file = todo.pop()
+        for dots, name in SIBLING.findall(_content(file)) if file.suffix == ".py" else ():
+            target = file.parents[len(dots) - 1] / name.decode().replace(".", "/")
+            module = target / "__init__.py" if target.is_dir() else target.with_suffix(".py")
+            new = {path for path in _files_of(module) if path.is_file()} - found
+            found |= new
+            todo += sorted(new)
+    return sorted(found)
 
 
 def _package_files(folder: Path) -> list[Path]:
@@ -112,12 +134,15 @@ def files_digest(files: Sequence[Path]) -> str:
     total = hashlib.sha256()
     base = Path(os.path.commonpath([path.parent for path in files])) if files else Path()
     for path in files:
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
-        total.update(f"{path.relative_to(base)}\0{hashlib.sha256(content).hexdigest()}\n".encode())
+        total.update(f"{path.relative_to(base)}\0{hashlib.sha256(_content(path)).hexdigest()}\n".encode())
     return total.hexdigest()
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def _module_file(module: str) -> Path:
