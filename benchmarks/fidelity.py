@@ -12,15 +12,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from fidelity_about import ABOUT
+from fidelity_records import Published, mean_of, paired_gap, values_of
+from fidelity_rule import FEWEST_SEEDS, Printed, Verdict, prediction, verdict_of_number, verdict_of_order
+from fidelity_tables import Cell, Fidelity, NumbersTable, StatementTable, cells, load_fidelity
+
 from benchbias.claims import Answer
 from benchbias.errors import BenchbiasError, UsageError, unknown
 from benchbias.influence import Measured
 from benchbias.markdown import escaped, gap_text, table_lines, title
 from benchbias.publishing import command_for
 from benchbias.suite import load, shipped_file
-from fidelity_records import Published, mean_of, paired_gap, values_of
-from fidelity_rule import FEWEST_SEEDS, Printed, Verdict, prediction, verdict_of_number, verdict_of_order
-from fidelity_tables import Cell, Fidelity, NumbersTable, StatementTable, cells, load_fidelity
 
 ROOT = Path(__file__).parent.parent
 VERDICTS: tuple[Verdict, ...] = (
@@ -39,37 +41,6 @@ FROM_CLAIMS: Mapping[str, Verdict] = {
     "unresolved": "unresolved",
     "not run": "not attempted",
 }
-ABOUT = f"""# Published numbers beside ours
-
-Every number of the papers behind this project's methods that public data allow: as it is printed, as we find it with the paper's own
-procedure, faults included (*as published*), with the repaired procedure (*repaired*), and whether it was reproduced. Numbers of ours are
-those of the committed records; where there is no record there is no number. Made by `python benchmarks/fidelity.py leaderboard` from
-[fidelity.toml](../fidelity.toml); a test holds that this page is what it prints.
-
-## The rule
-
-Fixed in code ([fidelity_rule.py](../benchmarks/fidelity_rule.py)) before any number was held against it.
-
-- **A number** that is the mean of k runs is *reproduced* if it lies in the 95 % prediction interval for the mean of k further runs of ours as
-  published: mean ± t(n − 1) · s · sqrt(1/n + 1/k), s the spread of our n seeds, widened by half of the last printed digit. Else *not
-  reproduced*. Where it is not said how many runs a number is of, k = 1, which makes the interval wide. Fewer than {FEWEST_SEEDS} seeds: *too few seeds*.
-- **An ordering** is *reproduced* if our difference, paired by seed and test example, is told from zero at 5 % in its direction, *not
-  reproduced* if in the other, else *unresolved*. Where it is a claim of [claims.toml](../claims.toml) or [claims-before.toml](../claims-before.toml), it is that
-  claim's verdict, adjusted for all claims of its file; `equivalent` is not reproduced.
-- *Not attempted*: there are no records. *Impossible*: nothing that could be run would answer it; why is said.
-
-What the rule can and cannot tell:
-
-- If a published run were one more run of ours, it would still fail in 5 % of cases: a test simulates it. Of forty numbers two fail by chance,
-  and not each on its own: rows that prune the same trained networks fail or hold together.
-- It takes normal noise. Simulated, that fails equal runs in 5 % of cases for normal values, in 5 to 6 % for the worst of 25 groups, and in 8 to
-  14 % for a skewed accuracy near 0: there *not reproduced* is said too easily.
-- *Reproduced* is weak where the interval is wide: look at **expected**. It says that the number could have come out of our runs, not that it is right.
-- It takes their noise for ours: papers here print no spread, or one of an unknown number of runs. The test images are the same, or redrawn
-  from the same ones, on both sides: no draw of test images is added.
-- A published number that is the best of many settings on the test split is above the mean of runs at that setting. It may rightly fail.
-- Our interval (± half of it, at 95 %) is that of the board: of seeds and test images. The prediction interval is of seeds alone.
-"""
 
 
 def main() -> None:
@@ -99,7 +70,9 @@ def page(fidelity: Fidelity, folder: Path) -> str:
                 lines, counted = numbers(key, table, published, shipped)
                 body += lines
                 counts[f"{short(paper.title)}, {table.place}: {table.title}"] = counted
-        lines, counted = statements({k: s for k, s in fidelity.statements.items() if s.paper == name}, published, answers)
+        lines, counted = statements(
+            {k: s for k, s in fidelity.statements.items() if s.paper == name}, published, answers
+        )
         body += lines
         if counted:
             counts[f"{short(paper.title)}: statements, and numbers not quoted one by one"] = counted
@@ -144,9 +117,7 @@ def about(table: NumbersTable) -> str:
     metrics = sorted({column.metric or table.metric or "" for column in table.columns} - {""})
     measured = f"; {', '.join(title(one) for one in metrics)}" if metrics else ""
     how = unit if table.unit == "as printed" else f"{unit}, {runs}"
-    return f"From the {table.source}; {how}{measured}. Data: {table.data}." + (
-        f" {table.notes}" if table.notes else ""
-    )
+    return f"From the {table.source}; {how}{measured}. Data: {table.data}." + (f" {table.notes}" if table.notes else "")
 
 
 def printed(table: NumbersTable) -> list[str]:
@@ -193,7 +164,8 @@ def of_repaired(cell: Cell, table: NumbersTable, published: Published, scale: fl
     other = table.repaired
     suite = other.suite if other else str(table.suite)
     row = published.row(suite, (other.task if other else None) or cell.task, cell.repaired, f"{where}, repaired")
-    return "–" if row is None else plus_minus(values_of(row, cell.repaired_metric, where), scale, 1)
+    digits = 3 if table.unit == "fraction" else 1
+    return "–" if row is None else plus_minus(values_of(row, cell.repaired_metric, where), scale, digits)
 
 
 def plus_minus(values: Mapping[int, Measured], scale: float, digits: int) -> str:

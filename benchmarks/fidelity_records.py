@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,7 +36,10 @@ class Published:
         return self._rows[suite]
 
     def row(self, suite: str, task: str | None, name: str, where: str) -> Trials | None:
-        """One row of a board; None where the suite has no records. Raises UsageError for a row that there is not."""
+        """One row of a board, as the board or as a plan writes it; None where the suite has no records.
+
+        Raises UsageError for a row that there is not.
+        """
         rows = self.rows(suite)
         if rows is None:
             return None
@@ -45,7 +49,7 @@ class Published:
         task = task or tasks[0]
         if task not in tasks:
             raise UsageError(unknown("task", task, tasks, f"{where}: suite {suite!r}"))
-        found = row_of_task(rows, task, name)
+        found = row_of_task(rows, task, re.sub(r", *", ", ", name))  # a plan writes no spaces
         if found is None:
             known = [one.label for one in rows if one.first["task"] == task]
             raise UsageError(unknown("row", name, known, f"{where}: suite {suite!r}, task {task!r}"))
@@ -85,8 +89,8 @@ def values_of(row: Trials, metric: str, where: str) -> dict[int, Measured]:
 
 
 CONFLICTING_ERRORS = "conflicting_training_errors"
-"""Conflicting training examples (by the noisy label) that the trained model gets wrong. It is JTT's whole error set where
-the model gets all aligned ones right."""
+"""Conflicting training examples (by the noisy label) that the trained model gets wrong: JTT's whole error set where it
+gets all aligned ones right."""
 
 
 def _conflicting_errors(body: Mapping[str, object]) -> float:

@@ -61,7 +61,7 @@ class Interval:
 
 
 def prediction(values: Sequence[float], runs: int) -> Interval:
-    """The 95 % prediction interval for a mean of `runs` further runs, from ours. Raises ValueError for fewer than two."""
+    """The 95 % prediction interval for a mean of `runs` further runs. Raises ValueError for fewer than two values."""
     n, mean = len(values), statistics.fmean(values)
     if n < 2:
         raise ValueError("a prediction interval takes two values")

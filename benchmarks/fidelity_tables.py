@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from pydantic import Field, model_validator
+
 from benchbias.errors import UsageError, unknown
 from benchbias.suite import check_name, read_document
 from benchbias.tables import Table, checked
-from pydantic import Field, model_validator
 
 Text = Annotated[str, Field(min_length=1, max_length=600)]
-Source = Literal["paper", "poster", "slides", "released notebook", "released spreadsheet", "README", "issue", "web page"]
+Source = Literal[
+    "paper", "poster", "slides", "released notebook", "released spreadsheet", "README", "issue", "web page"
+]
 Fixed = Literal["not attempted", "impossible"]
 
 
@@ -46,7 +49,7 @@ class RowTable(Table):
 
     name: Text
     values: Annotated[list[str], Field(min_length=1)]
-    fill: dict[str, str] = {}
+    fill: Annotated[dict[str, str], Field(default_factory=dict)]
     task: str | None = None
     as_published: bool = True
     repaired: bool = True
@@ -115,7 +118,7 @@ class StatementTable(Table):
     other: str | None = None
     metric: str | None = None
     expects: Literal["higher", "lower"] | None = None
-    claims: list[str] = []
+    claims: Annotated[list[str], Field(default_factory=list)]
     verdict: Fixed | None = None
     why: str = ""
 
@@ -124,7 +127,9 @@ class StatementTable(Table):
         pair = (self.suite, self.row, self.other, self.metric, self.expects)
         given = [any(pair) or self.task is not None, bool(self.claims), self.verdict is not None]
         if sum(given) != 1 or (given[0] and not all(pair)):
-            raise ValueError("it is answered by suite, row, other, metric and expects, by claims, or by verdict and why")
+            raise ValueError(
+                "it takes one answer: suite, row, other, metric and expects; or claims; or verdict and why"
+            )
         if self.verdict is not None and not self.why:
             raise ValueError(f"why is it {self.verdict}? It lacks `why`")
         return self
