@@ -110,6 +110,22 @@ def test_a_number_stands_beside_the_mean_the_seeds_and_the_interval_of_its_recor
     assert cells == ["one", "accuracy", text, "52.0 ± 2.0", "5", "47.2 to 56.8", "–", f"**{verdict}**"]
 
 
+@pytest.mark.parametrize(("runs", "expected"), [(3, "48.8 to 55.2"), (1, "47.2 to 56.8"), (None, "47.2 to 56.8")])
+def test_a_mean_of_several_runs_is_expected_nearer_and_one_of_unknown_runs_counts_as_one(
+    tmp_path: Path, runs, expected
+):
+    found = published(tmp_path, large("erm", SEEDS))
+    assert shown(fidelity.numbers("x", table(["52.0"], runs=runs), found, set()))[0][5] == expected
+
+
+def test_a_repaired_row_may_be_of_another_metric(tmp_path: Path):
+    metrics = {"accuracy": 0.5, "worst_group_accuracy": 0.2}
+    found = published(tmp_path, large("erm", SEEDS, metrics=metrics))
+    column = {"name": "a", "as_published": "erm", "repaired": "erm", "repaired_metric": "worst_group_accuracy"}
+    (cells,) = shown(fidelity.numbers("x", table(["50.0"], column), found, set()))
+    assert (cells[3], cells[6]) == ("50.0 ± 0.0", "20.0 ± 0.0")
+
+
 def test_fractions_counts_and_repaired_rows_are_read_in_their_own_unit(tmp_path: Path):
     found = published(tmp_path, large("erm", SEEDS) + large("fixed", [0.9, 0.9, 0.9]))
     column = {"name": "a", "as_published": "erm", "repaired": "fixed"}
@@ -159,6 +175,7 @@ def test_an_ordering_is_held_against_the_paired_difference(tmp_path: Path, expec
 
 def test_a_claim_is_told_in_the_words_of_the_page():
     assert set(fidelity.FROM_CLAIMS) == {"supported", "refuted", "equivalent", "unresolved", "not run"}
+    assert fidelity.FROM_CLAIMS["equivalent"] == "not reproduced", "an ordering is said, and there is none"
     committed = (ROOT / "leaderboard/claims.md").read_text()
     page = (ROOT / "docs/fidelity.md").read_text()
     for name in ("r1-digits", "r3-digits-20", "u1-all-70"):
