@@ -9,7 +9,10 @@ from torch import Tensor
 
 LEVELS = 256  # of a pixel
 STATISTICS_BYTES = 4 << 20  # of pixels, copied at once
-AUGMENTATIONS = ("none", "shift", "flip-crop")
+AUGMENTATIONS = ("none", "shift", "flip-crop", "flip-crop-zeros", "flip-resized-crop")
+CROP_AREA = (0.7, 1.0)  # of the image, of a resized crop (group DRO's Waterbirds and CelebA)
+CROP_RATIO = (3 / 4, 4 / 3)  # of its width to its height
+CROP_TRIES = 10  # then the whole image, as torchvision does
 
 
 def normalise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
@@ -39,18 +42,47 @@ def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, 
     return tuple(means), tuple(stds)
 
 
-def augmented(images: Tensor, how: str, generator: torch.Generator) -> Tensor:
-    """Shift or crop and flip each image (B, C, H, W) by its own draw; borders are replicated.
+def augmented(images: Tensor, how: str, generator: torch.Generator, black: Tensor | None = None) -> Tensor:
+    """Shift or crop and flip each image (B, C, H, W) by its own draw.
 
-    `shift` moves by up to one pixel. `flip-crop` moves by up to four pixels and mirrors half of the images.
+    `shift` moves by up to one pixel, borders replicated. `flip-crop` moves by up to four pixels, borders replicated,
+    and mirrors half of the images; `flip-crop-zeros` does so with black borders, as published CIFAR-10 recipes do.
+    `flip-resized-crop` scales a random part of 70 to 100 % of the area to the whole size, and mirrors half.
+    black: what a black pixel is after normalising, (C, 1, 1); default: 0.
     """
+    if how == "flip-resized-crop":
+        return _resized_crops(images, generator)
     reach = 1 if how == "shift" else 4
     count, _, height, width = images.shape
     moves = torch.randint(-reach, reach + 1, (2, count, 1), generator=generator).to(images.device)
-    rows = (torch.arange(height, device=images.device) + moves[0]).clamp_(0, height - 1)  # (B, H)
-    columns = (torch.arange(width, device=images.device) + moves[1]).clamp_(0, width - 1)  # (B, W)
-    if how == "flip-crop":
+    moved_rows = torch.arange(height, device=images.device) + moves[0]  # (B, H)
+    moved_columns = torch.arange(width, device=images.device) + moves[1]  # (B, W)
+    if how != "shift":
         mirrored = torch.rand((count, 1), generator=generator).to(images.device) < 0.5
-        columns = torch.where(mirrored, columns.flip(1), columns)
+        moved_columns = torch.where(mirrored, moved_columns.flip(1), moved_columns)
+    rows, columns = moved_rows.clamp(0, height - 1), moved_columns.clamp(0, width - 1)
     each = torch.arange(count, device=images.device)[:, None, None]
-    return images.movedim(1, 3)[each, rows[:, :, None], columns[:, None, :]].movedim(3, 1).contiguous()
+    made = images.movedim(1, 3)[each, rows[:, :, None], columns[:, None, :]].movedim(3, 1).contiguous()
+    if how != "flip-crop-zeros":
+        return made
+    inside = (rows == moved_rows)[:, None, :, None] & (columns == moved_columns)[:, None, None, :]
+    return torch.where(inside, made, torch.zeros((), device=images.device) if black is None else black)
+
+
+def _resized_crops(images: Tensor, generator: torch.Generator) -> Tensor:
+    """A random part of each image (B, C, H, W), scaled to the whole size by bilinear interpolation; half mirrored."""
+    count, _, height, width = images.shape
+    area = CROP_AREA[0] + (CROP_AREA[1] - CROP_AREA[0]) * torch.rand((CROP_TRIES, count), generator=generator)
+    low, high = math.log(CROP_RATIO[0]), math.log(CROP_RATIO[1])
+    ratio = torch.exp(low + (high - low) * torch.rand((CROP_TRIES, count), generator=generator)) * height / width
+    wide, high_ = torch.sqrt(area * ratio), torch.sqrt(area / ratio)  # fractions of the image's width and height
+    fits = (wide <= 1) & (high_ <= 1)
+    first = fits.to(torch.int64).argmax(dim=0, keepdim=True)  # of several the first
+    size = torch.stack([torch.where(fits.any(0), side.gather(0, first)[0], 1.0) for side in (wide, high_)])  # (2, B)
+    centre = (1 - size) * (2 * torch.rand((2, count), generator=generator) - 1)  # from -1 to 1 over the image
+    mirror = torch.where(torch.rand((count,), generator=generator) < 0.5, -1.0, 1.0)
+    theta = torch.zeros((count, 2, 3))
+    theta[:, 0, 0], theta[:, 1, 1] = size[0] * mirror, size[1]
+    theta[:, :, 2] = centre.T
+    grid = torch.nn.functional.affine_grid(theta.to(images), list(images.shape), align_corners=False)
+    return torch.nn.functional.grid_sample(images, grid, padding_mode="border", align_corners=False)

@@ -14,7 +14,15 @@ from typing import Any
 
 from benchbias.errors import UsageError, unknown
 from benchbias.suite import Catalogue
-from benchbias.tables import MethodTable, OverrideTable, Provenance, Recipe, SuiteTable, checked
+from benchbias.tables import (
+    LATER_RECIPE_KEYS,
+    MethodTable,
+    OverrideTable,
+    Provenance,
+    Recipe,
+    SuiteTable,
+    checked,
+)
 
 
 @dataclass(frozen=True)
@@ -180,5 +188,14 @@ def recipe_settings(
 
 
 def recipe_of(settings: Mapping[str, Setting]) -> dict[str, Any]:
-    """The plain values of a recipe, with numbers in the form that the recipe declares."""
-    return Recipe.model_validate({key: setting.value for key, setting in settings.items()}).model_dump()
+    """The plain values of a recipe, with numbers in the form that the recipe declares. Raises UsageError."""
+    recipe = Recipe.model_validate({key: setting.value for key, setting in settings.items()})
+    if fault := recipe.fault():
+        sources = dict.fromkeys(settings[key].source for key in ("schedule", "drops", "nesterov", "optimizer"))
+        raise UsageError(f"{', '.join(sources)}: {fault}")
+    default = Recipe().model_dump()
+    return {
+        key: value
+        for key, value in recipe.model_dump().items()
+        if key not in LATER_RECIPE_KEYS or value != default[key]
+    }

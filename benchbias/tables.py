@@ -25,6 +25,8 @@ Shown = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
 Parameter = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,63}$")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Value = bool | int | float | str | list[Any]
+LATER_RECIPE_KEYS = ("nesterov", "drops", "drop_factor", "patience")
+"""At their defaults they stand in no recipe of a stage, for the same reason as LATER_UPDATE_KEYS."""
 TRAIN_KEYS = ("train", "start", "prune", "recipe")
 LATER_UPDATE_KEYS = ("begin", "at_start", "after_step", "reset_state")
 """At their defaults they stand in no stage's inputs: what was computed before there were any keeps its identity."""
@@ -52,10 +54,12 @@ class Recipe(Table):
     """How a model is trained: the core's, the same for every method. Task, then method, then stage.
 
     epochs: passes over the training set. lr: the peak learning rate. weight_decay: per step, decoupled for adamw.
-    momentum: of sgd. schedule: onecycle (20 % warm-up, then cosine), cosine, constant, or halving (constant, but halved
-    after 40, 60 and 80 % of the steps). augment: see `benchbias.data.augmented`. precision: bfloat16 is autocast.
-    select: which epoch's weights are kept: the last, the best by the worst class on the validation split, or by its
-    worst group (which uses group labels). keep_epochs: epochs whose weights later stages may ask for.
+    momentum, nesterov: of sgd. schedule: onecycle (20 % warm-up, then cosine), cosine, constant, halving (constant, but
+    halved after 40, 60 and 80 % of the steps), steps (constant, but times drop_factor after each fraction of the steps
+    in drops), or plateau (times drop_factor after `patience` epochs in a row without a lower loss on the validation
+    split). augment: see `benchbias.data.augmented`. precision: bfloat16 is autocast. select: which epoch's weights are
+    kept: the last, or the best on the validation split by accuracy, by its worst class, or by its worst group (which
+    uses group labels). keep_epochs: epochs whose weights later stages may ask for.
     """
 
     epochs: Annotated[int, Field(ge=0, le=100_000)] = 10
@@ -64,12 +68,24 @@ class Recipe(Table):
     lr: Annotated[float, Field(gt=0, le=1000)] = 0.01
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     weight_decay: Annotated[float, Field(ge=0, le=1000)] = 0.0
-    schedule: Literal["constant", "cosine", "halving", "onecycle"] = "constant"
-    augment: Literal["none", "shift", "flip-crop"] = "none"
+    schedule: Literal["constant", "cosine", "halving", "onecycle", "plateau", "steps"] = "constant"
+    augment: Literal["none", "shift", "flip-crop", "flip-crop-zeros", "flip-resized-crop"] = "none"
     precision: Literal["float32", "bfloat16"] = "float32"
     channels_last: bool = False
-    select: Literal["last", "val_worst_class", "val_worst_group"] = "last"
+    select: Literal["last", "val_accuracy", "val_worst_class", "val_worst_group"] = "last"
     keep_epochs: list[Annotated[int, Field(ge=1)]] = []
+    nesterov: bool = False
+    drops: list[Annotated[float, Field(gt=0, lt=1)]] = []
+    drop_factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    patience: Annotated[int, Field(ge=0)] = 5
+
+    def fault(self) -> str | None:
+        """What does not fit together in a whole recipe: a table of some of its keys may lack the others."""
+        if (self.schedule == "steps") != bool(self.drops):
+            return 'schedule = "steps" and drops = [0.5, 0.75] (fractions of the steps) belong together'
+        if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
+            return "nesterov is a kind of momentum of sgd"
+        return None
 
 
 class UpdatesTable(Table):

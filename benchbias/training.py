@@ -79,11 +79,14 @@ def fit(
                 value = loss(model, batch)
             value.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-            schedule.step()
+            if recipe.schedule != "plateau":
+                schedule.step()
             total += value.detach()
             steps += 1
             examples += len(index)
         losses.append(float(total) / _steps(length, recipe.batch_size))
+        if recipe.schedule == "plateau":
+            schedule.step(validation_loss(model, data))
         if after_epoch is not None:
             after_epoch(epoch, model)
     return FitReport(steps, examples, tuple(losses))
@@ -117,7 +120,12 @@ def _epoch(
 def _optimizer(parameters: list[nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(
-            parameters, recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay, fused=True
+            parameters,
+            recipe.lr,
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+            nesterov=recipe.nesterov,
+            fused=True,
         )
     kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
     return kind(parameters, recipe.lr, weight_decay=recipe.weight_decay, fused=True)
@@ -131,6 +139,11 @@ def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, total_steps: int
         return schedulers.CosineAnnealingLR(optimizer, total_steps)
     if recipe.schedule == "halving":
         return schedulers.MultiStepLR(optimizer, [round(at * total_steps) for at in HALVINGS], gamma=0.5)
+    if recipe.schedule == "steps":
+        drops = [round(at * total_steps) for at in recipe.drops]
+        return schedulers.MultiStepLR(optimizer, drops, gamma=recipe.drop_factor)
+    if recipe.schedule == "plateau":
+        return schedulers.ReduceLROnPlateau(optimizer, factor=recipe.drop_factor, patience=recipe.patience)
     # one step more than there are: the scheduler is stepped once after the last step
     steps = total_steps + 1
     warm_up = max(WARM_UP, 1.5 / steps)  # torch divides by zero where the warm-up is exactly one step
@@ -146,6 +159,11 @@ def logits(model: nn.Module, data: TrainingData, split: Split) -> Tensor:
     """A model's answers on a split in eval mode, float32 (N, K), on the CPU."""
     with evaluating(model):
         return torch.cat([model(batch.images).float() for batch in data.batches(split)]).cpu()
+
+
+def validation_loss(model: nn.Module, data: TrainingData) -> float:
+    """The mean cross-entropy of a model on the validation split, in eval mode."""
+    return float(nn.functional.cross_entropy(logits(model, data, data.val), data.val.labels.cpu()))
 
 
 def predicted_classes(model: nn.Module, data: TrainingData, split: Split) -> Tensor:

@@ -229,7 +229,47 @@ def test_every_move_is_drawn_and_each_image_has_a_draw_of_its_own(how, reach, di
     assert int(counts.min()) * 5 > 4000 / distinct
 
 
-@pytest.mark.parametrize("how", ["shift", "flip-crop"])
+def test_crops_with_black_borders_are_those_with_replicated_ones_but_for_the_border():
+    images = 1 + torch.rand(200, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    black = torch.tensor([-1.0, -2.0, -3.0]).view(3, 1, 1)
+    made = augmented(images, "flip-crop-zeros", torch.Generator().manual_seed(2), black)
+    replicated = augmented(images, "flip-crop", torch.Generator().manual_seed(2))
+    for image, result, other in zip(images, made, replicated, strict=True):
+        padded = black.expand(3, 16, 16).clone()
+        padded[:, 4:12, 4:12] = image
+        allowed = torch.stack([padded[:, row : row + 8, at : at + 8] for row in range(9) for at in range(9)])
+        allowed = torch.cat([allowed, allowed.flip(-1)])
+        assert bool((allowed == result).all(dim=(1, 2, 3)).any())
+        assert torch.equal(torch.where(result < 0, other, result), other)
+    dark = training_data(augment="flip-crop-zeros")
+    batch = dark.batch(dark.train, torch.arange(len(dark.train)), augment=True)
+    black_pixel = normalise(torch.zeros((1, 3, 1, 1), dtype=torch.uint8), dark.mean, dark.std)
+    assert float(batch.images.amin()) == pytest.approx(float(black_pixel.amin()))
+
+
+def test_resized_crops_are_parts_of_the_area_and_shape_that_was_asked():
+    """On images whose pixels say where they are, a crop's corners say what part of the image it is."""
+    size, count = 64, 3000
+    at = (torch.arange(size) + 0.5) / size
+    place = torch.stack([at[None].expand(size, size), at[:, None].expand(size, size)])  # (2, H, W): x, then y
+    made = augmented(place.expand(count, 2, size, size), "flip-resized-crop", torch.Generator().manual_seed(5))
+    scale = size / (size - 1)  # from centres of the outer pixels to the edges
+    wide = (made[:, 0, 32, -1] - made[:, 0, 32, 0]) * scale
+    high = (made[:, 1, -1, 32] - made[:, 1, 0, 32]) * scale
+    assert bool((high > 0).all())
+    assert float((wide < 0).double().mean()) == pytest.approx(0.5, abs=0.05)
+    area, ratio = wide.abs() * high, wide.abs() / high
+    assert 0.69 < float(area.min()) < 0.72
+    assert 0.98 < float(area.max()) < 1.01
+    assert 0.74 < float(ratio.min()) < 0.8
+    assert 1.25 < float(ratio.max()) < 1.34
+    assert float(made.min()) >= float(at[0]) - 1e-6
+    assert float(made.max()) <= float(at[-1]) + 1e-6
+    left = torch.minimum(made[:, 0, 32, 0], made[:, 0, 32, -1])
+    assert float(left.std()) > 0.02, "crops lie in different places"
+
+
+@pytest.mark.parametrize("how", ["shift", "flip-crop", "flip-crop-zeros", "flip-resized-crop"])
 def test_the_same_generator_gives_the_same_augmentation(how):
     images = torch.rand(16, 3, 8, 8)
     first, second, other = (augmented(images, how, torch.Generator().manual_seed(seed)) for seed in (5, 5, 6))

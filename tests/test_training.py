@@ -10,12 +10,14 @@ import torch
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
+from benchbias import training
 from benchbias.context import TrainContext, head_name, prunable_weights
 from benchbias.data import Split, TrainingData
-from benchbias.errors import ComponentError
+from benchbias.errors import ComponentError, UsageError
+from benchbias.resolve import Setting, recipe_of
 from benchbias.seeding import generator, seed_for
-from benchbias.tables import Recipe
-from benchbias.training import EpochSelector, fit, worst_share
+from benchbias.tables import LATER_RECIPE_KEYS, Recipe
+from benchbias.training import EpochSelector, fit, validation_loss, worst_share
 
 
 def split(count: int, name: str = "train") -> Split:
@@ -89,10 +91,12 @@ def test_a_last_batch_of_one_is_left_out(count: int, steps: int):
     assert report.steps == steps
 
 
-@pytest.mark.parametrize("schedule", ["constant", "cosine", "onecycle"])
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "onecycle", "plateau", "steps"])
 @pytest.mark.parametrize("epochs", [1, 3])
 def test_schedules_run_to_the_end(schedule: str, epochs: int):
-    assert fit(model(), data(), recipe(schedule=schedule, epochs=epochs), torch.Generator()).steps == 4 * epochs
+    drops = [0.5] if schedule == "steps" else []
+    made = recipe(schedule=schedule, epochs=epochs, drops=drops)
+    assert fit(model(), data(), made, torch.Generator()).steps == 4 * epochs
 
 
 def settings_of_each_step(key: str, **changes: object) -> list[float]:
@@ -112,6 +116,56 @@ def test_the_constant_rate_stays_and_the_cosine_falls_to_nothing_after_the_last_
     assert settings_of_each_step("lr", epochs=epochs) == [0.05] * steps
     cosine = [0.05 * (1 + math.cos(math.pi * step / steps)) / 2 for step in range(steps)]
     assert settings_of_each_step("lr", epochs=epochs, schedule="cosine") == pytest.approx(cosine)
+
+
+def test_the_rate_drops_after_each_given_fraction_of_the_steps():
+    rates = settings_of_each_step("lr", epochs=5, schedule="steps", drops=[0.5, 0.8], drop_factor=0.2)
+    assert rates == pytest.approx([0.05] * 10 + [0.01] * 6 + [0.002] * 4)
+
+
+@pytest.mark.parametrize("patience", [0, 2])
+def test_a_plateau_is_that_of_the_validation_loss(patience: int, monkeypatch: pytest.MonkeyPatch):
+    """The rate falls once more than `patience` epochs in a row have not lowered the loss; then counting starts anew."""
+    seen = iter(losses := [1.0, 0.5, 0.6, 0.5, 0.7, 0.9, 0.4, 0.4, 0.4, 0.4, 0.4, 0.1])
+    monkeypatch.setattr(training, "validation_loss", lambda *_: next(seen))
+    changes = {"epochs": len(losses), "schedule": "plateau", "patience": patience, "drop_factor": 0.5}
+    rates = settings_of_each_step("lr", **changes)[::4]
+    expected, rate, best, bad = [], 0.05, math.inf, 0
+    for loss in losses:
+        expected.append(rate)
+        best, bad = (loss, 0) if loss < best else (best, bad + 1)
+        if bad > patience:
+            rate, bad = rate * 0.5, 0
+    assert rates == pytest.approx(expected)
+    assert len(set(rates)) > 1
+
+
+def test_the_validation_loss_is_the_mean_cross_entropy_in_eval_mode():
+    net = model()
+    value = validation_loss(net, data())
+    net.eval()
+    whole = data().batch(data().val, torch.arange(20))
+    assert value == pytest.approx(nn.functional.cross_entropy(net(whole.images), whole.labels).item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ({"schedule": "steps"}, "drops"),
+        ({"drops": [0.5]}, "drops"),
+        ({"nesterov": True, "optimizer": "adam"}, "nesterov"),
+        ({"nesterov": True, "momentum": 0.0}, "nesterov"),
+    ],
+)
+def test_recipes_that_do_not_fit_together_are_refused(table, told):
+    with pytest.raises(UsageError, match=f"there.*{told}"):
+        recipe_of({key: Setting(value, "there") for key, value in (Recipe().model_dump() | table).items()})
+
+
+def test_recipe_keys_that_came_later_stand_in_no_inputs_at_their_defaults():
+    plain = {key: Setting(value, "there") for key, value in Recipe().model_dump().items()}
+    assert set(recipe_of(plain)) == set(Recipe.model_fields) - set(LATER_RECIPE_KEYS)
+    assert recipe_of(plain | {"nesterov": Setting(True, "there")})["nesterov"] is True
 
 
 @pytest.mark.parametrize("epochs", [6, 11])
@@ -136,15 +190,16 @@ def test_no_schedule_moves_momentum_or_weight_decay(schedule: str, momentum: flo
     assert set(settings_of_each_step("weight_decay", **changes)) == {0.02}
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
-def test_the_optimizers_are_torchs(optimizer: str):
+@pytest.mark.parametrize(("optimizer", "nesterov"), [("sgd", False), ("sgd", True), ("adam", False), ("adamw", False)])
+def test_the_optimizers_are_torchs(optimizer: str, nesterov: bool):
     """One epoch of one batch equals the same step made by hand with torch's optimizer."""
     ours, theirs = model(), model()
-    fit(ours, data(16), recipe(optimizer=optimizer, epochs=1, weight_decay=0.01), torch.Generator().manual_seed(3))
+    made = recipe(optimizer=optimizer, epochs=1, weight_decay=0.01, nesterov=nesterov)
+    fit(ours, data(16), made, torch.Generator().manual_seed(3))
     order = torch.randperm(16, generator=torch.Generator().manual_seed(3))
     batch = data(16).batch(data(16).train, order)
     kinds = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-    extra = {"momentum": 0.9} if optimizer == "sgd" else {}
+    extra = {"momentum": 0.9, "nesterov": nesterov} if optimizer == "sgd" else {}
     step = kinds[optimizer](theirs.parameters(), lr=0.05, weight_decay=0.01, **extra)
     theirs.train()
     nn.functional.cross_entropy(theirs(batch.images), batch.labels).backward()

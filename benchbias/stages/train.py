@@ -188,7 +188,9 @@ def _sample(data: TrainingData) -> torch.Tensor:
 
 
 def _selection_kinds(job: Job, recipe: Recipe, data: TrainingData) -> torch.Tensor | None:
-    """What the epoch selection takes the worst of, on the validation split: classes or groups."""
+    """What the epoch selection takes the worst of, on the validation split: classes, groups, or all as one."""
+    if recipe.select == "val_accuracy":
+        return torch.zeros_like(data.val.labels.cpu())
     if recipe.select == "val_worst_class":
         return data.val.labels.cpu()
     return job.groups("data", "val").groups if recipe.select == "val_worst_group" else None
