@@ -117,6 +117,7 @@ def about(table: NumbersTable) -> str:
     metrics = sorted({column.metric or table.metric or "" for column in table.columns} - {""})
     measured = f"; {', '.join(title(one) for one in metrics)}" if metrics else ""
     how = unit if table.unit == "as printed" else f"{unit}, {runs}"
+    how += f", read off a plot, to {table.slack:g}" if table.slack else ""
     return f"From the {table.source}; {how}{measured}. Data: {table.data}." + (f" {table.notes}" if table.notes else "")
 
 
@@ -141,7 +142,7 @@ def line(cell: Cell, table: NumbersTable, published: Published, where: str) -> t
     verdict: Verdict = "not attempted"
     row = published.row(suite, cell.task, cell.as_published, where) if cell.as_published else None
     if row is not None:
-        number = Printed.of(cell.text, where)
+        number = Printed.of(cell.text, where, table.slack)
         digits = max(1, number.decimals)
         values = values_of(row, cell.metric, where)
         points = [scale * float(value.value) for value in values.values()]

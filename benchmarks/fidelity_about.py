@@ -18,8 +18,8 @@ Fixed in code ([fidelity_rule.py](../benchmarks/fidelity_rule.py)) before any nu
 
 - **A number** that is the mean of k runs is *reproduced* if it lies in the 95 % prediction interval for the mean of k
   further runs of ours as published: mean ± t(n − 1) · s · sqrt(1/n + 1/k), s the spread of our n seeds, widened by
-  half of the last printed digit. Else *not reproduced*. Where it is not said how many runs a number is of, k = 1,
-  which makes the interval wide. Fewer than {FEWEST_SEEDS} seeds: *too few seeds*.
+  half of the last printed digit (of a plot: by what it was read to). Else *not reproduced*. Where it is not said how
+  many runs a number is of, k = 1, which makes the interval wide. Fewer than {FEWEST_SEEDS} seeds: *too few seeds*.
 - **An ordering** is *reproduced* if our difference, paired by seed and test example, is told from zero at 5 % in its
   direction, *not reproduced* if in the other, else *unresolved*. Where it is a claim of [claims.toml](../claims.toml)
   or [claims-before.toml](../claims-before.toml), it is that claim's verdict, adjusted for all claims of its file;

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from benchbias.claims import Answer, answer_claims, load_claims
 from benchbias.comparing import row_of_task, tasks_of
@@ -93,12 +94,9 @@ CONFLICTING_ERRORS = "conflicting_training_errors"
 gets all aligned ones right."""
 
 
-def _conflicting_errors(body: Mapping[str, object]) -> float:
-    totals, aligned, share = body["train_group_total"], body["group_aligned"], body["train_conflicting_accuracy"]
-    assert isinstance(totals, list)
-    assert isinstance(aligned, list)
-    assert isinstance(share, float)
-    return (1 - share) * sum(count for count, with_bias in zip(totals, aligned, strict=True) if not with_bias)
+def _conflicting_errors(body: Mapping[str, Any]) -> float:
+    totals = zip(body["train_group_total"], body["group_aligned"], strict=True)
+    return float(1 - body["train_conflicting_accuracy"]) * sum(count for count, aligned in totals if not aligned)
 
 
 def mean_of(values: Mapping[int, Measured]) -> Estimate:

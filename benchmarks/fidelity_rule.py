@@ -28,23 +28,24 @@ NUMBER = re.compile(r"[-+]?\d+(?:\.(\d+))?")
 
 @dataclass(frozen=True)
 class Printed:
-    """A number as it is printed: value and the half of its last digit, in the printed unit."""
+    """A number as it is printed, in the printed unit. slack: by how much it may be off where it was read off a plot."""
 
     value: float
     decimals: int
+    slack: float = 0.0
 
     @staticmethod
-    def of(text: str, where: str) -> Printed:
+    def of(text: str, where: str, slack: float = 0.0) -> Printed:
         """Raises UsageError for what is no plain decimal number."""
         found = NUMBER.fullmatch(text)
         if found is None:
             raise UsageError(f"{where}: expected a number as printed, such as 45.7, got {text!r:.80}")
-        return Printed(float(text), len(found[1] or ""))
+        return Printed(float(text), len(found[1] or ""), slack)
 
     @property
     def rounding(self) -> float:
-        """By how much the number before it was rounded may differ."""
-        return 0.5 * 10.0**-self.decimals
+        """By how much the number before it was rounded, or read, may differ."""
+        return max(self.slack, 0.5 * 10.0**-self.decimals)
 
 
 @dataclass(frozen=True)

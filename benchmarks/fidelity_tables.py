@@ -66,6 +66,7 @@ class NumbersTable(Table):
     """`[numbers.NAME]`: a published table. runs: how many runs a number is the mean of; if not said, it counts as 1.
 
     unit: accuracies in percent or as fractions, counts, or anything else that is only quoted (`as printed`).
+    slack: by how much, in that unit, a number that was read off a plot may be off; else it is half of the last digit.
     """
 
     paper: str
@@ -78,6 +79,7 @@ class NumbersTable(Table):
     suite: str | None = None
     task: str | None = None
     metric: str | None = None
+    slack: Annotated[float, Field(ge=0)] = 0.0
     repaired: RepairedTable | None = None
     verdict: Fixed | None = None
     why: str = ""

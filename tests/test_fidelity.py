@@ -106,7 +106,9 @@ SEEDS = [0.50, 0.52, 0.54, 0.51, 0.53]  # mean 52, s 1.58, expected 52 ± 2.776 
     [("52.0", "reproduced"), ("56.8", "reproduced"), ("56.9", "not reproduced"), ("47.1", "not reproduced")],
 )
 def test_a_number_stands_beside_the_mean_the_seeds_and_the_interval_of_its_records(tmp_path: Path, text, verdict):
-    (cells,) = shown(fidelity.numbers("x", table([text]), published(tmp_path, large("erm", SEEDS)), set()))
+    found = published(tmp_path, large("erm", SEEDS))
+    (cells,) = shown(fidelity.numbers("x", table([text]), found, set()))
+    assert shown(fidelity.numbers("x", table([text], slack=2.0), found, set()))[0][-1] == "**reproduced**"
     assert cells == ["one", "accuracy", text, "52.0 ± 2.0", "5", "47.2 to 56.8", "–", f"**{verdict}**"]
 
 
@@ -224,6 +226,9 @@ def test_rounding_is_forgiven_and_no_more():
     assert fidelity_rule.verdict_of_number(printed("61.50", "x"), same, 1) == "not reproduced"
     assert fidelity_rule.verdict_of_number(printed("61.6", "x"), same, 1) == "not reproduced"
     assert fidelity_rule.verdict_of_number(printed("62", "x"), same, 1) == "reproduced"
+    assert fidelity_rule.verdict_of_number(printed("63", "x"), same, 1) == "not reproduced"
+    assert fidelity_rule.verdict_of_number(printed("63", "x", 2.0), same, 1) == "reproduced"
+    assert fidelity_rule.verdict_of_number(printed("64", "x", 2.0), same, 1) == "not reproduced"
 
 
 def test_an_ordering_takes_three_seeds():
