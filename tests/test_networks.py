@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import itertools
+import sys
 from pathlib import Path
 
 import pytest
@@ -268,6 +270,21 @@ def test_weights_and_cost_at_rests_density(network, size, expected, ratio):
     flops = layer_flops(model, torch.zeros(1, 3, size, size))
     sparse = sum(cost * counts[name] / found[name].numel() for name, cost in flops.items())
     assert sparse / sum(flops.values()) == pytest.approx(ratio, abs=5e-5)
+
+
+def test_the_page_on_rests_table_has_the_numbers_that_its_script_counts():
+    root = Path(__file__).parent.parent
+    spec = importlib.util.spec_from_file_location("rest_table_1", root / "benchmarks/rest_table_1.py")
+    script = importlib.util.module_from_spec(spec)
+    sys.modules["rest_table_1"] = script
+    try:
+        spec.loader.exec_module(script)
+    finally:
+        del sys.modules["rest_table_1"]
+    page = (root / "docs/rest-table-1.md").read_text()
+    lines = [f"| {' | '.join(row)} |" for case in script.CASES for row in script.rows(case)]
+    assert len(lines) == 24
+    assert [line for line in lines if line not in page] == []
 
 
 # --- the vision transformer
