@@ -365,7 +365,9 @@ def hub_faces(root: Path):
 def test_the_hubs_copy_of_celeba_is_the_same_data(originals, tmp_path: Path):
     root, _ = originals
     hub_faces(tmp_path)
-    assert same(celeba(root, 0, **SMALL), celeba_hub(tmp_path, 0, **SMALL))
+    files, copy = celeba(root, 0, **SMALL), celeba_hub(tmp_path, 0, **SMALL)
+    assert same(files, copy)
+    assert all(torch.equal(item.cluster, copy.splits[name].cluster) for name, item in files.splits.items())
     with pytest.raises(DataError, match=r"flwrlabs/celeba, split train: unknown column 'Beard' \(known: 5_o_Clock"):
         celeba_hub(tmp_path, 0, target="Beard", **SMALL)
     with pytest.raises(DataError, match=r"flwrlabs/celeba: not the published images: train not-blond/female 9 \(publi"):
