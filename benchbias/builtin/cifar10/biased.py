@@ -56,10 +56,10 @@ def corrupted_cifar10(
 
     conflict_ratio: the share of training and of validation images under another class's corruption, spread evenly over
     the other nine; the published settings are 0.005, 0.01, 0.02 and 0.05. types: which ten corruptions; `type0` is
-    weather, colour and compression, as in DisEnt and REST, `type1` is noise and blur. severity: 1 to 5, of every corruption;
-    published files named `severity 4` have 5. examples: of the 45,000 training images only so many, the same for every
-    seed, each class in proportion. val follows training; val_balanced and test have every class under every corruption:
-    one in ten is aligned. The textures of frost are our own.
+    weather, colour and compression, `type1` is noise and blur. severity: 1 to 5, of every corruption; published files
+    named `severity 4` have 5. examples: of the 45,000 training images only so many, the same for every seed, each class
+    in proportion. val follows training; val_balanced and test have every class under every corruption: one in ten is
+    aligned. The textures of frost are our own.
     """
     return built(*pictures(root), seed, conflict_ratio, types, severity, VAL, examples, drawn())
 

@@ -35,7 +35,7 @@ def defocus_blur(images: Images, severity: int, stream: np.random.Generator) -> 
 
 
 def disk(radius: float, edge: float) -> NDArray[np.float64]:
-    """Weights (5, 5) that sum to one: a disk of this radius, blurred by three taps of a Gaussian with deviation edge."""
+    """Weights (5, 5) that sum to one: a disk, blurred by three taps of a Gaussian with the deviation `edge`."""
     from scipy.ndimage import correlate1d
 
     row, column = np.mgrid[-2:3, -2:3]
@@ -71,5 +71,6 @@ def motion_blur(images: Images, severity: int, stream: np.random.Generator) -> I
 
 def zoom_blur(images: Images, severity: int, stream: np.random.Generator) -> Images:
     """The mean of an image and its enlargements about the middle; the one by 1 is among them, so it counts twice."""
-    pixels, factors = unit(images), np.arange(1, ZOOM[severity - 1], 0.01)
+    pixels = unit(images)
+    factors: list[float] = np.arange(1, ZOOM[severity - 1], 0.01).tolist()
     return levels((pixels + enlarged(pixels, factors)) / (len(factors) + 1))

@@ -12,7 +12,13 @@ if TYPE_CHECKING:
     from .pixels import Images, Pixels
 
 BRIGHTNESS = (0.05, 0.1, 0.15, 0.2, 0.3)  # added to the value
-SATURATE = ((0.3, 0.0), (0.1, 0.0), (1.5, 0.0), (2.0, 0.1), (2.5, 0.2))  # the saturation times the first plus the second
+SATURATE = (
+    (0.3, 0.0),
+    (0.1, 0.0),
+    (1.5, 0.0),
+    (2.0, 0.1),
+    (2.5, 0.2),
+)  # saturation times the first, plus the second
 CONTRAST = (0.75, 0.5, 0.4, 0.3, 0.15)  # what is left of the distance from the image's mean
 
 

@@ -1,7 +1,7 @@
 """Edges, distances and equal histograms of many small grey images at once, as OpenCV computes them.
 
 Canny (1986) on Sobel derivatives of 3 x 3 with the sum of their sizes; the distance of Borgefors (1986) on a mask of
-5 x 5, in parts of 1/65536 pixel.
+5 x 5.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
     Bytes = NDArray[np.uint8]  # (N, H, W)
 
-NEAR, DIAGONAL, KNIGHT = 1.0, round(1.4 * 65536) / 65536, round(2.1969 * 65536) / 65536  # lengths of three steps
+NEAR, DIAGONAL, KNIGHT = 1.0, 1.4, 2.1969  # lengths of three steps, in pixels
 TANGENT = 13573  # of 22.5 degrees, times 2 ** 15
 
 
 def canny(images: Bytes, low: int, high: int) -> NDArray[np.bool_]:
     """The edges, (N, H, W): ridges of the derivative above `high`, and those above `low` that touch them."""
-    from scipy.ndimage import label, sobel
+    from scipy.ndimage import label
 
     values = images.astype(np.int64)
-    right, down = (sobel(values, axis=axis, mode="nearest") for axis in (2, 1))
+    right, down = (_derivative(values, along, across) for along, across in ((2, 1), (1, 2)))
     size = np.abs(right) + np.abs(down)
     ridge = _ridge(right, down, size) & (size > low)
     neighbours = np.zeros((3, 3, 3), dtype=bool)
@@ -33,6 +33,15 @@ def canny(images: Bytes, low: int, high: int) -> NDArray[np.bool_]:
     kept = np.zeros(count + 1, dtype=bool)
     kept[parts[ridge & (size > high)]] = True
     found: NDArray[np.bool_] = kept[parts]
+    return found
+
+
+def _derivative(values: NDArray[np.int64], along: int, across: int) -> NDArray[np.int64]:
+    """Sobel's, of images: scipy's own smooths over the axis of the images too."""
+    from scipy.ndimage import correlate1d
+
+    smooth = correlate1d(values, (1, 2, 1), axis=across, mode="nearest")
+    found: NDArray[np.int64] = correlate1d(smooth, (-1, 0, 1), axis=along, mode="nearest")
     return found
 
 
@@ -50,9 +59,7 @@ def _ridge(right: NDArray[np.int64], down: NDArray[np.int64], size: NDArray[np.i
     falling = (right ^ down) < 0
     beside = (size > at(0, -1)) & (size >= at(0, 1))
     above = (size > at(-1, 0)) & (size >= at(1, 0))
-    slanted = np.where(
-        falling, (size > at(-1, 1)) & (size > at(1, -1)), (size > at(-1, -1)) & (size > at(1, 1))
-    )
+    slanted = np.where(falling, (size > at(-1, 1)) & (size > at(1, -1)), (size > at(-1, -1)) & (size > at(1, 1)))
     return np.where(level, beside, np.where(steep, above, slanted))
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Textures = Sequence[NDArray[np.uint8]]  # five of (3, H, W), at the scale of the images
 
 PHOTOGRAPHS = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg")  # a sixth is never drawn
-SCALE = 5  # the photographs are taken at a fifth of their size: the middle pixel of five, as OpenCV's linear resize does
+SCALE = 5  # photographs are taken at a fifth of their size: the middle pixel of five, as OpenCV's linear resize does
 STREAM = 20190329
 HEIGHT, WIDTH = 120, 180  # of our textures: the first photograph's at that scale
 TONES = (  # mean and deviation of red, green and blue of the five photographs at that scale, in grey levels
@@ -61,5 +61,6 @@ def _photograph(root: Path, folder: str, name: str) -> NDArray[np.uint8]:
     whole = folder_images(root, folder, [(where, name)], channels=3)[0].numpy()
     texture: NDArray[np.uint8] = np.ascontiguousarray(whole[:, SCALE // 2 :: SCALE, SCALE // 2 :: SCALE])
     if min(texture.shape[1:]) <= SIDE:
-        raise DataError(f"{where}: {name} has {whole.shape[2]}x{whole.shape[1]} pixels, and more than 160x160 are needed")
+        size = f"{whole.shape[2]}x{whole.shape[1]}"
+        raise DataError(f"{where}: {name} has {size} pixels, and more than 160x160 are needed")
     return texture

@@ -1,4 +1,4 @@
-"""Blur along a line: one half of a Gaussian, sampled at whole pixels in one direction (ImageMagick's MotionBlurImage)."""
+"""Blur along a line: half of a Gaussian, at whole pixels in one direction (ImageMagick's MotionBlurImage)."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def partition(
     """(train, val) as sorted indices into the training images, drawn by the seed. Raises BenchbiasError."""
     if val + (examples or 1) > len(label):
         raise BenchbiasError(
-            f"cifar10: {val} validation and {examples or 1} training images are more than the {len(label)} that there are"
+            f"cifar10: val = {val} and examples = {examples or 1} are more than the {len(label)} images that there are"
         )
     order = np.random.default_rng([seed, 0]).permutation(len(label))
     held = order[held_out(label[order], val)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .edges import canny, distances, equalised
-from .pixels import SIDE, levels, smoothed, unit
+from .pixels import ROUNDING, SIDE, levels, smoothed, unit
 
 if TYPE_CHECKING:
     from .pixels import Images, Pixels
@@ -49,14 +49,15 @@ def glitter(liquid: Pixels) -> Pixels:
 
     depth = levels(liquid)
     away = np.minimum(distances(canny(depth, 50, 150)), FAR)
-    away = equalised(np.floor(_mean_of_nine(away)).astype(np.uint8), FAR)
+    away = equalised(np.floor(_mean_of_nine(away) + ROUNDING).astype(np.uint8), FAR)
     lit = np.clip(correlate(away.astype(np.int64), RELIEF[None], mode="mirror"), 0, 255)
-    bright: Pixels = depth * np.rint(_mean_of_nine(lit.astype(np.float64)))
-    return bright / np.maximum(bright.max(axis=(1, 2), keepdims=True), 1)
+    bright: Pixels = depth.astype(np.float64) * np.rint(_mean_of_nine(lit.astype(np.float64)))
+    brightest: Pixels = bright.max(axis=(1, 2), keepdims=True)
+    return bright / np.maximum(brightest, 1)
 
 
 def _mean_of_nine(images: Pixels) -> Pixels:
-    """Over 3 x 3 pixels; sums first, so that whole means are exact."""
+    """Over 3 x 3 pixels."""
     from scipy.ndimage import correlate
 
     found: Pixels = correlate(images, np.ones((1, 3, 3)), mode="mirror") / 9

@@ -27,7 +27,7 @@ FOG = ((0.2, 3.0), (0.5, 3.0), (0.75, 2.5), (1.0, 2.0), (1.5, 1.75))  # strength
 
 
 def snow(images: Images, severity: int, stream: np.random.Generator) -> Images:
-    """A whitened image under flakes that fall in a direction of their own, and the same flakes turned by 180 degrees."""
+    """A whitened image under flakes that fall along a line, and the same flakes turned by 180 degrees."""
     mean, deviation, size, least, radius, sigma, rest = SNOW[severity - 1]
     flakes = enlarged(mean + deviation * stream.standard_normal((len(images), 1, SIDE, SIDE)), [size])
     flakes[flakes < least] = 0
@@ -87,4 +87,5 @@ def clouds(count: int, decay: float, stream: np.random.Generator) -> Pixels:
         height[:, half::step, ::step] = filled(left + below)
         step, wibble = half, wibble / decay
     height -= height.min(axis=(1, 2), keepdims=True)
-    return height / height.max(axis=(1, 2), keepdims=True)
+    highest: Pixels = height.max(axis=(1, 2), keepdims=True)
+    return height / highest

@@ -1,0 +1,28 @@
+"""The numbers and the sample sheet of docs/data/corrupted-cifar10.md.
+
+    python benchmarks/cifar10_cards.py FOLDER
+
+FOLDER gets the sheet. CIFAR-10 is read from BENCHBIAS_DATA (default: ./data).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from mnist_cards import counts, sheet
+
+from benchbias.builtin.cifar10 import corrupted_cifar10
+
+
+def main() -> None:
+    folder, root = Path(sys.argv[1]), Path(os.environ.get("BENCHBIAS_DATA", "data"))
+    for ratio in (0.005, 0.01, 0.02, 0.05):
+        dataset = corrupted_cifar10(root, 0, conflict_ratio=ratio)
+        counts(f"corrupted-cifar10, conflict ratio {ratio}", dataset)
+    sheet(dataset, folder / "corrupted-cifar10.png")
+
+
+if __name__ == "__main__":
+    main()
