@@ -7,6 +7,7 @@ What counts as reproduced is fidelity_rule.py; what is read from records is fide
 
 from __future__ import annotations
 
+import math
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from fidelity_about import ABOUT
 from fidelity_records import Published, mean_of, paired_gap, values_of
-from fidelity_rule import FEWEST_SEEDS, Printed, Verdict, prediction, verdict_of_number, verdict_of_order
+from fidelity_rule import FEWEST_SEEDS, WIDEST, Printed, Verdict, prediction, verdict_of_number, verdict_of_order
 from fidelity_tables import Cell, Fidelity, NumbersTable, StatementTable, cells, load_fidelity
 
 from benchbias.claims import Answer
@@ -151,7 +152,8 @@ def line(cell: Cell, table: NumbersTable, published: Published, where: str) -> t
         if len(points) >= FEWEST_SEEDS:
             interval = prediction(points, runs)
             expected = f"{interval.low:.{digits}f} to {interval.high:.{digits}f}"
-        verdict = verdict_of_number(number, points, runs)
+        widest = math.inf if table.unit == "count" else WIDEST * scale / 100
+        verdict = verdict_of_number(number, points, runs, widest)
     if table.verdict is not None:
         verdict = table.verdict
     texts = [escaped(cell.row), escaped(cell.column), cell.text, as_published, n, expected]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fidelity_rule import FEWEST_SEEDS
+from fidelity_rule import FEWEST_SEEDS, WIDEST
 
 ABOUT = f"""# Published numbers beside ours
 
@@ -14,12 +14,15 @@ what it prints.
 
 ## The rule
 
-Fixed in code ([fidelity_rule.py](../benchmarks/fidelity_rule.py)) before any number was held against it.
+Fixed in code ([fidelity_rule.py](../benchmarks/fidelity_rule.py)) before any number was held against it, but for
+the limit of ten points, below.
 
 - **A number** that is the mean of k runs is *reproduced* if it lies in the 95 % prediction interval for the mean of k
   further runs of ours as published: mean ± t(n − 1) · s · sqrt(1/n + 1/k), s the spread of our n seeds, widened by
   half of the last printed digit (of a plot: by what it was read to). Else *not reproduced*. Where it is not said how
-  many runs a number is of, k = 1, which makes the interval wide. Fewer than {FEWEST_SEEDS} seeds: *too few seeds*.
+  many runs a number is of, k = 1, which makes the interval wide. One of more than ± {WIDEST:g} points that
+  holds the number would hold almost any: *unresolved* (this limit was set after the first verdicts, which called such
+  numbers reproduced). Fewer than {FEWEST_SEEDS} seeds: *too few seeds*.
 - **An ordering** is *reproduced* if our difference, paired by seed and test example, is told from zero at 5 % in its
   direction, *not reproduced* if in the other, else *unresolved*. Where it is a claim of [claims.toml](../claims.toml)
   or [claims-before.toml](../claims-before.toml), it is that claim's verdict, adjusted for all claims of its file;

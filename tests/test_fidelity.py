@@ -231,6 +231,16 @@ def test_rounding_is_forgiven_and_no_more():
     assert fidelity_rule.verdict_of_number(printed("64", "x", 2.0), same, 1) == "not reproduced"
 
 
+@pytest.mark.parametrize(("spread", "verdict"), [(2.0, "reproduced"), (8.0, "unresolved")])
+def test_an_interval_that_would_hold_almost_any_number_tells_nothing(tmp_path: Path, spread, verdict):
+    values = [0.6 + spread * step / 100 for step in (-1, 0, 1, -1, 0, 1)]
+    half = fidelity_rule.prediction([100 * value for value in values], 1)
+    assert (half.high - half.low > 2 * fidelity_rule.WIDEST) == (verdict == "unresolved")
+    found = published(tmp_path, large("erm", values))
+    assert shown(fidelity.numbers("x", table(["60.0"]), found, set()))[0][-1] == f"**{verdict}**"
+    assert shown(fidelity.numbers("x", table(["5.0"]), found, set()))[0][-1] == "**not reproduced**"
+
+
 def test_an_ordering_takes_three_seeds():
     assert fidelity_rule.verdict_of_order(estimate([0.1, 0.1001]), "higher") == "too few seeds"
     assert fidelity_rule.verdict_of_order(None, "higher") == "too few seeds"

@@ -48,7 +48,12 @@ SMOKE = {  # suite: (tasks, seeds, images, assignments)
     "rest-table2-short": (["colored-mnist-rest-5-short"], 1, 64, ["recipe.epochs=1"]),
     "rest-bffhq": (None, 1, 16, ["recipe.epochs=1", *SWEPT]),
     "density-sweep": (["colored-mnist-rest-2"], 1, 16, ["recipe.epochs=1", "rest-code.density=0.0005"]),
-    "recall-distortion-cifar10": (["cifar10-resnet20"], 3, 64, ["recipe.epochs=1", "recall-dense-short.epochs=1", *RECALL]),
+    "recall-distortion-cifar10": (
+        ["cifar10-resnet20"],
+        3,
+        64,
+        ["recipe.epochs=1", "recall-dense-short.epochs=1", *RECALL],
+    ),
     "selective-damage-cifar10": (None, 3, 32, ["recipe.epochs=1", "gradual-magnitude-cifar10.sparsity=0.9"]),
     "rigl-cifar10": (None, 1, 32, ["recipe.epochs=1", *RIGL, "static-cifar10.density=0.2"]),
     "silent-majority": (["celeba"], 1, 16, CRITICAL),
