@@ -22,7 +22,7 @@ Kind = Literal["dataset", "model", "trainer", "pruner", "metric", "probe", "anal
 GIVEN: Mapping[str, tuple[str, ...]] = types.MappingProxyType(
     {
         "dataset": ("root", "seed"),
-        "model": ("input_shape", "num_classes", "backbone"),
+        "model": ("input_shape", "num_classes", "backbone", "root"),
         "trainer": ("model", "data", "context", "train_groups", "val_groups"),
         "pruner": ("model", "data", "context", "train_groups", "val_groups"),
         "metric": ("predictions",),

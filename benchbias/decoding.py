@@ -19,11 +19,14 @@ GREY = ("L", "LA", "La", "1")
 COLOUR = ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
 
 
-def decode(content: bytes, where: str, *, size: int | None, channels: int | None) -> NDArray[np.uint8]:
+def decode(
+    content: bytes, where: str, *, size: int | None, channels: int | None, stretch: int | None = None
+) -> NDArray[np.uint8]:
     """The pixels of an image, uint8 (C, H, W). Raises DataError, which begins with `where`.
 
     The camera's orientation is applied, transparency dropped. size: the shorter side is scaled to it and the middle
-    square cut out; None: as it is. channels: 1 (grey) or 3; None: 1 for a grey image, else 3.
+    square cut out; None: as it is. stretch: both sides are scaled to it, whatever their ratio, and the middle square
+    of `size` is cut out of that. channels: 1 (grey) or 3; None: 1 for a grey image, else 3.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -45,8 +48,18 @@ def decode(content: bytes, where: str, *, size: int | None, channels: int | None
         raise DataError(f"{where}: an image of mode {image.mode}; 8 bits a channel are read, grey or colour")
     chosen = channels or (1 if image.mode in GREY else 3)
     image = image.convert("L" if chosen == 1 else "RGB")
-    pixels = np.asarray(image if size is None else _square(image, size))  # (H, W) or (H, W, 3)
+    if stretch is not None:
+        image = _stretched(image, stretch, size or stretch)
+    elif size is not None:
+        image = _square(image, size)
+    pixels = np.asarray(image)  # (H, W) or (H, W, 3)
     return np.ascontiguousarray(pixels[None] if chosen == 1 else pixels.transpose(2, 0, 1))
+
+
+def check_stretch(stretch: int | None, size: int | None) -> None:
+    """Raises DataError where no square of `size` fits into one of `stretch`."""
+    if stretch is not None and size is not None and stretch < size:
+        raise DataError(f"stretch = {stretch}: a middle square of size = {size} is larger")
 
 
 def _square(image: Image, size: int) -> Image:
@@ -56,3 +69,11 @@ def _square(image: Image, size: int) -> Image:
     side = min(image.size)
     left, top = (image.width - side) / 2, (image.height - side) / 2
     return image.resize((size, size), images.Resampling.BILINEAR, box=(left, top, left + side, top + side))
+
+
+def _stretched(image: Image, stretch: int, size: int) -> Image:
+    """The middle square of `size` of an image of which both sides were scaled to `stretch`, bilinear, antialiased."""
+    from PIL import Image as images
+
+    edge = round((stretch - size) / 2)
+    return image.resize((stretch, stretch), images.Resampling.BILINEAR).crop((edge, edge, edge + size, edge + size))

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from benchbias import canonical
 from benchbias.decoded import Sink, decoded
-from benchbias.decoding import decode
+from benchbias.decoding import check_stretch, decode
 from benchbias.errors import DataError, unknown
 from benchbias.progress import progress
 from benchbias.raw_files import inside, missing_folder, raw_digest
@@ -102,24 +102,33 @@ def _row(where: str, values: Mapping[str, str], columns: Sequence[str]) -> Row:
 
 
 def folder_images(
-    root: Path, folder: str, files: Sequence[tuple[str, str]], *, size: int | None = None, channels: int | None = None
+    root: Path,
+    folder: str,
+    files: Sequence[tuple[str, str]],
+    *,
+    size: int | None = None,
+    channels: int | None = None,
+    stretch: int | None = None,
 ) -> Tensor:
     """Images of a user's folder, uint8 (N, C, H, W), mapped from a cache, not held in memory.
 
-    files: (where it is named, path relative to `<root>/<folder>`). size, channels: as in `hub_images`. Raises
+    files: (where it is named, path relative to `<root>/<folder>`). size, channels, stretch: as in `hub_images`. Raises
     DataError, which begins with `where`, for a path that is not there, leaves the folder or is hidden, and for what
     is no whole image of the first one's shape.
     """
     home = inside(root, folder, "folder")
     names = [name for _, name in files]
+    check_stretch(stretch, size)
     made_from = {"raw": raw_digest(root, home), "files": canonical.digest(names), "size": size, "channels": channels}
+    made_from |= {"stretch": stretch}
 
     def build(sink: Sink) -> Mapping[str, Any]:
         chosen = channels
         for where, name in progress(files, len(files), f"decoding {folder}"):
-            pixels = decode(_content(home, where, name), f"{where}: {name}", size=size, channels=chosen)
+            here = f"{where}: {name}"
+            pixels = decode(_content(home, where, name), here, size=size, channels=chosen, stretch=stretch)
             chosen = chosen or (3 if len(pixels) == 3 else None)  # a grey image among coloured ones is no fault
-            sink.add(pixels, f"{where}: {name}")
+            sink.add(pixels, here)
         return {}
 
     return decoded(root, made_from, build).images

@@ -44,7 +44,8 @@ def benchbias_models() -> dict[str, Callable[..., Any]]:  # type: ignore[empty-b
 
     Called in an `init` stage, whose initial weights are stored, and again wherever those weights are needed.
     torch is seeded before each call. A factory with a parameter `backbone` is given the task's own model
-    builder, `backbone() -> nn.Module`.
+    builder, `backbone(**changes) -> nn.Module`: changes are options in place of the task's. One with a parameter
+    `root` is given the folder of data files, where weights may lie; its options must say which bytes are there.
     """
 
 
@@ -104,7 +105,8 @@ GIVEN_MEANING: Mapping[str, str] = MappingProxyType(
         "seed": "`int`: the data's seed; equal seeds and options must give equal bytes",
         "input_shape": "`tuple[int, int, int]`: (C, H, W) of an image",
         "num_classes": "`int`: the number of classes K",
-        "backbone": "`Callable[[], nn.Module]`: the task's own model builder, for a model that wraps it",
+        "backbone": "`Callable[..., nn.Module]`: the task's own model builder, for a model that wraps it; takes "
+        "options by name in place of the task's",
         "model": "`nn.Module`: the network; a trainer changes it in place, a pruner and a probe have a copy",
         "data": "`TrainingData`: training and validation, without test and groups; of a probe `BiasedDataset`: all",
         "context": "`TrainContext`, `PruneContext` or `ProbeContext`: see Contexts",

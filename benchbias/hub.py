@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from benchbias.decoded import Sink, decoded
-from benchbias.decoding import decode
+from benchbias.decoding import check_stretch, decode
 from benchbias.errors import DataError, unknown
 from benchbias.fetching import fetch, offline
 from benchbias.progress import progress
@@ -47,6 +47,7 @@ def hub_images(
     config: str | None = None,
     size: int | None = None,
     channels: int | None = None,
+    stretch: int | None = None,
 ) -> HubImages:
     """One split of an image data set of the hub, from the local copy `<root>/<repository>`.
 
@@ -55,9 +56,11 @@ def hub_images(
 
     image: the column of images. columns: further columns. config: of a repository that has several. size: scale the
     shorter side to it and cut out the middle square; None: as they are, all of one size. channels: 1 or 3; None: as
-    the first image has. Raises DataError, naming what is missing and where it was looked for, or the row.
+    the first image has. stretch: scale both sides to it, whatever their ratio, and cut the middle square of `size` out
+    of that. Raises DataError, naming what is missing and where it was looked for, or the row.
     """
     columns = tuple(dict.fromkeys(columns))
+    check_stretch(stretch, size)
     if image in columns:
         raise DataError(f"{repository}: the column {image!r:.80} is the images': it cannot be a label too")
     found = find(root, repository)
@@ -74,6 +77,7 @@ def hub_images(
         "config": config,
         "size": size,
         "channels": channels,
+        "stretch": stretch,
         "layout": "hub" if found.source is None else found.source.torchvision,
     }
     where = f"{repository}, split {split}"
@@ -112,7 +116,8 @@ def _from_copy(folder: Path, sink: Sink, asked: Mapping[str, Any], where: str) -
         channels = asked["channels"]
         for row, item in enumerate(progress(_rows(rows), len(rows), f"decoding {where}")):
             here = f"{where}, row {row}"
-            pixels = decode(_content(item[image], folder, here), here, size=asked["size"], channels=channels)
+            content, size, stretch = _content(item[image], folder, here), asked["size"], asked["stretch"]
+            pixels = decode(content, here, size=size, channels=channels, stretch=stretch)
             channels = channels or (3 if len(pixels) == 3 else None)  # a grey image among coloured ones is no fault
             sink.add(pixels, here)
             for name in columns:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
+from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from benchbias.builtin.networks.resnet import resnet18
 from benchbias.builtin.small_networks import simple_cnn
 from benchbias.cutting import budget_counts, erk_densities
 from benchbias.evaluation import layer_flops, training_flops
@@ -17,49 +18,6 @@ from benchbias.evaluation import layer_flops, training_flops
 DENSITY = 0.005
 EPOCHS, BATCH, EVERY = 100, 256, 1000  # the released scripts' settings
 CLASSES = 10
-
-
-class Block(nn.Module):
-    """Two 3x3 convolutions and a shortcut, which is a 1x1 convolution where the shape changes."""
-
-    def __init__(self, inside: int, outside: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(inside, outside, 3, stride=stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(outside)
-        self.conv2 = nn.Conv2d(outside, outside, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outside)
-        self.shortcut = nn.Sequential()
-        if stride > 1 or inside != outside:
-            self.shortcut = nn.Sequential(
-                nn.Conv2d(inside, outside, 1, stride=stride, bias=False), nn.BatchNorm2d(outside)
-            )
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """maps (B, C, H, W) -> maps of the next block."""
-        inner = self.bn2(self.conv2(self.bn1(self.conv1(maps)).relu()))
-        return torch.relu(inner + self.shortcut(maps))
-
-
-class ResNet18(nn.Module):
-    """ResNet-18 with the ImageNet stem, at any input size: what REST's code builds even for 32x32 images."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        self.bn = nn.BatchNorm2d(64)
-        self.pool = nn.MaxPool2d(3, stride=2, padding=1)
-        widths = (64, 64, 128, 256, 512)
-        blocks: list[nn.Module] = []
-        for stage, (a, b) in enumerate(pairwise(widths)):
-            blocks += [Block(a, b, 1 if stage == 0 else 2), Block(b, b, 1)]
-        self.blocks = nn.Sequential(*blocks)
-        self.fc = nn.Linear(widths[-1], CLASSES)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """images (B, 3, H, W) -> logits (B, 10)."""
-        maps = self.blocks(self.pool(self.bn(self.stem(images)).relu()))
-        logits: Tensor = self.fc(maps.mean(dim=(2, 3)))
-        return logits
 
 
 @dataclass(frozen=True)
@@ -95,7 +53,7 @@ CASES = (
     ),
     Case(
         "ResNet-18, corrupted CIFAR-10",
-        ResNet18,
+        functools.partial(resnet18, (3, 32, 32), CLASSES, Path()),
         45_000,
         (32, 224),
         Printed(4.41e16, 3.27e9, "11.17M", 0.02, 0.016, "0.056M"),

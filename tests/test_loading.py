@@ -105,6 +105,26 @@ def test_what_is_decoded_once_is_not_decoded_again_until_a_file_or_a_setting_cha
     assert len(calls) == 120
 
 
+def test_an_image_is_stretched_to_a_square_of_which_the_middle_is_cut_out(mine: Path):
+    import io
+
+    import pyarrow.parquet
+    from PIL import Image
+    from torchvision import transforms
+
+    cells = pyarrow.parquet.read_table(mine / "some" / "images" / "train.parquet")["image"].to_pylist()
+    found = hub_images(mine, "some/images", "train", size=8, stretch=11)
+    whole = hub_images(mine, "some/images", "train", stretch=11)
+    scale, crop = transforms.Resize((11, 11)), transforms.CenterCrop(8)
+    for image, all_of_it, cell in zip(found.images, whole.images, cells, strict=True):
+        with Image.open(io.BytesIO(cell["bytes"])) as file:
+            wanted = scale(file)
+        assert np.array_equal(all_of_it.numpy().transpose(1, 2, 0), np.asarray(wanted))
+        assert np.array_equal(image.numpy().transpose(1, 2, 0), np.asarray(crop(wanted)))
+    with pytest.raises(DataError, match="stretch = 7: a middle square of size = 8 is larger"):
+        hub_images(mine, "some/images", "train", size=8, stretch=7)
+
+
 def spoil(path: Path, how: str) -> None:
     content = bytearray(path.read_bytes())
     if how == "bit":

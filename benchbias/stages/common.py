@@ -101,10 +101,11 @@ class Job:
         inputs = self.all_inputs[init] if init else self.inputs
         body = self.product("data").body
         given: dict[str, Any] = {"input_shape": tuple(body["input_shape"]), "num_classes": body["num_classes"]}
+        given["root"] = self.data_root
         if "backbone" in inputs:
             backbone = inputs["backbone"]
             factory = self.components["model", backbone["name"]]
-            given["backbone"] = functools.partial(call_component, factory, dict(given), backbone["options"])
+            given["backbone"] = functools.partial(call_changed, factory, dict(given), backbone)
         spec = inputs["component"]
         seed_everything(self.seed, "init")
         model = call_component(self.components["model", spec["name"]], given, spec["options"])
@@ -190,6 +191,18 @@ def call_component(component: Callable[..., Any], given: Mapping[str, Any], opti
     parameters = inspect.signature(component).parameters
     wanted = [given[name] for name, p in parameters.items() if p.kind is not p.KEYWORD_ONLY]
     return component(*wanted, **{name: _tuples(value) for name, value in options.items()})
+
+
+def call_changed(
+    component: Callable[..., Any], given: Mapping[str, Any], spec: Mapping[str, Any], **changes: Any
+) -> Any:
+    """Call a component as `spec` says (name, options), but for the changes. Raises ComponentError for unknown ones."""
+    options = spec["options"]
+    for name in changes:
+        if name not in options:
+            known = ", ".join(options) or "none"
+            raise ComponentError(f"the task's model {spec['name']!r} has no option {name!r} (it has: {known})")
+    return call_component(component, given, {**options, **changes})
 
 
 def _tuples(value: Any) -> Any:

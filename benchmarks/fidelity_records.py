@@ -1,0 +1,111 @@
+"""What published records say of a row: its values by seed, for fidelity.py. Every number comes from a record."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchbias.claims import Answer, answer_claims, load_claims
+from benchbias.comparing import row_of_task, tasks_of
+from benchbias.errors import UsageError, unknown
+from benchbias.estimates import Estimate, difference, over_seeds
+from benchbias.evidence import Evidence
+from benchbias.influence import Measured, measure
+from benchbias.publishing import published_analyses, published_records
+from benchbias.results import record_folder
+from benchbias.rows import Trials, trials_of
+
+CLAIMS = ("claims.toml", "claims-before.toml")
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published folder of records. Suites are read once, when they are first asked for."""
+
+    folder: Path
+    root: Path
+    _rows: dict[str, list[Trials] | None] = field(default_factory=dict)
+
+    def rows(self, suite: str) -> list[Trials] | None:
+        """The rows of a suite; None where it has no records. Raises UsageError."""
+        if suite not in self._rows:
+            there = any(record_folder(self.folder, suite).glob("*.json"))
+            self._rows[suite] = trials_of(*published_records(suite, self.folder)) if there else None
+        return self._rows[suite]
+
+    def row(self, suite: str, task: str | None, name: str, where: str) -> Trials | None:
+        """One row of a board, as the board or as a plan writes it; None where the suite has no records.
+
+        Raises UsageError for a row that there is not.
+        """
+        rows = self.rows(suite)
+        if rows is None:
+            return None
+        tasks = tasks_of(rows)
+        if task is None and len(tasks) > 1:
+            raise UsageError(f"{where}: suite {suite!r} has several tasks ({', '.join(tasks)}): name one, task = ...")
+        task = task or tasks[0]
+        if task not in tasks:
+            raise UsageError(unknown("task", task, tasks, f"{where}: suite {suite!r}"))
+        found = row_of_task(rows, task, re.sub(r", *", ", ", name))  # a plan writes no spaces
+        if found is None:
+            known = [one.label for one in rows if one.first["task"] == task]
+            raise UsageError(unknown("row", name, known, f"{where}: suite {suite!r}, task {task!r}"))
+        return found
+
+    def evidence(self, suite: str) -> Evidence | None:
+        """For claims."""
+        rows = self.rows(suite)
+        return None if rows is None else Evidence(rows, published_analyses(suite, self.folder))
+
+    def claims(self) -> Mapping[str, Answer]:
+        """The answers to all claims of the repository, `FILE: NAME`, each adjusted for all of its file."""
+        return {
+            f"{file}: {answer.name}": answer
+            for file in CLAIMS
+            for answer in answer_claims(load_claims(self.root / file)[0], self.evidence)
+        }
+
+
+def values_of(row: Trials, metric: str, where: str) -> dict[int, Measured]:
+    """A metric in every seed of a row, as a fraction or a count. Raises UsageError where one has no value."""
+    if metric in row.values:
+        found = row.measured(metric)
+        if found is None:
+            raise UsageError(f"{where}: {metric} of {row.label} is undefined in some seed")
+        return found
+    if metric == CONFLICTING_ERRORS:
+        return {seed: Measured(_conflicting_errors(record.body)) for seed, record in row.records.items()}
+    counted = {
+        seed: measure(metric, cells, row.first["group_aligned"]) if cells is not None else None
+        for seed, cells in row.cells.items()
+    }
+    known = {seed: value for seed, value in counted.items() if value is not None}
+    if len(known) < len(counted):
+        raise UsageError(unknown("metric", metric, [*row.values, CONFLICTING_ERRORS], f"{where}: {row.label}"))
+    return known
+
+
+CONFLICTING_ERRORS = "conflicting_training_errors"
+"""Conflicting training examples (by the noisy label) that the trained model gets wrong: JTT's whole error set where it
+gets all aligned ones right."""
+
+
+def _conflicting_errors(body: Mapping[str, Any]) -> float:
+    totals = zip(body["train_group_total"], body["group_aligned"], strict=True)
+    return float(1 - body["train_conflicting_accuracy"]) * sum(count for count, aligned in totals if not aligned)
+
+
+def mean_of(values: Mapping[int, Measured]) -> Estimate:
+    """The mean over seeds with the board's interval, of seeds and test examples."""
+    found = over_seeds(list(values.values()))
+    assert found is not None
+    return found
+
+
+def paired_gap(one: Trials, other: Trials, metric: str, where: str) -> Estimate | None:
+    """The mean difference of two rows over the seeds that both have, paired by seed and test example."""
+    return difference(values_of(one, metric, where), values_of(other, metric, where))

@@ -1,0 +1,220 @@
+"""fidelity.toml: published numbers and statements, where each is printed, and the rows of ours that answer them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from benchbias.errors import UsageError, unknown
+from benchbias.suite import check_name, read_document
+from benchbias.tables import Table, checked
+
+Text = Annotated[str, Field(min_length=1, max_length=600)]
+Source = Literal[
+    "paper", "poster", "slides", "released notebook", "released spreadsheet", "README", "issue", "web page"
+]
+Fixed = Literal["not attempted", "impossible"]
+
+
+class PaperTable(Table):
+    """`[papers.NAME]`: one publication, in the order of the page. read: what was read of it."""
+
+    title: Text
+    read: Text
+    about: str = ""
+
+
+class ColumnTable(Table):
+    """A column of a published table: which row of ours answers it. `{name}` is filled from the row's `fill`.
+
+    as_published, repaired: rows of a board, `method` or `method[name=value]`; empty: there is none.
+    """
+
+    name: Text
+    metric: str | None = None
+    as_published: str = ""
+    repaired: str = ""
+    repaired_metric: str | None = None
+
+
+class RowTable(Table):
+    """A row of a published table: its values, as printed, one a column; an empty one is not printed.
+
+    as_published, repaired: false where this row was not run.
+    """
+
+    name: Text
+    values: Annotated[list[str], Field(min_length=1)]
+    fill: Annotated[dict[str, str], Field(default_factory=dict)]
+    task: str | None = None
+    as_published: bool = True
+    repaired: bool = True
+
+
+class RepairedTable(Table):
+    """Where the repaired rows stand, if not in the table's own suite."""
+
+    suite: str
+    task: str | None = None
+
+
+class NumbersTable(Table):
+    """`[numbers.NAME]`: a published table. runs: how many runs a number is the mean of; if not said, it counts as 1.
+
+    unit: accuracies in percent or as fractions, counts, or anything else that is only quoted (`as printed`).
+    slack: by how much, in that unit, a number that was read off a plot may be off; else it is half of the last digit.
+    """
+
+    paper: str
+    title: Text
+    place: Text
+    source: Source
+    data: Text
+    runs: Annotated[int, Field(ge=1)] | None = None
+    unit: Literal["percent", "fraction", "count", "as printed"] = "percent"
+    suite: str | None = None
+    task: str | None = None
+    metric: str | None = None
+    slack: Annotated[float, Field(ge=0)] = 0.0
+    repaired: RepairedTable | None = None
+    verdict: Fixed | None = None
+    why: str = ""
+    notes: str = ""
+    columns: Annotated[list[ColumnTable], Field(min_length=1)]
+    rows: Annotated[list[RowTable], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> NumbersTable:
+        for row in self.rows:
+            if len(row.values) != len(self.columns):
+                raise ValueError(f"row {row.name!r} has {len(row.values)} values for {len(self.columns)} columns")
+            for column in self.columns:
+                _filled(column, row)
+        if self.verdict is None and self.suite is None:
+            raise ValueError("it lacks a suite that answers it, or a verdict with why")
+        if self.verdict is not None and not self.why:
+            raise ValueError(f"why is it {self.verdict}? It lacks `why`")
+        if self.unit == "as printed" and self.suite is not None:
+            raise ValueError("numbers `as printed` are held against nothing: no suite")
+        if self.suite is not None and any(not (column.metric or self.metric) for column in self.columns):
+            raise ValueError("it lacks a metric")
+        return self
+
+
+class StatementTable(Table):
+    """`[statements.NAME]`: an ordering, a sign, or numbers that are not quoted one by one.
+
+    Answered by two rows of a suite, by claims (`claims.toml: NAME`), or by a verdict that is fixed, with why.
+    """
+
+    paper: str
+    says: Text
+    place: Text
+    suite: str | None = None
+    task: str | None = None
+    row: str | None = None
+    other: str | None = None
+    metric: str | None = None
+    expects: Literal["higher", "lower"] | None = None
+    claims: Annotated[list[str], Field(default_factory=list)]
+    verdict: Fixed | None = None
+    why: str = ""
+
+    @model_validator(mode="after")
+    def _one_answer(self) -> StatementTable:
+        pair = (self.suite, self.row, self.other, self.metric, self.expects)
+        given = [any(pair) or self.task is not None, bool(self.claims), self.verdict is not None]
+        if sum(given) != 1 or (given[0] and not all(pair)):
+            raise ValueError(
+                "it takes one answer: suite, row, other, metric and expects; or claims; or verdict and why"
+            )
+        if self.verdict is not None and not self.why:
+            raise ValueError(f"why is it {self.verdict}? It lacks `why`")
+        return self
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """All tables of the file, by name, in its order."""
+
+    papers: Mapping[str, PaperTable]
+    numbers: Mapping[str, NumbersTable]
+    statements: Mapping[str, StatementTable]
+
+
+SECTIONS: Mapping[str, type[Table]] = {"papers": PaperTable, "numbers": NumbersTable, "statements": StatementTable}
+
+
+def load_fidelity(path: Path) -> Fidelity:
+    """Read the file. Raises UsageError that names the place."""
+    document = read_document(path, path.name)
+    found: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
+    for section, entries in document.items():
+        if section == "schema":
+            continue
+        if section not in SECTIONS:
+            raise UsageError(unknown("section", section, ("schema", *SECTIONS), path.name))
+        if not isinstance(entries, dict):
+            raise UsageError(f"{path.name}: {section} must be tables, [{section}.NAME]")
+        for name, entry in entries.items():
+            where = f"{path.name}: {section}.{name!s:.80}"
+            check_name(name, where)
+            found[section][name] = checked(SECTIONS[section], entry, where)
+    for section in ("numbers", "statements"):
+        for name, entry in found[section].items():
+            if entry.paper not in found["papers"]:
+                raise UsageError(unknown("paper", entry.paper, found["papers"], f"{path.name}: {section}.{name}"))
+    return Fidelity(**found)
+
+
+def _filled(column: ColumnTable, row: RowTable) -> tuple[str, str]:
+    try:
+        return column.as_published.format_map(row.fill), column.repaired.format_map(row.fill)
+    except (KeyError, ValueError, IndexError, AttributeError):
+        raise ValueError(
+            f"row {row.name!r} cannot fill {column.as_published!r} and {column.repaired!r} of column {column.name!r} "
+            f"(it fills: {', '.join(row.fill) or 'nothing'})"
+        ) from None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One published number: the text as printed, and which rows of ours answer it (empty: none)."""
+
+    row: str
+    column: str
+    text: str
+    task: str | None
+    metric: str
+    as_published: str
+    repaired: str
+    repaired_metric: str
+
+
+def cells(table: NumbersTable) -> list[Cell]:
+    """All numbers that are printed in a table, row by row."""
+    found = []
+    for row in table.rows:
+        for column, text in zip(table.columns, row.values, strict=True):
+            if not text:
+                continue
+            as_published, repaired = _filled(column, row)
+            metric = column.metric or table.metric or ""
+            task = row.task or table.task
+            found.append(
+                Cell(
+                    row.name,
+                    column.name,
+                    text,
+                    task,
+                    metric,
+                    as_published if row.as_published else "",
+                    repaired if row.repaired else "",
+                    column.repaired_metric or metric,
+                )
+            )
+    return found
