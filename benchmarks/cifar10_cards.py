@@ -15,13 +15,24 @@ from mnist_cards import counts, sheet
 
 from benchbias.builtin.cifar10 import corrupted_cifar10
 
+COLOURS = 96
+
 
 def main() -> None:
     folder, root = Path(sys.argv[1]), Path(os.environ.get("BENCHBIAS_DATA", "data"))
     for ratio in (0.005, 0.01, 0.02, 0.05):
         dataset = corrupted_cifar10(root, 0, conflict_ratio=ratio)
         counts(f"corrupted-cifar10, conflict ratio {ratio}", dataset)
-    sheet(dataset, folder / "corrupted-cifar10.png")
+    path = folder / "corrupted-cifar10.png"
+    sheet(dataset, path)
+    smaller(path)
+
+
+def smaller(path: Path) -> None:
+    """The same sheet in few colours: a quarter of the file."""
+    from PIL import Image
+
+    Image.open(path).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 if __name__ == "__main__":

@@ -130,6 +130,20 @@ def test_an_image_wears_the_corruption_that_its_attribute_names(types: str):
     assert checked == (5 if types == "type0" else 3)
 
 
+def test_every_corruption_of_every_split_draws_numbers_of_its_own(monkeypatch: pytest.MonkeyPatch):
+    firsts = []
+
+    def spy(images, corruption, severity, stream):
+        firsts.append(stream.random())
+        return images
+
+    monkeypatch.setattr(biased, "corrupted", spy)
+    biased.built(coloured(), coloured(500, 1), 0, 0.05, "type0", 5, 200, None, drawn())
+    attributes = [np.random.default_rng([0, number]).random() for number in range(4)]
+    assert len(firsts) == 40
+    assert len({*firsts, *attributes}) == 44
+
+
 def test_the_ten_corruptions_of_a_kind_are_known_and_their_classes_are_the_published_ones():
     for names in OF_CLASS.values():
         assert len(set(names)) == 10

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .frost_textures import Textures
     from .pixels import Images
 
-CHUNK = 1000  # images
+CHUNK = 200  # images: these fit the processor's cache
 
 
 class Corruption(Protocol):
