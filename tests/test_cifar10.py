@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from benchbias import BenchbiasError
+from benchbias.builtin import colored_mnist
 from benchbias.builtin.cifar10 import biased, cifar10, corrupted_cifar10, plain
 from benchbias.builtin.cifar10.biased import OF_CLASS, ORIGINAL
 from benchbias.builtin.cifar10.corruptions import NAMES, by_name
@@ -232,10 +233,10 @@ def test_the_shared_module_is_in_the_sources_of_what_imports_it(tmp_path: Path, 
 def test_the_counts_of_conflicts_at_published_ratios(ratio: float, conflicts: int):
     """45,000 training images, as published files have to within 100; the ratio is true to within one image a cell."""
     label = np.repeat(np.arange(10), 5_000)
-    held = biased.held_out(label, biased.VAL)
+    held = colored_mnist.held_out(label, colored_mnist.VAL)
     assert np.bincount(label[held]).tolist() == [500] * 10
     label = np.delete(label, held)
-    attribute = biased.attributes(label, ratio, np.random.default_rng([0, 0]))
+    attribute = colored_mnist.attributes(label, ratio, np.random.default_rng([0, 0]))
     assert len(label) == 45_000
     assert int((attribute != label).sum()) == conflicts
     assert abs(conflicts / 45_000 - ratio) < 1.5e-4

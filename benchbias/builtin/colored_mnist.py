@@ -78,24 +78,14 @@ def built(
 
     examples: how many of the others are training, None for all.
     """
-    held = held_out(train[1], val)
-    fit = np.setdiff1d(np.arange(len(train[1])), held)
-    if examples is not None:
-        fit = fit[held_out(train[1][fit], examples)]
-    everything = np.arange(len(test[1]))
-    parts = {  # name: (images and digits, which of them, conflicting share, number of the first source image)
-        "train": (train, fit, conflict_ratio, 0),
-        "val": (train, held, conflict_ratio, 0),
-        "val_balanced": (train, held, UNBIASED, 0),
-        "test": (test, everything, UNBIASED, len(train[1])),
-    }
     splits = {}
+    parts = parts_of(train, test, conflict_ratio, val, examples)
     for number, (name, (digits, index, ratio, offset)) in enumerate(parts.items()):
         stream = np.random.default_rng([seed, number])  # one a split: test does not depend on the conflict ratio
         digit = digits[1][index]
         attribute = attributes(digit, ratio, stream)
         images = colored(digits[0][index], attribute, SIGMAS[severity - 1], stream)
-        splits[name] = _split(name, images, digit, attribute, index + offset)
+        splits[name] = labelled(name, images, digit, attribute, index + offset, tuple(COLOURS))
     return BiasedDataset(
         splits=splits,
         mean=(0.0, 0.0, 0.0),
@@ -103,6 +93,23 @@ def built(
         source="MNIST (LeCun, Cortes, Burges), coloured by the recipe of LfF (Nam et al., 2020)",
         licence="CC BY-SA 3.0",
     )
+
+
+def parts_of(
+    train: Digits, test: Digits, conflict_ratio: float, val: int, examples: int | None
+) -> dict[str, tuple[Digits, NDArray[np.int64], float, int]]:
+    """Of every split: its images and digits, which of them, the conflicting share, the number of the first source."""
+    held = held_out(train[1], val)
+    fit = np.setdiff1d(np.arange(len(train[1])), held)
+    if examples is not None:
+        fit = fit[held_out(train[1][fit], examples)]
+    everything = np.arange(len(test[1]))
+    return {
+        "train": (train, fit, conflict_ratio, 0),
+        "val": (train, held, conflict_ratio, 0),
+        "val_balanced": (train, held, UNBIASED, 0),
+        "test": (test, everything, UNBIASED, len(train[1])),
+    }
 
 
 def held_out(digit: NDArray[np.int64], count: int) -> NDArray[np.int64]:
@@ -147,15 +154,17 @@ def colored(
     return pixels
 
 
-def _split(
+def labelled(
     name: str,
     images: NDArray[np.uint8],
-    digit: NDArray[np.int64],
+    label: NDArray[np.int64],
     attribute: NDArray[np.int64],
     cluster: NDArray[np.int64],
+    names: tuple[str, ...],
 ) -> LabelledSplit:
-    labels, colours = torch.from_numpy(digit.astype(np.int64)), torch.from_numpy(attribute)
-    groups = GroupLabels.of(labels, colours, labels == colours, 10, tuple(COLOURS))
+    """A split of ten classes whose attribute is aligned where it has the class's number; names: of the attributes."""
+    labels, attributes_ = torch.from_numpy(label.astype(np.int64)), torch.from_numpy(attribute)
+    groups = GroupLabels.of(labels, attributes_, labels == attributes_, 10, names)
     return LabelledSplit(Split(torch.from_numpy(images), labels, 10, name), groups, torch.from_numpy(cluster))
 
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-import torch
 
-from benchbias import BiasedDataset, GroupLabels, LabelledSplit, Range, Split, reads
+from benchbias import BiasedDataset, Range, reads
 
-from ..colored_mnist import UNBIASED, VAL, attributes, held_out
+from ..colored_mnist import VAL, attributes, labelled, parts_of
 from .corruptions import NAMES, by_name, corrupted
 from .frost_textures import drawn, photographs
-from .source import AUGMENTATIONS, CIFAR10, CLASSES, LICENCE, MEAN, SOURCE, STD, pictures
+from .source import AUGMENTATIONS, CIFAR10, LICENCE, MEAN, SOURCE, STD, pictures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,23 +95,13 @@ def built(
     textures: Textures,
 ) -> BiasedDataset:
     """The data set from CIFAR-10's arrays; val: how many of the training images are validation."""
-    held = held_out(train[1], val)
-    fit = np.setdiff1d(np.arange(len(train[1])), held)
-    if examples is not None:
-        fit = fit[held_out(train[1][fit], examples)]
-    everything = np.arange(len(test[1]))
-    parts = {  # name: (images and classes, which of them, conflicting share, number of the first source image)
-        "train": (train, fit, conflict_ratio, 0),
-        "val": (train, held, conflict_ratio, 0),
-        "val_balanced": (train, held, UNBIASED, 0),
-        "test": (test, everything, UNBIASED, len(train[1])),
-    }
     splits = {}
+    parts = parts_of(train, test, conflict_ratio, val, examples)
     for number, (name, (source, index, ratio, offset)) in enumerate(parts.items()):
         label = source[1][index]
         attribute = attributes(label, ratio, np.random.default_rng([seed, number]))
         images = worn(source[0][index], attribute, OF_CLASS[types], severity, [seed, number], textures)
-        splits[name] = _split(name, images, label, attribute, index + offset, OF_CLASS[types])
+        splits[name] = labelled(name, images, label, attribute, index + offset, OF_CLASS[types])
     return BiasedDataset(
         splits=splits,
         mean=MEAN,
@@ -141,16 +130,3 @@ def worn(
         stream = np.random.default_rng([*numbers, 1 + NAMES.index(name)])
         found[members] = corrupted(images[members], known[name], severity, stream)
     return found
-
-
-def _split(
-    name: str,
-    images: Images,
-    label: NDArray[np.int64],
-    attribute: NDArray[np.int64],
-    cluster: NDArray[np.int64],
-    names: tuple[str, ...],
-) -> LabelledSplit:
-    labels, worn_by = torch.from_numpy(label.astype(np.int64)), torch.from_numpy(attribute)
-    groups = GroupLabels.of(labels, worn_by, labels == worn_by, CLASSES, names)
-    return LabelledSplit(Split(torch.from_numpy(images), labels, CLASSES, name), groups, torch.from_numpy(cluster))
