@@ -195,8 +195,7 @@ class TrainingData:
         chosen = split.images[index.to(split.images.device)].to(index.device)  # images may be too many for the device
         images = normalise(chosen, self.mean, self.std)  # (B, C, H, W)
         if augment and self.augment != "none":
-            black = normalise(torch.zeros_like(chosen[:1, :, :1, :1]), self.mean, self.std)[0]  # (C, 1, 1)
-            images = augmented(images, self.augment, self.augment_generator, black)
+            images = augmented(images, self.augment, self.augment_generator, self.mean, self.std)
         return Batch(images, split.labels[index], index)
 
 

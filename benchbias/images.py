@@ -42,13 +42,14 @@ def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, 
     return tuple(means), tuple(stds)
 
 
-def augmented(images: Tensor, how: str, generator: torch.Generator, black: Tensor | None = None) -> Tensor:
-    """Shift or crop and flip each image (B, C, H, W) by its own draw.
+def augmented(
+    images: Tensor, how: str, generator: torch.Generator, mean: tuple[float, ...], std: tuple[float, ...]
+) -> Tensor:
+    """Shift or crop and flip each image (B, C, H, W), normalised with mean and std, by its own draw.
 
     `shift` moves by up to one pixel, borders replicated. `flip-crop` moves by up to four pixels, borders replicated,
     and mirrors half of the images; `flip-crop-zeros` does so with black borders, as published CIFAR-10 recipes do.
     `flip-resized-crop` scales a random part of 70 to 100 % of the area to the whole size, and mirrors half.
-    black: what a black pixel is after normalising, (C, 1, 1); default: 0.
     """
     if how == "flip-resized-crop":
         return _resized_crops(images, generator)
@@ -66,7 +67,8 @@ def augmented(images: Tensor, how: str, generator: torch.Generator, black: Tenso
     if how != "flip-crop-zeros":
         return made
     inside = (rows == moved_rows)[:, None, :, None] & (columns == moved_columns)[:, None, None, :]
-    return torch.where(inside, made, torch.zeros((), device=images.device) if black is None else black)
+    black = normalise(torch.zeros((1, len(mean), 1, 1), dtype=torch.uint8, device=images.device), mean, std)
+    return torch.where(inside, made, black)
 
 
 def _resized_crops(images: Tensor, generator: torch.Generator) -> Tensor:

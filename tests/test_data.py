@@ -207,10 +207,14 @@ def windows(image, reach):
     return torch.stack([wide[:, row : row + size, column : column + size] for row in moves for column in moves])
 
 
+def moved(images, how, seed, mean=(0.0,) * 3, std=(1.0,) * 3):
+    return augmented(images, how, torch.Generator().manual_seed(seed), mean, std)
+
+
 @pytest.mark.parametrize(("how", "reach", "mirrored"), [("shift", 1, False), ("flip-crop", 4, True)])
 def test_every_augmented_image_is_a_small_move_of_its_own_image(how, reach, mirrored):
     images = torch.rand(40, 3, 8, 8, generator=torch.Generator().manual_seed(1))
-    made = augmented(images, how, torch.Generator().manual_seed(2))
+    made = moved(images, how, 2)
     for image, result in zip(images, made, strict=True):
         allowed = windows(image, reach)
         if mirrored:
@@ -221,7 +225,7 @@ def test_every_augmented_image_is_a_small_move_of_its_own_image(how, reach, mirr
 @pytest.mark.parametrize(("how", "reach", "distinct"), [("shift", 1, 9), ("flip-crop", 4, 162)])
 def test_every_move_is_drawn_and_each_image_has_a_draw_of_its_own(how, reach, distinct):
     image = torch.rand(1, 1, 12, 12, generator=torch.Generator().manual_seed(3))
-    made = augmented(image.expand(4000, 1, 12, 12), how, torch.Generator().manual_seed(4))
+    made = moved(image.expand(4000, 1, 12, 12), how, 4)
     kinds, counts = torch.unique(made.flatten(1), dim=0, return_counts=True)
     assert len(kinds) == distinct
     # each equally likely: 4000 / distinct expected, far from any of these bounds by chance
@@ -232,8 +236,8 @@ def test_every_move_is_drawn_and_each_image_has_a_draw_of_its_own(how, reach, di
 def test_crops_with_black_borders_are_those_with_replicated_ones_but_for_the_border():
     images = 1 + torch.rand(200, 3, 8, 8, generator=torch.Generator().manual_seed(1))
     black = torch.tensor([-1.0, -2.0, -3.0]).view(3, 1, 1)
-    made = augmented(images, "flip-crop-zeros", torch.Generator().manual_seed(2), black)
-    replicated = augmented(images, "flip-crop", torch.Generator().manual_seed(2))
+    made = moved(images, "flip-crop-zeros", 2, mean=(0.5, 0.5, 0.75), std=(0.5, 0.25, 0.25))
+    replicated = moved(images, "flip-crop", 2)
     for image, result, other in zip(images, made, replicated, strict=True):
         padded = black.expand(3, 16, 16).clone()
         padded[:, 4:12, 4:12] = image
@@ -252,7 +256,7 @@ def test_resized_crops_are_parts_of_the_area_and_shape_that_was_asked():
     size, count = 64, 3000
     at = (torch.arange(size) + 0.5) / size
     place = torch.stack([at[None].expand(size, size), at[:, None].expand(size, size)])  # (2, H, W): x, then y
-    made = augmented(place.expand(count, 2, size, size), "flip-resized-crop", torch.Generator().manual_seed(5))
+    made = moved(place.expand(count, 2, size, size), "flip-resized-crop", 5)
     scale = size / (size - 1)  # from centres of the outer pixels to the edges
     wide = (made[:, 0, 32, -1] - made[:, 0, 32, 0]) * scale
     high = (made[:, 1, -1, 32] - made[:, 1, 0, 32]) * scale
@@ -272,7 +276,7 @@ def test_resized_crops_are_parts_of_the_area_and_shape_that_was_asked():
 @pytest.mark.parametrize("how", ["shift", "flip-crop", "flip-crop-zeros", "flip-resized-crop"])
 def test_the_same_generator_gives_the_same_augmentation(how):
     images = torch.rand(16, 3, 8, 8)
-    first, second, other = (augmented(images, how, torch.Generator().manual_seed(seed)) for seed in (5, 5, 6))
+    first, second, other = (moved(images, how, seed) for seed in (5, 5, 6))
     assert torch.equal(first, second)
     assert not torch.equal(first, other)
 
