@@ -48,14 +48,22 @@ model = { use = "lenet", width = 0.5 }
 [tasks.cifar10-resnet20]
 dataset = { use = "cifar10", seed = 0, val = 1000 }
 model = { use = "resnet20", width = 0.25 }
+[tasks.corrupted-cifar10-5]
+dataset = { use = "corrupted_cifar10", conflict_ratio = 0.05 }
+model = { use = "resnet18", width = 0.1 }
 [tasks.cifar10-wrn]
 dataset = { use = "cifar10", seed = 0, val = 1000, corruptions = ["gaussian-noise", "fog"], severities = [5] }
 model = { use = "wide_resnet22_2", width = 0.1 }
 predict = ["test-gaussian-noise-5", "test-fog-5"]
 """
 SMOKE = {  # suite: (tasks, seeds, images, assignments)
-    "ucla-large": (None, 1, 64, ["recipe.epochs=1", "layers-jtt-published.layers='conv1'"]),
-    "ucla-small": (None, 1, 64, ["recipe.epochs=1", "layers-jtt-published.sparsity=0.95"]),
+    "ucla-large": (
+        None,
+        1,
+        64,
+        ["recipe.epochs=1", "layers-jtt-published.layers='conv1'", "layers-jtt-published.sparsity=0.9"],
+    ),
+    "ucla-small": (None, 1, 64, ["recipe.epochs=1", "layers-jtt-published.layers='!head'"]),
     "rest-table2": (["corrupted-cifar10-5"], 1, 64, ["recipe.epochs=1", *SWEPT, *EVERY[:3]]),
     "rest-table3": (["colored-mnist-rest-0.5"], 1, 64, ["recipe.epochs=1", *SWEPT]),
     "rest-table2-short": (["colored-mnist-rest-5-short"], 1, 64, ["recipe.epochs=1"]),
@@ -72,7 +80,7 @@ SMOKE = {  # suite: (tasks, seeds, images, assignments)
     "silent-majority": (["celeba"], 1, 16, CRITICAL),
     "silent-majority-dominoes": (None, 1, 64, CRITICAL),
     "dominoes": (["dominoes-5"], 1, 400, ["recipe.epochs=1"]),
-    "equal-fit-dominoes": (None, 2, 64, LENGTHS),
+    "equal-fit-dominoes": (None, 1, 64, LENGTHS),
     "equal-fit-colored-mnist": (["colored-mnist-5"], 1, 1000, ["recipe.epochs=1", *LENGTHS]),
 }
 PLANNED = ("colored-mnist", *SMOKE)
