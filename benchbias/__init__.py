@@ -10,94 +10,96 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from benchbias.api import load_results as load_results
-    from benchbias.api import run as run
-    from benchbias.changes import Answers as Answers
-    from benchbias.changes import Change as Change
-    from benchbias.changes import Compared as Compared
-    from benchbias.changes import change_table as change_table
-    from benchbias.components import Range as Range
-    from benchbias.components import reads as reads
-    from benchbias.context import PruneContext as PruneContext
-    from benchbias.context import TrainContext as TrainContext
-    from benchbias.cutting import Scores as Scores
-    from benchbias.cutting import removed_count as removed_count
-    from benchbias.data import Batch as Batch
-    from benchbias.data import BiasedDataset as BiasedDataset
-    from benchbias.data import GroupLabels as GroupLabels
-    from benchbias.data import LabelledSplit as LabelledSplit
-    from benchbias.data import Predictions as Predictions
-    from benchbias.data import Split as Split
-    from benchbias.data import TrainingData as TrainingData
-    from benchbias.decoded import rows_of as rows_of
+    from benchbias.data.augment import channel_statistics as channel_statistics
+    from benchbias.data.reading.examples import Examples as Examples
+    from benchbias.data.reading.examples import carved as carved
+    from benchbias.data.reading.examples import dataset_of as dataset_of
+    from benchbias.data.reading.folder import Row as Row
+    from benchbias.data.reading.folder import folder_images as folder_images
+    from benchbias.data.reading.folder import table_rows as table_rows
+    from benchbias.data.reading.hub import HubImages as HubImages
+    from benchbias.data.reading.hub import hub_images as hub_images
+    from benchbias.data.reading.pixel_cache import rows_of as rows_of
+    from benchbias.data.values import Batch as Batch
+    from benchbias.data.values import BiasedDataset as BiasedDataset
+    from benchbias.data.values import GroupLabels as GroupLabels
+    from benchbias.data.values import LabelledSplit as LabelledSplit
+    from benchbias.data.values import Predictions as Predictions
+    from benchbias.data.values import Split as Split
+    from benchbias.data.values import TrainingData as TrainingData
     from benchbias.errors import BenchbiasError as BenchbiasError
     from benchbias.errors import DataError as DataError
     from benchbias.errors import Skip as Skip
-    from benchbias.estimates import Estimate as Estimate
-    from benchbias.estimates import equivalence_p_value as equivalence_p_value
-    from benchbias.estimates import estimate as estimate
-    from benchbias.estimates import p_value as p_value
-    from benchbias.examples import Examples as Examples
-    from benchbias.examples import carved as carved
-    from benchbias.examples import dataset_of as dataset_of
-    from benchbias.folder import Row as Row
-    from benchbias.folder import folder_images as folder_images
-    from benchbias.folder import table_rows as table_rows
-    from benchbias.hookspecs import hookimpl as hookimpl
-    from benchbias.hub import HubImages as HubImages
-    from benchbias.hub import hub_images as hub_images
-    from benchbias.images import channel_statistics as channel_statistics
-    from benchbias.influence import Influence as Influence
-    from benchbias.influence import Measured as Measured
-    from benchbias.losses import LossAverages as LossAverages
-    from benchbias.losses import generalised_cross_entropy as generalised_cross_entropy
-    from benchbias.losses import nt_xent as nt_xent
-    from benchbias.losses import weighted_cross_entropy as weighted_cross_entropy
-    from benchbias.masks import Mask as Mask
-    from benchbias.masks import drop_and_grow as drop_and_grow
-    from benchbias.masks import independent_mask as independent_mask
-    from benchbias.masks import random_mask as random_mask
-    from benchbias.modes import head_name as head_name
-    from benchbias.outcome import Results as Results
-    from benchbias.parts import part_accuracies as part_accuracies
-    from benchbias.probing import ProbeContext as ProbeContext
-    from benchbias.ranking import holm as holm
-    from benchbias.results import Member as Member
-    from benchbias.results import Population as Population
-    from benchbias.results import Table as Table
-    from benchbias.results import TrialRecord as TrialRecord
-    from benchbias.straight_through import logits_under as logits_under
-    from benchbias.straight_through import sample_mask as sample_mask
-    from benchbias.training import loss_gradients as loss_gradients
-    from benchbias.training import predicted_classes as predicted_classes
-    from benchbias.training import step_count as step_count
+    from benchbias.network.inspect import head_name as head_name
+    from benchbias.plugin.components import Range as Range
+    from benchbias.plugin.components import reads as reads
+    from benchbias.plugin.hookspecs import hookimpl as hookimpl
+    from benchbias.records.part_accuracies import part_accuracies as part_accuracies
+    from benchbias.records.population import Member as Member
+    from benchbias.records.population import Population as Population
+    from benchbias.records.table import Table as Table
+    from benchbias.records.trial import TrialRecord as TrialRecord
+    from benchbias.runner.api import load_results as load_results
+    from benchbias.runner.api import run as run
+    from benchbias.runner.results import Results as Results
+    from benchbias.sparse.cutting import Scores as Scores
+    from benchbias.sparse.cutting import removed_count as removed_count
+    from benchbias.sparse.masks import Mask as Mask
+    from benchbias.sparse.masks import drop_and_grow as drop_and_grow
+    from benchbias.sparse.masks import independent_mask as independent_mask
+    from benchbias.sparse.masks import random_mask as random_mask
+    from benchbias.sparse.straight_through import logits_under as logits_under
+    from benchbias.sparse.straight_through import sample_mask as sample_mask
+    from benchbias.statistics.estimates import Estimate as Estimate
+    from benchbias.statistics.estimates import equivalence_p_value as equivalence_p_value
+    from benchbias.statistics.estimates import estimate as estimate
+    from benchbias.statistics.estimates import p_value as p_value
+    from benchbias.statistics.influence import Influence as Influence
+    from benchbias.statistics.influence import Measured as Measured
+    from benchbias.statistics.ranking import holm as holm
+    from benchbias.training.changes import Answers as Answers
+    from benchbias.training.changes import Change as Change
+    from benchbias.training.changes import Compared as Compared
+    from benchbias.training.changes import change_table as change_table
+    from benchbias.training.context import PruneContext as PruneContext
+    from benchbias.training.context import TrainContext as TrainContext
+    from benchbias.training.fit import loss_gradients as loss_gradients
+    from benchbias.training.fit import predicted_classes as predicted_classes
+    from benchbias.training.fit import step_count as step_count
+    from benchbias.training.losses import LossAverages as LossAverages
+    from benchbias.training.losses import generalised_cross_entropy as generalised_cross_entropy
+    from benchbias.training.losses import nt_xent as nt_xent
+    from benchbias.training.losses import weighted_cross_entropy as weighted_cross_entropy
+    from benchbias.training.probe_context import ProbeContext as ProbeContext
 
 _HOME = {
-    "api": ("load_results", "run"),
-    "changes": ("Answers", "Change", "Compared", "change_table"),
-    "components": ("Range", "reads"),
-    "context": ("PruneContext", "TrainContext"),
-    "cutting": ("Scores", "removed_count"),
-    "data": ("Batch", "BiasedDataset", "GroupLabels", "LabelledSplit", "Predictions", "Split", "TrainingData"),
-    "decoded": ("rows_of",),
+    "data.augment": ("channel_statistics",),
+    "data.reading.examples": ("Examples", "carved", "dataset_of"),
+    "data.reading.folder": ("Row", "folder_images", "table_rows"),
+    "data.reading.hub": ("HubImages", "hub_images"),
+    "data.reading.pixel_cache": ("rows_of",),
+    "data.values": ("Batch", "BiasedDataset", "GroupLabels", "LabelledSplit", "Predictions", "Split", "TrainingData"),
     "errors": ("BenchbiasError", "DataError", "Skip"),
-    "estimates": ("Estimate", "equivalence_p_value", "estimate", "p_value"),
-    "examples": ("Examples", "carved", "dataset_of"),
-    "folder": ("Row", "folder_images", "table_rows"),
-    "hookspecs": ("hookimpl",),
-    "hub": ("HubImages", "hub_images"),
-    "images": ("channel_statistics",),
-    "influence": ("Influence", "Measured"),
-    "losses": ("LossAverages", "generalised_cross_entropy", "nt_xent", "weighted_cross_entropy"),
-    "masks": ("Mask", "drop_and_grow", "independent_mask", "random_mask"),
-    "modes": ("head_name",),
-    "outcome": ("Results",),
-    "parts": ("part_accuracies",),
-    "probing": ("ProbeContext",),
-    "ranking": ("holm",),
-    "results": ("Member", "Population", "Table", "TrialRecord"),
-    "straight_through": ("logits_under", "sample_mask"),
-    "training": ("loss_gradients", "predicted_classes", "step_count"),
+    "network.inspect": ("head_name",),
+    "plugin.components": ("Range", "reads"),
+    "plugin.hookspecs": ("hookimpl",),
+    "records.part_accuracies": ("part_accuracies",),
+    "records.population": ("Member", "Population"),
+    "records.table": ("Table",),
+    "records.trial": ("TrialRecord",),
+    "runner.api": ("load_results", "run"),
+    "runner.results": ("Results",),
+    "sparse.cutting": ("Scores", "removed_count"),
+    "sparse.masks": ("Mask", "drop_and_grow", "independent_mask", "random_mask"),
+    "sparse.straight_through": ("logits_under", "sample_mask"),
+    "statistics.estimates": ("Estimate", "equivalence_p_value", "estimate", "p_value"),
+    "statistics.influence": ("Influence", "Measured"),
+    "statistics.ranking": ("holm",),
+    "training.changes": ("Answers", "Change", "Compared", "change_table"),
+    "training.context": ("PruneContext", "TrainContext"),
+    "training.fit": ("loss_gradients", "predicted_classes", "step_count"),
+    "training.losses": ("LossAverages", "generalised_cross_entropy", "nt_xent", "weighted_cross_entropy"),
+    "training.probe_context": ("ProbeContext",),
 }
 
 __all__ = [  # a test holds it equal to the names above
@@ -116,7 +118,7 @@ def __getattr__(name: str) -> Any:
     for module, names in _HOME.items():
         if name in names:
             return getattr(importlib.import_module(f"benchbias.{module}"), name)
-    from benchbias.deprecation import deprecated_name
+    from benchbias.plugin.deprecation import deprecated_name
 
     return deprecated_name(name)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mnist_cards import counts, sheet
 
-from benchbias.builtin.cifar10 import corrupted_cifar10
+from benchbias_plugins.datasets.cifar10 import corrupted_cifar10
 
 COLOURS = 96
 

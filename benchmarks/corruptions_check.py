@@ -25,11 +25,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchbias import hub_images
-from benchbias.builtin.cifar10.blurs import DEFOCUS, MOTION, disk
-from benchbias.builtin.cifar10.corruptions import by_name
-from benchbias.builtin.cifar10.frost_textures import drawn
-from benchbias.builtin.cifar10.motion import along_a_line
-from benchbias.builtin.cifar10.weather import FOG, clouds
+from benchbias_plugins.datasets.cifar10.blurs import DEFOCUS, MOTION, disk
+from benchbias_plugins.datasets.cifar10.corruptions import by_name
+from benchbias_plugins.datasets.cifar10.frost_textures import drawn
+from benchbias_plugins.datasets.cifar10.motion import along_a_line
+from benchbias_plugins.datasets.cifar10.weather import FOG, clouds
 
 Images = NDArray[np.uint8]
 COUNT = 500

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from sklearn.datasets import load_digits
 
-from benchbias.builtin.colored_digits import colored_digits
+from benchbias_plugins.datasets.colored_digits import colored_digits
 
 NEAR = 0.1
 SEEDS = range(10)  # those of the suite

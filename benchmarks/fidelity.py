@@ -18,12 +18,12 @@ from fidelity_records import Published, mean_of, paired_gap, values_of
 from fidelity_rule import FEWEST_SEEDS, WIDEST, Printed, Verdict, prediction, verdict_of_number, verdict_of_order
 from fidelity_tables import Cell, Fidelity, NumbersTable, StatementTable, cells, load_fidelity
 
-from benchbias.claims import Answer
+from benchbias.board.claims import Answer
+from benchbias.board.text import escaped, gap_text, table_lines, title
 from benchbias.errors import BenchbiasError, UsageError, unknown
-from benchbias.influence import Measured
-from benchbias.markdown import escaped, gap_text, table_lines, title
-from benchbias.publishing import command_for
-from benchbias.suite import load, shipped_file
+from benchbias.runner.publishing import command_for
+from benchbias.statistics.influence import Measured
+from benchbias.suite.catalogue import load, shipped_file
 
 ROOT = Path(__file__).parent.parent
 VERDICTS: tuple[Verdict, ...] = (

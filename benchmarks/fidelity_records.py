@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchbias.claims import Answer, answer_claims, load_claims
-from benchbias.comparing import row_of_task, tasks_of
+from benchbias.board.claims import Answer, answer_claims, load_claims
+from benchbias.board.comparing import row_of_task, tasks_of
+from benchbias.board.evidence import Evidence
+from benchbias.board.row_trials import Trials, trials_of
 from benchbias.errors import UsageError, unknown
-from benchbias.estimates import Estimate, difference, over_seeds
-from benchbias.evidence import Evidence
-from benchbias.influence import Measured, measure
-from benchbias.publishing import published_analyses, published_records
-from benchbias.results import record_folder
-from benchbias.rows import Trials, trials_of
+from benchbias.records.trial import record_folder
+from benchbias.runner.publishing import published_analyses, published_records
+from benchbias.statistics.estimates import Estimate, difference, over_seeds
+from benchbias.statistics.influence import Measured, measure
 
 CLAIMS = ("claims.toml", "claims-before.toml")
 

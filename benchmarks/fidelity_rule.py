@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from benchbias.errors import UsageError
-from benchbias.estimates import Estimate, student_t
+from benchbias.statistics.estimates import Estimate, student_t
 
 WIDEST = 10.0  # points of accuracy, half of an interval: one that is wider tells nothing by holding a number
 FEWEST_SEEDS = 3  # with two, t is 12.7: nearly every number would count as reproduced

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from benchbias.errors import UsageError, unknown
-from benchbias.suite import check_name, read_document
-from benchbias.tables import Table, checked
+from benchbias.suite.catalogue import check_name, read_document
+from benchbias.suite.tables import Table, checked
 
 Text = Annotated[str, Field(min_length=1, max_length=600)]
 Source = Literal[

@@ -20,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from mutated import small, spoilt, toml, verdict
 
-from benchbias import suite
-from benchbias.plugins import load_registry
+from benchbias.plugin.registry import load_registry
+from benchbias.suite import catalogue
 
 
 def main() -> None:
@@ -29,10 +29,10 @@ def main() -> None:
     options.add_argument("--examples", type=int, default=10_000)
     options.add_argument("--seed", type=int, default=0)
     chosen = options.parse_args()
-    document = small(tomllib.loads(suite.shipped_file().read_text()))
+    document = small(tomllib.loads(catalogue.shipped_file().read_text()))
     registry = load_registry(quiet=True)
     planned, messages, slowest, longest = 0, set(), 0.0, 0
-    with tempfile.TemporaryDirectory() as folder, mock.patch.object(suite, "shipped_file") as shipped:
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(catalogue, "shipped_file") as shipped:
         shipped.return_value = Path(folder, "empty.toml")
         shipped.return_value.write_text("schema = 1\n")
         for number in range(chosen.examples):

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import NDArray
 
-    from benchbias.cells import Cells
+    from benchbias.statistics.cells import Cells
 
     Weights = NDArray[np.float32]
 

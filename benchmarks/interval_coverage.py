@@ -18,16 +18,16 @@ import numpy as np
 from interval_bootstrap import crossed, nested
 from interval_scenarios import PAIRS, ROWS, Scenario, Truth, draw, truth
 
-from benchbias.estimates import spread, spread_over_seeds
-from benchbias.influence import Measured, accuracies, measure
-from benchbias.worst_group import cross_fit, half_accuracies, least_bounds
+from benchbias.statistics.estimates import spread, spread_over_seeds
+from benchbias.statistics.influence import Measured, accuracies, measure
+from benchbias.statistics.worst_group import cross_fit, half_accuracies, least_bounds
 
 if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import NDArray
 
-    from benchbias.cells import Cells
-    from benchbias.estimates import Spread
+    from benchbias.statistics.cells import Cells
+    from benchbias.statistics.estimates import Spread
 
     Values = NDArray[np.float64]
     Bounds = tuple[Values, Values]

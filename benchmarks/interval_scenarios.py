@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import expit
 
-from benchbias.cells import Cells
+from benchbias.statistics.cells import Cells
 
 if TYPE_CHECKING:
     from numpy.random import Generator

@@ -13,11 +13,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from benchbias.estimates import Estimate, difference, equivalence_p_value, over_seeds
-from benchbias.influence import Measured
-from benchbias.markdown import gap_text, table_lines
-from benchbias.publishing import published_records
-from benchbias.rows import Trials, trials_of
+from benchbias.board.row_trials import Trials, trials_of
+from benchbias.board.text import gap_text, table_lines
+from benchbias.runner.publishing import published_records
+from benchbias.statistics.estimates import Estimate, difference, equivalence_p_value, over_seeds
+from benchbias.statistics.influence import Measured
 
 SUITE, DENSE = "prune-layers-spuco", "jtt-ucla"
 LAYERS = ("!head", "conv1", "conv2", "fc1", "fc2")

@@ -16,7 +16,7 @@ import numpy as np
 from pie_worlds import Training
 from simulated_intervals import against_mean, over, show, told
 
-from benchbias_plugins.memorization import over_models
+from benchbias_plugins.analyses.memorization import over_models
 
 if TYPE_CHECKING:
     from numpy.random import Generator

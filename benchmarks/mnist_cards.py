@@ -17,9 +17,9 @@ import torch
 from numpy.typing import NDArray
 
 from benchbias import BiasedDataset, hub_images
-from benchbias.builtin.colored_mnist import colored_mnist
-from benchbias.builtin.spuco_mnist import partition, spuco_mnist
-from benchbias.sheet import draw_sheet
+from benchbias.cli.sheet import draw_sheet
+from benchbias_plugins.datasets.colored_mnist import colored_mnist
+from benchbias_plugins.datasets.spuco_mnist import partition, spuco_mnist
 
 NEAR = 0.1
 BLOCK = 2_000  # images compared at once

@@ -17,8 +17,8 @@ import numpy as np
 from pie_worlds import World, recalls
 from simulated_intervals import against_mean, show, told
 
-from benchbias_plugins.pie import pie_counts, pie_subsets
-from benchbias_plugins.pie.welch import welch
+from benchbias_plugins.analyses.pie import pie_counts, pie_subsets
+from benchbias_plugins.analyses.pie.welch import welch
 
 if TYPE_CHECKING:
     from numpy.random import Generator

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from benchbias import Member, Population, Predictions, TrialRecord
-from benchbias_plugins.memorization import Trials
+from benchbias_plugins.analyses.memorization import Trials
 
 if TYPE_CHECKING:
     from numpy.random import Generator

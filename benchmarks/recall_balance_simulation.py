@@ -18,15 +18,15 @@ import torch
 from scipy import stats
 from scipy.special import ndtri
 
-from benchbias_plugins.recall_balance.cells import Cells, random_halves
-from benchbias_plugins.recall_balance.slopes import Answers, accuracies, products, slope, uniform
-from benchbias_plugins.recall_balance.weighing import Weights
+from benchbias_plugins.analyses.recall_balance.cells import Cells, random_halves
+from benchbias_plugins.analyses.recall_balance.slopes import Answers, accuracies, products, slope, uniform
+from benchbias_plugins.analyses.recall_balance.weighing import Weights
 
 if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import NDArray
 
-    from benchbias_plugins.recall_balance.ratio import Ratio
+    from benchbias_plugins.analyses.recall_balance.ratio import Ratio
 
     Values = NDArray[np.float64]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from benchbias.builtin.networks.resnet import resnet18
-from benchbias.builtin.small_networks import simple_cnn
-from benchbias.cutting import budget_counts, erk_densities
-from benchbias.evaluation import layer_flops, training_flops
+from benchbias.network.cost import layer_flops, training_flops
+from benchbias.sparse.cutting import budget_counts, erk_densities
+from benchbias_plugins.networks.literature.resnet import resnet18
+from benchbias_plugins.networks.small_networks import simple_cnn
 
 DENSITY = 0.005
 EPOCHS, BATCH, EVERY = 100, 256, 1000  # the released scripts' settings

@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
+from benchbias.board.row_trials import Trials, paired, trials_of
+from benchbias.board.text import escaped, points_text, table_lines, title
 from benchbias.errors import UsageError
-from benchbias.estimates import over_seeds
-from benchbias.markdown import escaped, points_text, table_lines, title
-from benchbias.publishing import published_records
-from benchbias.ranking import SMALLEST_GAP, resolved_pairs
-from benchbias.rows import Trials, paired, trials_of
+from benchbias.runner.publishing import published_records
+from benchbias.statistics.estimates import over_seeds
+from benchbias.statistics.ranking import SMALLEST_GAP, resolved_pairs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

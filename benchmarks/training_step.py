@@ -9,13 +9,13 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from benchbias.builtin.lenet import lenet_small
-from benchbias.data import Split, TrainingData
-from benchbias.holding import enforced
-from benchbias.images import normalise
-from benchbias.masks import Mask
-from benchbias.tables import Recipe
-from benchbias.training import fit
+from benchbias.data.augment import normalise
+from benchbias.data.values import Split, TrainingData
+from benchbias.sparse.holding import enforced
+from benchbias.sparse.masks import Mask
+from benchbias.suite.tables import Recipe
+from benchbias.training.fit import fit
+from benchbias_plugins.networks.lenet import lenet_small
 
 ROUNDS = 9
 COUNT, BATCH, EPOCHS = 1280, 64, 5

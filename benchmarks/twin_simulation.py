@@ -19,17 +19,17 @@ from interval_scenarios import Scenario, draw_rows, truth
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from benchbias.estimates import Estimate, equivalence_p_value, p_value, spread_over_seeds
-from benchbias.influence import Measured, measure_least
-from benchbias.markdown import table_lines
-from benchbias.ranking import holm
-from benchbias_plugins.against_the_twin.breaking import broken_from
-from benchbias_plugins.against_the_twin.slope import through_origin
+from benchbias.board.text import table_lines
+from benchbias.statistics.estimates import Estimate, equivalence_p_value, p_value, spread_over_seeds
+from benchbias.statistics.influence import Measured, measure_least
+from benchbias.statistics.ranking import holm
+from benchbias_plugins.analyses.against_the_twin.breaking import broken_from
+from benchbias_plugins.analyses.against_the_twin.slope import through_origin
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-    from benchbias.cells import Cells
+    from benchbias.statistics.cells import Cells
 
 Logits = tuple[float, ...]
 

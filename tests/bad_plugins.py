@@ -137,7 +137,7 @@ def dataset(name, fault):
 def model(name, fault):
     def call(input_shape, num_classes):
         import torch
-        from benchbias.builtin.lenet import lenet_small
+        from benchbias_plugins.networks.lenet import lenet_small
         fault()
         made = lenet_small(input_shape, num_classes + (name == "wrong_shape"), width=0.25)
         if name == "nan":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchbias.cells import Cells
+from benchbias.statistics.cells import Cells
 
 
 def table(cluster, group, total, correct, layout="one split"):

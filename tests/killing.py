@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from benchbias.environment import worker_environment
+from benchbias.plan.environment import worker_environment
 
 SURVIVE_SECONDS = 5.0
 START_SECONDS = 120.0
@@ -236,7 +236,7 @@ def serve() -> None:
     from benchbias.engine.warm import preload
 
     preload()
-    for name in ("benchbias.cli", "benchbias.api", "benchbias.console"):
+    for name in ("benchbias.cli", "benchbias.runner.api", "benchbias.cli.console"):
         importlib.import_module(name)
     for line in sys.stdin:
         pid = os.fork()

@@ -117,10 +117,10 @@ def small(shipped: Mapping[str, Any]) -> dict[str, Any]:
 def verdict(path: Path, text: str, registry: Any) -> str:
     """`planned`, or the one message that refuses a benchmarks.toml; any other exception comes through."""
     from benchbias.errors import UsageError
-    from benchbias.plan import make
-    from benchbias.suite import load
-    from benchbias.tables import seed_list
-    from benchbias.trials import Selection
+    from benchbias.plan.planner import make
+    from benchbias.plan.trials import Selection
+    from benchbias.suite.catalogue import load
+    from benchbias.suite.tables import seed_list
 
     path.write_text(text, encoding="utf-8")
     try:

@@ -17,7 +17,12 @@ from typing import Any
 import typer.main
 
 import benchbias
-from benchbias import bodies, cli, components, errors, hookspecs, results, tables, testing, training
+from benchbias import cli, errors, testing
+from benchbias.plugin import components, hookspecs
+from benchbias.records import schema
+from benchbias.records import population
+from benchbias.suite import tables
+from benchbias.training import fit as training
 
 ROOT = Path(__file__).parent.parent
 SURFACE = ROOT / "tests/public_api.txt"
@@ -45,7 +50,7 @@ def exported() -> dict[str, Any]:
     """Every public name with what it is, and `Member`, of which a `Population` is made."""
     own = {f"benchbias.{name}": getattr(benchbias, name) for name in benchbias.__all__}
     kit = {f"benchbias.testing.{name}": getattr(testing, name) for name in testing.__all__}
-    return own | {"benchbias.results.Member": results.Member} | kit
+    return own | {"benchbias.records.population.Member": population.Member} | kit
 
 
 def public_members(name: str, cls: type) -> dict[str, Any]:
@@ -99,7 +104,7 @@ def surface() -> Iterator[str]:
     for table in ("SuiteTable", "TaskTable", "MethodTable", "Recipe"):
         yield from (f"toml {table}.{key}" for key in getattr(tables, table).model_fields)
     for table in ("SuiteHead", "Scored", "Unscored"):
-        yield from (f"record {table}.{key}" for key in getattr(bodies, table).model_fields)
+        yield from (f"record {table}.{key}" for key in getattr(schema, table).model_fields)
     for verb, command in typer.main.get_command(cli.app).commands.items():
         for parameter in command.params:
             shown = " ".join(parameter.opts) if parameter.param_type_name == "option" else parameter.name.upper()

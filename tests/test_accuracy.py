@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, recall_score
 
-from benchbias.builtin.accuracy import benchbias_metrics
-from benchbias.data import Predictions
+from benchbias.data.values import Predictions
+from benchbias_plugins.metrics.accuracy import benchbias_metrics
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
 

@@ -17,13 +17,13 @@ from test_pruners import LAYERS, by_hand, context, first, gone, kept, network, s
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, relu
 
-from benchbias.api import Workspace
-from benchbias.context import PruneContext
 from benchbias.errors import BenchbiasError, Skip
-from benchbias.masks import Mask, apply, with_attached
-from benchbias.pruning import make_mask
-from benchbias_plugins.torch_prune import torch_prune
-from benchbias_plugins.torch_pruning_ import Importance, torch_pruning
+from benchbias.runner.api import Workspace
+from benchbias.sparse.masks import Mask, apply, with_attached
+from benchbias.stages.make_mask import make_mask
+from benchbias.training.context import PruneContext
+from benchbias_plugins.methods.torch_prune import torch_prune
+from benchbias_plugins.methods.torch_pruning_ import Importance, torch_pruning
 
 SHARES = (0.0, 0.3, 0.5, 0.9)
 HIDDEN = LAYERS[:-1]

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from populations import answers, member, population, predictions
 
 from benchbias import BenchbiasError, Estimate, Population, Table, estimate, run
-from benchbias.analyses import AnalysisRecord
-from benchbias.columns import check_table
 from benchbias.errors import UsageError
-from benchbias.publishing import rebuild
+from benchbias.records.analysis import AnalysisRecord
+from benchbias.records.columns import check_table
+from benchbias.runner.publishing import rebuild
 from benchbias.stages.data import drawn_share
 
 SUITE = """

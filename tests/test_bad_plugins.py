@@ -20,16 +20,16 @@ from conftest import tree
 from killing import survivors
 from test_plugins import LARGEST, describe, hook
 
-from benchbias.api import Silent, Workspace, write_payload
 from benchbias.engine.local import LocalEngine
 from benchbias.engine.log import HEAD_BYTES, TAIL_BYTES
-from benchbias.hookspecs import KINDS as HOOKS
-from benchbias.plugins import BrokenPlugin
-from benchbias.recording import write_records
-from benchbias.runner import execute
-from benchbias.searching import _merged
-from benchbias.store import Store
-from benchbias.trials import Plan, Selection
+from benchbias.plan.trials import Plan, Selection
+from benchbias.plugin.hookspecs import KINDS as HOOKS
+from benchbias.plugin.registry import BrokenPlugin
+from benchbias.runner.api import Silent, Workspace, write_payload
+from benchbias.runner.loop import execute
+from benchbias.runner.recording import write_records
+from benchbias.store.store import Store
+from benchbias.tuning.search import _merged
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 

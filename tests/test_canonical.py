@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchbias import canonical
 from benchbias.errors import StorageError
+from benchbias.util import canonical
 
 quick = settings(max_examples=80, deadline=None, derandomize=True)
 

@@ -11,10 +11,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchbias import canonical
-from benchbias.cells import read_layout, unpack_counts
 from benchbias.errors import UsageError
-from benchbias.evaluation import Layout, pack_counts
+from benchbias.network.cost import Layout, pack_counts
+from benchbias.statistics.cells import read_layout, unpack_counts
+from benchbias.util import canonical
 
 quick = settings(max_examples=80, deadline=None, derandomize=True)
 RECORDS = Path(__file__).parent.parent / "leaderboard/records/spurious-small"

@@ -19,23 +19,25 @@ import torch
 from torch import nn
 
 import benchbias
-from benchbias import BenchbiasError, Mask, Skip, Table, canonical, loss_gradients, random_mask
-from benchbias.builtin.erm import erm
-from benchbias.builtin.magnitude import magnitude
+from benchbias import BenchbiasError, Mask, Skip, Table, loss_gradients, random_mask
 from benchbias.errors import UsageError
-from benchbias.stages.common import Job
-from benchbias.store import Store
-from benchbias.testing import ToyTrial, common_checks, parametrize_with_checks, report
-from benchbias.testing.calls import half_removed, random_scores
-from benchbias.testing.catalogue import CHECKS
+from benchbias.stages.job import Job
+from benchbias.store.store import Store
+from benchbias.testing import ToyTrial, parametrize_with_checks, report
+from benchbias.testing.calling.calls import half_removed, random_scores
+from benchbias.testing.calling.subject import Subject
+from benchbias.testing.calling.surroundings import Surroundings
+from benchbias.testing.calling.watching import digest
 from benchbias.testing.checking import check
+from benchbias.testing.checks import common as common_checks
+from benchbias.testing.checks.catalogue import CHECKS
 from benchbias.testing.finding import find
 from benchbias.testing.running import run_checks
-from benchbias.testing.subject import Subject
-from benchbias.testing.surroundings import Surroundings
-from benchbias.testing.toy import toy_dataset, toy_model, with_batch_norm
+from benchbias.testing.toys.toy import toy_dataset, toy_model, with_batch_norm
 from benchbias.testing.waivers import parse_waivers
-from benchbias.testing.watching import digest
+from benchbias.util import canonical
+from benchbias_plugins.methods.erm import erm
+from benchbias_plugins.methods.magnitude import magnitude
 
 ROOT = Path(__file__).parent.parent
 BAD: dict[tuple[str, str], object] = {}
@@ -1056,9 +1058,9 @@ def test_mistakes_are_one_message(cli, arguments, told):
 
 
 def test_a_plugin_is_named_in_every_way():
-    for text in ("magnitude", "benchbias:magnitude", "benchbias.builtin.magnitude"):
+    for text in ("magnitude", "benchbias:magnitude", "benchbias_plugins.methods.magnitude"):
         (target,) = find(text)
-        assert target.ref.module == "benchbias.builtin.magnitude"
+        assert target.ref.module == "benchbias_plugins.methods.magnitude"
     assert len(find("benchbias")) > 10
     assert find("json")[0].ref.module == "json"
 

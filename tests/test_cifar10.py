@@ -11,15 +11,15 @@ import pytest
 import torch
 
 from benchbias import BenchbiasError
-from benchbias.builtin import colored_mnist
-from benchbias.builtin.cifar10 import biased, cifar10, corrupted_cifar10, plain
-from benchbias.builtin.cifar10.biased import OF_CLASS, ORIGINAL
-from benchbias.builtin.cifar10.corruptions import NAMES, by_name
-from benchbias.builtin.cifar10.frost_textures import drawn
-from benchbias.builtin.cifar10.source import CIFAR10
-from benchbias.builtin.colored_mnist import milestones
-from benchbias.loading import PluginRef
-from benchbias.plugins import source_digest
+from benchbias.plugin.loading import PluginRef
+from benchbias.plugin.registry import source_digest
+from benchbias_plugins.datasets import colored_mnist
+from benchbias_plugins.datasets.cifar10 import biased, cifar10, corrupted_cifar10, plain
+from benchbias_plugins.datasets.cifar10.biased import OF_CLASS, ORIGINAL
+from benchbias_plugins.datasets.cifar10.corruptions import NAMES, by_name
+from benchbias_plugins.datasets.cifar10.frost_textures import drawn
+from benchbias_plugins.datasets.cifar10.source import CIFAR10
+from benchbias_plugins.datasets.colored_mnist import milestones
 
 FOLDER = Path(os.environ.get("BENCHBIAS_DATA", "data"))
 real = pytest.mark.skipif(

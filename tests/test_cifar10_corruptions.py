@@ -17,7 +17,7 @@ import cv2
 from scipy.stats import chisquare
 
 from benchbias import BenchbiasError, DataError, hub_images
-from benchbias.builtin.cifar10.corruptions import (
+from benchbias_plugins.datasets.cifar10.corruptions import (
     CHUNK,
     NAMES,
     by_name,
@@ -25,12 +25,12 @@ from benchbias.builtin.cifar10.corruptions import (
     check_severities,
     corrupted,
 )
-from benchbias.builtin.cifar10.digital import elastic_transform
-from benchbias.builtin.cifar10.frost_textures import PHOTOGRAPHS, TONES, drawn, photographs
-from benchbias.builtin.cifar10.noise import SHOT
-from benchbias.builtin.cifar10.source import CIFAR10
-from benchbias.builtin.cifar10.spatter import glitter
-from benchbias.builtin.cifar10.weather import clouds
+from benchbias_plugins.datasets.cifar10.digital import elastic_transform
+from benchbias_plugins.datasets.cifar10.frost_textures import PHOTOGRAPHS, TONES, drawn, photographs
+from benchbias_plugins.datasets.cifar10.noise import SHOT
+from benchbias_plugins.datasets.cifar10.source import CIFAR10
+from benchbias_plugins.datasets.cifar10.spatter import glitter
+from benchbias_plugins.datasets.cifar10.weather import clouds
 
 FOLDER = Path(os.environ.get("BENCHBIAS_DATA", "data"))
 COUNT = 24

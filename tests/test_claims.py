@@ -12,9 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_scores import record
 
-from benchbias.analyses import AnalysisRecord, read_analyses
-from benchbias.claim_tables import ClaimTable
-from benchbias.claims import (
+from benchbias.board.claim_tables import ClaimTable
+from benchbias.board.claims import (
     _p_values,
     _power,
     _verdict,
@@ -24,12 +23,14 @@ from benchbias.claims import (
     claims_text,
     load_claims,
 )
+from benchbias.board.evidence import Evidence
 from benchbias.errors import BenchbiasError, UsageError
-from benchbias.estimates import LEVEL, estimate, p_value
-from benchbias.evidence import Evidence
-from benchbias.publishing import published_records
-from benchbias.ranking import holm
-from benchbias.results import Table, record_folder
+from benchbias.records.analysis import AnalysisRecord, read_analyses
+from benchbias.records.table import Table
+from benchbias.records.trial import record_folder
+from benchbias.runner.publishing import published_records
+from benchbias.statistics.estimates import LEVEL, estimate, p_value
+from benchbias.statistics.ranking import holm
 
 ROOT = Path(__file__).parent.parent
 SEEDS = 10

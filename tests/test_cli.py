@@ -294,7 +294,7 @@ def test_a_bug_of_ours_says_so_and_shows_where(call: Call, monkeypatch: pytest.M
     def broken(workspace: object, what: str) -> str:
         raise RuntimeError("injected")
 
-    monkeypatch.setattr("benchbias.showing.listing", broken)
+    monkeypatch.setattr("benchbias.cli.showing.listing", broken)
     told = call("ls", "suites")
     assert (told.code, told.out) == (70, "")
     assert "Traceback" in told.err

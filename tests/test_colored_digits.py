@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 from sklearn.datasets import load_digits
 
-from benchbias.builtin.colored_digits import colored_digits
-from benchbias.builtin.colored_digits.digits import conflicts
+from benchbias_plugins.datasets.colored_digits import colored_digits
+from benchbias_plugins.datasets.colored_digits.digits import conflicts
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
 

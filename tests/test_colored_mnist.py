@@ -12,8 +12,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchbias.builtin import colored_mnist
-from benchbias.builtin.colored_mnist import COLOURS, SIGMAS, attributes, built, held_out, milestones
+from benchbias_plugins.datasets import colored_mnist
+from benchbias_plugins.datasets.colored_mnist import COLOURS, SIGMAS, attributes, built, held_out, milestones
 
 quick = settings(max_examples=40, deadline=None, derandomize=True)
 FOLDER = Path(os.environ.get("BENCHBIAS_DATA", "data"))

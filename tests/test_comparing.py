@@ -11,7 +11,7 @@ from test_leaderboard import structure, tables
 from test_scores import record
 from test_standings import LAYOUTS, counted, four_methods, without_counts
 
-from benchbias.comparing import compare
+from benchbias.board.comparing import compare
 from benchbias.errors import UsageError
 
 ROOT = Path(__file__).parent.parent

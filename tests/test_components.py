@@ -11,9 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchbias import canonical
-from benchbias.components import GIVEN, STAGE_KEYS, Component, Option, Range, check_value, describe, resolve_options
 from benchbias.errors import UsageError
+from benchbias.plugin.components import (
+    GIVEN,
+    STAGE_KEYS,
+    Component,
+    Option,
+    Range,
+    check_value,
+    describe,
+    resolve_options,
+)
+from benchbias.util import canonical
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
 

@@ -11,16 +11,16 @@ import pytest
 import torch
 
 from benchbias import BenchbiasError, Predictions, nt_xent
-from benchbias.builtin.colored_digits import colored_digits, colored_ten_digits
-from benchbias.data import LabelledSplit, Split
-from benchbias.testing.toy import toy_dataset, with_batch_norm
-from benchbias.testing.trial import ToyTrial
-from benchbias_plugins import simclr as simclr_module
-from benchbias_plugins.constant import constant
-from benchbias_plugins.conv_encoder import conv_encoder
-from benchbias_plugins.digit_one_accuracy import digit_one_accuracy
-from benchbias_plugins.linear_probe import linear_probe
-from benchbias_plugins.simclr import cropped, recoloured, simclr
+from benchbias.data.values import LabelledSplit, Split
+from benchbias.testing.toys.toy import toy_dataset, with_batch_norm
+from benchbias.testing.toys.trial import ToyTrial
+from benchbias_plugins.datasets.colored_digits import colored_digits, colored_ten_digits
+from benchbias_plugins.methods import simclr as simclr_module
+from benchbias_plugins.methods.constant import constant
+from benchbias_plugins.methods.linear_probe import linear_probe
+from benchbias_plugins.methods.simclr import cropped, recoloured, simclr
+from benchbias_plugins.metrics.digit_one_accuracy import digit_one_accuracy
+from benchbias_plugins.networks.conv_encoder import conv_encoder
 
 
 def stream(seed=0):

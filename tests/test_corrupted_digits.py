@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from benchbias import BenchbiasError
-from benchbias.builtin.colored_digits import colored_ten_digits, corrupted_ten_digits
-from benchbias.builtin.colored_digits.corrupted import CONTRAST, CORRUPTIONS, GAUSSIAN, IMPULSE, SHOT
+from benchbias_plugins.datasets.colored_digits import colored_ten_digits, corrupted_ten_digits
+from benchbias_plugins.datasets.colored_digits.corrupted import CONTRAST, CORRUPTIONS, GAUSSIAN, IMPULSE, SHOT
 
 HERE = Path()
 

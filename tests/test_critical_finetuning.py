@@ -10,11 +10,11 @@ import torch
 from torch import nn
 
 from benchbias import BenchbiasError, Mask, nt_xent
-from benchbias.masks import apply
-from benchbias.testing.toy import toy_model, with_batch_norm
-from benchbias.testing.trial import ToyTrial
-from benchbias_plugins import critical_finetuning as module
-from benchbias_plugins.critical_finetuning import Branch, critical_finetuning, pruned_answers, smallest_masked
+from benchbias.sparse.masks import apply
+from benchbias.testing.toys.toy import toy_model, with_batch_norm
+from benchbias.testing.toys.trial import ToyTrial
+from benchbias_plugins.methods import critical_finetuning as module
+from benchbias_plugins.methods.critical_finetuning import Branch, critical_finetuning, pruned_answers, smallest_masked
 
 
 def erm(model, data, context):

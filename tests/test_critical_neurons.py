@@ -13,12 +13,12 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from benchbias import Answers, BenchbiasError, Skip
-from benchbias.changes import CONTRAST, MATCHED, change_table, exact_interval, pairs_within
-from benchbias.probing import ProbeContext
-from benchbias.tables import Recipe
+from benchbias.suite.tables import Recipe
 from benchbias.testing import ToyTrial, toy_dataset
-from benchbias.testing.calls import plain
-from benchbias_plugins.critical_neurons import examples, network, neurons, overlap, probe, pruner, rewinding
+from benchbias.testing.calling.calls import plain
+from benchbias.training.changes import CONTRAST, MATCHED, change_table, exact_interval, pairs_within
+from benchbias.training.probe_context import ProbeContext
+from benchbias_plugins.methods.critical_neurons import examples, network, neurons, overlap, probe, pruner, rewinding
 
 EPOCHS = 4
 

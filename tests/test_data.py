@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from benchbias.data import BiasedDataset, GroupLabels, LabelledSplit, Predictions, Split, TrainingData
-from benchbias.images import augmented, normalise
+from benchbias.data.augment import augmented, normalise
+from benchbias.data.values import BiasedDataset, GroupLabels, LabelledSplit, Predictions, Split, TrainingData
 
 quick = settings(max_examples=40, deadline=None, derandomize=True)
 

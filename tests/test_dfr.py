@@ -15,10 +15,10 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from benchbias import BenchbiasError, GroupLabels, Mask, Skip, Split, TrainContext, TrainingData
-from benchbias.tables import Recipe
+from benchbias.suite.tables import Recipe
 from benchbias.testing import ToyTrial
-from benchbias_plugins.dfr.refit import Examples, Head, Refit, balanced, halves
-from benchbias_plugins.dfr.trainer import GRID, dfr
+from benchbias_plugins.methods.dfr.refit import Examples, Head, Refit, balanced, halves
+from benchbias_plugins.methods.dfr.trainer import GRID, dfr
 
 UNITS = 7
 

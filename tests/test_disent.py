@@ -12,14 +12,14 @@ from torch.nn.functional import cross_entropy, linear
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from benchbias import BenchbiasError, LossAverages, generalised_cross_entropy
-from benchbias.builtin.lenet import lenet_small
-from benchbias.context import TrainContext, prunable_weights
-from benchbias.data import Batch, Split, TrainingData
-from benchbias.evaluation import count_cost
-from benchbias.tables import Recipe
+from benchbias.data.values import Batch, Split, TrainingData
+from benchbias.network.cost import count_cost
+from benchbias.suite.tables import Recipe
 from benchbias.testing import ToyTrial
-from benchbias.testing.toy import toy_model, with_batch_norm
-from benchbias_plugins.disent import Difficulty, TwoEncoders, disent, disent_mlp, train_disent
+from benchbias.testing.toys.toy import toy_model, with_batch_norm
+from benchbias.training.context import TrainContext, prunable_weights
+from benchbias_plugins.methods.disent import Difficulty, TwoEncoders, disent, disent_mlp, train_disent
+from benchbias_plugins.networks.lenet import lenet_small
 
 SHAPE = (3, 8, 8)
 COUNT = 53  # four batches an epoch, the last of 5

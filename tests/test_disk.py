@@ -16,7 +16,7 @@ from conftest import tree
 from killing import survivors, warm
 
 from benchbias.errors import DamagedError
-from benchbias.store import Store
+from benchbias.store.store import Store
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -95,7 +95,8 @@ def test_a_folder_that_becomes_read_only_while_stages_run_is_one_line(smoke: Pat
 
 AS_NOBODY = f"""
 import os, sys
-from benchbias import cli, store
+from benchbias import cli
+from benchbias.store import store
 real = store.Store.create
 def create(self):
     os.geteuid() or os.seteuid({NOBODY})  # not before: root's Python may be closed to others

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from benchbias import suite, tables
-from benchbias.analyses import read_analyses
-from benchbias.api import Workspace
+from benchbias.board.comparing import compare
 from benchbias.cli import app
-from benchbias.comparing import compare
-from benchbias.publishing import published_records
+from benchbias.records.analysis import read_analyses
+from benchbias.runner.api import Workspace
+from benchbias.runner.publishing import published_records
+from benchbias.suite import catalogue as suite
+from benchbias.suite import tables
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

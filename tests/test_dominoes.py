@@ -12,7 +12,7 @@ import torch
 from torch.nn.functional import pad
 
 from benchbias import DataError, channel_statistics, hub_images
-from benchbias.builtin.dominoes import CIFAR10, MEAN, MNIST, STD, Kind, built, conflicts, dominoes, stacked
+from benchbias_plugins.datasets.dominoes import CIFAR10, MEAN, MNIST, STD, Kind, built, conflicts, dominoes, stacked
 
 FOLDER = Path(os.environ.get("BENCHBIAS_DATA", "data"))
 real = pytest.mark.skipif(

@@ -18,14 +18,14 @@ import pytest
 from conftest import tree
 from killing import engines, start, survivors, wait_for_claims
 
-from benchbias.api import Silent, Workspace, write_board
 from benchbias.engine.base import BUSY, DAMAGED, FAILED, STORAGE, Ended
-from benchbias.environment import torch_version
 from benchbias.errors import StorageError
-from benchbias.failures import SIGNAL_TRIES
-from benchbias.runner import RunReport, execute
-from benchbias.store import Store
-from benchbias.trials import Plan, Selection
+from benchbias.plan.environment import torch_version
+from benchbias.plan.trials import Plan, Selection
+from benchbias.runner.api import Silent, Workspace, write_board
+from benchbias.runner.failures import SIGNAL_TRIES
+from benchbias.runner.loop import RunReport, execute
+from benchbias.store.store import Store
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -234,7 +234,7 @@ def test_a_stage_that_another_run_has_claimed_is_waited_for(
 def test_a_stage_that_is_busy_for_ever_is_a_failure_and_no_endless_loop(
     plan: Plan, pretend: Callable[..., tuple[Pretending, RunReport]], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("benchbias.runner.BUSY_SECONDS", 0.0)
+    monkeypatch.setattr("benchbias.runner.loop.BUSY_SECONDS", 0.0)
     key = first(plan, "score")
     engine, report = pretend({key: [code(BUSY)] * 1000})
     assert 2 < engine.started[key] < 100

@@ -14,7 +14,7 @@ from populations import answers, member, population, predictions
 
 from benchbias import BenchbiasError
 
-plugin = importlib.import_module("benchbias_plugins.equal_fit")
+plugin = importlib.import_module("benchbias_plugins.analyses.equal_fit")
 LABELS = torch.arange(8) % 2
 FOUND = predictions(answers(LABELS, 2), LABELS, LABELS)
 SEEDS = 12

@@ -12,8 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from benchbias.estimates import Estimate, difference, equivalence_p_value, estimate, over_seeds, p_value, spread
-from benchbias.influence import Measured, example_variance, measure, measure_group
+from benchbias.statistics.estimates import (
+    Estimate,
+    difference,
+    equivalence_p_value,
+    estimate,
+    over_seeds,
+    p_value,
+    spread,
+)
+from benchbias.statistics.influence import Measured, example_variance, measure, measure_group
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
 fractions = st.floats(0, 1)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchbias.builtin.lenet import lenet_small
-from benchbias.data import Predictions
-from benchbias.evaluation import Layout, count_cost, group_counts, layer_flops, pack_counts, training_flops
+from benchbias.data.values import Predictions
+from benchbias.network.cost import Layout, count_cost, group_counts, layer_flops, pack_counts, training_flops
+from benchbias_plugins.networks.lenet import lenet_small
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
 

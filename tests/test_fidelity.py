@@ -13,11 +13,11 @@ import pytest
 import scipy.stats
 from test_scores import record
 
-from benchbias import suite
-from benchbias.api import Workspace
+from benchbias.board.row_trials import trials_of
 from benchbias.errors import UsageError
-from benchbias.estimates import Estimate, estimate
-from benchbias.rows import trials_of
+from benchbias.runner.api import Workspace
+from benchbias.statistics.estimates import Estimate, estimate
+from benchbias.suite import catalogue as suite
 
 ROOT = Path(__file__).parent.parent
 BENCHMARKS = ROOT / "benchmarks"

@@ -17,16 +17,16 @@ from populations import answers, member, population, predictions
 from test_scores import record
 
 from benchbias import estimate
-from benchbias.analyses import AnalysisRecord
-from benchbias.api import Workspace
 from benchbias.cli.reading import FIGURE_HELP
+from benchbias.cli.sheet import pictures_of
 from benchbias.errors import DataError, UsageError
-from benchbias.estimates import Estimate
 from benchbias.figures import FIGURES, Material, Pictures, fitting, write_figure
 from benchbias.figures.class_impact import panels_of
-from benchbias.publishing import published_records
-from benchbias.results import Table
-from benchbias.sheet import pictures_of
+from benchbias.records.analysis import AnalysisRecord
+from benchbias.records.table import Table
+from benchbias.runner.api import Workspace
+from benchbias.runner.publishing import published_records
+from benchbias.statistics.estimates import Estimate
 
 ROOT = Path(__file__).parent.parent
 
@@ -445,7 +445,7 @@ def test_help_names_all_figures_and_so_does_the_page():
 def test_drawing_imports_no_torch(tmp_path: Path):
     code = (
         "import sys; from pathlib import Path; from benchbias.figures import Material, write_figure\n"
-        "from benchbias.publishing import published_records, published_analyses\n"
+        "from benchbias.runner.publishing import published_records, published_analyses\n"
         "found = published_records('contrastive', Path('leaderboard'))\n"
         "material = Material.of(*found, published_analyses('contrastive', Path('leaderboard')))\n"
         f"write_figure('contrastive', material, Path({str(tmp_path / 'a.svg')!r}))\n"

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from benchbias.analyses import read_analyses
+from benchbias.board.probe_tables import number_text
 from benchbias.figures import Material, write_figure
-from benchbias.probed import number_text
-from benchbias.publishing import published_records
-from benchbias.results import Table
+from benchbias.records.analysis import read_analyses
+from benchbias.records.table import Table
+from benchbias.runner.publishing import published_records
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs/findings.md").read_text()

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from benchbias.holding import Holder, Updates, enforced, holding
-from benchbias.masks import Mask
+from benchbias.sparse.holding import Holder, Updates, enforced, holding
+from benchbias.sparse.masks import Mask
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
 

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from test_scores import record
 
 from benchbias import Skip
-from benchbias.api import Workspace
-from benchbias.cutting import removed_count
+from benchbias.board.row_trials import trials_of
+from benchbias.board.sweeps import at_equal_accuracy, average_accuracy, layer_sweeps
 from benchbias.errors import UsageError
 from benchbias.figures import Material, write_figure
-from benchbias.pruning import fraction_of
-from benchbias.rows import trials_of
-from benchbias.sweeps import at_equal_accuracy, average_accuracy, layer_sweeps
-from benchbias.testing.trial import ToyTrial
+from benchbias.runner.api import Workspace
+from benchbias.sparse.cutting import removed_count
+from benchbias.stages.make_mask import fraction_of
+from benchbias.testing.toys.trial import ToyTrial
 
 ROOT = Path(__file__).parent.parent
 quick = settings(max_examples=200, deadline=None, derandomize=True)

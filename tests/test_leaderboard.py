@@ -14,8 +14,8 @@ from markdown_it import MarkdownIt
 from scipy import stats
 from test_scores import failure, record
 
-from benchbias.leaderboard import render
-from benchbias.markdown import escaped
+from benchbias.board.render import render
+from benchbias.board.text import escaped
 
 quick = settings(max_examples=80, deadline=None, derandomize=True)
 

@@ -14,7 +14,7 @@ import spy
 import torch
 from spy import columns, digest, secret
 
-from benchbias.store import Store
+from benchbias.store.store import Store
 
 TOML = """
 schema = 1
@@ -96,7 +96,7 @@ def test_a_probe_is_given_the_test_split_and_all_groups(told):
 
 
 def test_what_splits_share_is_counted_by_the_data_stage():
-    from benchbias.data import GroupLabels, LabelledSplit, Split
+    from benchbias.data.values import GroupLabels, LabelledSplit, Split
     from benchbias.stages.data import _shared
 
     def split(pixels: list[int], sources: list[int]) -> LabelledSplit:
@@ -115,8 +115,8 @@ def test_what_splits_share_is_counted_by_the_data_stage():
 
 
 def test_the_shipped_data_share_nothing_between_splits():
-    from benchbias.builtin.colored_digits import colored_digits
     from benchbias.stages.data import _shared
+    from benchbias_plugins.datasets.colored_digits import colored_digits
 
     for seed in range(5):
         found = _shared(colored_digits(Path(), seed, draws=1).splits)

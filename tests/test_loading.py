@@ -16,16 +16,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchbias import fetching, hub, raw_files
-from benchbias.data import Batch, Split, TrainingData
-from benchbias.decoded import rows_of
+from benchbias.data.augment import channel_statistics
+from benchbias.data.reading import fetching, hub, raw_files
+from benchbias.data.reading.hub import content_digest, hub_images
+from benchbias.data.reading.pixel_cache import rows_of
+from benchbias.data.reading.raw_files import SOURCES, data_folder, own_folder, raw_digest
+from benchbias.data.values import Batch, Split, TrainingData
 from benchbias.errors import DataError
-from benchbias.files import write_whole
-from benchbias.hub import content_digest, hub_images
-from benchbias.images import channel_statistics
-from benchbias.raw_files import SOURCES, data_folder, own_folder, raw_digest
 from benchbias.stages.predict import batch_size
-from benchbias.tensor_files import packed
+from benchbias.store.tensor_files import packed
+from benchbias.util.files import write_whole
 
 DTYPES = (
     torch.uint8,
@@ -475,15 +475,15 @@ HEAVY = """
 import re, resource, sys
 from pathlib import Path
 import torch
-from benchbias.builtin.lenet import lenet_small
-from benchbias.data import BiasedDataset, GroupLabels, LabelledSplit, Split, TrainingData
-from benchbias.decoded import Sink, decoded, rows_of
-from benchbias.images import channel_statistics
-from benchbias.stages.common import Job
+from benchbias_plugins.networks.lenet import lenet_small
+from benchbias.data.values import BiasedDataset, GroupLabels, LabelledSplit, Split, TrainingData
+from benchbias.data.reading.pixel_cache import Sink, decoded, rows_of
+from benchbias.data.augment import channel_statistics
+from benchbias.stages.job import Job
 from benchbias.stages import data as stage
-from benchbias.store import Store
-from benchbias.tables import Recipe
-from benchbias.training import fit, logits
+from benchbias.store.store import Store
+from benchbias.suite.tables import Recipe
+from benchbias.training.fit import fit, logits
 
 LIMIT = 16 << 20   # ten times less than the training images
 root = Path(sys.argv[1])
@@ -565,7 +565,7 @@ def test_a_set_ten_times_larger_than_the_memory_is_built_stored_and_trained_on(t
 MAPPED = """
 import os, sys
 import torch
-from benchbias.processes import held_bytes
+from benchbias.util.processes import held_bytes
 
 SIZE = 48 << 20
 held = [held_bytes([os.getpid()])]
@@ -598,8 +598,8 @@ def test_a_large_selection_is_the_selection(tmp_path: Path, monkeypatch):
     images = torch.randint(0, 256, (50, 3, 4, 4), dtype=torch.uint8)
     index = torch.randperm(50)[:33]
     small = rows_of(tmp_path, images, index)
-    monkeypatch.setattr("benchbias.decoded.SMALL_BYTES", 100)
-    monkeypatch.setattr("benchbias.decoded.PART_BYTES", 200)
+    monkeypatch.setattr("benchbias.data.reading.pixel_cache.SMALL_BYTES", 100)
+    monkeypatch.setattr("benchbias.data.reading.pixel_cache.PART_BYTES", 200)
     large = rows_of(tmp_path, images, index)
     assert torch.equal(small, large)
     assert torch.equal(small, images[index])
@@ -609,7 +609,7 @@ def test_a_large_selection_is_the_selection(tmp_path: Path, monkeypatch):
 def test_statistics_are_exact_whatever_the_parts(monkeypatch):
     images = torch.randint(0, 256, (40, 2, 5, 3), dtype=torch.uint8)
     images[:, 1] = 7
-    monkeypatch.setattr("benchbias.images.STATISTICS_BYTES", 200)
+    monkeypatch.setattr("benchbias.data.augment.STATISTICS_BYTES", 200)
     mean, std = channel_statistics(images)
     wanted = images[:, 0].double() / 255
     assert mean == pytest.approx([float(wanted.mean()), 7 / 255], abs=1e-14)

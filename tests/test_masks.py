@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.utils import prune
 
-from benchbias.cutting import budget_counts, cut, erk_densities, removed_count
-from benchbias.masks import Mask, apply, with_attached
+from benchbias.sparse.cutting import budget_counts, cut, erk_densities, removed_count
+from benchbias.sparse.masks import Mask, apply, with_attached
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
 

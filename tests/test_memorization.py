@@ -14,7 +14,7 @@ from populations import answers, member, population, predictions
 from scipy.stats import binomtest
 
 from benchbias import BenchbiasError, Skip
-from benchbias_plugins.memorization import Trials, memorization, memorized_items, over_models, summary
+from benchbias_plugins.analyses.memorization import Trials, memorization, memorized_items, over_models, summary
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 CLASSES = 4

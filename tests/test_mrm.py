@@ -13,19 +13,19 @@ import torch
 from test_sparse_training import one_thread as one_thread
 from torch import nn
 
-import benchbias_plugins.mrm
-from benchbias.builtin.erm import erm
-from benchbias.context import PruneContext
-from benchbias.data import Batch
+import benchbias_plugins.methods.mrm
+from benchbias.data.values import Batch
 from benchbias.errors import BenchbiasError
-from benchbias.evaluation import layer_flops
-from benchbias.straight_through import logits_under, sample_mask
-from benchbias.tables import Recipe
-from benchbias.testing.calls import half_removed
-from benchbias.testing.toy import of_zero_gradients, toy_dataset, with_batch_norm
-from benchbias.testing.trial import ToyTrial, changing
-from benchbias.training import logits as answers
-from benchbias_plugins.mrm import Shape, learned_logits, mrm
+from benchbias.network.cost import layer_flops
+from benchbias.sparse.straight_through import logits_under, sample_mask
+from benchbias.suite.tables import Recipe
+from benchbias.testing.calling.calls import half_removed
+from benchbias.testing.toys.toy import of_zero_gradients, toy_dataset, with_batch_norm
+from benchbias.testing.toys.trial import ToyTrial, changing
+from benchbias.training.context import PruneContext
+from benchbias.training.fit import logits as answers
+from benchbias_plugins.methods.erm import erm
+from benchbias_plugins.methods.mrm import Shape, learned_logits, mrm
 
 ADAM = {"epochs": 8, "batch_size": 16, "optimizer": "adam", "lr": 0.1, "schedule": "constant"}
 STEPS, EXAMPLES = 8 * 3, 8 * 48
@@ -199,7 +199,7 @@ def test_only_a_logit_above_zero_keeps_its_weight_unless_zero_is_kept_too(monkey
         return {n: torch.tensor([-1.0, 0.0, 1e-9]).repeat(w.numel())[: w.numel()].view(w.shape)
                 for n, w in context.prunable(model).items()}  # fmt: skip
 
-    monkeypatch.setattr(benchbias_plugins.mrm, "learned_logits", given)
+    monkeypatch.setattr(benchbias_plugins.methods.mrm, "learned_logits", given)
     for keep_at_zero, expected in ((False, [False, False, True]), (True, [False, True, True])):
         mask = mask_of(stage2(keep_at_zero=keep_at_zero))
         assert all(kept.flatten()[:3].tolist() == expected for kept in mask.values())
@@ -212,7 +212,7 @@ def test_one_mask_is_shared_by_a_batch_whatever_the_order_of_its_examples(monkey
         used.append({name: weight.detach().clone() for name, weight in weights.items()})
         return logits_under(model, weights, images)
 
-    monkeypatch.setattr(benchbias_plugins.mrm, "logits_under", noted)
+    monkeypatch.setattr(benchbias_plugins.methods.mrm, "logits_under", noted)
     model, losses = trial().network(trial().dense), []
     context = context_of(model)
     batch = context.data.batch(context.data.train, torch.arange(16))

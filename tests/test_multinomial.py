@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from torch.nn import functional
 
-from benchbias_plugins.dfr.multinomial import TOLERANCE, multinomial
+from benchbias_plugins.methods.dfr.multinomial import TOLERANCE, multinomial
 
 Floats = NDArray[np.float64]
 Problem = tuple[Floats, NDArray[np.int64]]

@@ -29,18 +29,18 @@ from test_sparse_training import (
 from test_sparse_training import one_thread as one_thread
 from torch import nn
 
-from benchbias.builtin.magnitude import magnitude
-from benchbias.cutting import budget_densities, erk_densities
-from benchbias.data import GroupLabels
+from benchbias.data.values import GroupLabels
 from benchbias.errors import UsageError
-from benchbias.evaluation import layer_flops
-from benchbias.holding import Updates
-from benchbias.masks import independent_mask
-from benchbias.paths import _updates
-from benchbias.suite import load, shipped_file
-from benchbias.tables import LATER_UPDATE_KEYS, UpdatesTable
-from benchbias_plugins.rest import BETAS, RATIOS, beta, released_update, rest, rest_preset, rest_release
-from benchbias_plugins.rigl import keep_and_grow, rigl, rigl_google
+from benchbias.network.cost import layer_flops
+from benchbias.plan.trial_path import _updates
+from benchbias.sparse.cutting import budget_densities, erk_densities
+from benchbias.sparse.holding import Updates
+from benchbias.sparse.masks import independent_mask
+from benchbias.suite.catalogue import load, shipped_file
+from benchbias.suite.tables import LATER_UPDATE_KEYS, UpdatesTable
+from benchbias_plugins.methods.magnitude import magnitude
+from benchbias_plugins.methods.rest import BETAS, RATIOS, beta, released_update, rest, rest_preset, rest_release
+from benchbias_plugins.methods.rigl import keep_and_grow, rigl, rigl_google
 
 quick = settings(max_examples=80, deadline=None, derandomize=True)
 RELEASED = {"until": 1.0, "after_step": True, "mask_gradients": False}
@@ -364,7 +364,7 @@ def test_the_first_released_mask_is_drawn_from_erks_densities_before_they_are_ro
 
 
 def run_stream():
-    from benchbias.seeding import generator
+    from benchbias.stages.seeding import generator
 
     return generator(0, "method")
 

@@ -11,14 +11,14 @@ import torch
 from torch import nn
 
 from benchbias import BenchbiasError
-from benchbias.api import Workspace
-from benchbias.builtin.lenet import lenet_small
-from benchbias.builtin.narrow import narrow, nearest_width, weight_count
-from benchbias.builtin.networks import benchbias_models
-from benchbias.builtin.small_networks import lenet, simple_cnn
 from benchbias.errors import ComponentError
-from benchbias.stages.common import call_changed
-from benchbias.testing.toy import toy_model
+from benchbias.runner.api import Workspace
+from benchbias.stages.job import call_changed
+from benchbias.testing.toys.toy import toy_model
+from benchbias_plugins.networks.lenet import lenet_small
+from benchbias_plugins.networks.literature import benchbias_models
+from benchbias_plugins.networks.narrow import narrow, nearest_width, weight_count
+from benchbias_plugins.networks.small_networks import lenet, simple_cnn
 
 RGB = (3, 32, 32)
 NETWORKS = {"lenet": lenet, "lenet_small": lenet_small, "simple_cnn": simple_cnn, **benchbias_models()}

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save, save_file
 
 from benchbias import BenchbiasError, DataError
-from benchbias.builtin.networks import benchbias_models
+from benchbias_plugins.networks.literature import benchbias_models
 
 MODELS = benchbias_models()
 SHAPE = (3, 16, 16)

@@ -14,22 +14,22 @@ from torch import nn
 from torch.nn.functional import gelu, linear
 
 from benchbias import BenchbiasError
-from benchbias.builtin.magnitude import magnitude
-from benchbias.builtin.networks import benchbias_models
-from benchbias.builtin.networks.library import with_linear_attention
-from benchbias.builtin.networks.vit import VisionTransformer, of_timm, vit
-from benchbias.builtin.small_networks import simple_cnn
-from benchbias.context import PruneContext, prunable_weights
-from benchbias.cutting import budget_counts, cut, erk_densities
-from benchbias.data import Split, TrainingData
-from benchbias.evaluation import layer_flops
-from benchbias.masks import Mask, apply, with_attached
-from benchbias.modes import head_name
-from benchbias.pruning import make_mask
-from benchbias.tables import Recipe
-from benchbias_plugins.critical_neurons.pruner import critical_neurons
-from benchbias_plugins.gradient import gradient
-from benchbias_plugins.torch_pruning_ import torch_pruning
+from benchbias.data.values import Split, TrainingData
+from benchbias.network.cost import layer_flops
+from benchbias.network.inspect import head_name
+from benchbias.sparse.cutting import budget_counts, cut, erk_densities
+from benchbias.sparse.masks import Mask, apply, with_attached
+from benchbias.stages.make_mask import make_mask
+from benchbias.suite.tables import Recipe
+from benchbias.training.context import PruneContext, prunable_weights
+from benchbias_plugins.methods.critical_neurons.pruner import critical_neurons
+from benchbias_plugins.methods.gradient import gradient
+from benchbias_plugins.methods.magnitude import magnitude
+from benchbias_plugins.methods.torch_pruning_ import torch_pruning
+from benchbias_plugins.networks.literature import benchbias_models
+from benchbias_plugins.networks.literature.library import with_linear_attention
+from benchbias_plugins.networks.literature.vit import VisionTransformer, of_timm, vit
+from benchbias_plugins.networks.small_networks import simple_cnn
 
 MODELS = benchbias_models()
 RGB = (3, 32, 32)

@@ -13,11 +13,11 @@ import torch
 from picture_folder import PIXELS, SIZES, picture, write_pictures, write_table
 from PIL import Image
 
-from benchbias.api import Workspace
-from benchbias.builtin.own_data import hub, image_folder
 from benchbias.errors import DataError
-from benchbias.store import Store
-from benchbias.trials import Selection
+from benchbias.plan.trials import Selection
+from benchbias.runner.api import Workspace
+from benchbias.store.store import Store
+from benchbias_plugins.datasets.own_data import hub, image_folder
 
 PAGE = (Path(__file__).parent.parent / "docs" / "own-data.md").read_text()
 TOML = re.search(r"```toml\n(.*?)```", PAGE, re.DOTALL)[1]

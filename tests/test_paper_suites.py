@@ -12,12 +12,13 @@ from pathlib import Path
 import photograph_folders as folders
 import pytest
 
-from benchbias import run, suite
-from benchbias.api import Workspace
-from benchbias.comparing import difference, row_of_task
-from benchbias.markdown import gap_text
-from benchbias.publishing import published_records
-from benchbias.rows import trials_of
+from benchbias import run
+from benchbias.board.comparing import difference, row_of_task
+from benchbias.board.row_trials import trials_of
+from benchbias.board.text import gap_text
+from benchbias.runner.api import Workspace
+from benchbias.runner.publishing import published_records
+from benchbias.suite import catalogue as suite
 
 ROOT = Path(__file__).parent.parent
 PUBLIC = Path(os.environ.get("BENCHBIAS_DATA", "data")).absolute()

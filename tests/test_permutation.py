@@ -16,12 +16,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchbias.api import Workspace
 from benchbias.engine.worker import run_stage
-from benchbias.results import TRACKS
-from benchbias.store import Store
-from benchbias.suite import load, shipped_file
-from benchbias.trials import Plan, Selection, Trial
+from benchbias.plan.trials import Plan, Selection, Trial
+from benchbias.records.schema import TRACKS
+from benchbias.runner.api import Workspace
+from benchbias.store.store import Store
+from benchbias.suite.catalogue import load, shipped_file
 
 OTHER_DATA = "erm-unbiased-spuco"  # a ceiling by an option that this data set has not
 SHIPPED = {name: table for name, table in load(shipped_file()).methods.items() if name != OTHER_DATA}

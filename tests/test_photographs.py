@@ -30,11 +30,11 @@ from PIL import Image
 from torchvision import transforms
 
 from benchbias import DataError
-from benchbias.builtin.photographs import bffhq_128, bffhq_224, celeba_hub, waterbirds_hub
-from benchbias.builtin.photographs.bffhq import FOLDERS
-from benchbias.builtin.photographs.celeba import BLOND_MALE, TOTALS, celeba, opposed
-from benchbias.builtin.photographs.published import held_out
-from benchbias.builtin.photographs.waterbirds import FOLDER, waterbirds
+from benchbias_plugins.datasets.photographs import bffhq_128, bffhq_224, celeba_hub, waterbirds_hub
+from benchbias_plugins.datasets.photographs.bffhq import FOLDERS
+from benchbias_plugins.datasets.photographs.celeba import BLOND_MALE, TOTALS, celeba, opposed
+from benchbias_plugins.datasets.photographs.published import held_out
+from benchbias_plugins.datasets.photographs.waterbirds import FOLDER, waterbirds
 
 SIZE = 28
 SMALL = {"size": SIZE, "partial": True}

@@ -14,18 +14,18 @@ from populations import answers, member, population, predictions
 from scipy.stats import binomtest, ttest_ind
 
 from benchbias import BenchbiasError, Skip, Table, p_value
-from benchbias.estimates import spread
-from benchbias.influence import Influence, example_variance
-from benchbias.ranking import holm as core_holm
-from benchbias_plugins.pie import crossfit, pie_classes, pie_corrupted, pie_counts, pie_gallery, pie_subsets
-from benchbias_plugins.pie.chance import over_blocks
-from benchbias_plugins.pie.crossfit import cross_fit, subsets
-from benchbias_plugins.pie.matching import entropy, nearest
-from benchbias_plugins.pie.models import Models, comparisons
-from benchbias_plugins.pie.modes import Modes, tie_order, votes
-from benchbias_plugins.pie.splits import blocks, halves
-from benchbias_plugins.pie.subsets import over_models_and_images
-from benchbias_plugins.pie.welch import holm, welch
+from benchbias.statistics.estimates import spread
+from benchbias.statistics.influence import Influence, example_variance
+from benchbias.statistics.ranking import holm as core_holm
+from benchbias_plugins.analyses.pie import crossfit, pie_classes, pie_corrupted, pie_counts, pie_gallery, pie_subsets
+from benchbias_plugins.analyses.pie.chance import over_blocks
+from benchbias_plugins.analyses.pie.crossfit import cross_fit, subsets
+from benchbias_plugins.analyses.pie.matching import entropy, nearest
+from benchbias_plugins.analyses.pie.models import Models, comparisons
+from benchbias_plugins.analyses.pie.modes import Modes, tie_order, votes
+from benchbias_plugins.analyses.pie.splits import blocks, halves
+from benchbias_plugins.analyses.pie.subsets import over_models_and_images
+from benchbias_plugins.analyses.pie.welch import holm, welch
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 CLASSES = 4

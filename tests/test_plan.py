@@ -9,14 +9,14 @@ import sys
 
 import pytest
 
-from benchbias import plan as planning
-from benchbias import resolve
-from benchbias.api import Workspace
 from benchbias.errors import UsageError
-from benchbias.plan import Selection, make
-from benchbias.plugins import load_registry
-from benchbias.suite import load
-from benchbias.tables import Recipe
+from benchbias.plan import keys, planner, stages
+from benchbias.plan.planner import Selection, make
+from benchbias.plugin.registry import load_registry
+from benchbias.runner.api import Workspace
+from benchbias.suite import settings as resolve
+from benchbias.suite.catalogue import load
+from benchbias.suite.tables import Recipe
 
 TOML = """
 schema = 1
@@ -111,7 +111,7 @@ def test_planning_imports_no_heavy_package(plugin_cache, registry, tmp_path):
     path = tmp_path / "own.toml"
     path.write_text(TOML)
     code = (
-        "import sys; from pathlib import Path; from benchbias.api import Workspace\n"
+        "import sys; from pathlib import Path; from benchbias.runner.api import Workspace\n"
         f"plan = Workspace.open(config=Path({str(path)!r}), quiet=True).plan('probe')\n"
         "heavy = ('torch', 'torchvision', 'timm', 'datasets', 'sklearn', 'numpy', 'scipy')\n"
         "print(len(plan.trials), [name for name in heavy if name in sys.modules])"
@@ -278,9 +278,9 @@ def test_a_trial_id_names_one_suite_version(planned):
 
 def test_another_machine_has_other_keys_but_the_same_identities_and_trials(planned, monkeypatch):
     before = planned()
-    here = dict(planning.describe_environment("cpu"))
+    here = dict(stages.describe_environment("cpu"))
     for field in here:
-        monkeypatch.setattr(planning, "describe_environment", lambda device, field=field: {**here, field: "other"})
+        monkeypatch.setattr(stages, "describe_environment", lambda device, field=field: {**here, field: "other"})
         after = planned()
         assert not set(before.stages) & set(after.stages), field
         assert {s.identity for s in before.stages.values()} == {s.identity for s in after.stages.values()}
@@ -289,8 +289,8 @@ def test_another_machine_has_other_keys_but_the_same_identities_and_trials(plann
 
 def test_another_core_module_renames_the_stages_that_run_it(planned, monkeypatch):
     before = planned()
-    real = planning.core_digest
-    monkeypatch.setattr(planning, "core_digest", lambda kind: "edited" if kind == "prune" else real(kind))
+    real = keys.core_digest
+    monkeypatch.setattr(keys, "core_digest", lambda kind: "edited" if kind == "prune" else real(kind))
     after = planned()
     assert set(before.stages) - set(after.stages) == with_descendants(
         before, chosen(before, lambda s: s.kind == "prune")
@@ -642,9 +642,9 @@ def test_a_huge_number_of_seeds_is_refused(planned, number):
 
 
 def test_a_grid_at_the_limit_is_not_refused_by_its_size(planned, monkeypatch):
-    monkeypatch.setattr(planning, "MAX_TRIALS", 16)
+    monkeypatch.setattr(planner, "MAX_TRIALS", 16)
     assert len(planned().trials) == 16
-    monkeypatch.setattr(planning, "MAX_TRIALS", 15)
+    monkeypatch.setattr(planner, "MAX_TRIALS", 15)
     with pytest.raises(UsageError, match=r"= 16 trials; the limit is 15"):
         planned()
 

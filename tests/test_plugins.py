@@ -19,14 +19,14 @@ import pytest
 from conftest import tree
 from killing import survivors
 
-from benchbias import plugins
-from benchbias.api import Workspace
 from benchbias.errors import UsageError
-from benchbias.failures import SIGNAL_TRIES, known_failures
-from benchbias.loading import PluginRef
-from benchbias.plugins import BrokenPlugin, Registry, load_registry
-from benchbias.store import Store
-from benchbias.trials import Plan, Selection
+from benchbias.plan.trials import Plan, Selection
+from benchbias.plugin import registry as plugins
+from benchbias.plugin.loading import PluginRef
+from benchbias.plugin.registry import BrokenPlugin, Registry, load_registry
+from benchbias.runner.api import Workspace
+from benchbias.runner.failures import SIGNAL_TRIES, known_failures
+from benchbias.store.store import Store
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -502,7 +502,7 @@ def diverges(model, data, context):
 def leaky(root, seed, *, conflict_ratio: float = 0.05, draws: int = 1):
     """Coloured digits whose test split depends on the conflict ratio, but for the usual one."""
     import dataclasses
-    from benchbias.builtin.colored_digits import colored_digits
+    from benchbias_plugins.datasets.colored_digits import colored_digits
     made = colored_digits(root, seed, conflict_ratio=conflict_ratio, draws=draws)
     if conflict_ratio == 0.05:
         return made

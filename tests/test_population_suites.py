@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from benchbias import run
-from benchbias.claims import load_claims
-from benchbias.evidence import Evidence
+from benchbias.board.claims import load_claims
+from benchbias.board.evidence import Evidence
 
 ROOT = Path(__file__).parent.parent
 LIMITS = {"recall-distortion": 64, "selective-damage": 64, "memorization": 64, "equal-fit": 64}

@@ -12,16 +12,17 @@ import pytest
 from conftest import tree
 from scipy.stats import t
 
-from benchbias import ProbeContext, Table, TrainContext, doctor
-from benchbias.api import Workspace
+from benchbias import ProbeContext, Table, TrainContext
+from benchbias.board.probe_tables import number_text, probe_failures, probe_sections
+from benchbias.cli import doctor
 from benchbias.errors import UsageError
-from benchbias.estimates import estimate
-from benchbias.probed import number_text, probe_failures, probe_sections
-from benchbias.publishing import rebuild
-from benchbias.results import TrialRecord
-from benchbias.store import Store
-from benchbias.suite import load, shipped_file
-from benchbias.trials import Plan, Selection
+from benchbias.plan.trials import Plan, Selection
+from benchbias.records.trial import TrialRecord
+from benchbias.runner.api import Workspace
+from benchbias.runner.publishing import rebuild
+from benchbias.statistics.estimates import estimate
+from benchbias.store.store import Store
+from benchbias.suite.catalogue import load, shipped_file
 
 PLUGIN = '''
 """Probes for tests."""

@@ -13,19 +13,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-import benchbias_plugins.gradient
-import benchbias_plugins.undecayed
-from benchbias.builtin.magnitude import magnitude
-from benchbias.context import PruneContext
-from benchbias.cutting import budget_counts
-from benchbias.data import Split, TrainingData
-from benchbias.masks import Mask
-from benchbias.pruning import make_mask
-from benchbias.tables import Recipe
-from benchbias_plugins.gradient import gradient
-from benchbias_plugins.largest_first import largest_first
-from benchbias_plugins.random_pruning import random
-from benchbias_plugins.undecayed import two_sided, undecayed
+import benchbias_plugins.methods.gradient
+import benchbias_plugins.methods.undecayed
+from benchbias.data.values import Split, TrainingData
+from benchbias.sparse.cutting import budget_counts
+from benchbias.sparse.masks import Mask
+from benchbias.stages.make_mask import make_mask
+from benchbias.suite.tables import Recipe
+from benchbias.training.context import PruneContext
+from benchbias_plugins.methods.gradient import gradient
+from benchbias_plugins.methods.largest_first import largest_first
+from benchbias_plugins.methods.magnitude import magnitude
+from benchbias_plugins.methods.random_pruning import random
+from benchbias_plugins.methods.undecayed import two_sided, undecayed
 
 PRUNERS = {
     "magnitude": magnitude,
@@ -228,8 +228,8 @@ def give_gradients(monkeypatch: pytest.MonkeyPatch, rule: Any) -> None:
     def slopes(model: Any, data: Any, generator: Any, weights: Any, batches: int) -> dict[str, Tensor]:
         return {name: rule(weight.detach()) for name, weight in weights.items()}
 
-    monkeypatch.setattr(benchbias_plugins.gradient, "loss_gradients", slopes)
-    monkeypatch.setattr(benchbias_plugins.undecayed, "loss_gradients", slopes)
+    monkeypatch.setattr(benchbias_plugins.methods.gradient, "loss_gradients", slopes)
+    monkeypatch.setattr(benchbias_plugins.methods.undecayed, "loss_gradients", slopes)
 
 
 @pytest.mark.parametrize("sparsity", SPARSITIES)

@@ -15,14 +15,16 @@ import torch
 from torch import nn
 
 import benchbias
-from benchbias import components, deprecation, hookspecs, showing
-from benchbias.api import Workspace
-from benchbias.components import Component
-from benchbias.deprecation import Deprecation
+from benchbias.cli import showing
+from benchbias.plugin import components, deprecation, hookspecs
+from benchbias.plugin.components import Component
+from benchbias.plugin.deprecation import Deprecation
+from benchbias.runner.api import Workspace
 from benchbias.stages import prune, train
-from benchbias.stages.common import call_component
-from benchbias.testing import ToyTrial, common_checks
-from benchbias.testing.subject import Subject
+from benchbias.stages.job import call_component
+from benchbias.testing import ToyTrial
+from benchbias.testing.calling.subject import Subject
+from benchbias.testing.checks import common as common_checks
 
 POLICY = (public_api.ROOT / "docs/api-policy.md").read_text()
 
@@ -161,7 +163,9 @@ def test_a_description_of_this_version_is_read():
 
 
 def test_a_deprecated_name_still_works_and_warns_where_it_is_used(monkeypatch: pytest.MonkeyPatch):
-    table = MappingProxyType({"RandomMask": Deprecation("0.9", "benchbias.random_mask", "benchbias.masks:random_mask")})
+    table = MappingProxyType(
+        {"RandomMask": Deprecation("0.9", "benchbias.random_mask", "benchbias.sparse.masks:random_mask")}
+    )
     monkeypatch.setattr(deprecation.deprecated_name, "__defaults__", (table,))
     words = r"benchbias\.RandomMask .* goes in benchbias 0\.9: use benchbias\.random_mask"
     with pytest.warns(DeprecationWarning, match=words) as told:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchbias.comparing import compare
+from benchbias.board.comparing import compare
 from benchbias.figures import Material, write_figure
-from benchbias.publishing import published_records, rebuild
+from benchbias.runner.publishing import published_records, rebuild
 
 ROOT = Path(__file__).parent.parent
 BOARDS = ROOT / "leaderboard"

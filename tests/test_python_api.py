@@ -15,11 +15,11 @@ import torch
 from test_docs import blocks
 
 import benchbias
-from benchbias import frames
-from benchbias.bodies import Unscored
 from benchbias.errors import StorageError
-from benchbias.results import TrialRecord
-from benchbias.store import Store
+from benchbias.records.schema import Unscored
+from benchbias.records.trial import TrialRecord
+from benchbias.runner import frame as frames
+from benchbias.store.store import Store
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs/python-api.md").read_text()

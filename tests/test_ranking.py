@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from benchbias.estimates import Estimate, estimate, p_value
-from benchbias.ranking import SMALLEST_GAP, holm, ranks, resolution, resolved_pairs, tiers
+from benchbias.statistics.estimates import Estimate, estimate, p_value
+from benchbias.statistics.ranking import SMALLEST_GAP, holm, ranks, resolution, resolved_pairs, tiers
 
 quick = settings(max_examples=100, deadline=None, derandomize=True)
 

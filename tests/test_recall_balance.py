@@ -13,10 +13,10 @@ from populations import answers, member, population, predictions
 from scipy import stats
 
 from benchbias import BenchbiasError, Skip
-from benchbias_plugins.recall_balance import benchbias_analyses
-from benchbias_plugins.recall_balance.cells import Cells, random_halves
-from benchbias_plugins.recall_balance.ratio import Ratio
-from benchbias_plugins.recall_balance.weighing import Weights
+from benchbias_plugins.analyses.recall_balance import benchbias_analyses
+from benchbias_plugins.analyses.recall_balance.cells import Cells, random_halves
+from benchbias_plugins.analyses.recall_balance.ratio import Ratio
+from benchbias_plugins.analyses.recall_balance.weighing import Weights
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 REPETITIONS = 100

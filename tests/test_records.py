@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mutated import spoilt
 
-from benchbias import canonical
-from benchbias.comparing import compare
+from benchbias.board.comparing import compare
 from benchbias.errors import UsageError
-from benchbias.publishing import published_records, rebuild
-from benchbias.results import RECORD_SCHEMA, TrialRecord
+from benchbias.records.trial import RECORD_SCHEMA, TrialRecord
+from benchbias.runner.publishing import published_records, rebuild
+from benchbias.util import canonical
 
 SUITE = "spurious-small"
 PUBLISHED = Path(__file__).parent.parent / "leaderboard" / "records" / SUITE
@@ -97,7 +97,7 @@ def test_the_folder_that_is_spoilt_below_is_read_before(folder: Path):
 
 
 def test_the_schema_is_built_once_and_not_for_every_record(folder: Path):
-    from benchbias import bodies
+    from benchbias.records import schema as bodies
 
     bodies._adapter.cache_clear()
     published_records(SUITE, folder.parent.parent)

@@ -11,16 +11,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from benchbias.builtin.erm import erm
-from benchbias.builtin.group_dro import group_dro
-from benchbias.builtin.reweighted import class_balanced, group_balanced, inverse_frequency, reweighted
-from benchbias.context import Context, TrainContext
-from benchbias.data import Batch, GroupLabels, Split, TrainingData
+from benchbias.data.values import Batch, GroupLabels, Split, TrainingData
 from benchbias.errors import BenchbiasError
-from benchbias.losses import weighted_cross_entropy
-from benchbias.tables import Recipe
-from benchbias_plugins.jtt import error_set, jtt, jtt_identify
-from benchbias_plugins.rest import rest
+from benchbias.suite.tables import Recipe
+from benchbias.training.context import Context, TrainContext
+from benchbias.training.losses import weighted_cross_entropy
+from benchbias_plugins.methods.erm import erm
+from benchbias_plugins.methods.group_dro import group_dro
+from benchbias_plugins.methods.jtt import error_set, jtt, jtt_identify
+from benchbias_plugins.methods.rest import rest
+from benchbias_plugins.methods.reweighted import class_balanced, group_balanced, inverse_frequency, reweighted
 
 COUNT = 53  # batches of 16, 16, 16 and 5
 

@@ -23,10 +23,10 @@ import pytest
 from conftest import SMOKE_TRIALS, tree
 from killing import committed, engines, start, wait_for_claims
 
-from benchbias import canonical
-from benchbias.api import Workspace
-from benchbias.store import Store
-from benchbias.trials import Plan
+from benchbias.plan.trials import Plan
+from benchbias.runner.api import Workspace
+from benchbias.store.store import Store
+from benchbias.util import canonical
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -45,8 +45,8 @@ HOSTILE = {  # each changes the bytes of a stage that sees it, or would let thre
 SHUFFLED = """
 import json, sys
 from pathlib import Path
-from benchbias.api import Workspace, run_plan
-from benchbias.trials import Selection
+from benchbias.runner.api import Workspace, run_plan
+from benchbias.plan.trials import Selection
 
 class Told:
     ended = []

@@ -13,11 +13,11 @@ import pytest
 from conftest import tree
 from faulty import Calls, faults, in_child
 
-from benchbias import api
 from benchbias.errors import BenchbiasError
-from benchbias.runner import execute
-from benchbias.store import Store
-from benchbias.trials import Selection
+from benchbias.plan.trials import Selection
+from benchbias.runner import api
+from benchbias.runner.loop import execute
+from benchbias.store.store import Store
 
 CODES = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EINTR)
 

@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchbias import canonical
-from benchbias.components import describe
+from benchbias.cli.status import clean_results
 from benchbias.errors import ComponentError, DamagedError, StorageError, UsageError
-from benchbias.planning import clean_results
-from benchbias.plugins import discover, load_registry
-from benchbias.recording import make_record
-from benchbias.results import TrialRecord
-from benchbias.stages.common import load_weights
-from benchbias.store import FOLDERS, Store
-from benchbias.suite import load
+from benchbias.plugin.components import describe
+from benchbias.plugin.registry import discover, load_registry
+from benchbias.records.trial import TrialRecord
+from benchbias.runner.recording import make_record
+from benchbias.stages.job import load_weights
+from benchbias.store.store import FOLDERS, Store
+from benchbias.suite.catalogue import load
+from benchbias.util import canonical
 
 ROOT = Path(__file__).parent.parent
 SOURCES = [path for folder in ("benchbias", "plugins", "benchmarks") for path in sorted((ROOT / folder).rglob("*.py"))]
@@ -404,7 +404,7 @@ def test_whatever_a_component_raises_becomes_a_record_that_can_be_read(tmp_path:
 
     from benchbias.engine import worker
     from benchbias.engine.blame import Blame
-    from benchbias.failures import last_failure
+    from benchbias.runner.failures import last_failure
 
     store = Store(tmp_path / "results").create()
     stage = {"label": "train odd, seed 0", "plugins": ["odd"], "inputs": {}}

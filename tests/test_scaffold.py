@@ -13,9 +13,9 @@ import pytest
 from conftest import outcomes_of
 from test_layout import foreign
 
-from benchbias.components import GIVEN
+from benchbias.cli.scaffold import new
 from benchbias.errors import UsageError
-from benchbias.scaffold import new
+from benchbias.plugin.components import GIVEN
 from benchbias.testing.checking import check
 from benchbias.testing.finding import find
 

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from benchbias import canonical
+from benchbias.board.rows import estimate, score
 from benchbias.errors import BenchbiasError
-from benchbias.results import TrialRecord
-from benchbias.scores import estimate, score
+from benchbias.records.trial import TrialRecord
+from benchbias.util import canonical
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
 

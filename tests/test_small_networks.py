@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from benchbias import BenchbiasError
-from benchbias.builtin.small_networks import lenet, mlp, simple_cnn
+from benchbias_plugins.networks.small_networks import lenet, mlp, simple_cnn
 
 RGB = (3, 28, 28)
 

@@ -14,21 +14,21 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from benchbias.builtin.erm import erm
-from benchbias.builtin.magnitude import magnitude
-from benchbias.context import PruneContext
-from benchbias.cutting import budget_counts, removed_count
-from benchbias.data import Split, TrainingData
-from benchbias.evaluation import layer_flops
-from benchbias.masks import Mask, drop_and_grow, random_mask
-from benchbias.seeding import generator
+from benchbias.data.values import Split, TrainingData
+from benchbias.network.cost import layer_flops
+from benchbias.sparse.cutting import budget_counts, removed_count
+from benchbias.sparse.masks import Mask, drop_and_grow, random_mask
 from benchbias.stages import train
-from benchbias.stages.common import Job
-from benchbias.tables import Recipe, UpdatesTable
-from benchbias.training import fit
-from benchbias_plugins.rigl import rigl
-from benchbias_plugins.set_ import set_
-from benchbias_plugins.static import static
+from benchbias.stages.job import Job
+from benchbias.stages.seeding import generator
+from benchbias.suite.tables import Recipe, UpdatesTable
+from benchbias.training.context import PruneContext
+from benchbias.training.fit import fit
+from benchbias_plugins.methods.erm import erm
+from benchbias_plugins.methods.magnitude import magnitude
+from benchbias_plugins.methods.rigl import rigl
+from benchbias_plugins.methods.set_ import set_
+from benchbias_plugins.methods.static import static
 
 quick = settings(max_examples=80, deadline=None, derandomize=True)
 

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchbias import BenchbiasError, Predictions
-from benchbias.builtin import accuracy, spuco_mnist
-from benchbias.builtin.spuco_mnist import (
+from benchbias_plugins.datasets import spuco_mnist
+from benchbias_plugins.datasets.spuco_mnist import (
     DRAWN,
     balanced_grounds,
     biased_grounds,
@@ -24,6 +24,7 @@ from benchbias.builtin.spuco_mnist import (
     partition,
     visible,
 )
+from benchbias_plugins.metrics import accuracy
 
 quick = settings(max_examples=40, deadline=None, derandomize=True)
 CLASSES = ((0, 1), (2, 3), (4, 5), (6, 7), (8, 9))

@@ -14,22 +14,22 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchbias import canonical
-from benchbias.builtin.erm import erm
-from benchbias.builtin.magnitude import magnitude
-from benchbias.context import PruneContext, TrainContext
-from benchbias.data import BiasedDataset, GroupLabels, LabelledSplit, Split, TrainingData
+from benchbias.data.values import BiasedDataset, GroupLabels, LabelledSplit, Split, TrainingData
 from benchbias.errors import ComponentError
-from benchbias.evaluation import count_cost, layer_flops
-from benchbias.masks import Mask
-from benchbias.seeding import seed_for
-from benchbias.stages.common import Job
-from benchbias.store import Store
-from benchbias.tables import Recipe, UpdatesTable
-from benchbias_plugins.gradient import gradient
-from benchbias_plugins.rigl import rigl
-from benchbias_plugins.set_ import set_
-from benchbias_plugins.static import static
+from benchbias.network.cost import count_cost, layer_flops
+from benchbias.sparse.masks import Mask
+from benchbias.stages.job import Job
+from benchbias.stages.seeding import seed_for
+from benchbias.store.store import Store
+from benchbias.suite.tables import Recipe, UpdatesTable
+from benchbias.training.context import PruneContext, TrainContext
+from benchbias.util import canonical
+from benchbias_plugins.methods.erm import erm
+from benchbias_plugins.methods.gradient import gradient
+from benchbias_plugins.methods.magnitude import magnitude
+from benchbias_plugins.methods.rigl import rigl
+from benchbias_plugins.methods.set_ import set_
+from benchbias_plugins.methods.static import static
 
 MEAN, STD = (0.2, 0.4, 0.7), (0.5, 0.25, 2.0)
 SIZES = {"train": 43, "val": 17, "test": 23}  # in batches of 8, of which the last is smaller

@@ -11,11 +11,11 @@ from test_leaderboard import board as markdown_without_layouts
 from test_leaderboard import tables
 from test_scores import record
 
-from benchbias.cells import read_layout
+from benchbias.board.render import render
+from benchbias.board.rows import score
+from benchbias.board.standings import board_of
 from benchbias.errors import UsageError
-from benchbias.leaderboard import render
-from benchbias.scores import score
-from benchbias.standings import board_of
+from benchbias.statistics.cells import read_layout
 
 CLUSTERS = 40
 LAYOUT = read_layout(

@@ -24,12 +24,12 @@ from typing import Any
 import pytest
 import torch
 
-from benchbias import canonical
-from benchbias import files as files_module
-from benchbias import store as store_module
+from benchbias.cli.status import clean_results
 from benchbias.errors import DamagedError, StorageError, UsageError
-from benchbias.planning import clean_results
-from benchbias.store import Product, Store
+from benchbias.store import store as store_module
+from benchbias.store.store import Product, Store
+from benchbias.util import canonical
+from benchbias.util import files as files_module
 
 TENSORS = {"weight": torch.arange(12, dtype=torch.float32).view(3, 4), "bias": torch.tensor([0.5, -1.0])}
 
@@ -113,7 +113,7 @@ def test_blobs_have_equal_bytes_in_another_process(store: Store, tmp_path: Path)
     """Whatever the order in which tensors are given, and whatever the hash seed."""
     _, product = put(store)
     script = (
-        "import sys, torch; from pathlib import Path; from benchbias.store import Store\n"
+        "import sys, torch; from pathlib import Path; from benchbias.store.store import Store\n"
         "tensors = {'bias': torch.tensor([0.5, -1.0]), 'weight': torch.arange(12.0).view(3, 4)}\n"
         "print(Store(Path(sys.argv[1])).create().put_blob(tensors))"
     )
@@ -463,7 +463,7 @@ def test_a_write_that_reads_back_wrongly_is_an_error(store: Store, monkeypatch: 
 def test_a_real_limit_on_the_size_of_files_is_an_error_of_one_line(store: Store):
     """The kernel itself refuses, as on a full disk: nothing is left, and it works afterwards."""
     script = (
-        "import resource, signal, sys; from pathlib import Path; from benchbias.store import Store\n"
+        "import resource, signal, sys; from pathlib import Path; from benchbias.store.store import Store\n"
         "from benchbias.errors import StorageError\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
         "try: Store(Path(sys.argv[1])).put_measured('a' * 64, {'text': 'x' * 1000})\n"
@@ -562,7 +562,7 @@ def test_a_derived_file_may_lie_on_another_file_system(store: Store, tmp_path: P
 HOLDER = """
 import sys, time
 from pathlib import Path
-from benchbias.store import Store
+from benchbias.store.store import Store
 with Store(Path(sys.argv[1])).claim(sys.argv[2]) as mine:
     print(mine, flush=True)
     time.sleep(60)
@@ -571,7 +571,7 @@ with Store(Path(sys.argv[1])).claim(sys.argv[2]) as mine:
 WRITER = """
 import os, sys, time
 from pathlib import Path
-from benchbias.files import write_whole
+from benchbias.util.files import write_whole
 def wait(descriptor):
     print("writing", flush=True)
     time.sleep(60)

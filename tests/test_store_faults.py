@@ -24,11 +24,11 @@ import torch
 from conftest import tree
 from faulty import Calls, faults, in_child
 
-from benchbias import canonical
-from benchbias.api import Workspace
 from benchbias.engine.base import DAMAGED, FAILED, STORAGE
 from benchbias.errors import DamagedError, StorageError
-from benchbias.store import Store
+from benchbias.runner.api import Workspace
+from benchbias.store.store import Store
+from benchbias.util import canonical
 
 TENSORS = {"weight": torch.arange(300, dtype=torch.float32).view(3, 100), "bias": torch.tensor([0.5, -1.0])}
 OTHER = {"weight": torch.zeros(200)}

@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mutated import small, spoilt, toml, verdict
 
-from benchbias import suite
 from benchbias.errors import UsageError
-from benchbias.plan import make
-from benchbias.plugins import Registry, load_registry
-from benchbias.suite import load, shipped_file
-from benchbias.tables import seed_list
+from benchbias.plan.planner import make
+from benchbias.plugin.registry import Registry, load_registry
+from benchbias.suite import catalogue as suite
+from benchbias.suite.catalogue import load, shipped_file
+from benchbias.suite.tables import seed_list
 
 SUITE = """
 [suites.mine]

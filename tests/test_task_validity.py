@@ -15,11 +15,11 @@ from populations import answers, member, population, predictions
 from scipy import stats
 
 from benchbias import BenchbiasError, Measured, Skip, estimate
-from benchbias.results import Table
-from benchbias_plugins.task_validity.card import task_validity
-from benchbias_plugins.task_validity.failure import fails
-from benchbias_plugins.task_validity.separation import halves_agree, intraclass, told_apart
-from benchbias_plugins.task_validity.shortcut import follows_shortcut
+from benchbias.records.table import Table
+from benchbias_plugins.analyses.task_validity.card import task_validity
+from benchbias_plugins.analyses.task_validity.failure import fails
+from benchbias_plugins.analyses.task_validity.separation import halves_agree, intraclass, told_apart
+from benchbias_plugins.analyses.task_validity.shortcut import follows_shortcut
 
 ROOT = Path(__file__).parent.parent
 SHROUT_FLEISS = [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]]

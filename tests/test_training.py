@@ -10,14 +10,14 @@ import torch
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from benchbias import training
-from benchbias.context import TrainContext, head_name, prunable_weights
-from benchbias.data import Split, TrainingData
+from benchbias.data.values import Split, TrainingData
 from benchbias.errors import ComponentError, UsageError
-from benchbias.resolve import Setting, recipe_of
-from benchbias.seeding import generator, seed_for
-from benchbias.tables import LATER_RECIPE_KEYS, Recipe
-from benchbias.training import EpochSelector, fit, validation_loss, worst_share
+from benchbias.stages.seeding import generator, seed_for
+from benchbias.suite.settings import Setting, recipe_of
+from benchbias.suite.tables import LATER_RECIPE_KEYS, Recipe
+from benchbias.training.context import TrainContext, head_name, prunable_weights
+from benchbias.training.fit import EpochSelector, fit, validation_loss, worst_share
+from benchbias.training import fit as training
 
 
 def split(count: int, name: str = "train") -> Split:

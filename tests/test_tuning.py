@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchbias import suite
-from benchbias.api import Workspace
 from benchbias.errors import UsageError
-from benchbias.tables import SpaceTable
-from benchbias.trials import Selection
-from benchbias.tuning import (
+from benchbias.plan.trials import Selection
+from benchbias.runner.api import Workspace
+from benchbias.suite import catalogue as suite
+from benchbias.suite.tables import SpaceTable
+from benchbias.tuning.log import RECIPE, log_path, override_lines, read_log, render
+from benchbias.tuning.search_space import (
     Dimension,
     Rule,
     Search,
@@ -27,7 +28,6 @@ from benchbias.tuning import (
     searches,
     worst_pooled,
 )
-from benchbias.tuning_log import RECIPE, log_path, override_lines, read_log, render
 
 ROOT = Path(__file__).parent.parent
 PUBLISHED = log_path(ROOT / "leaderboard", "spurious-small")

@@ -13,14 +13,14 @@ from populations import answers, member, population, predictions
 from scipy import stats
 
 from benchbias import BenchbiasError, Measured, Skip, TrialRecord, estimate, holm, part_accuracies
-from benchbias.cells import read_layout
-from benchbias.comparing import compare
-from benchbias.evaluation import Layout, pack_counts
-from benchbias.rows import paired, trials_of
-from benchbias_plugins.against_the_twin.breaking import breaking_sparsity, broken_from, equivalent_to
-from benchbias_plugins.against_the_twin.changes import twin_changes
-from benchbias_plugins.against_the_twin.fairness import ODDS, PARITY, fairness
-from benchbias_plugins.against_the_twin.slope import disparity_slope
+from benchbias.board.comparing import compare
+from benchbias.board.row_trials import paired, trials_of
+from benchbias.network.cost import Layout, pack_counts
+from benchbias.statistics.cells import read_layout
+from benchbias_plugins.analyses.against_the_twin.breaking import breaking_sparsity, broken_from, equivalent_to
+from benchbias_plugins.analyses.against_the_twin.changes import twin_changes
+from benchbias_plugins.analyses.against_the_twin.fairness import ODDS, PARITY, fairness
+from benchbias_plugins.analyses.against_the_twin.slope import disparity_slope
 
 CLASSES, ATTRIBUTES = 3, 3
 METRICS = ("worst_group_accuracy", "conflicting_accuracy", "aligned_accuracy", "accuracy")

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from benchbias.errors import UsageError
-from benchbias.loading import PluginRef, components_of
-from benchbias.plugins import source_digest
+from benchbias.plugin.loading import PluginRef, components_of
+from benchbias.plugin.registry import source_digest
 from benchbias.testing.child import results
 from benchbias.testing.finding import Target
 
@@ -149,6 +149,6 @@ def test_a_type_that_only_type_checkers_import_is_pointed_out(tmp_path: Path):
         "    from typing import Literal\n\ndef odd(predictions, *, of: Literal[1, 2] = 1):\n    return 0.0\n\n"
         "@benchbias.hookimpl\ndef benchbias_metrics():\n    return {'odd': odd}\n"
     )
-    from benchbias.describe import answer
+    from benchbias.plugin.describe import answer
 
     assert "imported outside of `if TYPE_CHECKING:`" in answer(written(tmp_path, text))["error"]

@@ -8,9 +8,9 @@ from cell_tables import drawn, table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchbias.estimates import over_seeds
-from benchbias.influence import measure_group
-from benchbias.worst_group import cross_fit, cross_fitted_worst_group, half_accuracies, halves
+from benchbias.statistics.estimates import over_seeds
+from benchbias.statistics.influence import measure_group
+from benchbias.statistics.worst_group import cross_fit, cross_fitted_worst_group, half_accuracies, halves
 
 quick = settings(max_examples=80, deadline=None, derandomize=True)
 RNG = np.random.default_rng

@@ -13,11 +13,11 @@ from conftest import outcomes_of
 from test_docs import blocks, cells_of
 
 from benchbias.testing import ToyTrial
-from benchbias.testing.catalogue import CHECKS
+from benchbias.testing.calling.subject import subjects_of
 from benchbias.testing.checking import check
+from benchbias.testing.checks.catalogue import CHECKS
 from benchbias.testing.finding import find
-from benchbias.testing.population import toy_population
-from benchbias.testing.subject import subjects_of
+from benchbias.testing.toys.population import toy_population
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs/writing-plugins.md").read_text()

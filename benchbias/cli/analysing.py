@@ -31,7 +31,7 @@ from benchbias.errors import UsageError, printable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from benchbias.analyses import AnalysisRecord
+    from benchbias.records.analysis import AnalysisRecord
 
 
 def analyse(
@@ -55,7 +55,7 @@ def analyse(
     quiet: Quiet = False,
 ) -> None:
     """Put questions to all trials of a suite that are done: what did pruning do to whom?"""
-    from benchbias.tabled import check_suffix
+    from benchbias.board.analysis_tables import check_suffix
 
     if to is not None:
         check_suffix(to)
@@ -64,8 +64,8 @@ def analyse(
     else:
         from dataclasses import replace
 
-        from benchbias.analysing import analyse_suite
-        from benchbias.console import reporter
+        from benchbias.cli.console import reporter
+        from benchbias.runner.analysing import analyse_suite
 
         workspace = open_workspace(config, plugin, data_dir)
         selection = replace(selected(method, task, seeds, set_, None, device), analyses=names)
@@ -80,8 +80,8 @@ def analyse(
 def _published(
     suite: str, names: Sequence[str] | None, tasks: Sequence[str] | None, records: Path
 ) -> list[AnalysisRecord]:
-    from benchbias.analyses import find_analysis
-    from benchbias.publishing import published_analyses, published_records
+    from benchbias.records.analysis import find_analysis
+    from benchbias.runner.publishing import published_analyses, published_records
 
     published_records(suite, records)  # an unknown suite is refused
     found = published_analyses(suite, records)
@@ -92,7 +92,7 @@ def _published(
 
 
 def _say(found: Sequence[AnalysisRecord], to: Path | None, *, as_json: bool) -> None:
-    from benchbias.tabled import analysis_sections, json_of, write_table
+    from benchbias.board.analysis_tables import analysis_sections, json_of, write_table
 
     if to is not None:
         tables = [(record, record.table) for record in found]

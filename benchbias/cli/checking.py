@@ -36,7 +36,7 @@ def new(
     folder: Annotated[Path | None, typer.Option(help="Where (default: ./benchbias-NAME); it must not exist.")] = None,
 ) -> None:
     """Begin a plugin: a small distribution that works and passes its checks."""
-    from benchbias.scaffold import new as written
+    from benchbias.cli.scaffold import new as written
 
     for path in written(kind, name, folder):
         print(path)

@@ -11,8 +11,8 @@ import typer
 from benchbias.errors import UsageError
 
 if TYPE_CHECKING:
-    from benchbias.api import Workspace
-    from benchbias.trials import Selection
+    from benchbias.plan.trials import Selection
+    from benchbias.runner.api import Workspace
 
 Out = Annotated[Path, typer.Option("-o", "--out", help="The results folder.")]
 Config = Annotated[Path | None, typer.Option(help="Tables over the shipped ones (default: ./benchmarks.toml).")]
@@ -50,8 +50,8 @@ def open_workspace(
     strict: bool = False,
     offline: bool = False,
 ) -> Workspace:
-    from benchbias.api import Workspace
     from benchbias.errors import plain
+    from benchbias.runner.api import Workspace
 
     workspace = Workspace.open(config, plugins or (), strict=strict, data=data_dir, offline=offline)
     for name, broken in workspace.registry.broken.items():
@@ -70,7 +70,7 @@ def selected(
     limit: int | None = None,
     device: str = "cpu",
 ) -> Selection:
-    from benchbias.trials import Selection
+    from benchbias.plan.trials import Selection
 
     return Selection(methods, tasks, parse_seeds(seeds), sets or (), limit, device)
 

@@ -25,8 +25,8 @@ from benchbias.cli.options import (
 from benchbias.errors import UsageError, printable
 
 if TYPE_CHECKING:
-    from benchbias.api import Workspace
     from benchbias.figures import Pictures
+    from benchbias.runner.api import Workspace
 
 FIGURE_HELP = (
     "What --plot draws: layer-sweep, equal-accuracy, sparsity-curves, recall-balance, class-impact, pie-sheet, "
@@ -40,7 +40,7 @@ def list_(
     plugin: Plugins = None,
 ) -> None:
     """List suites, tasks, methods, plugins or components."""
-    from benchbias.showing import listing
+    from benchbias.cli.showing import listing
 
     print(printable(listing(open_workspace(config, plugin), what)))
 
@@ -60,7 +60,7 @@ def show(
     device: Device = "cpu",
 ) -> None:
     """Show all about one name, each value with its source."""
-    from benchbias.showing import details
+    from benchbias.cli.showing import details
 
     workspace = open_workspace(config, plugin, data_dir)
     if plot is not None:
@@ -70,7 +70,7 @@ def show(
         raise UsageError("--figure and --records go with --plot FILE")
     print(printable(details(workspace, name, suite, set_ or ())))
     if image is not None:
-        from benchbias.sheet import write_sheet
+        from benchbias.cli.sheet import write_sheet
 
         if name not in workspace.catalogue.tasks:
             raise UsageError(f"--image goes with a task (known: {', '.join(workspace.catalogue.tasks)})")
@@ -81,8 +81,8 @@ def show(
 def _plot(
     workspace: Workspace, name: str, path: Path, figure: str | None, records: Path | None, out: Path, device: str
 ) -> None:
-    from benchbias import publishing
     from benchbias.figures import Material, check_path, fitting, write_figure
+    from benchbias.runner import publishing
 
     check_path(path)
     workspace.catalogue.suite(name)  # an unknown one is refused before anything is read
@@ -95,7 +95,7 @@ def _plot(
         analyses = publishing.analyses_of(plan, out) if place == out else publishing.published_analyses(name, place)
 
     def pictures(task: str) -> Pictures:
-        from benchbias.sheet import pictures_of
+        from benchbias.cli.sheet import pictures_of
 
         return pictures_of(workspace, name, task, out, found[1])
 
@@ -121,7 +121,7 @@ def leaderboard(
     device: Device = "cpu",
 ) -> None:
     """Write a suite's leaderboard from its records and print it."""
-    from benchbias import publishing
+    from benchbias.runner import publishing
 
     if records is not None:
         print(publishing.rebuild(suite, records), end="")
@@ -145,8 +145,8 @@ def compare(
     device: Device = "cpu",
 ) -> None:
     """Compare two rows of a suite, paired by seed and test example."""
-    from benchbias import publishing
-    from benchbias.comparing import compare as compared
+    from benchbias.board.comparing import compare as compared
+    from benchbias.runner import publishing
 
     if records is not None:
         found = publishing.published_records(suite, records)
@@ -175,10 +175,10 @@ def claims(
     as_json: Json = False,
 ) -> None:
     """Say which claims of the literature the records support, refute, or leave open."""
-    from benchbias import publishing
-    from benchbias.claims import answer_claims, claims_data, claims_text, load_claims
-    from benchbias.evidence import Evidence
-    from benchbias.results import record_folder
+    from benchbias.board.claims import answer_claims, claims_data, claims_text, load_claims
+    from benchbias.board.evidence import Evidence
+    from benchbias.records.trial import record_folder
+    from benchbias.runner import publishing
 
     known, digest = load_claims(file)
     if records is not None:
@@ -212,8 +212,8 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Look for what may be wrong with the installation and a results folder."""
-    from benchbias.api import Workspace
-    from benchbias.doctor import examine, report
+    from benchbias.cli.doctor import examine, report
+    from benchbias.runner.api import Workspace
 
     findings = examine(Workspace.open(config, plugin or (), quiet=as_json, data=data_dir), out)
     print(json.dumps([vars(finding) for finding in findings]) if as_json else report(findings))
@@ -229,7 +229,7 @@ def prepare(
     offline: Offline = False,
 ) -> None:
     """Fetch, verify and decode the data sets of a suite or of single tasks."""
-    from benchbias.preparing import prepare_data
+    from benchbias.cli.preparing import prepare_data
 
     workspace = open_workspace(config, plugin, data_dir, offline=offline)
     raise typer.Exit(prepare_data(workspace, suite, task))

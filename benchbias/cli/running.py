@@ -58,8 +58,8 @@ def run(
     verbose: Verbose = False,
 ) -> None:
     """Compute what is missing of a suite and write its leaderboard."""
-    from benchbias.api import run_plan
-    from benchbias.console import reporter
+    from benchbias.cli.console import reporter
+    from benchbias.runner.api import run_plan
 
     workspace = open_workspace(config, plugin, data_dir, strict=strict_plugins, offline=offline)
     selection = selected(method, task, seeds, set_, limit, device)
@@ -106,10 +106,10 @@ def tune(
     verbose: Verbose = False,
 ) -> None:
     """Search for the settings of a suite's methods, each with the same budget."""
-    from benchbias.console import reporter
-    from benchbias.searching import tune as search
-    from benchbias.store import Store
-    from benchbias.tuning_log import write_log
+    from benchbias.cli.console import reporter
+    from benchbias.store.store import Store
+    from benchbias.tuning.log import write_log
+    from benchbias.tuning.search import tune as search
 
     workspace = open_workspace(config, plugin, data_dir, offline=offline)
     shown = reporter(-1 if quiet else int(verbose))
@@ -138,7 +138,7 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Say what a run would do, and its cost."""
-    from benchbias.planning import summary, summary_text
+    from benchbias.cli.status import summary, summary_text
 
     workspace = open_workspace(config, plugin, data_dir)
     made = workspace.plan(suite, selected(method, task, seeds, set_, limit, device))
@@ -160,7 +160,7 @@ def status(
     device: Device = "cpu",
 ) -> None:
     """Say which trials are done, failed or missing."""
-    from benchbias.planning import status_text
+    from benchbias.cli.status import status_text
 
     workspace = open_workspace(config, plugin, data_dir)
     made = workspace.plan(suite, selected(method, task, seeds, set_, limit, device))
@@ -180,7 +180,7 @@ def logs(
     device: Device = "cpu",
 ) -> None:
     """Show what a trial's stages printed and raised."""
-    from benchbias.planning import log_text
+    from benchbias.cli.status import log_text
 
     workspace = open_workspace(config, plugin, data_dir)
     print(printable(log_text(workspace.plan(suite, selected(method, None, None, set_, limit, device)), trial, out)))
@@ -193,6 +193,6 @@ def clean(
     failures: Annotated[bool, typer.Option(help="Also forget failures, so that they are tried again.")] = False,
 ) -> None:
     """Remove what dead runs left behind; with options, more."""
-    from benchbias.planning import clean_results
+    from benchbias.cli.status import clean_results
 
     print(clean_results(out, everything=all_, quarantine=quarantine, failures=failures))

@@ -15,8 +15,8 @@ import sys
 from pathlib import Path
 
 from benchbias.engine.supervisor import Limits, Supervisor
-from benchbias.processes import adopt_orphans, die_with_parent
-from benchbias.store import Store
+from benchbias.store.store import Store
+from benchbias.util.processes import adopt_orphans, die_with_parent
 
 POLL_SECONDS = 0.005
 IDLE_SECONDS = 1.0

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchbias.data.reading.raw_files import SOURCES, data_folder
 from benchbias.errors import BenchbiasError, ComponentError, Skip, plain
-from benchbias.loading import PluginRef, components_of
-from benchbias.processes import die_with_parent
-from benchbias.raw_files import SOURCES, data_folder
+from benchbias.plugin.loading import PluginRef, components_of
+from benchbias.util.processes import die_with_parent
 
 FAILED = 1
 CHECK_FAILED = 3
@@ -41,9 +41,9 @@ def _prepared(spec: Mapping[str, Any]) -> int:
 
 
 def _build(spec: Mapping[str, Any], root: Path) -> None:
-    from benchbias.data import BiasedDataset
-    from benchbias.seeding import seed_everything
-    from benchbias.stages.common import call_component
+    from benchbias.data.values import BiasedDataset
+    from benchbias.stages.job import call_component
+    from benchbias.stages.seeding import seed_everything
 
     name, seed = spec["component"]["name"], spec["seed"]
     component = components_of(PluginRef(**spec["plugin"]))["dataset", name]
@@ -61,7 +61,7 @@ def _build(spec: Mapping[str, Any], root: Path) -> None:
 
 def _verify(what: str, root: Path) -> int:
     """Whether a source that we know sums of is what was published: 0, or 3 where it is not."""
-    from benchbias.hub import content_digest, hub_images
+    from benchbias.data.reading.hub import content_digest, hub_images
 
     kind, _, name = what.partition(":")
     source = SOURCES.get(name) if kind == "hub" else None

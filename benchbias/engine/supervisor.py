@@ -15,8 +15,8 @@ from typing import TextIO
 from benchbias.engine.base import GIB, Ended
 from benchbias.engine.log import Log
 from benchbias.engine.slip import Slip
-from benchbias.processes import adopt_orphans, die_with_parent, end_children, family, held_bytes, kill, kill_group
-from benchbias.store import Store
+from benchbias.store.store import Store
+from benchbias.util.processes import adopt_orphans, die_with_parent, end_children, family, held_bytes, kill, kill_group
 
 MEMORY_SECONDS = 0.2  # between two looks at the memory that stages hold
 BUG = 70

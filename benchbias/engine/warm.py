@@ -11,7 +11,7 @@ MODULES = (
     "safetensors.torch",
     "pydantic",
     "pluggy",
-    "benchbias.loading",
+    "benchbias.plugin.loading",
     "benchbias.engine.worker",
     "benchbias.stages.data",
     "benchbias.stages.init",

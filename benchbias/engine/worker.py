@@ -13,16 +13,16 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from benchbias.data.reading.raw_files import data_folder
 from benchbias.engine.base import BUSY, DAMAGED, FAILED, STORAGE
 from benchbias.engine.blame import Blame
 from benchbias.engine.guard import process_kept
-from benchbias.environment import THREADS
 from benchbias.errors import LONGEST, BenchbiasError, ComponentError, DamagedError, Skip, StorageError, plain
-from benchbias.loading import PluginRef, components_of
-from benchbias.plugins import source_digest
-from benchbias.raw_files import data_folder
-from benchbias.stages.common import Job, Made
-from benchbias.store import Store
+from benchbias.plan.environment import THREADS
+from benchbias.plugin.loading import PluginRef, components_of
+from benchbias.plugin.registry import source_digest
+from benchbias.stages.job import Job, Made
+from benchbias.store.store import Store
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 

@@ -21,7 +21,7 @@ from benchbias.figures import (
 )
 from benchbias.figures.material import Material as Material
 from benchbias.figures.material import Pictures as Pictures
-from benchbias.files import storage_errors
+from benchbias.util.files import storage_errors
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

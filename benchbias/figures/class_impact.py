@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchbias.estimates import p_value
 from benchbias.figures.material import Line, Material, by_text, half, told
+from benchbias.statistics.estimates import p_value
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

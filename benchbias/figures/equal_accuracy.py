@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from benchbias.estimates import Estimate
+from benchbias.board.row_trials import Trials
+from benchbias.board.sweeps import LayerSweep, at_equal_accuracy, layer_sweeps
+from benchbias.board.text import gap_text
 from benchbias.figures.material import Material
-from benchbias.markdown import gap_text
-from benchbias.rows import Trials
-from benchbias.sweeps import LayerSweep, at_equal_accuracy, layer_sweeps
+from benchbias.statistics.estimates import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

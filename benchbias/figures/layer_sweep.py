@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from benchbias.board.sweeps import LayerSweep, layer_sweeps, metric_at
+from benchbias.board.text import gap_text
 from benchbias.figures.material import Material
-from benchbias.markdown import gap_text
-from benchbias.sweeps import LayerSweep, layer_sweeps, metric_at
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from benchbias.analyses import AnalysisRecord
-from benchbias.cells import CellLayout
+from benchbias.board.probe_tables import number_text
+from benchbias.board.row_trials import Trials, trials_of
 from benchbias.errors import UsageError
-from benchbias.estimates import Estimate
-from benchbias.probed import number_text
-from benchbias.results import TrialRecord
-from benchbias.rows import Trials, trials_of
+from benchbias.records.analysis import AnalysisRecord
+from benchbias.records.trial import TrialRecord
+from benchbias.statistics.cells import CellLayout
+from benchbias.statistics.estimates import Estimate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

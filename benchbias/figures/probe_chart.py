@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchbias.estimates import Estimate, estimate
+from benchbias.board.probe_tables import averaged, by_texts
+from benchbias.board.row_trials import Trials
 from benchbias.figures.material import Material, colour, half, told
-from benchbias.probed import averaged, by_texts
-from benchbias.results import Table
-from benchbias.rows import Trials
+from benchbias.records.table import Table
+from benchbias.statistics.estimates import Estimate, estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from benchbias.estimates import Estimate
+from benchbias.board.row_trials import Trials, twin
+from benchbias.board.sweeps import metric_at
+from benchbias.board.text import points_text
 from benchbias.figures.material import Material, colour, half
-from benchbias.markdown import points_text
-from benchbias.rows import Trials, twin
-from benchbias.sweeps import metric_at
+from benchbias.statistics.estimates import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

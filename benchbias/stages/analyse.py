@@ -7,14 +7,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from benchbias.data import Predictions
+from benchbias.data.values import Predictions
 from benchbias.errors import ComponentError, DamagedError
-from benchbias.results import Member, Population, Table, TrialRecord
-from benchbias.scored import scored_body
-from benchbias.seeding import seed_everything
-from benchbias.stages.common import Job, Made
+from benchbias.records.population import Member, Population
+from benchbias.records.scored import scored_body
+from benchbias.records.table import Table
+from benchbias.records.trial import TrialRecord
+from benchbias.stages.job import Job, Made
 from benchbias.stages.predict import further_splits
 from benchbias.stages.score import predictions
+from benchbias.stages.seeding import seed_everything
 
 
 def run(job: Job) -> Made:

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from benchbias.data import BiasedDataset, GroupLabels, LabelledSplit, Split
+from benchbias.data.reading.raw_files import locate, raw_digest
+from benchbias.data.values import BiasedDataset, GroupLabels, LabelledSplit, Split
 from benchbias.errors import ComponentError, DataError
-from benchbias.evaluation import Layout
-from benchbias.raw_files import locate, raw_digest
-from benchbias.seeding import generator, seed_everything
-from benchbias.stages.common import Job, Made
+from benchbias.network.cost import Layout
+from benchbias.stages.job import Job, Made
+from benchbias.stages.seeding import generator, seed_everything
 
 
 def run(job: Job) -> Made:

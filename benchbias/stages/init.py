@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchbias.stages.common import Job, Made, check_finite
-from benchbias.training import snapshot
+from benchbias.stages.job import Job, Made, check_finite
+from benchbias.training.fit import snapshot
 
 
 def run(job: Job) -> Made:

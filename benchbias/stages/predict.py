@@ -8,12 +8,12 @@ from dataclasses import asdict
 
 import torch
 
-from benchbias.data import Split, TrainingData
+from benchbias.data.values import Split, TrainingData
 from benchbias.errors import ComponentError
-from benchbias.evaluation import count_cost
-from benchbias.masks import apply
-from benchbias.stages.common import Job, Made, placed
-from benchbias.training import logits
+from benchbias.network.cost import count_cost
+from benchbias.sparse.masks import apply
+from benchbias.stages.job import Job, Made, placed
+from benchbias.training.fit import logits
 
 BATCH = 256  # larger ones are slower on a CPU
 BATCH_BYTES = 256 << 20  # of a batch's images as float32, at most

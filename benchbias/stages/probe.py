@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 from torch import nn
 
-from benchbias.data import BiasedDataset, LabelledSplit
+from benchbias.data.values import BiasedDataset, LabelledSplit
 from benchbias.errors import ComponentError
-from benchbias.masks import Mask, apply
-from benchbias.probing import ProbeContext
-from benchbias.results import Table
-from benchbias.seeding import generator
-from benchbias.stages.common import Job, Made, load_weights
-from benchbias.tables import Recipe
+from benchbias.records.table import Table
+from benchbias.sparse.masks import Mask, apply
+from benchbias.stages.job import Job, Made, load_weights
+from benchbias.stages.seeding import generator
+from benchbias.suite.tables import Recipe
+from benchbias.training.probe_context import ProbeContext
 
 
 def run(job: Job) -> Made:

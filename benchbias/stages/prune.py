@@ -5,12 +5,12 @@ A pruner that trains (`context.fit`) is told in the body what that cost, as a tr
 
 from __future__ import annotations
 
-from benchbias.context import PruneContext
-from benchbias.masks import apply, with_attached
-from benchbias.pruning import amount_of, make_mask, search_cost
-from benchbias.seeding import generator
-from benchbias.stages.common import Job, Made, mask_blob, mask_body
-from benchbias.tables import Recipe
+from benchbias.sparse.masks import apply, with_attached
+from benchbias.stages.job import Job, Made, mask_blob, mask_body
+from benchbias.stages.make_mask import amount_of, make_mask, search_cost
+from benchbias.stages.seeding import generator
+from benchbias.suite.tables import Recipe
+from benchbias.training.context import PruneContext
 
 
 def run(job: Job) -> Made:

@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 
-from benchbias.bodies import LARGEST_METRIC
-from benchbias.data import Predictions
+from benchbias.data.values import Predictions
 from benchbias.errors import ComponentError
-from benchbias.evaluation import Layout, group_counts, pack_counts
-from benchbias.seeding import seed_everything
-from benchbias.stages.common import Job, Made, call_component
+from benchbias.network.cost import Layout, group_counts, pack_counts
+from benchbias.records.schema import LARGEST_METRIC
+from benchbias.stages.job import Job, Made, call_component
+from benchbias.stages.seeding import seed_everything
 
 
 def run(job: Job) -> Made:

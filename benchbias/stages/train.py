@@ -9,15 +9,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchbias.context import PruneContext, TrainContext
-from benchbias.data import TrainingData
+from benchbias.data.values import TrainingData
 from benchbias.errors import ComponentError
-from benchbias.evaluation import count_cost, layer_flops, training_flops
-from benchbias.holding import Holder, Updates, holding
-from benchbias.masks import Mask, with_attached
-from benchbias.pruning import amount_of, make_mask, search_cost
-from benchbias.seeding import generator
-from benchbias.stages.common import (
+from benchbias.network.cost import count_cost, layer_flops, training_flops
+from benchbias.sparse.holding import Holder, Updates, holding
+from benchbias.sparse.masks import Mask, with_attached
+from benchbias.stages.job import (
     Job,
     Made,
     call_component,
@@ -28,8 +25,11 @@ from benchbias.stages.common import (
     mask_body,
     shapes_of,
 )
-from benchbias.tables import Recipe
-from benchbias.training import EpochSelector, FitReport, eval_copy, snapshot, step_count
+from benchbias.stages.make_mask import amount_of, make_mask, search_cost
+from benchbias.stages.seeding import generator
+from benchbias.suite.tables import Recipe
+from benchbias.training.context import PruneContext, TrainContext
+from benchbias.training.fit import EpochSelector, FitReport, eval_copy, snapshot, step_count
 
 
 def run(job: Job) -> Made:

@@ -11,11 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from benchbias.testing.parametrizing import parametrize_with_checks as parametrize_with_checks
-    from benchbias.testing.toy import toy_dataset as toy_dataset
-    from benchbias.testing.toy import toy_model as toy_model
-    from benchbias.testing.trial import ToyTrial as ToyTrial
+    from benchbias.testing.toys.toy import toy_dataset as toy_dataset
+    from benchbias.testing.toys.toy import toy_model as toy_model
+    from benchbias.testing.toys.trial import ToyTrial as ToyTrial
 
-_HOME = {"parametrize_with_checks": "parametrizing", "toy_dataset": "toy", "toy_model": "toy", "ToyTrial": "trial"}
+_HOME = {
+    "parametrize_with_checks": "parametrizing",
+    "toy_dataset": "toys.toy",
+    "toy_model": "toys.toy",
+    "ToyTrial": "toys.trial",
+}
 
 __all__ = ["ToyTrial", "parametrize_with_checks", "toy_dataset", "toy_model"]
 

@@ -14,10 +14,10 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchbias.environment import worker_environment
 from benchbias.errors import ComponentError, UsageError, unknown
+from benchbias.plan.environment import worker_environment
+from benchbias.testing.calling.verdicts import Result
 from benchbias.testing.finding import Target
-from benchbias.testing.verdicts import Result
 
 SECONDS = 60.0
 START_SECONDS = 300.0  # for importing torch

@@ -14,15 +14,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from benchbias.errors import BenchbiasError, plain
+from benchbias.testing.calling.verdicts import Result
 from benchbias.testing.finding import Target
-from benchbias.testing.verdicts import Result
 
 LOADS = "It imports, and its hooks return components of known kinds."
 
 
 def results(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """{"begin": [kind, name]} before each component, then a result for each of its checks."""
-    from benchbias.testing.subject import subjects_of
+    from benchbias.testing.calling.subject import subjects_of
 
     done = {tuple(item) for item in job["done"]}
     for value in job["targets"]:
@@ -76,7 +76,7 @@ def _checked(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def _check_names(job: dict[str, Any]) -> None:
     if not job["only"] and not job["waivers"]:
         return  # the catalogue imports torch, which a plugin that does not load can do without
-    from benchbias.testing.catalogue import CHECKS
+    from benchbias.testing.checks.catalogue import CHECKS
     from benchbias.testing.waivers import check_names
 
     known = [check.name for check in CHECKS]

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from benchbias.errors import UsageError, unknown
-from benchbias.loading import PluginRef
-from benchbias.plugins import Registry, discover, load_registry
+from benchbias.plugin.loading import PluginRef
+from benchbias.plugin.registry import Registry, discover, load_registry
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from types import ModuleType
 from typing import Any
 
 from benchbias.errors import UsageError
-from benchbias.loading import PluginRef
-from benchbias.testing.catalogue import CHECKS, checks_for
+from benchbias.plugin.loading import PluginRef
+from benchbias.testing.calling.subject import Subject, subjects_of
+from benchbias.testing.checks.catalogue import CHECKS, checks_for
 from benchbias.testing.finding import Target, everything, find
 from benchbias.testing.running import run_checks
-from benchbias.testing.subject import Subject, subjects_of
 from benchbias.testing.waivers import check_names
 
 Named = str | Path | ModuleType

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 
-from benchbias.testing.verdicts import Result
+from benchbias.testing.calling.verdicts import Result
 
 FAILED = 3  # the exit code where a check has failed
 

@@ -8,10 +8,10 @@ import warnings
 from collections.abc import Collection, Iterator, Mapping
 
 from benchbias.errors import BenchbiasError, plain
-from benchbias.testing.catalogue import checks_for
-from benchbias.testing.subject import Subject
-from benchbias.testing.surroundings import Surroundings, as_a_worker_has_it
-from benchbias.testing.verdicts import Check, Crashed, NotApplicable, Refused, Result, Status, Unmet
+from benchbias.testing.calling.subject import Subject
+from benchbias.testing.calling.surroundings import Surroundings, as_a_worker_has_it
+from benchbias.testing.calling.verdicts import Check, Crashed, NotApplicable, Refused, Result, Status, Unmet
+from benchbias.testing.checks.catalogue import checks_for
 from benchbias.testing.waivers import waiver_of
 
 

@@ -1,0 +1,1 @@
+"""Records -> leaderboard, comparisons, claims."""

@@ -1,0 +1,190 @@
+"""Claims of the literature held against records and analyses: a verdict for each, adjusted for all. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from benchbias.board.claim_tables import ClaimTable
+from benchbias.board.claim_tables import load_claims as load_claims
+from benchbias.board.evidence import Evidence
+from benchbias.board.probe_tables import number_text
+from benchbias.board.text import escaped, gap_text, table_lines, title
+from benchbias.statistics.estimates import LEVEL, Estimate, equivalence_p_value, p_value, student_t
+from benchbias.statistics.ranking import SMALLEST_GAP
+
+Verdict = Literal["supported", "refuted", "equivalent", "unresolved", "not run"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What records say of one claim.
+
+    gap: row - other as a fraction, or value - against; None where there is none. different, alike: p-values adjusted
+    over the file. power: the probability, at the file's first step, of the verdict `supported` if the difference were
+    the margin, as expected (for `equivalent`: nothing).
+    """
+
+    name: str
+    claim: ClaimTable
+    verdict: Verdict
+    gap: Estimate | None
+    different: float
+    alike: float
+    power: float | None
+
+
+def answer_claims(claims: Mapping[str, ClaimTable], evidence_of: Callable[[str], Evidence | None]) -> list[Answer]:
+    """Every claim's verdict, adjusted for all of them. evidence_of: a suite's, or None where nothing was run.
+
+    Raises UsageError for a row, task, metric, analysis or cell that there is not.
+    """
+    known = {suite: evidence_of(suite) for suite in dict.fromkeys(claim.suite for claim in claims.values())}
+    run = {name: one for name, c in claims.items() if (one := known[c.suite]) is not None and one.answers(c)}
+    gaps = {name: run[name].gap(name, claim) if name in run else None for name, claim in claims.items()}
+    adjusted = adjust([_p_values(gaps[name], claim) for name, claim in claims.items()])
+    found_answers = []
+    for (name, claim), (different, alike) in zip(claims.items(), adjusted, strict=True):
+        gap = gaps[name]
+        verdict = _verdict(claim, gap, different, alike) if name in run else "not run"
+        found_answers.append(Answer(name, claim, verdict, gap, different, alike, _power(claim, gap, len(claims))))
+    return found_answers
+
+
+def _p_values(gap: Estimate | None, claim: ClaimTable) -> tuple[float, float]:
+    """Of the two null hypotheses of a claim, of which at most one is true: that they are alike, that they differ.
+
+    Where a claim says `equivalent`, to differ is to differ by more than the margin.
+    """
+    margin = claim.bound
+    different = p_value(gap) if claim.expects != "equivalent" else _beyond(gap, margin)
+    return different, equivalence_p_value(gap, margin)
+
+
+def _beyond(gap: Estimate | None, margin: float) -> float:
+    """Of a mean within [-margin, margin]: twice the one-sided test's at the bound that the mean is beyond."""
+    if gap is None or abs(gap.mean) <= margin:
+        return 1.0
+    return min(1.0, p_value(replace(gap, mean=abs(gap.mean) - margin)))
+
+
+def adjust(pairs: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Holm's adjustment of two p-values a claim, counting as Shaffer (1986): at most one null of a claim is true.
+
+    So the first factor is the number of claims, and a claim counts until both of its nulls are rejected.
+    """
+    order = sorted((p, claim, side) for claim, pair in enumerate(pairs) for side, p in enumerate(pair))
+    adjusted = [[1.0, 1.0] for _ in pairs]
+    rejected = [0] * len(pairs)
+    largest = 0.0
+    for p, claim, side in order:
+        largest = max(largest, min(1.0, sum(count < 2 for count in rejected) * p))
+        adjusted[claim][side] = largest
+        rejected[claim] += 1
+    return [(different, alike) for different, alike in adjusted]
+
+
+def _verdict(claim: ClaimTable, gap: Estimate | None, different: float, alike: float) -> Verdict:
+    if gap is None:
+        return "unresolved"
+    if alike <= 1 - LEVEL:
+        return "supported" if claim.expects == "equivalent" else "equivalent"
+    smallest = SMALLEST_GAP if claim.metric == "worst_group_accuracy" else 0.0
+    if different > 1 - LEVEL or abs(gap.mean) < smallest:
+        return "unresolved"
+    return "supported" if claim.expects == ("higher" if gap.mean > 0 else "lower") else "refuted"
+
+
+def _power(claim: ClaimTable, gap: Estimate | None, claims: int) -> float | None:
+    """At a level of 5 % over the number of claims, with the standard error that there is; None without one."""
+    from scipy.special import nctdtr, stdtr
+
+    if gap is None or not gap.standard_error or gap.freedom is None:
+        return None
+    level = (1 - LEVEL) / claims
+    size = claim.bound / gap.standard_error
+    if claim.expects == "equivalent":
+        room = size - float(student_t(gap.freedom, 1 - level))
+        return max(0.0, 2 * float(stdtr(gap.freedom, room)) - 1)
+    return 1 - float(nctdtr(gap.freedom, size, float(student_t(gap.freedom, 1 - level / 2))))
+
+
+def claims_text(answers: Sequence[Answer], digest: str) -> str:
+    """Markdown: the verdicts, and how to read them."""
+    header = ["claim", "verdict", "says", "suite", "contrast", "metric", "difference", "p", "power", "written"]
+    cells = [_cells(answer) for answer in answers]
+    return "\n".join(
+        [
+            "# Claims",
+            "",
+            *table_lines(cells, header),
+            "",
+            f"{len(answers)} claims of the file with sha256 `{digest}`. Differences of rows in points, paired by "
+            f"seed and test example; of cells in their column's unit. ± half of the {100 * LEVEL:.0f} % interval.",
+            "",
+            "- **supported**, **refuted**: told from zero, in the direction that the claim says or in the other. "
+            "**equivalent**: within the margin (two one-sided tests). **unresolved**: neither.",
+            "- A claim of equivalence is supported if that is shown, and refuted if the difference is told to be "
+            "beyond the margin.",
+            "- **p**: the smaller of both tests', adjusted for all claims of the file (Holm, counted as Shaffer, "
+            "1986); told at 5 %.",
+            "- **power**: the probability of `supported` in such runs, at the first step of the adjustment, if the "
+            "difference were the margin (for equivalence: nothing).",
+            "- **written**: before the claim's seeds ran, or after they had been seen, which tests no prediction.",
+            "",
+        ]
+    )
+
+
+def _cells(answer: Answer) -> list[str]:
+    claim = answer.claim
+    expected = {"higher": ">", "lower": "<", "equivalent": "="}[claim.expects]
+    p = min(answer.different, answer.alike)
+    known = answer.gap is not None and answer.gap.half_width is not None
+    return [
+        escaped(answer.name),
+        f"**{answer.verdict}**",
+        escaped(claim.says),
+        escaped(claim.suite),
+        f"{_contrast(claim, expected)} (margin {claim.margin:g})",
+        title(str(claim.metric if claim.of_rows else f"{claim.analysis or claim.probe}: {claim.value}")),
+        _gap_text(answer) + (f" (n = {answer.gap.n})" if answer.gap else ""),
+        ("< 0.0001" if p < 1e-4 else f"{p:.4f}") if known else "–",
+        "–" if answer.power is None else f"{answer.power:.2f}",
+        escaped(claim.written),
+    ]
+
+
+def _contrast(claim: ClaimTable, expected: str) -> str:
+    if claim.of_rows:
+        return f"{escaped(str(claim.row))} {expected} {escaped(str(claim.other))}"
+    own = ([claim.row] if claim.row else []) + list(claim.at.values())
+    other = escaped(", ".join(claim.less.values())) if claim.less else ""
+    against = f"{claim.against:g}" if claim.against or not other else ""
+    return f"{escaped(', '.join(own))} {expected} {' + '.join(part for part in (other, against) if part)}"
+
+
+def _gap_text(answer: Answer) -> str:
+    if answer.gap is None or answer.claim.of_rows:
+        return gap_text(answer.gap)
+    return number_text(answer.gap)
+
+
+def claims_data(answers: Sequence[Answer], digest: str) -> dict[str, Any]:
+    """For JSON: as `claims_text`; differences as fractions, of an analysis in its unit."""
+    entries = [
+        {
+            "claim": answer.name,
+            "verdict": answer.verdict,
+            **answer.claim.model_dump(exclude_none=True),
+            "difference": None if answer.gap is None else answer.gap.mean,
+            "half_width": None if answer.gap is None else answer.gap.half_width,
+            "seeds": None if answer.gap is None else answer.gap.n,
+            "p_different": answer.different,
+            "p_equivalent": answer.alike,
+            "power": answer.power,
+        }
+        for answer in answers
+    ]
+    return {"schema": 1, "sha256": digest, "claims": entries}

@@ -1,0 +1,179 @@
+"""Scores -> markdown: byte-identical from the same records. No torch, no plugins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchbias.board.analysis_tables import analysis_sections
+from benchbias.board.legend import legend
+from benchbias.board.probe_tables import probe_failures, probe_sections
+from benchbias.board.rows import Row
+from benchbias.board.standings import Board, Standing, board_of
+from benchbias.board.text import bounds_text, count, escaped, gap_text, points_text, table_lines, title
+from benchbias.records.analysis import AnalysisRecord
+from benchbias.records.row_name import row_name
+from benchbias.records.trial import TrialRecord, sorted_records
+from benchbias.statistics.cells import CellLayout
+from benchbias.statistics.ranking import Resolution
+
+
+def render(
+    records: Sequence[TrialRecord],
+    layouts: Mapping[str, CellLayout],
+    command: str,
+    analyses: Sequence[AnalysisRecord] = (),
+) -> str:
+    """The leaderboard of one suite as markdown; `command` is what makes it.
+
+    layouts: the cells of the test splits that the records count in, by digest. analyses: of the suite's trials.
+    Raises UsageError where records contradict themselves.
+    """
+    ordered = sorted_records(records)
+    if not ordered:
+        return "# No records yet\n"
+    suite = ordered[0].body["suite"]
+    lines = [
+        f"# {escaped(suite['title'])}",
+        "",
+        f"Suite {escaped(suite['name'])}, version {escaped(suite['version'])}.",
+    ]
+    if suite["limit"] is not None:
+        lines += ["", f"**Limited run** (`--limit {suite['limit']}`): nothing here is comparable or ranked."]
+    board = board_of(ordered, layouts)
+    for task, unranked in board.unranked.items():
+        standings = [standing for standing in board.standings if standing.task == task]
+        lines += ["", f"## {escaped(task)}"]
+        for standing in standings:
+            lines += ["", f"### Labels used: {standing.track}", "", *_ranked(standing, board, suite)]
+            lines += ["", *_tells_apart(standing, suite)]
+        if unranked:
+            lines += ["", "### Controls and ceilings, not ranked" if suite["limit"] is None else "### Not ranked", ""]
+            lines += _table([(None, row) for row in unranked], board, suite)
+        lines += ["", *_tested(task, ordered, layouts)]
+        whole = [*(row for standing in standings for row in standing.rows), *unranked]
+        lines += ["", "### Cost", "", *_costs(whole), "", *_baselines(board.baseline_resolution[task])]
+    lines += probe_sections(ordered)
+    lines += analysis_sections(analyses)
+    lines += ["", *legend(suite, command)]
+    lines += _failed(ordered)
+    lines += probe_failures(ordered)
+    return "\n".join(lines) + "\n"
+
+
+def _metrics(suite: Mapping[str, Any]) -> list[str]:
+    """The suite's metrics in its order, the one that ranks first."""
+    names: list[str] = suite["metrics"]
+    rank_by = suite["rank_by"].removeprefix("-")
+    return sorted(names, key=lambda name: (name != rank_by, names.index(name)))
+
+
+def _ranked(standing: Standing, board: Board, suite: Mapping[str, Any]) -> list[str]:
+    return _table(list(zip(standing.ranks, standing.rows, strict=True)), board, suite)
+
+
+def _table(rows: Sequence[tuple[tuple[int, int] | None, Row]], board: Board, suite: Mapping[str, Any]) -> list[str]:
+    reference = suite["reference"]
+    first, *others = _metrics(suite)
+    header = [
+        *("rank", "method", "sparsity", title(first), "worst group, cross-fitted", *map(title, others)),
+        "gap to baseline",
+        f"gap to {escaped(reference)}" if reference else "gap to reference",
+        "fit of conflicting training examples",
+        "seeds",
+    ]
+    return table_lines([_cells(rank, row, (first, *others), board) for rank, row in rows], header)
+
+
+def _cells(rank: tuple[int, int] | None, row: Row, metrics: Sequence[str], board: Board) -> list[str]:
+    first, *others = (points_text(row.metrics.get(metric)) for metric in metrics)
+    baseline = f" (to {escaped(row.baseline)})" if row.baseline and row.to_baseline else ""
+    gap = gap_text(row.to_baseline)
+    shown = f"**{gap}**" if (row.task, row.label) in board.resolved_to_baseline else gap
+    return [
+        _rank(rank, row),
+        escaped(row.label) if row.ranked else f"_{escaped(row.label)}_",
+        f"{row.sparsity:.3f}",
+        *(first, bounds_text(row.worst_group), *others),
+        shown + baseline,
+        gap_text(row.to_reference),
+        points_text(row.train_conflicting_accuracy) if row.train_conflicting_accuracy else "–",
+        str(len(row.seeds)),
+    ]
+
+
+def _rank(rank: tuple[int, int] | None, row: Row) -> str:
+    if row.collapsed:
+        return f"collapsed in {row.collapsed} of {len(row.seeds)}"
+    if rank is None:
+        return "–"
+    return str(rank[0]) if rank[0] == rank[1] else f"{rank[0]}–{rank[1]}"
+
+
+def _costs(rows: Sequence[Row]) -> list[str]:
+    header = ["method", "labels used", "settings from", "parameters", "FLOPs dense / non-zero", "training FLOPs"]
+    cells = [
+        [
+            escaped(row.label) if row.ranked else f"_{escaped(row.label)}_",
+            escaped(row.track),
+            escaped(row.settings_from),
+            f"{row.parameters:,}",
+            f"{count(row.flops)} / {count(row.sparse_flops)}",
+            count(row.training_flops),
+        ]
+        for row in rows
+    ]
+    return table_lines(cells, header)
+
+
+def _tells_apart(standing: Standing, suite: Mapping[str, Any]) -> list[str]:
+    """What the ranks of one table can and cannot tell."""
+    fair = sum(rank is not None for rank in standing.ranks)
+    if standing.resolution is None or fair < 2:
+        return ["Nothing is ranked here: it takes two rows and two seeds."]
+    tiers = " > ".join(escaped(label) for label in standing.tiers)
+    return [
+        f"{fair} rows, {standing.resolution.pairs} comparisons: {_resolves(standing.resolution)} "
+        f"{len(standing.tiers)} tiers, the largest set of rows that are pairwise told apart: {tiers}."
+    ]
+
+
+def _tested(task: str, records: Sequence[TrialRecord], layouts: Mapping[str, CellLayout]) -> list[str]:
+    """How many source images the seeds test, and that settings were not chosen on others."""
+    bodies = [record.body for record in records if record.body["task"] == task]
+    used = {body["correct"]["layout"] for body in bodies if "correct" in body}
+    number = len({int(cluster) for digest in used for cluster in layouts[digest].cluster})
+    searched = any(body.get("settings_from", "default") not in ("default", "paper") for body in bodies)
+    told = (
+        " Settings that were searched for were chosen on the validation splits of other seeds, which draw on the same "
+        "images: one that helped to choose there may be tested here."
+    )
+    return [f"All seeds together test {number:,} source images.{told if searched else ''}"] if number else []
+
+
+def _baselines(found: Resolution | None) -> list[str]:
+    if found is None:
+        return ["No row has a baseline on two seeds."]
+    return [f"{found.pairs} gaps to a baseline: {_resolves(found)}"]
+
+
+def _resolves(found: Resolution) -> str:
+    return (
+        f"a difference of {100 * found.difference:.1f} points is told apart (median over them), "
+        f"and a true one of {100 * found.with_power:.1f} in 80 % of such runs."
+    )
+
+
+def _failed(records: Sequence[TrialRecord]) -> list[str]:
+    bad: dict[tuple[str, str, str], list[int]] = {}
+    for record in records:
+        body = record.body
+        if body["status"] != "ok":
+            label = row_name(body["method"], body["swept"])
+            bad.setdefault((f"{body['task']}: {label}", body["status"], body["reason"]), []).append(body["seed"])
+    if not bad:
+        return []
+    lines = ["", "## Not scored", ""]
+    for (label, status, reason), seeds in bad.items():
+        lines.append(f"- {escaped(label)}: {status} in {len(seeds)} trials: {escaped(reason)}")
+    return lines

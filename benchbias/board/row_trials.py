@@ -1,0 +1,144 @@
+"""The trials of one row of a board, and pairs of rows: by seed and by test example. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from benchbias.errors import UsageError
+from benchbias.records.row_name import row_name
+from benchbias.records.trial import TrialRecord, sorted_records
+from benchbias.statistics.cells import CellLayout, Cells, unpack_counts
+from benchbias.statistics.estimates import Estimate, difference
+from benchbias.statistics.influence import Measured, measure
+from benchbias.util import canonical
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+TOLERANCE = 1e-9  # between a metric in a record and the same from the record's own counts
+
+OF_A_ROW = ("suite", "track", "ranked", "baseline", "settings_from", "num_classes", "group_names", "group_aligned")
+"""What all seeds of a row have in common."""
+
+
+@dataclass(frozen=True)
+class Trials:
+    """All trials of one row, by seed: their records, their test cells, and what these say of every metric.
+
+    values: by metric, then seed, with its influence where cells determine the metric; None where it is undefined.
+    """
+
+    records: Mapping[int, TrialRecord]
+    cells: Mapping[int, Cells | None]
+    values: Mapping[str, Mapping[int, Measured | None]]
+
+    @staticmethod
+    def of(members: Sequence[TrialRecord], layouts: Mapping[str, CellLayout]) -> Trials:
+        """From the records of one row. Raises UsageError where a record contradicts its own counts."""
+        records = {record.body["seed"]: record for record in members}
+        cells = {seed: _cells(record, layouts) for seed, record in records.items()}
+        names = dict.fromkeys(name for record in members for name in record.body["metrics"])
+        values = {
+            name: {seed: _measured(name, record, cells[seed]) for seed, record in records.items()} for name in names
+        }
+        return Trials(records, cells, values)
+
+    @property
+    def first(self) -> Mapping[str, Any]:
+        return next(iter(self.records.values())).body
+
+    @property
+    def label(self) -> str:
+        return row_name(self.first["method"], self.first["swept"])
+
+    def measured(self, metric: str, seeds: Iterable[int] | None = None) -> dict[int, Measured] | None:
+        """The metric in every seed (or in these).
+
+        None where a seed has no value: a mean over the others would be of another quantity.
+        """
+        values = self.values.get(metric, {})
+        found = {seed: values.get(seed) for seed in (self.records if seeds is None else seeds)}
+        whole = {seed: value for seed, value in found.items() if value is not None}
+        return whole if len(whole) == len(found) else None
+
+
+def _measured(metric: str, record: TrialRecord, cells: Cells | None) -> Measured | None:
+    value = record.body["metrics"].get(metric)
+    if value is None:
+        return None
+    known = measure(metric, cells, record.body["group_aligned"]) if cells is not None else None
+    if known is None:
+        return Measured(value)
+    if not abs(float(known.value) - value) <= TOLERANCE:
+        raise UsageError(
+            f"record {record.id[:12]}: {metric} is {value:.6f}, but its own counts give {float(known.value):.6f}"
+        )
+    return known
+
+
+def trials_of(records: Iterable[TrialRecord], layouts: Mapping[str, CellLayout]) -> list[Trials]:
+    """The rows that are done. Raises UsageError where a row would hold one seed twice, or a record does not fit."""
+    rows: dict[tuple[str, str, str], list[TrialRecord]] = {}
+    for record in sorted_records(records):
+        body = record.body
+        if body["status"] == "ok":
+            setting = canonical.dumps([body["swept"], body["settings"]])
+            rows.setdefault((body["task"], body["method"], setting), []).append(record)
+    for (task, method, setting), members in rows.items():
+        if len({record.body["seed"] for record in members}) < len(members):
+            raise UsageError(f"two records of one seed in the row {task}/{method} {setting}: the recipe must differ")
+        for name in OF_A_ROW:
+            if any(record.body.get(name) != members[0].body.get(name) for record in members):
+                raise UsageError(f"the records of the row {task}/{method} {setting} differ in {name}")
+    return [Trials.of(members, layouts) for members in rows.values()]
+
+
+def _cells(record: TrialRecord, layouts: Mapping[str, CellLayout]) -> Cells | None:
+    """None for a record without counts, as plugins of other tasks may make them."""
+    packed = record.body.get("correct")
+    if packed is None:
+        return None
+    layout = layouts.get(packed.get("layout", "")) if isinstance(packed, Mapping) else None
+    if layout is None:
+        raise UsageError(f"record {record.id[:12]}: the layout of its test split is not among the records' `test/`")
+    try:
+        cells = unpack_counts(packed, layout)
+    except UsageError as error:
+        raise UsageError(f"record {record.id[:12]}: {error}") from None
+    for name, counts in (("group_total", cells.total), ("group_correct", cells.correct)):
+        if _by_group(cells, counts, len(record.body["group_names"])) != record.body[name]:
+            raise UsageError(f"record {record.id[:12]}: {name} is not what its cells add up to")
+    return cells
+
+
+def _by_group(cells: Cells, counts: NDArray[Any], groups: int) -> list[int] | None:
+    """Counts of cells, added up by group; None where a cell is of no known group."""
+    if int(cells.group.max()) >= groups:
+        return None
+    return [int(counts[cells.group == group].sum()) for group in range(groups)]
+
+
+def twin(row: Trials, method: str | None, rows: Sequence[Trials]) -> Trials | None:
+    """The row of another method on the same task that a row is compared with: the one at its setting, if any."""
+    first = row.first
+    if method is None or method == first["method"]:
+        return None
+    found = [
+        other
+        for other in rows
+        if (other.first["task"], other.first["method"]) == (first["task"], method)
+        and all(first["swept"].get(key, value) == value for key, value in other.first["swept"].items())
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def paired(row: Trials, other: Trials, metric: str) -> Estimate | None:
+    """The mean difference of a metric over the seeds that both rows have, paired by seed and test example.
+
+    None where a seed has no value.
+    """
+    common = sorted(row.records.keys() & other.records.keys())
+    ones, others = row.measured(metric, common), other.measured(metric, common)
+    return difference(ones, others) if ones is not None and others is not None else None

@@ -1,0 +1,108 @@
+"""Scores -> ranks: who is better than whom on one task and track, and what the comparison could tell. No torch."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from benchbias.board.row_trials import Trials, paired, trials_of
+from benchbias.board.rows import Row, rank_metric, row_of, sort_key
+from benchbias.records.schema import TRACKS
+from benchbias.records.trial import TrialRecord
+from benchbias.statistics.cells import CellLayout
+from benchbias.statistics.estimates import LEVEL, Estimate, p_value
+from benchbias.statistics.ranking import SMALLEST_GAP, Resolution, holm, ranks, resolution, resolved_pairs, tiers
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The ranked rows of one task and track.
+
+    rows: the best first. ranks: of each row, by a Holm-adjusted paired test, 1 + the number of rows that are better,
+    and the number of rows less those that are worse; None for a collapsed row, which stands last and is compared
+    with none. tiers: the largest set of rows that are pairwise resolved, the best first.
+    """
+
+    task: str
+    track: str
+    rows: tuple[Row, ...]
+    ranks: tuple[tuple[int, int] | None, ...]
+    tiers: tuple[str, ...]
+    resolution: Resolution | None
+
+
+@dataclass(frozen=True)
+class Board:
+    """All rows of a suite: ranked ones by task and track, the others by task, the best first.
+
+    resolved_to_baseline: the (task, label) of rows whose gap to their baseline is told from zero at 5 %,
+    Holm-adjusted over all such gaps of the task; baseline_resolution: what these comparisons resolve, by task.
+    """
+
+    standings: tuple[Standing, ...]
+    unranked: Mapping[str, tuple[Row, ...]]
+    resolved_to_baseline: frozenset[tuple[str, str]]
+    baseline_resolution: Mapping[str, Resolution | None]
+
+
+def board_of(records: Iterable[TrialRecord], layouts: Mapping[str, CellLayout]) -> Board:
+    """Everything that a leaderboard says, from records alone. Raises UsageError where records contradict themselves."""
+    trials = trials_of(records, layouts)
+    rank_by = rank_metric(trials)
+    rows = [row_of(one, trials) for one in trials]
+    pairs = sorted(zip(rows, trials, strict=True), key=lambda pair: sort_key(pair[0], rank_by))
+    tasks = list(dict.fromkeys(row.task for row, _ in pairs))
+    standings, unranked = [], {}
+    for task in tasks:
+        here = [(row, one) for row, one in pairs if row.task == task]
+        by_track = [[pair for pair in here if pair[0].ranked and pair[0].track == track] for track in TRACKS]
+        standings += [_standing(ranked, rank_by) for ranked in by_track if ranked]
+        unranked[task] = tuple(row for row, _ in here if not row.ranked)
+    gaps = {task: [row for row in rows if row.task == task and row.to_baseline is not None] for task in tasks}
+    return Board(
+        tuple(standings),
+        unranked,
+        frozenset((row.task, row.label) for family in gaps.values() for row in _resolved(family, _smallest(rank_by))),
+        {
+            task: resolution({(at, -1): row.to_baseline for at, row in enumerate(family)}, _smallest(rank_by))
+            for task, family in gaps.items()
+        },
+    )
+
+
+def _smallest(rank_by: str) -> float:
+    return SMALLEST_GAP if rank_by.removeprefix("-") == "worst_group_accuracy" else 0.0
+
+
+def _resolved(family: Sequence[Row], smallest: float) -> list[Row]:
+    """The rows of a family of comparisons with a baseline whose gap is told from zero."""
+    gaps = [row.to_baseline for row in family]
+    adjusted = holm([p_value(gap) for gap in gaps])
+    return [
+        row
+        for row, gap, p in zip(family, gaps, adjusted, strict=True)
+        if gap is not None and p <= 1 - LEVEL and abs(gap.mean) >= smallest
+    ]
+
+
+def _standing(pairs: Sequence[tuple[Row, Trials]], rank_by: str) -> Standing:
+    """pairs: ranked rows of one task and track, the best first."""
+    metric, sign = rank_by.removeprefix("-"), -1 if rank_by.startswith("-") else 1
+    fair = [pair for pair in pairs if not pair[0].collapsed and pair[0].metrics.get(metric) is not None]
+    rest = [pair for pair in pairs if pair[0].collapsed or pair[0].metrics.get(metric) is None]
+    gaps: dict[tuple[int, int], Estimate | None] = {
+        (one, other): paired(fair[one][1], fair[other][1], metric)
+        for one, other in itertools.combinations(range(len(fair)), 2)
+    }
+    higher = resolved_pairs(gaps, _smallest(rank_by))
+    better = higher if sign > 0 else {(lower, upper) for upper, lower in higher}
+    means = [sign * value.mean for row, _ in fair if (value := row.metrics[metric]) is not None]
+    return Standing(
+        pairs[0][0].task,
+        pairs[0][0].track,
+        tuple(row for row, _ in (*fair, *rest)),
+        (*ranks(len(fair), better), *(None for _ in rest)),
+        tuple(fair[at][0].label for at in tiers(means, better)),
+        resolution(gaps, _smallest(rank_by)),
+    )

@@ -1,0 +1,185 @@
+"""What may be wrong with an installation and a results folder. Looks only: nothing is moved, removed or written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchbias.errors import StorageError, UsageError, plain
+from benchbias.plan.environment import PACKAGES, cpu, provenance, worker_environment
+from benchbias.runner.api import Workspace, available_cpus
+from benchbias.runner.recording import current_records
+from benchbias.store.store import FOLDERS, Store
+
+IMPORT_SECONDS = 300
+LOW_DISK_BYTES = 1 << 30
+NEEDED = ("numpy", "scipy", "scikit-learn", "safetensors", "pluggy")  # by every suite
+_PROBE = """
+import json, torch, torchvision
+cards = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+print(json.dumps({"torch": torch.__version__, "torchvision": torchvision.__version__, "cards": cards}))
+"""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report: what was looked at, what was found, whether something must be done about it."""
+
+    about: str
+    found: str
+    problem: bool = False
+
+
+def examine(workspace: Workspace, out: Path) -> list[Finding]:
+    """Everything that there is to say, in order."""
+    return [*_installation(), *_devices(), *_plugins(workspace), *_folder(workspace, out)]
+
+
+def report(findings: list[Finding]) -> str:
+    """The findings for a reader, one a line; problems are marked."""
+    width = max(len(finding.about) for finding in findings)
+    lines = [f"{'!' if f.problem else ' '} {f.about:<{width}}  {plain(f.found)}" for f in findings]
+    problems = sum(finding.problem for finding in findings)
+    return "\n".join([*lines, "", f"{problems or 'no'} problem{'' if problems == 1 else 's'} found"])
+
+
+def _installation() -> Iterator[Finding]:
+    import importlib.metadata
+
+    made = provenance()
+    commit = f", commit {made['commit']}{', changed since' if made['dirty'] else ''}" if "commit" in made else ""
+    yield Finding("benchbias", f"{made['benchbias']}{commit}")
+    supported = (3, 11) <= sys.version_info[:2] <= (3, 13)
+    told = "" if supported else " (benchbias is tested on 3.11 to 3.13)"
+    yield Finding(
+        "python", f"{platform.python_version()} on {platform.system()} {platform.machine()}{told}", not supported
+    )
+    for package in (*PACKAGES, "torch-pruning", "datasets", "safetensors", "pluggy"):
+        try:
+            yield Finding(package, importlib.metadata.version(package))
+        except importlib.metadata.PackageNotFoundError:
+            yield Finding(
+                package, "not installed", package in ("numpy", "scipy", "scikit-learn", "safetensors", "pluggy")
+            )
+
+
+def _devices() -> Iterator[Finding]:
+    yield Finding("cpu", f"{cpu()}, {available_cpus()} usable")
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", _PROBE],
+            env=worker_environment(os.environ),
+            capture_output=True,
+            text=True,
+            timeout=IMPORT_SECONDS,
+            check=False,
+        )
+        found = json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 and done.stdout else None
+    except (subprocess.TimeoutExpired, ValueError):
+        yield Finding("torch", f"gives no answer within {IMPORT_SECONDS} s of being imported", problem=True)
+        return
+    if found is None:
+        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        yield Finding("torch", f"cannot be imported together with torchvision: {last}", problem=True)
+        return
+    yield Finding("torch", found["torch"])
+    yield Finding("cuda", ", ".join(found["cards"]) or "no GPU: --device cpu only")
+
+
+def _plugins(workspace: Workspace) -> Iterator[Finding]:
+    registry = workspace.registry
+    whole = sorted(set(registry.plugins) - set(registry.broken))
+    yield Finding("plugins", f"{len(whole)} whole, {len(registry.broken)} broken")
+    for name, broken in registry.broken.items():
+        yield Finding("plugin", f"{name!r} is broken: {broken.reason} (`benchbias show {name}`)", problem=True)
+
+
+def _folder(workspace: Workspace, out: Path) -> Iterator[Finding]:
+    existing = next(folder for folder in (out, *out.resolve().parents) if folder.exists())
+    free = shutil.disk_usage(existing).free
+    yield Finding("free disk", f"{free / 1e9:.1f} GB at {existing}", free < LOW_DISK_BYTES)
+    if not out.exists():
+        yield Finding("results", f"{out} is not there yet")
+        return
+    missing = [name for name in FOLDERS if not (out / name).is_dir()]
+    if missing:
+        yield Finding("results", f"{out} is no results folder (it has no {', '.join(missing)})", problem=True)
+        return
+    writable = os.access(out, os.W_OK)
+    yield Finding("results", f"{out}{'' if writable else ' cannot be written'}", not writable)
+    store = Store(out)
+    keys = store.keys()
+    yield from _damage(store, keys)
+    yield from _aside(out)
+    yield from _stale(workspace, store, keys)
+
+
+def _damage(store: Store, keys: set[str]) -> Iterator[Finding]:
+    """Reads every product and every blob."""
+    bad = [key for key in sorted(keys) if not _is_whole(store, key)]
+    yield Finding("products", f"{len(keys)}, {len(bad)} damaged (a run that needs them makes them again)", bool(bad))
+    blobs = sorted((store.root / "blobs").glob("*/*.safetensors"))
+    torn = [path for path in blobs if _sha256(path) != path.stem]
+    size = sum(path.stat().st_size for path in blobs) / 1e6
+    yield Finding(
+        "blobs", f"{len(blobs)} of {size:.1f} MB, {len(torn)} damaged (the next run makes them again)", bool(torn)
+    )
+
+
+def _is_whole(store: Store, key: str) -> bool:
+    try:
+        content = store.read_checked(key)
+    except (OSError, StorageError, KeyError, TypeError, AttributeError, ValueError):
+        return False
+    return all(store.blob_path(sha).is_file() for sha in content["blobs"].values())
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _aside(out: Path) -> Iterator[Finding]:
+    names = sorted(path.name for path in (out / "quarantine").iterdir())
+    conflicts = [name for name in names if name.startswith("conflict-")]
+    yield Finding(
+        "not reproducible",
+        f"{len(conflicts)} products came out with other bytes the second time{_first(conflicts)}",
+        bool(conflicts),
+    )
+    yield Finding("quarantine", f"{len(names) - len(conflicts)} damaged files put aside earlier (`clean --quarantine`)")
+    failed = [path for path in (out / "attempts").iterdir() if path.is_dir()]
+    yield Finding("failures", f"{len(failed)} stages with noted failures (`status`, `logs`, `run --rerun failed`)")
+    left = list((out / "tmp").iterdir())
+    yield Finding("left behind", f"{len(left)} temporary files of runs that died or are alive (`clean`)")
+
+
+def _first(names: list[str]) -> str:
+    return f": quarantine/{names[0]}" if names else ""
+
+
+def _stale(workspace: Workspace, store: Store, keys: set[str]) -> Iterator[Finding]:
+    """Products and records that no suite, as it stands today, would use."""
+    planned: set[str] = set()
+    records = 0
+    for name in workspace.catalogue.suites:
+        try:
+            plan = workspace.plan(name)
+        except UsageError as error:
+            yield Finding("suite", f"{name}: {error}", problem=True)
+            continue
+        planned |= set(plan.stages)
+        records += len(current_records(plan, store)[1])
+    yield Finding(
+        "stale",
+        f"{len(keys - planned)} products and {records} records of other sources, settings, seeds or machines than "
+        "the suites' of today: on no leaderboard",
+    )

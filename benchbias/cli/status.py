@@ -1,0 +1,224 @@
+"""What a plan means for a results folder: its summary, the state of its trials, their logs, cleaning up."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from benchbias.cli.showing import table
+from benchbias.errors import UsageError, plain, unknown
+from benchbias.plan.trials import Plan, Trial
+from benchbias.records.schema import TRACKS
+from benchbias.runner.failures import (
+    analysis_failure,
+    known_failures,
+    last_failure,
+    probe_failures,
+    trial_failure,
+    with_descendants,
+)
+from benchbias.runner.recording import current_records
+from benchbias.store.store import FOLDERS, Store
+
+
+def summary(plan: Plan, out: Path) -> dict[str, Any]:
+    """Trials, distinct stages, what is cached, and the cost in dense runs.
+
+    Cached is what lies there: only a run reads it, and makes again what it finds damaged.
+    """
+    store = Store(out)
+    cached = store.keys() & set(plan.stages)
+    kinds = Counter(stage.kind for stage in plan.stages.values())
+    trains = [stage for stage in plan.stages.values() if stage.kind == "train"]
+    unshared = sum(plan.stages[key].kind == "train" for trial in plan.trials for key in trial.stages)
+    dense = _dense_epochs(plan)
+    left = sum(stage.inputs["recipe"]["epochs"] for stage in trains if stage.key not in cached)
+    return {
+        "suite": plan.suite,
+        "version": plan.table.version,
+        "trials": len(plan.trials),
+        "rows": len({(trial.task, trial.row) for trial in plan.trials}),
+        "blocked": sorted(
+            {f"{t.task}/{t.row}: {t.blocked}" for t in plan.trials if t.blocked}
+            | {f"probe {name}: {why}" for t in plan.trials for name, why in t.blocked_probes.items()}
+            | {f"analysis {planned.label}: {planned.blocked}" for planned in plan.analyses if planned.blocked}
+        ),
+        "tracks": {track: sum(t.track == track for t in plan.trials) for track in TRACKS},
+        "stages": {"total": len(plan.stages), "cached": len(cached), **kinds},
+        "train_stages_without_sharing": unshared,
+        "dense_runs_left": round(left / dense, 2) if dense else 0.0,
+        "missing": [{"kind": kind, "name": name} for kind, name in plan.missing],
+    }
+
+
+def _dense_epochs(plan: Plan) -> int:
+    """Epochs of one plain run: the reference method's first train stage, else the longest of all."""
+    epochs = {key: int(s.inputs["recipe"]["epochs"]) for key, s in plan.stages.items() if s.kind == "train"}
+    for trial in plan.trials:
+        if trial.method == plan.table.reference and trial.stages:
+            return max(epochs[key] for key in trial.stages if key in epochs)
+    return max(epochs.values(), default=0)
+
+
+def summary_text(found: dict[str, Any]) -> str:
+    """The summary for a reader."""
+    stages = dict(found["stages"])
+    total, cached = stages.pop("total"), stages.pop("cached")
+    kinds = ", ".join(f"{count} {kind}" for kind, count in stages.items())
+    tracks = ", ".join(f"{count} {track}" for track, count in found["tracks"].items() if count)
+    lines = [
+        f"suite {found['suite']}, version {found['version']}",
+        f"  {found['trials']} trials in {found['rows']} rows (labels used: {tracks})",
+        f"  {total} distinct stages: {kinds}",
+        f"  {found['train_stages_without_sharing']} train stages if nothing were shared",
+        f"  {cached} stages cached; the rest costs about {found['dense_runs_left']:g} dense training runs",
+        f"  downloads: {', '.join(item['name'] for item in found['missing'] if item['kind'] == 'hub') or 'none'}",
+        *(f"  no such folder: {item['name']}" for item in found["missing"] if item["kind"] == "folder"),
+    ]
+    return "\n".join([*lines, *(f"  cannot run: {plain(text)}" for text in found["blocked"])])
+
+
+def status_text(plan: Plan, out: Path) -> str:
+    """How many trials are done, running, failed, missing; each that is not done, with the reason."""
+    store = Store(out)
+    done = {key for key in plan.stages if store.has(key)}
+    blocked = with_descendants(plan, known_failures(plan, store, done))
+    rows: list[tuple[str, str, str, str]] = []
+    counts: Counter[str] = Counter()
+    for trial in plan.trials:
+        failure = trial_failure(plan, trial, blocked)
+        if failure is not None:
+            state, why = failure.status, f"{failure.stage}: {failure.reason}"
+        elif set(trial.everything) - blocked.keys() <= done:
+            state, why = "done", ""
+        else:
+            running = [plan.stages[key].label for key in trial.everything if key not in done and store.claimed(key)]
+            state, why = ("running", running[0]) if running else ("missing", _last_death(plan, trial, store, done))
+        counts[state] += 1
+        if state != "done":
+            rows.append((trial.id[:12], state, trial.label, plain(why)))
+        if failure is None:
+            rows += [
+                (trial.id[:12], f"probe {found.status}", trial.label, plain(f"{name}: {found.reason}"))
+                for name, found in probe_failures(trial, blocked).items()
+            ]
+    for planned in plan.analyses:
+        failure = analysis_failure(planned, blocked)
+        if failure is not None:
+            rows.append(("", f"analysis {failure.status}", planned.label, plain(f"{failure.stage}: {failure.reason}")))
+        elif planned.key not in done:
+            rows.append(("", "analysis missing", planned.label, ""))
+    stale = current_records(plan, store)[1]
+    aside = sorted(path.name for path in (out / "quarantine").glob("*"))
+    lines = [
+        f"suite {plan.suite} in {out}: " + (", ".join(f"{n} {state}" for state, n in counts.items()) or "no trials")
+    ]
+    if rows:
+        lines += ["", table(("trial", "state", "task/method/seed", "reason"), rows)]
+    if any(row[1].rpartition(" ")[2] in ("failed", "skipped") for row in rows):
+        extra = "".join(f" -m {name}" for name in plan.methods if name not in plan.table.methods)
+        lines += [
+            "",
+            f"`benchbias logs TRIAL -s {plan.suite} -o {out}{extra}` shows a trial's output and traceback.",
+        ]
+    if stale:
+        lines += ["", f"{len(stale)} stale: made by other sources or on another machine, on no leaderboard"]
+    conflicts = [name for name in aside if name.startswith("conflict-")]
+    if conflicts:
+        lines += ["", f"{len(conflicts)} NOT REPRODUCIBLE: a second computation gave other bytes:", *conflicts]
+    if len(aside) > len(conflicts):
+        lines += ["", f"{len(aside) - len(conflicts)} damaged files were put into quarantine and made again"]
+    return "\n".join(lines)
+
+
+def _last_death(plan: Plan, trial: Trial, store: Store, done: set[str]) -> str:
+    """How a stage that the next run tries again ended the last time, e.g. by a signal."""
+    failures = [last_failure(store, plan.stages[key]) for key in trial.everything if key not in done]
+    return next((f"to be tried again: {f.stage}: {f.reason}" for f in failures if f is not None), "")
+
+
+def find_trial(plan: Plan, name: str) -> Trial:
+    """A trial by its id, the beginning of its id, or task/method/seed. Raises UsageError."""
+    found = [trial for trial in plan.trials if trial.label == name or trial.id.startswith(name)]
+    if len(found) != 1 and not any(trial.label == name for trial in found):
+        if found:
+            raise UsageError(f"{len(found)} trials begin with {name!r}: give more of the id")
+        raise UsageError(unknown("trial", name, [trial.label for trial in plan.trials][:20], plan.suite))
+    return found[0]
+
+
+def _logged(plan: Plan, name: str) -> tuple[list[str], tuple[str, ...]]:
+    """What `logs` says first of a trial or an analysis, and the keys of its stages. Raises UsageError."""
+    planned = next((one for one in plan.analyses if one.label == name), None)
+    if planned is not None:
+        told = [f"  cannot run: {plain(planned.blocked)}"] if planned.blocked else []
+        return [f"analysis {planned.label}", *told], (planned.key,) if planned.key else ()
+    trial = find_trial(plan, name)
+    lines = [f"trial {trial.label}", f"  id {trial.id}"]
+    if trial.blocked:
+        lines.append(f"  cannot run: {plain(trial.blocked)}")
+    lines += [f"  probe {name} cannot run: {plain(why)}" for name, why in trial.blocked_probes.items()]
+    return lines, trial.everything
+
+
+def log_text(plan: Plan, name: str, out: Path) -> str:
+    """For each stage of a trial or an analysis: its state, every noted failure with its traceback, what it printed."""
+    store = Store(out)
+    lines, keys = _logged(plan, name)
+    for key in keys:
+        state = "done" if store.has(key) else "not done"
+        measured = store.measured(key)
+        seconds = f", {measured['seconds']:.1f} s" if state == "done" and "seconds" in measured else ""
+        lines.append(f"  {plan.stages[key].label}: {state}{seconds}  ({key[:12]})")
+        for attempt in store.attempts(key):
+            lines.append(f"    {attempt.get('status')}: {plain(str(attempt.get('reason')))}")
+            lines += [f"      {plain(line)}" for line in str(attempt.get("traceback", "")).splitlines()]
+        with contextlib.suppress(OSError):
+            printed = (out / "attempts" / f"{key}.log").read_text(errors="replace").splitlines()
+            lines += [f"    printed: {plain(line)}" for line in printed[-200:]]
+    return "\n".join(lines)
+
+
+def clean_results(out: Path, *, everything: bool, quarantine: bool, failures: bool) -> str:
+    """Remove temporary files of dead runs and old plans; more if asked. Raises UsageError."""
+    missing = [name for name in FOLDERS if not (out / name).is_dir()]
+    if missing:
+        raise UsageError(f"{out} is no results folder (it has no {', '.join(missing)})")
+    if everything:
+        for name in FOLDERS:
+            shutil.rmtree(out / name, ignore_errors=True)
+        return f"removed everything in {out}"
+    removed = sum(_remove_if_free(path) for path in (out / "tmp").iterdir())
+    removed += _remove_all(out / "plans")
+    if quarantine:
+        removed += _remove_all(out / "quarantine")
+    if failures:
+        removed += _remove_all(out / "attempts")
+    return f"removed {removed} files from {out}; results are untouched"
+
+
+def _remove_all(folder: Path) -> int:
+    paths = list(folder.iterdir())
+    for path in paths:
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    return len(paths)
+
+
+def _remove_if_free(path: Path) -> int:
+    """Remove a file unless a living process holds its lock."""
+    with contextlib.suppress(FileNotFoundError):
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+        except BlockingIOError:
+            return 0
+        finally:
+            os.close(descriptor)
+        return 1
+    return 0

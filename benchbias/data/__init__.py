@@ -1,0 +1,1 @@
+"""Data sets as values, and the reading of raw files."""

@@ -1,0 +1,1 @@
+"""Raw files -> images: fetched, verified, decoded, cached."""

@@ -1,0 +1,208 @@
+"""Image data sets of the hub: a local copy of the repository, decoded once, with the columns that are asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchbias.data.reading.decoding import check_stretch, decode
+from benchbias.data.reading.fetching import fetch, offline
+from benchbias.data.reading.pixel_cache import Sink, decoded
+from benchbias.data.reading.raw_files import Found, find, missing, raw_digest
+from benchbias.errors import DataError, unknown
+from benchbias.util.progress import progress
+
+ROWS = 256  # read at once
+
+
+@dataclass(frozen=True)
+class HubImages:
+    """One split of an image data set.
+
+    images: uint8 (N, C, H, W), mapped from a cache, not held in memory. columns: name -> int64 (N,) where all values
+    are whole numbers, else a list of N. names: of the classes, for the columns whose features say them.
+    """
+
+    images: Tensor
+    columns: Mapping[str, Tensor | list[Any]]
+    names: Mapping[str, tuple[str, ...]]
+
+
+def hub_images(
+    root: Path,
+    repository: str,
+    split: str,
+    *,
+    image: str = "image",
+    columns: Sequence[str] = ("label",),
+    config: str | None = None,
+    size: int | None = None,
+    channels: int | None = None,
+    stretch: int | None = None,
+) -> HubImages:
+    """One split of an image data set of the hub, from the local copy `<root>/<repository>`.
+
+    Where there is no copy, the files that torchvision keeps of the same data set are read (MNIST, CIFAR-10), else the
+    repository is fetched, unless offline. The images are decoded once, into a cache.
+
+    image: the column of images. columns: further columns. config: of a repository that has several. size: scale the
+    shorter side to it and cut out the middle square; None: as they are, all of one size. channels: 1 or 3; None: as
+    the first image has. stretch: scale both sides to it, whatever their ratio, and cut the middle square of `size` out
+    of that. Raises DataError, naming what is missing and where it was looked for, or the row.
+    """
+    columns = tuple(dict.fromkeys(columns))
+    check_stretch(stretch, size)
+    if image in columns:
+        raise DataError(f"{repository}: the column {image!r:.80} is the images': it cannot be a label too")
+    found = find(root, repository)
+    if found is None and not offline():
+        fetch(root, repository)
+        found = find(root, repository)
+    if found is None:
+        raise missing(root, repository)
+    made_from = {
+        "raw": raw_digest(root, found.folder),
+        "split": split,
+        "image": image,
+        "columns": list(columns),
+        "config": config,
+        "size": size,
+        "channels": channels,
+        "stretch": stretch,
+        "layout": "hub" if found.source is None else found.source.torchvision,
+    }
+    where = f"{repository}, split {split}"
+
+    def build(sink: Sink) -> Mapping[str, Any]:
+        if found.source is not None:
+            return _from_torchvision(root, found, sink, split, image, columns, where)
+        return _from_copy(found.folder, sink, made_from, where)
+
+    kept = decoded(root, made_from, build)
+    values = {name: _column(kept.about["columns"][name]) for name in columns}
+    names = {name: tuple(kept.about["names"][name]) for name in kept.about["names"]}
+    return HubImages(kept.images, MappingProxyType(values), MappingProxyType(names))
+
+
+def _column(values: list[Any]) -> Tensor | list[Any]:
+    whole = all(isinstance(value, int) and not isinstance(value, bool) for value in values)
+    return torch.tensor(values, dtype=torch.int64) if whole else values
+
+
+def _from_copy(folder: Path, sink: Sink, asked: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    """Decode a split of a local copy; what `datasets` makes of its files on the way is removed again."""
+    import datasets
+
+    image, columns = asked["image"], asked["columns"]
+    with _quiet(), tempfile.TemporaryDirectory(prefix="benchbias-") as scratch:
+        rows = _load(folder, asked["split"], asked["config"], scratch, where)
+        for name in (image, *columns):
+            if name not in rows.features:
+                raise DataError(unknown("column", name, rows.features, where))
+        if not isinstance(rows.features[image], datasets.Image):
+            kinds = [name for name, feature in rows.features.items() if isinstance(feature, datasets.Image)]
+            raise DataError(f"{where}: column {image!r} holds no images (columns of images: {', '.join(kinds) or '-'})")
+        rows = rows.select_columns([image, *columns]).cast_column(image, datasets.Image(decode=False))
+        kept: dict[str, list[Any]] = {name: [] for name in columns}
+        channels = asked["channels"]
+        for row, item in enumerate(progress(_rows(rows), len(rows), f"decoding {where}")):
+            here = f"{where}, row {row}"
+            content, size, stretch = _content(item[image], folder, here), asked["size"], asked["stretch"]
+            pixels = decode(content, here, size=size, channels=channels, stretch=stretch)
+            channels = channels or (3 if len(pixels) == 3 else None)  # a grey image among coloured ones is no fault
+            sink.add(pixels, here)
+            for name in columns:
+                kept[name].append(item[name])
+        names = {name: f.names for name in columns if isinstance(f := rows.features[name], datasets.ClassLabel)}
+        del rows
+    return {"columns": kept, "names": names}
+
+
+def _load(folder: Path, split: str, config: str | None, scratch: str, where: str) -> Any:
+    """The rows of a split, mapped from a file in the scratch folder. Raises DataError."""
+    import datasets
+
+    try:
+        return datasets.load_dataset(str(folder), name=config, split=split, cache_dir=scratch)
+    except Exception as error:  # of pyarrow, fsspec and many others
+        told = " ".join(str(error).split())
+        raise DataError(f"{where}: {folder} cannot be read as a data set: {told or type(error).__name__}") from error
+
+
+def _rows(rows: Any) -> Iterator[dict[str, Any]]:
+    for batch in rows.iter(ROWS):
+        names = list(batch)
+        for values in zip(*batch.values(), strict=True):
+            yield dict(zip(names, values, strict=True))
+
+
+def _content(value: dict[str, Any] | None, folder: Path, here: str) -> bytes:
+    """The encoded image of a row: its bytes, or the file of the repository that it names. Raises DataError."""
+    if value is None or (value["bytes"] is None and value["path"] is None):
+        raise DataError(f"{here}: no image (an empty cell)")
+    if value["bytes"] is not None:
+        return bytes(value["bytes"])
+    path = (folder / str(value["path"])).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise DataError(f"{here}: the image {value['path']!r:.200} lies outside {folder}")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{here}: {path} cannot be read: {error.strerror}") from None
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the bars that `datasets` draws: its work is the smaller part."""
+    from datasets.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def _from_torchvision(
+    root: Path, found: Found, sink: Sink, split: str, image: str, columns: Sequence[str], where: str
+) -> Mapping[str, Any]:
+    """What torchvision's own class reads of its files; the columns are called as in the hub's repository."""
+    import numpy as np
+    from torchvision import datasets
+
+    source = found.source
+    assert source is not None
+    for name in (image, *columns):
+        if name not in (source.image, "label"):
+            raise DataError(unknown("column", name, (source.image, "label"), where))
+    if split not in ("train", "test"):
+        raise DataError(unknown("split", split, ("train", "test"), f"{where} ({found.folder})"))
+    try:
+        whole = getattr(datasets, source.torchvision)(str(root), train=split == "train", download=False)
+    except Exception as error:
+        told = " ".join(str(error).split())
+        raise DataError(f"{where}: torchvision's {source.torchvision} cannot read {found.folder}: {told}") from error
+    for pixels in np.asarray(whole.data):  # (H, W) or (H, W, C)
+        sink.add(np.ascontiguousarray(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)), where)
+    labels = [int(label) for label in whole.targets]
+    return {"columns": dict.fromkeys(columns, labels), "names": {name: list(source.names) for name in columns}}
+
+
+def content_digest(images: Tensor, labels: Tensor) -> str:
+    """The sha256 of pixels and labels, whatever files they came from: images uint8 (N, C, H, W), labels (N,)."""
+    total = hashlib.sha256()
+    for start in range(0, len(images), ROWS):
+        total.update(images[start : start + ROWS].numpy().tobytes())
+    total.update(labels.to(torch.uint8).numpy().tobytes())
+    return total.hexdigest()

@@ -1,0 +1,1 @@
+"""A network looked at without changing it, and what it costs."""

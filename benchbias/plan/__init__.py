@@ -1,0 +1,1 @@
+"""A suite -> trials and stages with their keys."""

@@ -1,0 +1,92 @@
+"""The key and the identity of a stage: which sources, versions and inputs decide what it computes. No torch."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchbias.plan.environment import version_of
+from benchbias.plan.trials import Stage
+from benchbias.plugin.components import Component
+from benchbias.plugin.registry import Registry, files_digest
+from benchbias.util import canonical
+
+FORMAT = 1  # of objects and keys: raise it when their meaning changes
+
+CORE = Path(__file__).parent.parent
+
+_SHARED = ("data", "network", "sparse", "stages.job", "stages.seeding")
+_MASKING = ("training", "stages.make_mask")
+SOURCES: Mapping[str, tuple[str, ...]] = {
+    "data": (*_SHARED, "stages.data"),
+    "init": (*_SHARED, "training", "stages.init"),
+    "train": (*_SHARED, *_MASKING, "stages.train"),
+    "prune": (*_SHARED, *_MASKING, "stages.prune"),
+    "predict": (*_SHARED, "training", "stages.predict"),
+    "score": (*_SHARED, "stages.score"),
+    "probe": (*_SHARED, "training", "stages.probe"),
+    "analyse": (
+        *(*_SHARED, "training", "statistics", "records"),
+        *("stages.analyse", "stages.predict", "stages.score"),
+    ),
+}
+"""The packages, and modules of `stages`, that decide what each kind of stage computes. A test holds them complete."""
+
+READING = ("data.reading",)
+"""The package that turns raw files into images: part of the key of a data stage that reads some."""
+
+
+def source_files(names: Iterable[str]) -> list[Path]:
+    """The files of packages (without their sub-packages) and of modules, by name below `benchbias`."""
+    found: list[Path] = []
+    for name in names:
+        path = CORE / name.replace(".", "/")
+        found += sorted(path.glob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
+    return found
+
+
+@functools.cache
+def _digest(names: tuple[str, ...]) -> str:
+    return files_digest(source_files(names))
+
+
+def core_digest(kind: str) -> str:
+    """The sha256 of the core's sources that a kind of stage runs."""
+    return _digest(SOURCES[kind])
+
+
+def reading_digest() -> str:
+    """The sha256 of the core's sources that turn raw files into images."""
+    return _digest(READING)
+
+
+def stage_of(
+    kind: str,
+    components: Sequence[Component],
+    inputs: Mapping[str, Any],
+    *,
+    registry: Registry,
+    environment: Mapping[str, Any],
+    identities: Mapping[str, str],
+) -> Stage:
+    """A stage with its key and its identity.
+
+    environment: what of the machine decides bytes, as JSON. identities: of the stages that it rests on, by key. The
+    key is of everything that decides the product. The identity leaves out sources, machine and raw files: trial ids
+    are made of it, and survive new versions.
+    """
+    plain = canonical.plain({"format": FORMAT, "kind": kind, **inputs})  # once for both digests
+    named = {name: value for name, value in plain.items() if name != "raw"}  # two copies of data: one trial
+    parents = {role: identities[key] for role, key in inputs["parents"].items()}
+    plugins = tuple(sorted({component.plugin for component in components}))
+    sources = {"core": core_digest(kind), "plugins": sorted(registry.digests[plugin] for plugin in plugins)}
+    versions: dict[str, str] = {}
+    if "raw" in inputs:
+        sources["reading"] = reading_digest()
+        versions["pillow"] = version_of("pillow")
+    full = {**plain, "sources": sources, "environment": {**environment, **versions}}
+    return Stage(
+        canonical.digest_of_parsed(full), canonical.digest_of_parsed(named | {"parents": parents}), full, plugins
+    )

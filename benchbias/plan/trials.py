@@ -1,0 +1,134 @@
+"""The values of a plan: stages, trials, the plan itself, and what of a suite was selected. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from benchbias.records.row_name import row_name
+
+if TYPE_CHECKING:
+    from benchbias.suite.tables import MethodTable, SuiteTable
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One plugin call: what made it (`inputs`), its key, and its identity (less sources, machine and raw files)."""
+
+    key: str
+    identity: str
+    inputs: Mapping[str, Any]
+    plugins: tuple[str, ...]
+
+    @property
+    def kind(self) -> str:
+        return str(self.inputs["kind"])
+
+    @property
+    def parents(self) -> Mapping[str, str]:
+        parents: Mapping[str, str] = self.inputs["parents"]
+        return parents
+
+    @property
+    def label(self) -> str:
+        """E.g. `train erm, seed 3`."""
+        component = self.inputs.get("component")
+        name = f" {component['name']}" if component else ""
+        if self.kind == "analyse":
+            return f"analyse{name} of {self.inputs['task']}"
+        return f"{self.kind}{name}, seed {self.inputs['seed']}"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One (task, method with swept values, seed): a path through the stages, or the reason why it cannot run."""
+
+    id: str
+    task: str
+    method: str
+    swept: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    seed: int
+    track: str
+    stages: tuple[str, ...] = ()  # keys, in order; the last is the score
+    blocked: str | None = None
+    settings_from: str = "default"
+    probes: Mapping[str, str] = field(default_factory=dict)  # name -> key; no part of the score
+    blocked_probes: Mapping[str, str] = field(default_factory=dict)  # name -> why its component cannot be had
+
+    @property
+    def everything(self) -> tuple[str, ...]:
+        """The keys of all stages: those of the score, then the probes."""
+        return (*self.stages, *self.probes.values())
+
+    @property
+    def row(self) -> str:
+        """The method with its swept values, e.g. `magnitude[sparsity=0.8]`."""
+        return row_name(self.method, self.swept)
+
+    @property
+    def label(self) -> str:
+        """E.g. `colored-digits/magnitude[sparsity=0.8]/3`."""
+        return f"{self.task}/{self.row}/{self.seed}"
+
+
+@dataclass(frozen=True)
+class PlannedAnalysis:
+    """One analysis of one task's trials: its stage's key, or the reason why it cannot be made."""
+
+    name: str
+    task: str
+    options: Mapping[str, Any]
+    key: str | None
+    blocked: str | None = None
+
+    @property
+    def label(self) -> str:
+        """E.g. `digits/recall_balance`."""
+        return f"{self.task}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All trials of a suite and their distinct stages, parents before children."""
+
+    suite: str
+    table: SuiteTable
+    methods: Mapping[str, MethodTable]
+    trials: tuple[Trial, ...]
+    stages: Mapping[str, Stage]
+    limit: int | None
+    device: str
+    plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    analyses: tuple[PlannedAnalysis, ...] = ()
+    missing: tuple[tuple[str, str], ...] = ()  # raw files that are not there: (hub or folder, name)
+
+    def payload(self) -> dict[str, Any]:
+        """What a worker needs of the plan, as JSON."""
+        return {
+            "device": self.device,
+            "plugins": {name: dict(plugin) for name, plugin in self.plugins.items()},
+            "stages": {
+                key: {"inputs": dict(stage.inputs), "plugins": list(stage.plugins), "label": stage.label}
+                for key, stage in self.stages.items()
+            },
+        }
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What of a suite to plan: None means all of it.
+
+    split: what the trials are scored on: `test`, or a validation split while settings are searched for. analyses: in
+    place of those of the suite.
+    """
+
+    methods: Sequence[str] | None = None
+    tasks: Sequence[str] | None = None
+    seeds: int | Sequence[int] | None = None
+    assignments: Sequence[str] = ()
+    limit: int | None = None
+    device: str = "cpu"
+    split: str = "test"
+    analyses: Sequence[str] | None = None

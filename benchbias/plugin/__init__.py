@@ -1,0 +1,1 @@
+"""Plugins: hooks, signatures, discovery, the registry of components."""

@@ -1,0 +1,72 @@
+"""The describe child: reads plugins from standard input, writes one JSON line for each that it has described.
+
+Plugins are other people's code: they import torch, print, hang or exit. So they are imported here, never in the
+command line's process, and the answers leave by a private descriptor, not by standard output. The importing is done
+in a child of this process, which ends all that a plugin has started, wherever that went.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import traceback
+from typing import Any
+
+from benchbias.errors import BenchbiasError
+from benchbias.plugin.components import describe
+from benchbias.plugin.loading import PluginRef, components_of
+from benchbias.util.processes import adopt_orphans, end_children
+
+
+def answer(ref: PluginRef) -> dict[str, Any]:
+    """Describe one plugin, or say what is wrong with it."""
+    try:
+        found = components_of(ref)
+        components = [describe(kind, name, component) for (kind, name), component in sorted(found.items())]
+    except BenchbiasError as error:
+        return {"plugin": ref.name, "error": str(error), "traceback": traceback.format_exc()}
+    except (Exception, SystemExit) as error:
+        text = f"{type(error).__name__}: {error}".split("\n")[0]
+        return {"plugin": ref.name, "error": text, "traceback": traceback.format_exc()}
+    return {"plugin": ref.name, "components": components}
+
+
+def main() -> None:
+    adopt_orphans()
+    signal.signal(signal.SIGTERM, _leave)
+    pid = os.fork()
+    if pid == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        _answer_all()
+    code = 1
+    try:
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        end_children()
+        os._exit(code if code >= 0 else 128 - code)
+
+
+def _leave(number: int, frame: object) -> None:
+    sys.exit(128 + number)
+
+
+def _answer_all() -> None:
+    """In the child: never returns, whatever a plugin raises."""
+    code = 1
+    try:
+        refs = [PluginRef(**item) for item in json.load(sys.stdin)]
+        with os.fdopen(os.dup(1), "w") as out:
+            os.dup2(2, 1)
+            for ref in refs:
+                out.write(json.dumps(answer(ref)) + "\n")
+                out.flush()
+        code = 0
+    finally:
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Import a plugin and collect its components: only ever done in a child or a worker process."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import operator
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pluggy
+
+from benchbias.errors import UsageError, unknown
+from benchbias.plugin import hookspecs
+
+
+@dataclass(frozen=True)
+class PluginRef:
+    """Where a plugin comes from: a module of a distribution, or an object in it (`attribute`), or a loose file."""
+
+    name: str
+    module: str
+    distribution: str
+    version: str
+    path: str | None = None
+    attribute: str = ""
+
+
+def import_plugin(ref: PluginRef) -> object:
+    """Import a plugin: its module, or the object in it that the entry point names. What its code raises comes through.
+
+    Raises UsageError where there is no such object, or it is a class.
+    """
+    module = _imported(ref)
+    if not ref.attribute:
+        return module
+    try:
+        plugin: object = operator.attrgetter(ref.attribute)(module)
+    except AttributeError as error:
+        raise UsageError(f"entry point {ref.module}:{ref.attribute}: {error}") from None
+    if inspect.isclass(plugin):
+        raise UsageError(f"entry point {ref.module}:{ref.attribute} is a class: name an instance of it, or the module")
+    return plugin
+
+
+def _imported(ref: PluginRef) -> ModuleType:
+    if ref.path is None:
+        return importlib.import_module(ref.module)
+    spec = importlib.util.spec_from_file_location(ref.module, Path(ref.path))
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{ref.path}: not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[ref.module] = module
+    try:
+        spec.loader.exec_module(module)
+    except ModuleNotFoundError as error:
+        if error.name and Path(ref.path).with_name(f"{error.name.partition('.')[0]}.py").is_file():
+            raise UsageError(
+                f"it imports {error.name!r}, a file beside it: a plugin of several files is a distribution "
+                "(`benchbias new` begins one)"
+            ) from error
+        raise
+    return module
+
+
+def components_of(ref: PluginRef) -> dict[tuple[str, str], Callable[..., Any]]:
+    """Import a plugin and call its hooks: (kind, name) -> component. Raises UsageError for a broken contract."""
+    plugin = import_plugin(ref)
+    _check_hook_names(plugin)
+    manager = pluggy.PluginManager("benchbias")
+    manager.add_hookspecs(hookspecs)
+    try:
+        manager.register(plugin, ref.name)
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise UsageError(" ".join(str(error).split())) from None
+    found: dict[tuple[str, str], Callable[..., Any]] = {}
+    for hook, kind in hookspecs.KINDS.items():
+        for table in getattr(manager.hook, hook)():
+            if not isinstance(table, Mapping) or not all(isinstance(name, str) for name in table):
+                raise UsageError(f"{hook} must return {{name: component}}, not {table!r:.80}")
+            found |= {(kind, name): component for name, component in table.items()}
+    if not found:
+        raise UsageError(f"it implements no hook (known: {', '.join(hookspecs.KINDS)}){_holder_of_hooks(plugin)}")
+    return found
+
+
+def _holder_of_hooks(plugin: object) -> str:
+    """A hint: an object of a module has methods that implement hooks, which nobody has named."""
+    for name, value in vars(plugin).items() if isinstance(plugin, ModuleType) else ():
+        if any(hasattr(getattr(type(value), hook, None), "benchbias_impl") for hook in hookspecs.KINDS):
+            return f"; its object {name!r} does: name it in an entry point, `MODULE:{name}`"
+    return ""
+
+
+def _check_hook_names(plugin: object) -> None:
+    own = plugin if isinstance(plugin, ModuleType) else type(plugin)
+    for name, value in inspect.getmembers_static(own):
+        marked = getattr(value, "benchbias_impl", None) is not None
+        if marked and name not in hookspecs.KINDS:
+            raise UsageError(unknown("hook", name, hookspecs.KINDS))
+        if name in hookspecs.KINDS and callable(value) and not marked:
+            raise UsageError(f"the function {name} lacks the decorator @benchbias.hookimpl")

@@ -1,0 +1,91 @@
+"""Records of analyses: the tables of a suite's analyses as files, beside the records of its trials. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchbias.errors import StorageError, UsageError, unknown
+from benchbias.records.schema import AnalysisFile, check_document
+from benchbias.records.table import Table
+from benchbias.records.trial import MAX_RECORD_BYTES, RECORD_SCHEMA
+from benchbias.util import canonical
+from benchbias.util.files import read_regular, storage_errors
+
+
+@dataclass(frozen=True)
+class AnalysisRecord:
+    """One analysis of one task's trials: a function of the key of its stage."""
+
+    body: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return str(self.body["analysis"])
+
+    @property
+    def task(self) -> str:
+        return str(self.body["task"])
+
+    @property
+    def label(self) -> str:
+        """E.g. `digits/recall_balance`."""
+        return f"{self.task}/{self.name}"
+
+    @property
+    def table(self) -> Table | None:
+        """None where there is none: see `reason` in the body."""
+        found = self.body.get("table")
+        return None if found is None else Table.from_json(found)
+
+    @property
+    def file(self) -> str:
+        """The name of its file, which no other analysis of the suite has: names hold no `+`."""
+        return f"{self.task}+{self.name}.json"
+
+    def to_text(self) -> str:
+        """The record's file: canonical JSON."""
+        return canonical.dumps({"schema": RECORD_SCHEMA, "body": dict(self.body)}) + "\n"
+
+    @staticmethod
+    def from_file(path: Path) -> AnalysisRecord:
+        """Read the record of an analysis. Raises UsageError naming the file, StorageError where the disk refuses."""
+        try:
+            document = canonical.loads(read_regular(path, MAX_RECORD_BYTES))
+            check_document(document, AnalysisFile)
+            record = AnalysisRecord(document["body"])
+            if record.file != path.name:
+                raise UsageError(f"it is the record of {record.label}, not of its name")
+            return record
+        except (StorageError, UsageError) as error:
+            raise UsageError(f"{path}: not the record of an analysis: {error}") from None
+        except OSError as error:
+            raise StorageError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def analysis_folder(records: Path) -> Path:
+    """Where the analyses of a suite lie, below the folder of its records."""
+    return records / "analyses"
+
+
+def read_analyses(records: Path) -> list[AnalysisRecord]:
+    """All analyses beside a suite's records, by name. Raises UsageError."""
+    folder = analysis_folder(records)
+    with storage_errors(f"cannot read {folder}"):
+        paths = sorted(folder.glob("*.json"))
+    return [AnalysisRecord.from_file(path) for path in paths]
+
+
+def find_analysis(found: Sequence[AnalysisRecord], name: str, task: str | None, where: str) -> AnalysisRecord:
+    """The analysis of a name; task: may be left out where there is one. Raises UsageError."""
+    named = [record for record in found if record.name == name]
+    if not named:
+        raise UsageError(unknown("analysis", name, dict.fromkeys(record.name for record in found), where))
+    tasks = [record.task for record in named]
+    if task is None and len(tasks) > 1:
+        raise UsageError(f"{where}: {name!r} is of several tasks: name one (known: {', '.join(tasks)})")
+    if task is not None and task not in tasks:
+        raise UsageError(unknown("task", task, tasks, where))
+    return named[tasks.index(task)] if task is not None else named[0]

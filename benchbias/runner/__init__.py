@@ -1,0 +1,1 @@
+"""A plan -> products, records, results."""

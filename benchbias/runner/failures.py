@@ -1,0 +1,89 @@
+"""What is known of stages that ended without a product, and what rests on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from benchbias.engine.base import Ended
+from benchbias.plan.trials import Plan, PlannedAnalysis, Stage, Trial
+from benchbias.store.store import Store
+
+SIGNAL_TRIES = 3  # deaths by signal, memory or timeout of one stage before it counts as failed for good
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a trial has no score: `failed` or `skipped`, the stage, and the reason in one line."""
+
+    status: str
+    stage: str
+    reason: str
+
+
+def last_failure(store: Store, stage: Stage) -> Failure | None:
+    """The last noted failure of a stage."""
+    attempts = store.attempts(stage.key)
+    if not attempts:
+        return None
+    last = attempts[-1]
+    return Failure(str(last.get("status", "failed")), stage.label, str(last.get("reason", "")))
+
+
+def known_failures(plan: Plan, store: Store, done: set[str]) -> dict[str, Failure]:
+    """Failures that a plain run does not try again: exceptions, skips, and repeated deaths."""
+    found: dict[str, Failure] = {}
+    for key, stage in plan.stages.items():
+        if key in done:
+            continue
+        attempts = store.attempts(key)
+        deaths = sum(attempt.get("kind") in ("signal", "timeout", "memory") for attempt in attempts)
+        decided = any(attempt.get("kind") in ("exception", "exit", "skip") for attempt in attempts)
+        if decided or deaths >= SIGNAL_TRIES:
+            failure = last_failure(store, stage)
+            if failure is not None:
+                found[key] = failure
+    return found
+
+
+def with_descendants(plan: Plan, failures: Mapping[str, Failure]) -> dict[str, Failure]:
+    """Every stage that has failed or rests on one that has."""
+    blocked: dict[str, Failure] = {}
+    for key, stage in plan.stages.items():
+        cause = failures.get(key) or next((blocked[p] for p in stage.parents.values() if p in blocked), None)
+        if cause is not None:
+            blocked[key] = cause
+    return blocked
+
+
+def trial_failure(plan: Plan, trial: Trial, blocked: Mapping[str, Failure]) -> Failure | None:
+    """Why a trial cannot be scored, or None."""
+    if trial.blocked is not None:
+        return Failure("failed", "plan", trial.blocked)
+    return next((blocked[key] for key in trial.stages if key in blocked), None)
+
+
+def probe_failures(trial: Trial, blocked: Mapping[str, Failure]) -> dict[str, Failure]:
+    """Why probes of a trial have no table, by name: these cost it no score."""
+    found = {name: Failure("failed", "plan", reason) for name, reason in trial.blocked_probes.items()}
+    return found | {name: blocked[key] for name, key in trial.probes.items() if key in blocked}
+
+
+def analysis_failure(planned: PlannedAnalysis, blocked: Mapping[str, Failure]) -> Failure | None:
+    """Why an analysis has no table, or None: it rests on every trial that it is made of."""
+    if planned.key is None:
+        return Failure("failed", "plan", planned.blocked or "")
+    return blocked.get(planned.key)
+
+
+def attempt_of(stage: Stage, ended: Ended) -> dict[str, Any]:
+    """The note of a process that ended without a product and without a word."""
+    return {
+        "status": "failed",
+        "kind": ended.kind,
+        "stage": stage.label,
+        "plugins": list(stage.plugins),
+        "reason": ended.reason,
+        "traceback": "",
+    }

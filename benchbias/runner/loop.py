@@ -1,0 +1,217 @@
+"""Run a plan: what is in the store is done, the rest goes to an engine, parents before children."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import shutil
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from benchbias.engine.base import BUSY, DAMAGED, FAILED, STORAGE, Ended, Engine
+from benchbias.errors import StorageError
+from benchbias.plan.trials import Plan, Stage
+from benchbias.records.analysis import AnalysisRecord
+from benchbias.records.trial import TrialRecord
+from benchbias.runner.failures import Failure, attempt_of, known_failures, last_failure, with_descendants
+from benchbias.runner.recording import write_analyses, write_records
+from benchbias.store.store import Store
+
+POLL_SECONDS = 0.5
+BUSY_SECONDS = 0.2  # before a stage that another run has claimed is asked for again
+FULL_BYTES = 1 << 20  # a disk with less room is called full
+MAX_TRIES = 20  # of one stage within a run, where its parents are damaged again and again or a claim is unclear
+
+
+class Reporter(Protocol):
+    """Told of everything that happens while a plan runs."""
+
+    def begin(self, plan: Plan, cached: int, todo: int) -> None: ...
+
+    def stage(self, stage: Stage, outcome: str, seconds: float, detail: str) -> None:
+        """A stage has ended: outcome is done, failed or skipped."""
+
+    def end(self) -> None: ...
+
+    def note(self, text: str) -> None:
+        """Something worth a line before the run begins."""
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What a run did: stages found in the store, computed and failed; what became of every trial."""
+
+    cached: int
+    computed: int
+    failures: Mapping[str, Failure]
+    records: tuple[TrialRecord, ...]
+    missing: int
+    seconds: float
+    analyses: tuple[AnalysisRecord, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0 where every trial, probe and analysis is done or was skipped, else 1."""
+        bodies = [*(record.body for record in self.records), *(record.body for record in self.analyses)]
+        probes = [failure for body in bodies for failure in body.get("probe_failures", {}).values()]
+        return int(self.missing > 0 or any(found["status"] == "failed" for found in (*bodies, *probes)))
+
+
+@dataclass
+class _State:
+    waiting: dict[str, set[str]]
+    children: dict[str, list[str]]
+    ready: deque[str]
+    failures: dict[str, Failure]
+    running: set[str] = field(default_factory=set)
+    tries: Counter[str] = field(default_factory=Counter)
+    later: list[tuple[float, str]] = field(default_factory=list)
+    computed: int = 0
+
+
+def execute(
+    plan: Plan,
+    store: Store,
+    start_engine: Callable[[], Engine],
+    reporter: Reporter,
+    *,
+    jobs: int,
+    rerun: str = "missing",
+    shuffle: int | None = None,
+) -> RunReport:
+    """Compute every stage of the plan that is not in the store, then write the records of trials and analyses.
+
+    Arguments and errors are those of `compute`.
+    """
+    started = time.monotonic()
+    cached, computed, failures = compute(plan, store, start_engine, reporter, jobs=jobs, rerun=rerun, shuffle=shuffle)
+    records = write_records(plan, store, failures)
+    analyses = write_analyses(plan, store, failures)
+    missing = len(plan.trials) - len(records)
+    seconds = time.monotonic() - started
+    return RunReport(cached, computed, failures, tuple(records), missing, seconds, tuple(analyses))
+
+
+def compute(
+    plan: Plan,
+    store: Store,
+    start_engine: Callable[[], Engine],
+    reporter: Reporter,
+    *,
+    jobs: int,
+    rerun: str = "missing",
+    shuffle: int | None = None,
+) -> tuple[int, int, Mapping[str, Failure]]:
+    """Compute every stage of the plan that is not in the store: how many were there, how many were made, what failed.
+
+    rerun: `missing` computes what is neither done nor known to fail, `failed` tries failures again, `all`
+    computes everything and compares it with what is there. shuffle: dispatch ready stages in a random order (of
+    this seed), which changes no byte.
+    Raises StorageError where the results folder cannot be written; nothing finished is lost.
+    """
+    done = set() if rerun == "all" else {key for key in plan.stages if store.has(key)}
+    failures = {} if rerun != "missing" else known_failures(plan, store, done)
+    state = _initial(plan, done, failures)
+    reporter.begin(plan, len(done), len(plan.stages) - len(done) - len(with_descendants(plan, state.failures)))
+    try:
+        if state.ready:
+            engine = start_engine()
+            try:
+                _loop(
+                    plan, store, engine, reporter, state, jobs, random.Random(shuffle) if shuffle is not None else None
+                )
+            finally:
+                engine.close()
+    finally:
+        reporter.end()
+    return len(done), state.computed, state.failures
+
+
+def _initial(plan: Plan, done: set[str], failures: Mapping[str, Failure]) -> _State:
+    waiting: dict[str, set[str]] = {}
+    children: dict[str, list[str]] = {}
+    for key, stage in plan.stages.items():
+        for parent in set(stage.parents.values()):
+            children.setdefault(parent, []).append(key)
+        if key not in done and key not in failures:
+            waiting[key] = {parent for parent in stage.parents.values() if parent not in done}
+    ready = deque(key for key, parents in waiting.items() if not parents)
+    for key in ready:
+        del waiting[key]
+    return _State(waiting, children, ready, dict(failures))
+
+
+def _loop(
+    plan: Plan,
+    store: Store,
+    engine: Engine,
+    reporter: Reporter,
+    state: _State,
+    jobs: int,
+    order: random.Random | None,
+) -> None:
+    while state.ready or state.running or state.later:
+        now = time.monotonic()
+        state.ready.extend(key for when, key in state.later if when <= now)
+        state.later = [(when, key) for when, key in state.later if when > now]
+        while state.ready and len(state.running) < jobs:
+            if order is not None:
+                state.ready.rotate(order.randrange(len(state.ready)))
+            key = state.ready.popleft()
+            state.running.add(key)
+            engine.submit([key])
+        for ended in engine.poll(POLL_SECONDS if state.running else BUSY_SECONDS):
+            state.running.discard(ended.key)
+            _settle(plan, store, reporter, state, ended)
+
+
+def _settle(plan: Plan, store: Store, reporter: Reporter, state: _State, ended: Ended) -> None:
+    """Whether a stage is done, only the store says."""
+    stage = plan.stages[ended.key]
+    if ended.word == STORAGE:
+        raise StorageError(_storage_reason(store, ended.key))
+    if store.has(ended.key):
+        state.computed += 1
+        reporter.stage(stage, "done", ended.seconds, "")
+        for child in state.children.get(ended.key, ()):
+            if child in state.waiting:
+                state.waiting[child].discard(ended.key)
+                if not state.waiting[child]:
+                    del state.waiting[child]
+                    state.ready.append(child)
+        return
+    if ended.word in (BUSY, DAMAGED) and state.tries[ended.key] < MAX_TRIES:
+        state.tries[ended.key] += ended.word == DAMAGED or not store.claimed(ended.key)
+        _again(plan, store, state, ended.key)
+        return
+    if ended.word != FAILED:
+        store.put_attempt(ended.key, attempt_of(stage, ended))
+    failure = last_failure(store, stage) or Failure("failed", stage.label, ended.reason)
+    state.failures[ended.key] = failure
+    reporter.stage(stage, failure.status, ended.seconds, failure.reason)
+
+
+def _again(plan: Plan, store: Store, state: _State, key: str) -> None:
+    """Dispatch a stage again, after those of its parents whose products are gone."""
+    gone = {parent for parent in plan.stages[key].parents.values() if not store.has(parent)}
+    if gone:
+        state.waiting[key] = gone
+    else:
+        state.later.append((time.monotonic() + BUSY_SECONDS, key))
+    for parent in gone:
+        known = (*state.ready, *state.running, *state.waiting, *(other for _, other in state.later))
+        if parent not in known:
+            _again(plan, store, state, parent)
+
+
+def _storage_reason(store: Store, key: str) -> str:
+    with contextlib.suppress(OSError):
+        lines = (store.root / "attempts" / f"{key}.log").read_text(errors="replace").strip().splitlines()
+        if lines:
+            return lines[-1]
+        if shutil.disk_usage(store.root).free < FULL_BYTES:  # the log did not fit either
+            return f"No space left: a stage could not write to {store.root}; what is finished is safe"
+    return f"a stage could not write to {store.root}; what is finished is safe"

@@ -1,0 +1,137 @@
+"""`Results`: what a run has given, for Python and notebooks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from benchbias.errors import UsageError, unknown
+from benchbias.records.row_name import as_row_name
+from benchbias.records.table import Table
+from benchbias.records.trial import TrialRecord
+from benchbias.statistics.estimates import MARGIN
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas
+
+    from benchbias.data.values import Predictions
+    from benchbias.plan.trials import Plan, Trial
+    from benchbias.records.analysis import AnalysisRecord
+    from benchbias.runner.loop import RunReport
+    from benchbias.statistics.cells import CellLayout
+    from benchbias.store.store import Store
+
+
+@dataclass(frozen=True, repr=False)
+class Results:
+    """What a suite has given: `run` and `load_results` return it; a notebook shows its leaderboard.
+
+    report: what the run did. board: the leaderboard's file, and text: what it says. shown: the records on it, those
+    of earlier runs at the same settings too; layouts: of their test splits. analyses: those of the suite.
+    """
+
+    plan: Plan
+    store: Store
+    report: RunReport
+    board: Path
+    text: str
+    shown: tuple[TrialRecord, ...]
+    layouts: Mapping[str, CellLayout]
+    analyses: tuple[AnalysisRecord, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0 where every trial that was asked for is done or was skipped, else 1."""
+        return self.report.exit_code
+
+    @property
+    def records(self) -> tuple[TrialRecord, ...]:
+        """The records of the trials that were asked for: those that are done, failed or were skipped."""
+        return self.report.records
+
+    def leaderboard(self) -> str:
+        """The leaderboard as markdown."""
+        return self.text
+
+    def to_frame(self) -> pandas.DataFrame:
+        """A pandas DataFrame, one row for each of `records`: docs/python-api.md has its columns."""
+        from benchbias.runner.frame import frame_of
+
+        return frame_of(self.records)
+
+    def compare(self, one: str, other: str, *, margin: float = MARGIN) -> str:
+        """Markdown: one row of the leaderboard against another, paired by seed and test example.
+
+        one, other: `method` or `method[name=value]`. margin: within which rows count as equivalent (0.03: 3 points).
+        Raises UsageError for a row that is not on the leaderboard.
+        """
+        from benchbias.board.comparing import compare
+
+        return compare(self.shown, self.layouts, one, other, margin)
+
+    def analysis(self, name: str, *, task: str | None = None) -> Table:
+        """The table of an analysis of the suite. task: may be left out where there is one.
+
+        Raises UsageError for an analysis that there is not, or that has no table.
+        """
+        from benchbias.records.analysis import find_analysis
+
+        found = find_analysis(self.analyses, name, task, "analysis")
+        if found.table is None:
+            raise UsageError(f"analysis {found.label} has no table: {found.body['status']}: {found.body['reason']}")
+        return found.table
+
+    def predictions(self, method: str, *, seed: int, task: str | None = None) -> Predictions:
+        """A trial's answers on the split that it was scored on, with all labels, read from the results folder.
+
+        method: `method`, or `method[name=value]` where it has several rows. task: may be left out where there is one.
+        Raises UsageError for a trial that there is not or that has no predictions, StorageError where they are
+        damaged.
+        """
+        trial = self._trial(method, seed, task)
+        record = next((record for record in self.records if record.id == trial.id), None)
+        if record is None:
+            raise UsageError(f"{trial.label} is not done yet: run it first")
+        if record.body["status"] != "ok":
+            raise UsageError(f"{trial.label} has no predictions: it {_told(record)}")
+        from benchbias.runner.predictions import stored_predictions
+
+        return stored_predictions(self.plan, trial, self.store)
+
+    def _trial(self, method: str, seed: int, task: str | None) -> Trial:
+        trials = self.plan.trials
+        tasks = list(dict.fromkeys(trial.task for trial in trials))
+        if task is None and len(tasks) > 1:
+            raise UsageError(f"predictions: name a task (known: {', '.join(tasks)})")
+        if task is not None and task not in tasks:
+            raise UsageError(unknown("task", task, tasks, "predictions"))
+        here = [trial for trial in trials if trial.task == (task or tasks[0])]
+        row = as_row_name(method)
+        rows = list(dict.fromkeys(trial.row for trial in here if row in (trial.row, trial.method)))
+        if row not in rows and len(rows) != 1:
+            known = rows or dict.fromkeys(trial.row for trial in here)
+            many = f"predictions: {method!r} has several rows: {', '.join(rows)}"
+            raise UsageError(many if rows else unknown("row", method, known, "predictions"))
+        found = {trial.seed: trial for trial in here if trial.row == (row if row in rows else rows[0])}
+        if seed not in found:
+            raise UsageError(f"predictions: no seed {seed!r} (known: {', '.join(map(str, sorted(found)))})")
+        return found[seed]
+
+    def __repr__(self) -> str:
+        """E.g. `Results(suite 'smoke': 16 trials, 15 ok, 1 failed; leaderboard: results/leaderboards/smoke.md)`."""
+        counted = Counter(record.body["status"] for record in self.records) + Counter(missing=self.report.missing)
+        told = ", ".join(f"{counted[name]} {name}" for name in ("ok", "failed", "skipped", "missing") if counted[name])
+        return f"Results(suite {self.plan.suite!r}: {len(self.plan.trials)} trials, {told}; leaderboard: {self.board})"
+
+    def _repr_markdown_(self) -> str:
+        """What a notebook shows."""
+        return self.text
+
+
+def _told(record: TrialRecord) -> str:
+    word = "was skipped" if record.body["status"] == "skipped" else "failed"
+    return f"{word} ({record.body['stage']}: {record.body['reason']})"

@@ -1,0 +1,1 @@
+"""Scores -> masks, and masks that hold while anything trains."""

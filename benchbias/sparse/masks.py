@@ -1,0 +1,157 @@
+"""Masks: which weights are kept; random masks; drop and grow; what goes with removed units."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchbias.network.inspect import look
+
+
+@dataclass(frozen=True)
+class Mask:
+    """parameter name -> bool tensor of the parameter's shape, True = kept.
+
+    attached: masks (O,) of the biases and batch-norm parameters that go with removed units; they are enforced
+    but not counted. Raises TypeError for another dtype.
+    """
+
+    tensors: Mapping[str, Tensor]
+    units: bool = False
+    attached: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, tensor in (*self.tensors.items(), *self.attached.items()):
+            if not isinstance(tensor, Tensor) or tensor.dtype != torch.bool:
+                raise TypeError(f"the mask of {name!r} must be a bool tensor, not {getattr(tensor, 'dtype', tensor)}")
+        object.__setattr__(self, "tensors", MappingProxyType(dict(self.tensors)))
+        object.__setattr__(self, "attached", MappingProxyType(dict(self.attached)))
+
+    def counts(self) -> dict[str, int]:
+        """Kept weights a tensor."""
+        return {name: int(tensor.sum()) for name, tensor in self.tensors.items()}
+
+    @property
+    def density(self) -> float:
+        """The fraction kept of the weights that the mask covers."""
+        total = sum(tensor.numel() for tensor in self.tensors.values())
+        return sum(self.counts().values()) / total if total else 1.0
+
+    @property
+    def sparsity(self) -> float:
+        """The fraction removed of the weights that the mask covers."""
+        return 1.0 - self.density
+
+    def intersect(self, other: Mask) -> Mask:
+        """Keep what both keep; a tensor that only one mask covers is as in that one."""
+        units = self.units or other.units  # a unit of which nothing is kept is removed, whoever removed it
+        return Mask(_both(self.tensors, other.tensors), units, _both(self.attached, other.attached))
+
+    def check(self, parameters: Mapping[str, Tensor]) -> Mask:
+        """Refuse names that the model does not have, and other shapes. Raises ValueError."""
+        for name, tensor in (*self.tensors.items(), *self.attached.items()):
+            if name not in parameters:
+                raise ValueError(f"the mask names {name!r}; the model's parameters are {', '.join(parameters)}")
+            if tensor.shape != parameters[name].shape:
+                raise ValueError(
+                    f"the mask of {name!r} has shape {tuple(tensor.shape)}, not {tuple(parameters[name].shape)}"
+                )
+        return self
+
+
+def _both(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    shared = {name: tensor & other[name] for name, tensor in one.items() if name in other}
+    return {**one, **other, **shared}
+
+
+_KEEPS_ZERO = (
+    *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Hardswish, nn.Identity),
+    *(nn.MaxPool1d, nn.MaxPool2d, nn.AvgPool1d, nn.AvgPool2d, nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d),
+    *(nn.AdaptiveMaxPool2d, nn.Dropout, nn.Dropout1d, nn.Dropout2d),
+)
+"""Modules that make zero channels of zero channels and keep the channels apart."""
+
+
+def with_attached(mask: Mask, model: nn.Module, images: Tensor) -> Mask:
+    """Add the biases and batch-norm parameters of removed units, else the slimmed network is another function.
+
+    Which batch norm follows which layer, perhaps behind activations and pooling, is read off one forward pass of
+    `images` (1, C, H, W).
+    """
+    if not mask.units:
+        return mask
+    named = {module: name for name, module in model.named_modules()}
+    attached: dict[str, Tensor] = {}
+    made: dict[int, str] = {}
+    outputs: list[Tensor] = []  # keeps the outputs alive, so that no id is used twice
+
+    def watch(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        weight = f"{named[module]}.weight"
+        source = next((made[id(given)] for given in (*args, *kwargs.values()) if id(given) in made), None)
+        if weight in mask.tensors or (source is not None and isinstance(module, _KEEPS_ZERO)):
+            made[id(output)] = weight if weight in mask.tensors else str(source)
+            outputs.append(output)
+        if weight in mask.tensors:
+            if getattr(module, "bias", None) is not None:
+                attached[f"{named[module]}.bias"] = _unit_mask(mask, weight)
+        elif isinstance(module, nn.modules.batchnorm._BatchNorm) and module.affine and source is not None:
+            attached[weight] = attached[f"{named[module]}.bias"] = _unit_mask(mask, source)
+
+    look(model, images, [module for module in named if not list(module.children())], watch)
+    return Mask(mask.tensors, units=True, attached=attached)
+
+
+def _unit_mask(mask: Mask, name: str) -> Tensor:
+    return mask.tensors[name].flatten(1).any(dim=1)
+
+
+def apply(model: nn.Module, mask: Mask) -> None:
+    """Set the removed weights of a model to zero, in place."""
+    parameters = dict(model.named_parameters())
+    with torch.no_grad():
+        for name, tensor in (*mask.tensors.items(), *mask.attached.items()):
+            parameters[name].masked_fill_(~tensor.to(parameters[name].device), 0)
+
+
+def random_mask(parameters: Mapping[str, Tensor], counts: Mapping[str, int], generator: torch.Generator) -> Mask:
+    """A mask that keeps exactly counts[name] weights of each tensor, drawn at random."""
+    kept = {}
+    for name, parameter in parameters.items():
+        keep = torch.zeros(parameter.numel(), dtype=torch.bool)
+        keep[torch.randperm(parameter.numel(), generator=generator)[: counts[name]]] = True
+        kept[name] = keep.view(parameter.shape)
+    return Mask(kept)
+
+
+def independent_mask(
+    parameters: Mapping[str, Tensor], densities: Mapping[str, float], generator: torch.Generator
+) -> Mask:
+    """A mask that keeps every weight on its own with probability densities[name]: its counts are random.
+
+    So the code of ITOP and REST draws its first masks, and ShrinkBench prunes at random.
+    """
+    return Mask({name: torch.rand(p.shape, generator=generator) < densities[name] for name, p in parameters.items()})
+
+
+def drop_and_grow(weight: Tensor, mask: Tensor, growth: Tensor, count: int) -> Tensor:
+    """Drop the `count` smallest of the kept weights, then grow the `count` highest `growth` of those not kept.
+
+    weight, mask, growth: of one shape; the new mask (bool) keeps as many as the old one. Only kept weights are ranked
+    for dropping and only others for growing, so ties can neither keep nor lose a weight; a weight that was just
+    dropped may grow again (RigL, Evci et al. 2020, released code). Of equal values the first is kept or grown.
+    """
+    if not 0 <= count <= int(mask.sum()):
+        raise ValueError(f"{int(mask.sum())} weights are kept: {count} cannot be dropped")
+    kept, size = mask.detach().cpu().flatten(), weight.detach().cpu().abs().flatten()
+    after = kept.clone()
+    order = torch.sort(size.masked_fill(~kept, -1.0), descending=True, stable=True).indices
+    after[order[int(kept.sum()) - count :]] = False
+    chances = growth.detach().cpu().flatten().masked_fill(after, -math.inf)
+    after[torch.sort(chances, descending=True, stable=True).indices[:count]] = True
+    return after.view(mask.shape)

@@ -1,0 +1,1 @@
+"""Cells of test examples -> estimates, intervals, ranks."""

@@ -1,0 +1,131 @@
+"""What a record counts: how many examples of each test cell (example cluster, group) a trial got right. No torch."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchbias.errors import StorageError, UsageError
+from benchbias.util import canonical
+from benchbias.util.canonical import DIGEST_LENGTH
+from benchbias.util.files import read_regular
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+COLUMNS = ("cluster", "group", "total")
+PACKED = ("cells", "bits", "counts", "layout")
+MAX_LAYOUT_BYTES = 64 << 20
+LARGEST = 2**31 - 1  # of a cluster, a group or a total
+
+
+@dataclass(frozen=True, eq=False)
+class CellLayout:
+    """The cells of a test split: int64 (M,) each, in the order of cluster, then group; no cell stands twice.
+
+    cluster: the source example whose copies are tested; total: how many examples the cell holds, at least 1.
+    """
+
+    cluster: NDArray[Any]
+    group: NDArray[Any]
+    total: NDArray[Any]
+    digest: str
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """A trial's correct predictions, counted in the cells of its test split.
+
+    cluster, group, total: int64 (M,), as in CellLayout. correct: (M,), or (..., M) for many trials on one split.
+    layout: the digest of the layout; equal for trials that can be paired example by example.
+    """
+
+    cluster: NDArray[Any]
+    group: NDArray[Any]
+    total: NDArray[Any]
+    correct: NDArray[Any]
+    layout: str
+
+
+def read_layout(document: object) -> CellLayout:
+    """The layout that `evaluation.Layout.to_json` has written. Raises UsageError."""
+    import numpy as np
+
+    columns = _table(document, COLUMNS, "a layout of test cells")
+    for name, values in columns.items():
+        if not isinstance(values, list) or not all(type(value) is int and 0 <= value <= LARGEST for value in values):
+            raise UsageError(f"a layout of test cells: {name} must be a list of whole numbers from 0 to {LARGEST}")
+    lengths = {len(values) for values in columns.values()}
+    if len(lengths) > 1 or 0 in lengths:
+        raise UsageError(f"a layout of test cells: columns of one length, at least 1, not of {sorted(lengths)}")
+    if 0 in columns["total"]:
+        raise UsageError("a layout of test cells: a cell without an example")
+    pairs = list(zip(columns["cluster"], columns["group"], strict=True))
+    if sorted(set(pairs)) != pairs:
+        raise UsageError("a layout of test cells: cells must be in the order of cluster, then group, each once")
+    cluster, group, total = (np.array(columns[name], dtype=np.int64) for name in COLUMNS)
+    return CellLayout(cluster, group, total, canonical.digest(columns))
+
+
+def unpack_counts(packed: object, layout: CellLayout) -> Cells:
+    """A record's `correct`, as `evaluation.pack_counts` has packed it. Raises UsageError where it does not fit."""
+    fields = _table(packed, PACKED, "packed counts")
+    bits = max(int(layout.total.max()).bit_length(), 1)
+    if fields["layout"] != layout.digest:
+        raise UsageError(f"packed counts: of another test split than {layout.digest[: DIGEST_LENGTH // 8]}")
+    for name, expected in (("cells", len(layout.total)), ("bits", bits)):
+        if type(fields[name]) is not int or fields[name] != expected:
+            raise UsageError(f"packed counts: {name} must be {expected}, not {fields[name]!r}")
+    correct = _unpacked(fields["counts"], len(layout.total), bits)
+    if (correct > layout.total).any():
+        raise UsageError("packed counts: more correct predictions than examples in a cell")
+    return Cells(layout.cluster, layout.group, layout.total, correct, layout.digest)
+
+
+def _unpacked(text: object, cells: int, bits: int) -> NDArray[Any]:
+    """int64 (cells,): `bits` bits a cell, the lowest first, padded with zeros to whole bytes."""
+    import numpy as np
+
+    try:
+        content = base64.b64decode(text if isinstance(text, str) else "?", validate=True)
+    except (binascii.Error, ValueError):
+        raise UsageError("packed counts: counts is not base64") from None
+    if len(content) != -(-cells * bits // 8):
+        raise UsageError(f"packed counts: {len(content)} bytes for {cells} cells of {bits} bits")
+    planes = np.unpackbits(np.frombuffer(content, dtype=np.uint8)).astype(np.int64)
+    if planes[cells * bits :].any():
+        raise UsageError("packed counts: the bits after the last cell are not zero")
+    return planes[: cells * bits].reshape(cells, bits) @ (1 << np.arange(bits, dtype=np.int64))
+
+
+def _table(document: object, keys: tuple[str, ...], what: str) -> dict[str, Any]:
+    if not isinstance(document, Mapping) or set(document) != set(keys):
+        raise UsageError(f"{what}: a table of {', '.join(keys)} is expected")
+    return {key: document[key] for key in keys}
+
+
+def read_layouts(folder: Path) -> dict[str, CellLayout]:
+    """The layouts of test splits beside a folder's records, `test/*.json`, by digest.
+
+    Raises UsageError, and StorageError where the disk refuses.
+    """
+    found = {}
+    try:
+        paths = sorted(folder.glob("test/*.json"))
+    except OSError as error:
+        raise StorageError(f"{folder / 'test'}: cannot be read: {error.strerror}") from None
+    for path in paths:
+        try:
+            layout = read_layout(canonical.loads(read_regular(path, MAX_LAYOUT_BYTES)))
+        except OSError as error:
+            raise StorageError(f"{path}: cannot be read: {error.strerror}") from None
+        except (UsageError, StorageError) as error:
+            raise UsageError(f"{path}: {error}") from None
+        if layout.digest != path.stem:
+            raise UsageError(f"{path}: its content is that of {layout.digest[:12]}, not of its name")
+        found[layout.digest] = layout
+    return found

@@ -1,0 +1,1 @@
+"""benchmarks.toml -> checked tables and resolved settings."""

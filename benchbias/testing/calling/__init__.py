@@ -1,0 +1,1 @@
+"""A component called as a stage calls it, and the call watched."""

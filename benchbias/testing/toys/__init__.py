@@ -1,0 +1,1 @@
+"""Toy data, toy networks, a trial and a population in memory."""

@@ -1,0 +1,1 @@
+"""The training loop, and what trainers, pruners and probes work with."""

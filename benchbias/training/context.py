@@ -1,0 +1,239 @@
+"""What a trainer and a pruner work with besides the model and the data."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from benchbias.data.values import Split, TrainingData
+from benchbias.errors import ComponentError
+from benchbias.network.inspect import evaluating, head_name
+from benchbias.sparse.cutting import Budget, budget_counts, budget_densities
+from benchbias.sparse.holding import Holder
+from benchbias.sparse.masks import Mask
+from benchbias.training.fit import FitReport, Loss, cross_entropy, fit, step_count
+from benchbias.training.losses import weighted_cross_entropy
+
+if TYPE_CHECKING:
+    from benchbias.suite.tables import Recipe
+
+HEAD = "head"  # in `layers`: the layer that makes the logits
+
+
+def prunable_weights(model: nn.Module, layers: Sequence[str], images: Tensor) -> dict[str, nn.Parameter]:
+    """Convolution and linear weights by parameter name, those that `layers` admits.
+
+    layers: globs of layer names; `!` in front excludes; `head` stands for the layer that makes the logits. Empty,
+    or only exclusions, starts from all. Raises ComponentError where a glob fits no layer.
+    """
+    weights = {
+        name: module.weight
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear | nn.modules.conv._ConvNd) and isinstance(module.weight, nn.Parameter)
+    }
+    patterns = [(not item.startswith("!"), item.removeprefix("!")) for item in layers]
+    chosen = set() if any(include for include, _ in patterns) else set(weights)
+    for include, pattern in patterns:
+        glob = head_name(model, images) if pattern == HEAD else pattern
+        found = {name for name in weights if fnmatch.fnmatchcase(name, glob)}
+        if not found:
+            raise ComponentError(f"layers: {pattern!r} fits no layer of the model (known: {', '.join(weights)}, head)")
+        chosen = chosen | found if include else chosen - found
+    return {f"{name}.weight": weight for name, weight in weights.items() if name in chosen}
+
+
+@dataclass(kw_only=True)
+class Context:
+    """Common to trainers and pruners.
+
+    device: where model and data are. generator: the method's own random numbers; draw from no other.
+    recipe: how this stage trains. mask: the mask in force, or None. auxiliary_mask: a mask made by an earlier
+    stage with `mask = "auxiliary"`, not in force.
+    """
+
+    device: torch.device
+    generator: torch.Generator
+    recipe: Recipe
+    data: TrainingData
+    order: torch.Generator
+    layers: Sequence[str] = ()
+    mask: Mask | None = None
+    auxiliary_mask: Mask | None = None
+    earlier: Mapping[str, Tensor] = field(default_factory=dict)
+    written: dict[str, Tensor] = field(default_factory=dict)
+    reports: list[FitReport] = field(default_factory=list)
+    holder: Holder | None = None
+    after_epoch: Callable[[int, nn.Module], None] | None = None
+    heads: WeakKeyDictionary[nn.Module, str] = field(default_factory=WeakKeyDictionary)
+
+    @property
+    def _sample(self) -> Tensor:
+        return self.data.batch(self.data.train, torch.zeros(1, dtype=torch.int64, device=self.device)).images
+
+    def prunable(self, model: nn.Module) -> dict[str, nn.Parameter]:
+        """Convolution and linear weights by parameter name: those that the stage's `layers` admits."""
+        return prunable_weights(model, self.layers, self._sample)
+
+    def head(self, model: nn.Module) -> nn.Module:
+        """The layer that makes the logits: the last nn.Linear called, or the one the model names `head_name`."""
+        if model not in self.heads:  # it takes a forward pass to find, and is asked for in every training step
+            self.heads[model] = head_name(model, self._sample)
+        return model.get_submodule(self.heads[model])
+
+    def features(self, model: nn.Module, images: Tensor) -> Tensor:
+        """What goes into the head, float (B, D), for images (B, C, H, W); gradients flow."""
+        seen: list[Tensor] = []
+
+        def watch(module: nn.Module, args: tuple[Tensor, ...], kwargs: dict[str, Tensor]) -> None:
+            seen.append((*args, *kwargs.values())[0])
+
+        handle = self.head(model).register_forward_pre_hook(watch, with_kwargs=True)
+        try:
+            model(images)
+        finally:
+            handle.remove()
+        return seen[-1]
+
+    def split_features(self, model: nn.Module, split: Split) -> Tensor:
+        """The features of a whole split in eval mode and without gradients: float32 (N, D), on the CPU."""
+        with evaluating(model):
+            found = [self.features(model, batch.images).float().cpu() for batch in self.data.batches(split)]
+        return torch.cat(found)
+
+    def fit(
+        self,
+        model: nn.Module,
+        data: TrainingData,
+        *,
+        loss: Loss | None = None,
+        parameters: Iterable[nn.Parameter] | None = None,
+        sampling: Tensor | None = None,
+        after_epoch: Callable[[int, nn.Module], None] | None = None,
+    ) -> None:
+        """Train by the recipe: the only training loop. See `benchbias.training.fit.fit` for the arguments."""
+
+        def both(epoch: int, model: nn.Module) -> None:
+            for call in (self.after_epoch, after_epoch):
+                if call is not None:
+                    call(epoch, model)
+
+        if self.holder is not None:
+            self.holder.begin(step_count(data, self.recipe, sampling))
+        self.reports.append(
+            fit(
+                model,
+                data,
+                self.recipe,
+                self.order,
+                loss=loss or cross_entropy,
+                parameters=parameters,
+                sampling=sampling,
+                after_epoch=both,
+            )
+        )
+
+    def fit_weighted(
+        self, model: nn.Module, data: TrainingData, weights: Tensor, weighting: Literal["loss", "sampling"]
+    ) -> None:
+        """Train with a weight for each training example, float (N,): of its loss, or of its being drawn.
+
+        `loss`: see `benchbias.weighted_cross_entropy`. `sampling`: N draws with replacement an epoch.
+        """
+        if weighting == "loss":
+            self.fit(model, data, loss=weighted_cross_entropy(weights))
+        else:
+            self.fit(model, data, sampling=weights)
+
+    @contextmanager
+    def replayed(self) -> Iterator[None]:
+        """Put all random streams back at the end of the block: the next one sees the same batches and draws."""
+        streams = {stream: stream.get_state() for stream in (self.generator, self.order, self.data.augment_generator)}
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            yield
+        for stream, state in streams.items():
+            stream.set_state(state)
+
+    def save(self, name: str, tensor: Tensor) -> None:
+        """Keep a tensor with the stage's product, for a later stage of the trial."""
+        self.written[name] = tensor.detach().cpu()
+
+    def saved(self, name: str) -> Tensor:
+        """A tensor that an earlier stage of the trial saved. Raises ComponentError with the known names."""
+        if name not in self.earlier:
+            known = ", ".join(sorted(self.earlier)) or "none"
+            raise ComponentError(f"no earlier stage saved {name!r} (known: {known})")
+        return self.earlier[name].to(self.device)
+
+
+@dataclass(kw_only=True)
+class TrainContext(Context):
+    """What a trainer is given. reference: the model of the stage before, frozen and in eval mode, or None.
+
+    checkpoints: weights of the epochs that the stage before kept (`keep_epochs`).
+    """
+
+    reference: nn.Module | None = None
+    checkpoints: Mapping[int, Callable[[], nn.Module]] = field(default_factory=dict)
+
+    def checkpoint(self, epoch: int) -> nn.Module:
+        """The stage before's model after an epoch that its recipe's `keep_epochs` names. Raises ComponentError."""
+        if epoch not in self.checkpoints:
+            known = ", ".join(map(str, sorted(self.checkpoints))) or "none"
+            raise ComponentError(f"epoch {epoch} was not kept (known: {known}); see `keep_epochs`")
+        return self.checkpoints[epoch]()
+
+
+@dataclass(kw_only=True)
+class PruneContext(Context):
+    """What a pruner is given. density: the fraction of the prunable weights to keep, or None where none is set.
+
+    budget: of the stage, which shares the weights to keep out over the layers. counts: kept weights a tensor, where
+    it is uniform or erk; None for a global budget, which only the scores decide. Inside a train stage: step,
+    total_steps: of the optimizer; progress: the fraction of the time of updates (`until`) that has gone, 0 to 1; mask:
+    the current one, None before the first step.
+    """
+
+    density: float | None = None
+    counts: Mapping[str, int] | None = None
+    step: int = 0
+    total_steps: int = 0
+    progress: float = 0.0
+    dense_gradients: Mapping[str, Tensor] | None = None
+    read_gradients: bool = False
+    amount: Mapping[str, float] = field(default_factory=dict)
+    budget: Budget = "global"
+    weights: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def gradients(self) -> Mapping[str, Tensor]:
+        """The dense gradients of this training step, by parameter name. Raises ComponentError outside training.
+
+        Reading them is counted: such a step costs a dense weight gradient.
+        """
+        if self.dense_gradients is None:
+            raise ComponentError("there are no gradients here: only a pruner inside a train stage, after step 0, has")
+        self.read_gradients = True
+        return self.dense_gradients
+
+    @property
+    def layer_counts(self) -> Mapping[str, int]:
+        """Kept weights a tensor: `counts`, or those of ERK where the budget is global (which only scores decide)."""
+        return self.counts if self.counts is not None else budget_counts(self.weights, self._given, "erk")
+
+    @property
+    def layer_densities(self) -> Mapping[str, float]:
+        """The density of each tensor before it is rounded to `layer_counts`."""
+        return budget_densities(self.weights, self._given, "erk" if self.budget == "global" else self.budget)
+
+    @property
+    def _given(self) -> Mapping[str, float]:
+        if not self.amount:
+            raise ComponentError("the stage must set sparsity or density")
+        return self.amount

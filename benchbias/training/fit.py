@@ -1,0 +1,236 @@
+"""fit(): the only training loop. Data on the device, index batches from a seeded generator, nothing else in it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from benchbias.data.values import Batch, Split, TrainingData
+from benchbias.network.inspect import evaluating
+
+if TYPE_CHECKING:
+    from benchbias.suite.tables import Recipe
+
+Loss = Callable[[nn.Module, Batch], Tensor]
+Snapshot = dict[str, Tensor]
+
+WARM_UP = 0.2  # fraction of the steps in which onecycle raises the learning rate
+HALVINGS = (0.4, 0.6, 0.8)  # fractions of the steps after which `halving` halves it (DisEnt: 20, 30, 40 of 50 thousand)
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """What one call of fit did: steps taken, examples seen, mean training loss of each epoch."""
+
+    steps: int
+    examples: int
+    losses: tuple[float, ...]
+
+
+def cross_entropy(model: nn.Module, batch: Batch) -> Tensor:
+    """Mean cross-entropy of a batch, shape ()."""
+    return nn.functional.cross_entropy(model(batch.images), batch.labels)
+
+
+def fit(
+    model: nn.Module,
+    data: TrainingData,
+    recipe: Recipe,
+    order: torch.Generator,
+    *,
+    loss: Loss = cross_entropy,
+    parameters: Iterable[nn.Parameter] | None = None,
+    sampling: Tensor | None = None,
+    after_epoch: Callable[[int, nn.Module], None] | None = None,
+) -> FitReport:
+    """Train `model` in place by the recipe.
+
+    loss: (model, batch) -> (). parameters: what the optimizer is given (default: all that require gradients).
+    sampling: None (each example once an epoch), int64 indices into the training split with repeats (each entry
+    once an epoch), or float weights (N,), drawn with replacement, N draws an epoch.
+    after_epoch: called with (epoch from 1, model).
+    """
+    device = data.train.labels.device
+    chosen = [p for p in (parameters if parameters is not None else model.parameters()) if p.requires_grad]
+    length = len(sampling) if sampling is not None else len(data.train)
+    total_steps = step_count(data, recipe, sampling)
+    if total_steps == 0:
+        return FitReport(0, 0, ())
+    optimizer = _optimizer(chosen, recipe)
+    schedule = _schedule(optimizer, recipe, total_steps)
+    if recipe.channels_last:
+        model.to(memory_format=torch.channels_last)
+    steps = examples = 0
+    losses: list[float] = []
+    for epoch in range(1, recipe.epochs + 1):
+        model.train()
+        total = torch.zeros((), device=device)
+        for index in _epoch(sampling, length, recipe.batch_size, order, device):
+            batch = data.batch(data.train, index, augment=True)
+            if recipe.channels_last:
+                batch = Batch(batch.images.contiguous(memory_format=torch.channels_last), batch.labels, batch.index)
+            optimizer.zero_grad(set_to_none=True)
+            with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+                value = loss(model, batch)
+            value.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            if recipe.schedule != "plateau":
+                schedule.step()
+            total += value.detach()
+            steps += 1
+            examples += len(index)
+        losses.append(float(total) / _steps(length, recipe.batch_size))
+        if recipe.schedule == "plateau":
+            schedule.step(validation_loss(model, data))
+        if after_epoch is not None:
+            after_epoch(epoch, model)
+    return FitReport(steps, examples, tuple(losses))
+
+
+def step_count(data: TrainingData, recipe: Recipe, sampling: Tensor | None = None) -> int:
+    """How many optimizer steps `fit` makes."""
+    return recipe.epochs * _steps(len(sampling) if sampling is not None else len(data.train), recipe.batch_size)
+
+
+def _steps(length: int, batch_size: int) -> int:
+    """Batches an epoch. A last batch of one example is left out: batch norm cannot train on it."""
+    full, rest = divmod(length, batch_size)
+    return full + (rest > 1 or (rest == 1 and (full == 0 or batch_size == 1)))
+
+
+def _epoch(
+    sampling: Tensor | None, length: int, batch_size: int, order: torch.Generator, device: torch.device
+) -> Iterator[Tensor]:
+    if sampling is not None and sampling.is_floating_point():
+        indices = torch.multinomial(sampling.cpu(), length, replacement=True, generator=order)
+    else:
+        indices = torch.randperm(length, generator=order)
+        if sampling is not None:
+            indices = sampling.cpu()[indices]
+    indices = indices.to(device)
+    for step in range(_steps(length, batch_size)):
+        yield indices[step * batch_size : (step + 1) * batch_size]
+
+
+def _optimizer(parameters: list[nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(
+            parameters,
+            recipe.lr,
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+            nesterov=recipe.nesterov,
+            fused=True,
+        )
+    kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
+    return kind(parameters, recipe.lr, weight_decay=recipe.weight_decay, fused=True)
+
+
+def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, total_steps: int) -> Any:
+    schedulers = torch.optim.lr_scheduler
+    if recipe.schedule == "constant":
+        return schedulers.ConstantLR(optimizer, factor=1.0, total_iters=0)
+    if recipe.schedule == "cosine":
+        return schedulers.CosineAnnealingLR(optimizer, total_steps)
+    if recipe.schedule == "halving":
+        return schedulers.MultiStepLR(optimizer, [round(at * total_steps) for at in HALVINGS], gamma=0.5)
+    if recipe.schedule == "steps":
+        drops = [round(at * total_steps) for at in recipe.drops]
+        return schedulers.MultiStepLR(optimizer, drops, gamma=recipe.drop_factor)
+    if recipe.schedule == "plateau":
+        return schedulers.ReduceLROnPlateau(optimizer, factor=recipe.drop_factor, patience=recipe.patience)
+    # one step more than there are: the scheduler is stepped once after the last step
+    steps = total_steps + 1
+    warm_up = max(WARM_UP, 1.5 / steps)  # torch divides by zero where the warm-up is exactly one step
+    return schedulers.OneCycleLR(optimizer, recipe.lr, total_steps=steps, pct_start=warm_up, cycle_momentum=False)
+
+
+def snapshot(model: nn.Module) -> Snapshot:
+    """A copy of a model's weights and buffers, on the CPU."""
+    return {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+
+
+def logits(model: nn.Module, data: TrainingData, split: Split) -> Tensor:
+    """A model's answers on a split in eval mode, float32 (N, K), on the CPU."""
+    with evaluating(model):
+        return torch.cat([model(batch.images).float() for batch in data.batches(split)]).cpu()
+
+
+def validation_loss(model: nn.Module, data: TrainingData) -> float:
+    """The mean cross-entropy of a model on the validation split, in eval mode."""
+    return float(nn.functional.cross_entropy(logits(model, data, data.val), data.val.labels.cpu()))
+
+
+def predicted_classes(model: nn.Module, data: TrainingData, split: Split) -> Tensor:
+    """A model's answers on a split in eval mode, by example index: int64 (N,), on the split's device."""
+    return logits(model, data, split).argmax(dim=1).to(split.labels.device)
+
+
+def loss_gradients(
+    model: nn.Module,
+    data: TrainingData,
+    generator: torch.Generator,
+    weights: Mapping[str, nn.Parameter],
+    batches: int,
+) -> dict[str, Tensor]:
+    """Gradients of the mean cross-entropy by parameter name, over random training batches of the recipe's size.
+
+    batches: how many; 0 for the whole training split. The model is in training mode, as when it was trained; its
+    batch-norm statistics move, so give a copy.
+    """
+    order = torch.randperm(len(data.train), generator=generator).to(data.train.labels.device)
+    chosen = order[: batches * data.batch_size] if batches else order
+    total = [torch.zeros_like(weight) for weight in weights.values()]
+    model.train()
+    parts = list(torch.split(chosen, data.batch_size))
+    if len(parts) > 1 and len(parts[-1]) == 1:  # batch norm cannot train on one example
+        parts[-2:] = [torch.cat(parts[-2:])]
+    for index in parts:
+        loss = cross_entropy(model, data.batch(data.train, index, augment=True))
+        for sum_, part in zip(total, torch.autograd.grad(loss, list(weights.values())), strict=True):
+            sum_ += part * (len(index) / len(chosen))
+    return dict(zip(weights, total, strict=True))
+
+
+def worst_share(correct: Tensor, kinds: Tensor) -> float:
+    """The lowest accuracy among the kinds (classes or groups) that occur; correct: bool (N,), kinds: int64 (N,)."""
+    totals = torch.bincount(kinds)
+    right = torch.bincount(kinds, weights=correct.double(), minlength=len(totals))
+    return float((right / totals)[totals > 0].min())
+
+
+class EpochSelector:
+    """Keeps the weights that the recipe asks for: single epochs, and the best by the validation split."""
+
+    def __init__(self, recipe: Recipe, data: TrainingData, kinds: Tensor | None) -> None:
+        self.recipe, self.data, self.kinds = recipe, data, kinds
+        self.kept: dict[int, Snapshot] = {}
+        self.best: tuple[float, int, Snapshot] | None = None
+
+    def after_epoch(self, epoch: int, model: nn.Module) -> None:
+        """Note an epoch's weights if they are asked for; of equally good epochs the first is kept."""
+        if epoch in self.recipe.keep_epochs:
+            self.kept[epoch] = snapshot(model)
+        if self.kinds is None:
+            return
+        val = self.data.val
+        value = worst_share(logits(model, self.data, val).argmax(1) == val.labels.cpu(), self.kinds)
+        if self.best is None or value > self.best[0]:
+            self.best = (value, epoch, snapshot(model))
+
+    def finish(self, model: nn.Module) -> int | None:
+        """Give the model the selected epoch's weights; which epoch that was (None: the last)."""
+        if self.best is None:
+            return None
+        model.load_state_dict(self.best[2])
+        return self.best[1]
+
+
+def eval_copy(model: nn.Module) -> nn.Module:
+    """A frozen copy in eval mode."""
+    return copy.deepcopy(model).eval().requires_grad_(False)

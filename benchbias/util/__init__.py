@@ -1,0 +1,1 @@
+"""Ground: canonical JSON, whole files, processes."""

@@ -1,0 +1,1 @@
+"""Analyses: comparisons over all trials of a task."""
