@@ -19,8 +19,7 @@ import typer.main
 import benchbias
 from benchbias import cli, errors, testing
 from benchbias.plugin import components, hookspecs
-from benchbias.records import schema
-from benchbias.records import population
+from benchbias.records import population, schema
 from benchbias.suite import tables
 from benchbias.training import fit as training
 

@@ -15,9 +15,9 @@ from benchbias.errors import ComponentError, UsageError
 from benchbias.stages.seeding import generator, seed_for
 from benchbias.suite.settings import Setting, recipe_of
 from benchbias.suite.tables import LATER_RECIPE_KEYS, Recipe
+from benchbias.training import fit as training
 from benchbias.training.context import TrainContext, head_name, prunable_weights
 from benchbias.training.fit import EpochSelector, fit, validation_loss, worst_share
-from benchbias.training import fit as training
 
 
 def split(count: int, name: str = "train") -> Split:
