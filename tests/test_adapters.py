@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, relu
 
 from benchbias.errors import BenchbiasError, Skip
-from benchbias.runner.api import Workspace
+from benchbias.runner.workspace import Workspace
 from benchbias.sparse.masks import Mask, apply, with_attached
 from benchbias.stages.make_mask import make_mask
 from benchbias.training.context import PruneContext

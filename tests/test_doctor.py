@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchbias.runner.api import Workspace
+from benchbias.runner.workspace import Workspace
 
 HEALTHY = {"products", "blobs", "not reproducible", "quarantine", "failures", "left behind", "stale"}
 

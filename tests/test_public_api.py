@@ -19,7 +19,7 @@ from benchbias.cli import showing
 from benchbias.plugin import components, deprecation, hookspecs
 from benchbias.plugin.components import Component
 from benchbias.plugin.deprecation import Deprecation
-from benchbias.runner.api import Workspace
+from benchbias.runner.workspace import Workspace
 from benchbias.stages import prune, train
 from benchbias.stages.job import call_component
 from benchbias.testing import ToyTrial

@@ -24,7 +24,7 @@ from conftest import SMOKE_TRIALS, tree
 from killing import committed, engines, start, wait_for_claims
 
 from benchbias.plan.trials import Plan
-from benchbias.runner.api import Workspace
+from benchbias.runner.workspace import Workspace
 from benchbias.store.store import Store
 from benchbias.util import canonical
 
@@ -45,7 +45,8 @@ HOSTILE = {  # each changes the bytes of a stage that sees it, or would let thre
 SHUFFLED = """
 import json, sys
 from pathlib import Path
-from benchbias.runner.api import Workspace, run_plan
+from benchbias.runner.launch import RunOptions, run_suite
+from benchbias.runner.workspace import Workspace
 from benchbias.plan.trials import Selection
 
 class Told:
@@ -56,7 +57,8 @@ class Told:
     def note(self, text): pass
 
 told = Told()
-results = run_plan(Workspace.open(quiet=True), "smoke", Selection(), told, Path(sys.argv[1]), jobs=2, shuffle=7)
+options = RunOptions(out=Path(sys.argv[1]), jobs=2, shuffle=7)
+results = run_suite(Workspace.open(quiet=True), "smoke", Selection(), options, told)
 print(json.dumps({"code": results.exit_code, "ended": told.ended, "planned": told.planned}))
 """  # no main guard: multiprocessing would import it again
 

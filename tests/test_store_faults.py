@@ -26,7 +26,7 @@ from faulty import Calls, faults, in_child
 
 from benchbias.engine.base import DAMAGED, FAILED, STORAGE
 from benchbias.errors import DamagedError, StorageError
-from benchbias.runner.api import Workspace
+from benchbias.runner.workspace import Workspace
 from benchbias.store.store import Store
 from benchbias.util import canonical
 
