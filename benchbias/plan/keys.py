@@ -22,7 +22,7 @@ _MASKING = ("training", "stages.make_mask")
 SOURCES: Mapping[str, tuple[str, ...]] = {
     "data": (*_SHARED, "stages.data"),
     "init": (*_SHARED, "training", "stages.init"),
-    "train": (*_SHARED, *_MASKING, "stages.train"),
+    "train": (*_SHARED, *_MASKING, "stages.masking", "stages.train"),
     "prune": (*_SHARED, *_MASKING, "stages.prune"),
     "predict": (*_SHARED, "training", "stages.predict"),
     "score": (*_SHARED, "stages.score"),
