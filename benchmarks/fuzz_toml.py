@@ -18,10 +18,9 @@ from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from mutated import small, spoilt, toml, verdict
-
 from benchbias.plugin.registry import load_registry
 from benchbias.suite import catalogue
+from support.mutated import small, spoilt, toml, verdict
 
 
 def main() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from conftest import tree
-from killing import campaign, committed, warm
+from support.killing import campaign, committed, warm
+from support.running import tree
 
 
 def main(kills: int, minutes: float) -> None:

@@ -19,8 +19,9 @@ import pytest
 import benchbias
 from benchbias.plan import keys
 from benchbias.plugin import hookspecs
+from support import ROOT
+from support.imports import foreign
 
-ROOT = Path(__file__).parent.parent
 CORE = ROOT / "benchbias"
 PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 
@@ -178,19 +179,6 @@ def test_keys_hold_every_core_module_that_a_stage_runs(kind: str):
 
 def test_the_keys_of_read_data_hold_the_whole_room_that_reads():
     assert set(keys.source_files(keys.READING)) == set((CORE / "data" / "reading").glob("*.py"))
-
-
-def foreign(path: Path) -> set[str]:
-    """What a file imports of benchbias and its plugins besides public names; a test may import benchbias.testing."""
-    public = {"benchbias", *(f"benchbias.{name}" for name in benchbias.__all__)}
-    public |= {"benchbias.testing"} if path.name.startswith("test_") else set()
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found |= {node.module} | {f"benchbias.{a.name}" for a in node.names if node.module == "benchbias"}
-    return {name for name in found if name.split(".")[0] in ("benchbias", "benchbias_plugins")} - public
 
 
 @pytest.mark.parametrize("path", PLUGINS, ids=lambda p: str(p.relative_to(ROOT / "plugins")))

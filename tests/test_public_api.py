@@ -9,7 +9,6 @@ from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any
 
-import public_api
 import pytest
 import torch
 from torch import nn
@@ -25,6 +24,7 @@ from benchbias.stages.job import call_component
 from benchbias.testing import ToyTrial
 from benchbias.testing.calling.subject import Subject
 from benchbias.testing.checks import common as common_checks
+from support import public_api
 
 POLICY = (public_api.ROOT / "docs/api-policy.md").read_text()
 
@@ -77,7 +77,7 @@ def test_every_attribute_and_method_of_a_context_is_documented(name: str):
         told = public_api.documented(cls, key) if isinstance(member, str) else bool(member.__doc__)
         assert told, (
             f"{name}.{key} is not documented: its class's docstring says `{key}: what it is, its shape and dtype`; "
-            "or it is the core's own, and belongs to CORES_OWN in tests/public_api.py"
+            "or it is the core's own, and belongs to CORES_OWN in tests/support/public_api.py"
         )
 
 

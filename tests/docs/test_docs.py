@@ -1,0 +1,211 @@
+"""What README and docs show works: the pruner, the TOML, every command, every file they point to."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from benchbias.board.comparing import compare
+from benchbias.cli import app
+from benchbias.records.analysis import read_analyses
+from benchbias.runner.publishing import published_records
+from benchbias.runner.workspace import Workspace
+from benchbias.suite import catalogue as suite
+from benchbias.suite import tables
+from support import ROOT
+from support.markdown import blocks, cells_of
+
+README = (ROOT / "README.md").read_text()
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+
+BY_CI = (
+    "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/benchbias run --suite spurious-small",
+    "python3 -m venv .venv && .venv/bin/pip install --editable '.[test]' && "
+    ".venv/bin/python -m pytest -n 2 --dist loadfile",
+)
+"""README's set-up commands. CI calls them itself, as they stand: they need a package index, and one runs this file.
+Here they count by what they are made of: the wheel is built and works, an editable install too (test_packaging)."""
+
+
+def test_the_readmes_pruner_is_twelve_lines_and_gets_its_row(tmp_path: Path, cli):
+    code = blocks(README, "python")[0]
+    assert len([line for line in code.splitlines() if line.strip()]) <= 12
+    (tmp_path / "largest.py").write_text(code)
+    command = blocks(README, "sh")[-1].strip().replace("spurious-small", "smoke")
+    done = cli(*shlex.split(command)[1:], "-m", "magnitude", "--seeds", "1", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert r"largest\[sparsity=0.5\]" in done.stdout
+    rows = {line.split()[1]: line.split()[2:] for line in done.stdout.splitlines() if "sparsity=0.5" in line}
+    assert rows[r"largest\[sparsity=0.5\]"] == rows[r"magnitude\[sparsity=0.5\]"], "it is the same criterion"
+    read = cli("leaderboard", "smoke", "--plugin", "largest.py", "--method", "largest", cwd=tmp_path)
+    assert read.returncode == 0, read.stderr
+    assert {line for line in done.stdout.splitlines() if "largest" in line} <= set(read.stdout.splitlines())
+
+
+def test_every_block_of_the_readme_is_run_by_a_test_or_by_ci():
+    fences = re.findall(r"^```(.*)$", README, re.MULTILINE)
+    assert sorted(fences[::2]) == ["python", "sh", "sh", "sh"]
+    assert set(fences[1::2]) == {""}
+    *set_up, run = [line for block in blocks(README, "sh") for line in block.splitlines()]
+    assert tuple(set_up) == BY_CI
+    assert run.startswith("benchbias run ")  # with the python block: the test above
+
+
+def test_the_citation_and_the_changelog_are_of_this_version():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    citation = dict(re.findall(r"^([a-z-]+): *(.*)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE))
+    assert citation["version"] == version
+    assert citation["cff-version"] == "1.2.0"
+    assert citation.keys() >= {"message", "title", "type", "authors", "license"}
+    changes = (ROOT / "CHANGELOG.md").read_text()
+    assert f"## [{version}]" in changes or ("## [Unreleased]" in changes and f"To be {version}," in changes)
+
+
+def test_the_documented_toml_plans(tmp_path: Path):
+    config = tmp_path / "own.toml"
+    config.write_text(blocks((ROOT / "docs/benchmarks-toml.md").read_text(), "toml")[0])
+    plan = Workspace.open(config, quiet=True).plan("mine")
+    assert {trial.row for trial in plan.trials} == {"erm", "erm-ft", "gentle[sparsity=0.3]"}
+
+
+def test_the_recipe_page_names_every_recipe_key_and_every_table_key():
+    page = (ROOT / "docs/benchmarks-toml.md").read_text()
+    for table in (tables.Recipe, tables.SuiteTable, tables.TaskTable, tables.MethodTable):
+        for key in table.model_fields:
+            assert re.search(rf"`{key}\b", page), f"{table.__name__}.{key} is not documented"
+    for key in (*tables.TRAIN_KEYS, *tables.PRUNE_KEYS, *tables.UPDATE_KEYS):
+        assert f"`{key}`" in page or key in ("train", "prune"), f"stage key {key} is not documented"
+
+
+def test_the_readme_names_every_command_and_every_shipped_method():
+    for command in app.registered_commands:
+        name = command.name or command.callback.__name__
+        assert f"benchbias {name}" in README, f"the command {name} is not in the README"
+    catalogue = suite.load(suite.shipped_file())
+    rows = re.findall(r"^\| (`[a-z0-9-]+`(?:, `[a-z0-9-]+`)*) \|", README, re.MULTILINE)
+    listed = {name.strip("`") for row in rows for name in row.split(", ")}
+    assert listed == set(catalogue.suites["spurious-small"].methods)
+    page = (ROOT / "docs/methods/README.md").read_text()
+    assert set(re.findall(r"^\| \[([a-z0-9-]+)\]\(", page, re.MULTILINE)) == set(catalogue.methods)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_to_files(page: Path):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        assert target.startswith("https://") or (page.parent / target).exists(), f"{page}: {target}"
+
+
+def test_the_readme_has_the_two_commands_on_one_line_each():
+    commands = [line for block in blocks(README, "sh") for line in block.splitlines() if "-m venv" in line]
+    assert [("pytest" in line, "--suite spurious-small" in line) for line in commands] == [(False, True), (True, False)]
+    assert commands[1] in (line for line in README.splitlines() if re.match(r"^python3 -m venv .*pytest", line))
+
+
+PUBLISHED = sorted(folder.name for folder in (ROOT / "leaderboard/records").iterdir())
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_published_board_is_rebuilt_from_its_records_byte_for_byte(cli, name: str):
+    done = cli("leaderboard", name, "--records", str(ROOT / "leaderboard"))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.encode() == (ROOT / f"leaderboard/{name}.md").read_bytes()
+
+
+def test_every_suite_with_records_is_shipped_and_has_a_board_a_page_and_no_trial_that_is_not_planned():
+    """A board without records could say anything; one of old rows or seeds would not be what the suite's table says."""
+    workspace = Workspace.open(suite.shipped_file(), quiet=True)
+    assert {board.stem for board in (ROOT / "leaderboard").glob("*.md")} == {*PUBLISHED, "claims", "claims-before"}
+    for name in PUBLISHED:
+        assert (ROOT / f"docs/suites/{name}.md").is_file()
+        records, _ = published_records(name, ROOT / "leaderboard")
+        plan = workspace.plan(name)
+        assert {record.id for record in records} == {trial.id for trial in plan.trials}
+        probes = {tables.Use.of(item, name).name for item in workspace.catalogue.suites[name].probes}
+        probed = workspace.catalogue.suites[name].probed or workspace.catalogue.suites[name].methods
+        analyses = {tables.Use.of(item, name).name for item in workspace.catalogue.suites[name].analyses}
+        made = read_analyses(ROOT / f"leaderboard/records/{name}")
+        assert {(one.name, one.task) for one in made} == {(one, task) for one in analyses for task in plan.table.tasks}
+        assert all(one.table is not None for one in made)
+        for record in records:
+            assert set(record.body.get("probes", {})) == (probes if record.body["method"] in probed else set())
+
+
+def board_rows() -> dict[str, dict[str, str]]:
+    """The published results by method: column -> cell."""
+    found: dict[str, dict[str, str]] = {}
+    for section in (ROOT / "leaderboard/spurious-small.md").read_text().split("### Cost")[0].split("### ")[1:]:
+        head, _, *body = [
+            [c.strip() for c in line.strip("|").split("|")] for line in section.splitlines() if "|" in line
+        ]
+        found |= {cells[1]: dict(zip(head, cells, strict=True)) for cells in body}
+    return found
+
+
+def test_the_readme_shows_the_head_of_the_published_board():
+    lines = [cells_of(line) for line in README.splitlines() if line.startswith("|")]
+    start = next(at for at, cells in enumerate(lines) if cells[:2] == ["rank", "method"])
+    rows = list(itertools.takewhile(lambda cells: len(cells) == len(lines[start]), lines[start + 2 :]))
+    head, published = lines[start], board_rows()
+    text = (ROOT / "leaderboard/spurious-small.md").read_text().split("### Cost")[0]
+    tables = [section.count("\n| ") - 1 for section in text.split("### ")[1:]]  # one a track, and the controls'
+    assert len(rows) == sum(min(3, count) for count in tables)
+    for cells in rows:
+        assert dict(zip(head, cells, strict=True)).items() <= published[cells[1]].items(), cells
+
+
+WORST, CONFLICTING = "worst group accuracy", "conflicting accuracy"
+VARIANTS = ("mrm", "rest", "rigl", "undecayed", "gradual-magnitude", "jtt", "disent", "dfr")
+
+
+@pytest.mark.parametrize(
+    ("page", "name", "metric", "least"),
+    [
+        ("suites/spurious-small", "spurious-small", WORST, 16),
+        ("suites/spuco-mnist", "spuco-mnist", CONFLICTING, 9),
+        ("suites/named-variants", "named-variants", WORST, 20),
+        ("suites/critical-finetuning", "critical-finetuning", WORST, 6),
+        *((f"methods/{method}", "named-variants", WORST, 1) for method in VARIANTS),
+    ],
+)
+def test_the_differences_that_a_page_shows_are_those_of_the_records(page: str, name: str, metric: str, least: int):
+    page = (ROOT / f"docs/{page}.md").read_text()
+    shown = re.findall(r"^\| `([^`]+)` \| `([^`]+)` \| ([-+][0-9.]+ ± [0-9.]+) \|", page, re.MULTILINE)
+    assert len(shown) >= least
+    records = published_records(name, ROOT / "leaderboard")
+    for row, other, gap in shown:
+        told = compare(*records, row, other)
+        (line,) = [line for line in told.splitlines() if line.startswith(f"| {metric}")]
+        assert f"| {gap} " in line, f"{row} against {other}: {line}"
+        if "equivalent within 3 points" in page.split(f"`{row}` | `{other}` | {gap}")[1].split("\n")[0]:
+            assert f"**Equivalent in {metric}** within 3 points" in told
+
+
+def test_what_the_page_on_critical_neurons_quotes_stands_on_its_board():
+    page = (ROOT / "docs/suites/critical-neurons.md").read_text()
+    sections = (ROOT / "leaderboard/critical-neurons.md").read_text().replace("\\", "").split("### ")
+    quoted = [cells_of(line) for line in page.splitlines() if line.startswith("| `")]
+    assert len(quoted) > 6
+    for probe, what, group, *numbers in quoted:
+        (section,) = [text for text in sections if text.split("\n")[0].endswith(f": {probe.strip('`')}")]
+        head, _, *rows = [cells_of(line) for line in section.splitlines() if line.startswith("|")]
+        at = head.index("group")
+        (row,) = [cells for cells in rows if [*cells[1:at], cells[at]] == [*what.split(", "), group]]
+        columns = ("change (points)", "control (points)", "difference (points)", "margin difference")
+        assert [row[head.index(name)] for name in columns] == numbers
+
+
+def test_every_method_has_a_page_whose_toml_is_the_shipped_one():
+    shipped = suite.load(suite.shipped_file()).methods
+    documented = {}
+    for page in (ROOT / "docs/methods").glob("*.md"):
+        for block in blocks(page.read_text(), "toml"):
+            documented |= {name: (page.name, table) for name, table in tomllib.loads(block).get("methods", {}).items()}
+    assert set(documented) >= set(shipped)
+    for name in shipped:
+        page, table = documented[name]
+        assert suite.checked(suite.MethodTable, table, page) == shipped[name], f"{page}: {name}"

@@ -1,0 +1,344 @@
+"""The runner's side of the engine's contract, with an engine that only pretends; and engines that cannot start.
+
+The pretending engine takes each product out of the undisturbed run's store instead of computing it, so every way a
+stage can end is tried in milliseconds.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from benchbias.engine.base import BUSY, DAMAGED, FAILED, STORAGE, Ended
+from benchbias.errors import StorageError
+from benchbias.plan.environment import torch_version
+from benchbias.plan.trials import Plan
+from benchbias.runner.failures import SIGNAL_TRIES
+from benchbias.runner.loop import compute
+from benchbias.runner.report import RunReport, record
+from benchbias.runner.reporter import Silent
+from benchbias.runner.results import results_of
+from benchbias.runner.workspace import Workspace
+from benchbias.store.store import Store
+from support.killing import engines, start, survivors, wait_for_claims
+from support.running import tree
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+DONE = Ended("", 0, None, False, 0.0)
+KILLED = Ended("", None, signal.SIGKILL, False, 0.0)
+LATE = Ended("", None, signal.SIGKILL, True, 6.0)
+
+
+def code(number: int) -> Ended:
+    return Ended("", number, None, False, 0.0)
+
+
+class Pretending:
+    """An engine whose stages end as `endings` says, one ending a start; without one they are done at once."""
+
+    def __init__(self, plan: Plan, truth: Store, store: Store, endings: dict[str, list[Ended]] | None = None) -> None:
+        self.plan, self.truth, self.store = plan, truth, store
+        self.endings = {key: list(found) for key, found in (endings or {}).items()}
+        self.started: Counter[str] = Counter()
+        self.most = self.early = 0
+        self.waiting: list[str] = []
+        self.before: dict[str, Callable[[], None]] = {}
+        self.closed = False
+
+    def submit(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            assert key not in self.waiting
+            self.early += not self.whole(key)
+            self.started[key] += 1
+            self.waiting.append(key)
+        self.most = max(self.most, len(self.waiting))
+
+    def poll(self, seconds: float) -> list[Ended]:
+        if not self.waiting:
+            return []
+        key = self.waiting.pop()
+        self.before.pop(key, lambda: None)()
+        ended = self.endings[key].pop(0) if self.endings.get(key) else DONE if self.whole(key) else code(DAMAGED)
+        if ended is DONE:
+            self.commit(key)
+        elif ended.exit_code == FAILED:
+            self.store.put_attempt(key, {"status": "failed", "kind": "exception", "reason": "boom"})
+        return [Ended(key, ended.exit_code, ended.signal, ended.timed_out, ended.seconds)]
+
+    def whole(self, key: str) -> bool:
+        return all(self.store.has(parent) for parent in self.plan.stages[key].parents.values())
+
+    def commit(self, key: str) -> None:
+        """Take the product from the true store."""
+        product = self.truth.get(key)
+        assert product is not None
+        for sha in product.blobs.values():
+            self.store.blob_path(sha).parent.mkdir(exist_ok=True)
+            shutil.copy(self.truth.blob_path(sha), self.store.blob_path(sha))
+        self.store.object_path(key).parent.mkdir(exist_ok=True)
+        shutil.copy(self.truth.object_path(key), self.store.object_path(key))
+
+    def cancel(self) -> None:
+        self.waiting.clear()
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture(scope="module")
+def workspace() -> Workspace:
+    return Workspace.open(quiet=True)
+
+
+@pytest.fixture(scope="module")
+def plan(workspace: Workspace) -> Plan:
+    return workspace.plan("smoke")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "results").create()
+
+
+@pytest.fixture
+def pretend(plan: Plan, smoke: Path, store: Store) -> Callable[..., tuple[Pretending, RunReport]]:
+    def call(
+        endings: dict[str, list[Ended]] | None = None,
+        *,
+        jobs: int = 2,
+        rerun: str = "missing",
+        before: dict[str, Callable[[], None]] | None = None,
+    ) -> tuple[Pretending, RunReport]:
+        engine = Pretending(plan, Store(smoke), store, endings)
+        engine.before = dict(before or {})
+        report = record(plan, store, compute(plan, store, lambda: engine, Silent(), jobs=jobs, rerun=rerun, shuffle=3))
+        assert engine.closed or not engine.started
+        assert not engine.early or before, "a stage was submitted before its parents"
+        return engine, report
+
+    return call
+
+
+def first(plan: Plan, kind: str, seed: int = 0) -> str:
+    return next(key for key, stage in plan.stages.items() if stage.kind == kind and stage.inputs["seed"] == seed)
+
+
+def resting_on(plan: Plan, key: str) -> set[str]:
+    """The stage and all that come from it."""
+    found = {key}
+    for other, stage in plan.stages.items():
+        if found & set(stage.parents.values()):
+            found.add(other)
+    return found
+
+
+def statuses(report: RunReport) -> Counter[str]:
+    return Counter(record.body["status"] for record in report.records)
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_every_stage_is_submitted_once_after_its_parents(
+    plan: Plan, pretend: Callable[..., tuple[Pretending, RunReport]], jobs: int, store: Store, smoke: Path, workspace
+):
+    engine, report = pretend(jobs=jobs)
+    assert engine.started == dict.fromkeys(plan.stages, 1)
+    assert engine.most == jobs
+    assert (report.exit_code, report.computed, report.missing) == (0, len(plan.stages), 0)
+    results = results_of(plan, store, report)
+    store.replace(results.board, results.text)
+    assert tree(store.root) == tree(smoke)  # records and board are functions of the products
+    engine, report = pretend()
+    assert not engine.started
+    assert (report.cached, report.computed) == (len(plan.stages), 0)
+
+
+@pytest.mark.parametrize(
+    ("ending", "reason"),
+    [
+        (FAILED, "boom"),
+        (0, "no product"),
+        (3, "exit code 3"),
+        (KILLED, "signal 9"),
+        (LATE, "6 s"),
+    ],
+)
+def test_a_failed_stage_blocks_its_descendants_and_nothing_else(
+    plan: Plan,
+    pretend: Callable[..., tuple[Pretending, RunReport]],
+    store: Store,
+    ending: int | Ended,
+    reason: str,
+):
+    bad = first(plan, "prune")
+    blocked = resting_on(plan, bad)
+    assert 1 < len(blocked) < len(plan.stages)
+    ended = code(ending) if isinstance(ending, int) else ending
+    engine, report = pretend({bad: [ended]})
+    assert engine.started == dict.fromkeys(set(plan.stages) - (blocked - {bad}), 1)  # no engine's fault is retried
+    assert list(report.failures) == [bad]
+    assert report.exit_code == 1
+    assert statuses(report) == {"failed": 1, "ok": len(plan.trials) - 1}
+    (failed,) = [record.body for record in report.records if record.body["status"] == "failed"]
+    assert reason in failed["reason"]
+    assert failed["stage"] == plan.stages[bad].label
+    assert set(failed["stages"]) & blocked
+    assert len(store.attempts(bad)) == 1
+
+
+def test_a_noted_failure_is_reported_again_and_tried_again_when_asked(
+    plan: Plan, pretend: Callable[..., tuple[Pretending, RunReport]], smoke: Path, store: Store
+):
+    bad = first(plan, "prune")
+    pretend({bad: [code(FAILED)]})
+    engine, report = pretend()
+    assert not engine.started
+    assert (report.exit_code, statuses(report)["failed"]) == (1, 1)
+    engine, report = pretend(rerun="failed")
+    assert set(engine.started) == resting_on(plan, bad)
+    assert (report.exit_code, statuses(report)) == (0, {"ok": len(plan.trials)})
+    was = tree(smoke)
+    assert {name: text for name, text in tree(store.root).items() if "records" in name} == {
+        name: text for name, text in was.items() if "records" in name
+    }
+
+
+@pytest.mark.parametrize("ending", [KILLED, LATE])
+def test_deaths_are_tried_again_a_few_times(
+    plan: Plan, pretend: Callable[..., tuple[Pretending, RunReport]], ending: Ended
+):
+    bad = first(plan, "predict")
+    for _ in range(SIGNAL_TRIES):
+        engine, report = pretend({bad: [ending]})
+        assert engine.started[bad] == 1
+        assert report.exit_code == 1
+    engine, report = pretend()
+    assert not engine.started
+    assert report.exit_code == 1
+    engine, report = pretend(rerun="failed")
+    assert report.exit_code == 0
+
+
+def test_a_stage_that_another_run_has_claimed_is_waited_for(
+    plan: Plan, pretend: Callable[..., tuple[Pretending, RunReport]], store: Store
+):
+    key = first(plan, "init")
+    engine, report = pretend({key: [code(BUSY), code(BUSY)]})
+    assert engine.started[key] == 3
+    assert (report.exit_code, store.attempts(key)) == (0, [])
+
+
+def test_a_stage_that_is_busy_for_ever_is_a_failure_and_no_endless_loop(
+    plan: Plan, pretend: Callable[..., tuple[Pretending, RunReport]], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("benchbias.runner.loop.BUSY_SECONDS", 0.0)
+    key = first(plan, "score")
+    engine, report = pretend({key: [code(BUSY)] * 1000})
+    assert 2 < engine.started[key] < 100
+    assert report.exit_code == 1
+
+
+def test_parents_that_were_found_damaged_are_made_again(
+    plan: Plan, pretend: Callable[..., tuple[Pretending, RunReport]], store: Store, smoke: Path
+):
+    """A stage finds the blob of its parent damaged, which is then gone; and the parent's parent, too."""
+    key = first(plan, "predict")
+    train = plan.stages[key].parents["model"]
+    data = plan.stages[train].parents["data"]
+
+    def lose() -> None:
+        for parent in (train, data):
+            for sha in store.get(parent).blobs.values():
+                store.quarantine(store.blob_path(sha), "damaged")
+
+    engine, report = pretend({key: [code(DAMAGED)]}, before={key: lose})
+    assert engine.started[key] > 1
+    assert engine.started[train] == engine.started[data] == 2
+    assert report.exit_code == 0
+    assert {name: text for name, text in tree(store.root).items() if "leader" not in name} == {
+        name: text for name, text in tree(smoke).items() if "leader" not in name
+    }
+
+
+def test_a_full_disk_ends_the_run_and_is_no_failure_of_the_stage(
+    plan: Plan, pretend: Callable[..., tuple[Pretending, RunReport]], store: Store
+):
+    key = first(plan, "train")
+    (store.root / "attempts" / f"{key}.log").write_text("noise\ncannot write: No space left on device (ENOSPC)\n")
+    with pytest.raises(StorageError) as caught:
+        pretend({key: [code(STORAGE)]})
+    assert "ENOSPC" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert store.attempts(key) == []
+    engine, report = pretend()
+    assert engine.started[key] == 1
+    assert report.exit_code == 0
+
+
+# engines that cannot start, or die
+
+
+def python_path(folder: Path) -> dict[str, str]:
+    """Modules of this folder before all others."""
+    there = os.environ.get("PYTHONPATH")
+    return {"PYTHONPATH": os.pathsep.join([str(folder), *([there] if there else [])])}
+
+
+def absent(folder: Path, name: str, version: str | None = None) -> None:
+    """A package that cannot be imported."""
+    (folder / name).mkdir(parents=True)
+    (folder / name / "__init__.py").write_text(f"raise ImportError('lib{name}.so: cannot open shared object file')\n")
+    if version is not None:
+        (folder / name / "version.py").write_text(f"__version__ = '{version}'\n")
+
+
+def test_packages_that_a_stage_does_not_need_may_be_absent(smoke: Path, tmp_path: Path, cli: Cli):
+    for name in ("torchvision", "timm", "datasets"):
+        absent(tmp_path / "path", name)
+    env = python_path(tmp_path / "path")
+    out = tmp_path / "results"
+    done = cli("run", "-s", "smoke", "-m", "erm", "--seeds", "1", "-o", str(out), "-q", cwd=tmp_path, env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    was, now = tree(smoke), tree(out)
+    made = {name for name in now if name.startswith(("objects", "blobs", "records"))}
+    assert len([name for name in made if name.startswith("objects")]) == 5  # data, init, train, predict, score
+    assert {name: now[name] for name in made} == {name: was.get(name) for name in made}
+
+
+@pytest.mark.parametrize("version", [True, False])
+def test_a_broken_torch_is_one_line(smoke: Path, tmp_path: Path, cli: Cli, version: bool):
+    """It cannot be imported; or not even its version file is there."""
+    absent(tmp_path / "path", "torch", torch_version() if version else None)
+    env = python_path(tmp_path / "path")
+    out = tmp_path / "results"
+    done = cli("run", "-s", "smoke", "-m", "erm", "--seeds", "1", "-o", str(out), "-q", cwd=tmp_path, env=env)
+    assert done.returncode not in (0, 70)
+    assert "torch" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert "Traceback" not in done.stderr
+    assert not list(out.glob("objects/*/*"))
+    assert survivors(out) == {}
+
+
+def test_an_engine_that_dies_is_one_line_and_loses_nothing(smoke: Path, tmp_path: Path):
+    """As when the kernel ends it for lack of memory: the stages in flight are no failures."""
+    out = tmp_path / "results"
+    runner = start(out, "-m", "erm", "--seeds", "1", "-j", "2")
+    assert wait_for_claims(out, 2, runner)
+    os.kill(engines(out)[0], signal.SIGKILL)
+    _, errors = runner.communicate(timeout=60)
+    assert runner.returncode == 1
+    assert len(errors.splitlines()) == 1
+    assert "engine" in errors
+    assert survivors(out) == {}
+    assert not list(out.glob("attempts/*/*.json"))
+    was, now = tree(smoke), tree(out)
+    assert now
+    assert all(now[name] == was[name] for name in now)
