@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +18,8 @@ from benchbias.sparse.masks import Mask
 from benchbias.stages.job import Job, call_component
 from benchbias.training.context import PruneContext, prunable_weights
 from benchbias.training.fit import FitReport
+
+Call = Callable[[nn.Module, PruneContext], Any]
 
 
 def amount_of(cutting: Mapping[str, Any]) -> dict[str, float]:
@@ -69,18 +71,27 @@ def prune_context(
 
 
 def ask_pruner(job: Job, spec: Mapping[str, Any], model: nn.Module, context: PruneContext) -> Mask:
-    """Ask the pruner that `spec` names for a mask of `model`, which it cannot change, nor torch's random numbers.
+    """Ask the pruner that `spec` names for a mask of `model`. Raises ComponentError."""
+    called = spec["component"]
+    pruner = job.components["pruner", called["name"]]
+
+    def call(copied: nn.Module, context: PruneContext) -> Any:
+        given = {"model": copied, "data": context.data, "context": context} | job.label_access(called["groups"])
+        return call_component(pruner, given, called["options"])
+
+    return make_mask(called["name"], call, model, context)
+
+
+def make_mask(name: str, call: Call, model: nn.Module, context: PruneContext) -> Mask:
+    """A mask of a pruner's answer about a copy: it can change neither the model nor torch's random numbers.
 
     Scores are cut to the context's amount and never revive what its mask has removed; a Mask is taken as it is. Raises
     ComponentError.
     """
-    call = spec["component"]
-    given = {"model": copy.deepcopy(model).requires_grad_(True), "data": context.data, "context": context}
     cards = sorted({weight.device for weight in context.weights.values() if weight.device.type == "cuda"}, key=str)
     with torch.random.fork_rng(devices=cards):
-        pruner = job.components["pruner", call["name"]]
-        answer = call_component(pruner, given | job.label_access(call["groups"]), call["options"])
-    return _checked(call["name"], answer, context)
+        answer = call(copy.deepcopy(model).requires_grad_(True), context)
+    return _checked(name, answer, context)
 
 
 def search_cost(model: nn.Module, images: Tensor, reports: Sequence[FitReport], force: Mask | None) -> dict[str, Any]:
