@@ -26,7 +26,7 @@ def layer_rewinding(
     controls: Annotated[int, Range(0, 1000)] = 10,
     split: str = "test",
 ) -> Table:
-    """What each layer's rewinding changes in each group, beside random steps of the same length in that layer.
+    """Rewind each layer and measure what changes in each group, beside random steps of the same length in that layer.
 
     A layer is a module with parameters of its own: all of them go back, and its buffers. An epoch is one of the stage
     that made the model and must be among its `keep_epochs`; as many as were trained lead to what the stage began
