@@ -1,7 +1,7 @@
 """SpuCoMNIST (Joshi et al., 2023, arXiv:2306.11957): digits in classes of several, on a ground that tells the class.
 
 Of MNIST's 60,000 training images a fifth of every digit, always the same, is validation. The ground is painted only
-where a digit has no ink. Every purpose draws from a stream of its own: the same seed gives the same colours at every
+where a digit has no ink. Every purpose draws from a stream of its own. The same seed gives the same colours at every
 difficulty and every noise, and the same test split at every strength.
 """
 

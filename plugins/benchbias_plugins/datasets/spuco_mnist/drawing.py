@@ -40,7 +40,7 @@ def biased_grounds(
     """The ground of every example, int64 (N,): floor(strength * n) of a class's n have its own, the rest the others'.
 
     Whose turn it is among the others follows from the place in the class before the grounds are shuffled, as in the
-    published code: the cells of the minority are about equal, not exactly.
+    published code. The cells of the minority are about equal, not exactly.
     """
     grounds = np.zeros(len(labels), dtype=np.int64)
     for label, strength in enumerate(strengths):

@@ -38,7 +38,7 @@ def spuco_mnist(
     """MNIST digits in five classes of two, each on the ground colour of its class in most of training.
 
     difficulty: which pixels show the ground. strength: the share of each class on its own colour in training and
-    validation, floor(strength * n) of n images; strengths: one a class, in place of it. label_noise: the share of
+    validation, floor(strength * n) of n images. strengths: one a class, in place of it. label_noise: the share of
     training and validation labels replaced by another class; groups follow the noisy label. core_feature_noise: the
     share of their images that lose three pixels in five. classes: disjoint lists of digits. examples: this many
     training images, drawn by the seed, each digit in proportion; default: all. val follows training; val_balanced

@@ -1,7 +1,7 @@
 """Neurons: their norms, their slices of a weight, others like them, and masks without them.
 
-A neuron is one output channel of a convolution (its slice z_i of the weight, I x kh x kw), one unit of a linear
-layer or, as the released code has it, one of its scalar weights.
+A neuron is one output channel of a convolution (its slice z_i of the weight) or one unit of a linear layer. In the
+released code it is one scalar weight of a linear layer.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def slice_of(weight: Tensor, number: int, linear: Linear) -> Tensor:
 def matched(
     neurons: Sequence[Neuron], norms: Mapping[str, Tensor], nearest: int, generator: torch.Generator
 ) -> list[Neuron] | None:
-    """For each neuron another of its layer, drawn from the `nearest` ones in norm that are neither critical nor taken.
+    """Another neuron of its layer for each, drawn from the `nearest` ones in norm that are neither critical nor taken.
 
     None where a layer has none left.
     """

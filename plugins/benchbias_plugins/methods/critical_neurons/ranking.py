@@ -23,7 +23,7 @@ Reranked = Literal["largest", "reranked", "smallest_as_published"]
 
 
 def wanted_count(total: int, count: int, fraction: float) -> int:
-    """How many of `total` neurons are taken: `count`, or ceil(fraction x total) where that is more.
+    """The number of neurons taken of `total`: `count`, or ceil(fraction x total) where that is more.
 
     Raises BenchbiasError where there are fewer.
     """
@@ -70,7 +70,7 @@ def reranked(
     ]
     chosen: list[Neuron] = []
     with restored(weights):
-        for turn in range(max(number for _, number in wanted)):
+        for turn in range(max((number for _, number in wanted), default=0)):
             now = {name: score.clone() for name, score in scores().items()}
             for name, number in chosen:
                 now[name][number] = -math.inf

@@ -1,4 +1,4 @@
-"""What both pruners end with: a mask without the chosen neurons or others like them, or scores for the core to cut."""
+"""The end of every pruner: a mask without the chosen neurons or others like them, or scores for the core to cut."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def criteria_overlap(
     """Count the top neurons by magnitude that are also the top ones by gradient, against chance.
 
     Chance: two sets of that size drawn from all neurons (hypergeometric), or layer by layer with each criterion's own
-    numbers: criteria that merely prefer the same layers agree by the first and not by the second. p: of at least as
+    numbers. Criteria that merely prefer the same layers agree by the first and not by the second. p: of at least as
     many.
     """
     network = Network.of(model, context, within, split, linear, loss)

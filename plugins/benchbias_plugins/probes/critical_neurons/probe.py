@@ -52,11 +52,11 @@ def critical(
 ) -> Table:
     """Modify the k most critical neurons and measure what changes in each group, beside others like them.
 
-    rankings: by the norm of the weights, of the gradient on hard training examples, or, for each group, of the gradient
-    on its own examples (of `ranked_on`; empty: of `split`). neurons: the values of k. scope: the top of the network, or
-    of each layer in turn. within: globs of layers, as in a prune stage. order: `reranked` ranks again after each
-    neuron, with those taken at zero. sigma: of init and noise, each made `repeats` times. controls: how many sets of
-    others, drawn from the same layers and the `nearest` norms; `smallest_as_published`: the smallest instead.
+    rankings: by the norm of the weights, of the gradient on hard training examples, or of that on a group's own, for
+    each group. ranked_on: the split of the groups' own examples; empty: `split`. neurons: the values of k. scope: the
+    top of the network, or of each layer in turn. within: globs of layers, as in a prune stage. order: `reranked` ranks
+    again after each neuron, with those taken at zero. sigma: of init and noise, each made `repeats` times. controls:
+    how many sets of others, drawn from the same layers and the `nearest` norms. control: those, or the smallest.
     """
     if not neurons or min(neurons) < 0:
         raise BenchbiasError(f"critical neurons: numbers from 0, at least one, not {neurons}")
