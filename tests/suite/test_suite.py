@@ -6,6 +6,7 @@ import contextlib
 import math
 import random
 import tomllib
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,6 +20,7 @@ from benchbias.suite.catalogue import load, shipped_file
 from benchbias.suite.tables import seed_list
 from support.mutated import small, spoilt, toml, verdict
 
+ROOT = Path(__file__).parent.parent
 SUITE = """
 [suites.mine]
 title = "Mine"
@@ -79,6 +81,15 @@ def test_the_shipped_file_loads_alone():
     catalogue = load()
     assert {"smoke", "spurious-small"} <= set(catalogue.suites)
     assert set(catalogue.origin.values()) == {"benchmarks.toml (shipped)"}
+
+
+def test_the_stages_of_a_method_of_several_stand_one_a_line():
+    """In the shipped file and in what pages quote of it: a stage that changes is a line that changes."""
+    pages = sorted((ROOT / "docs").rglob("*.md"))
+    for path in (shipped_file(), *pages):
+        for line in path.read_text().splitlines():
+            if line.startswith("stages = [") and line.endswith("]"):
+                assert len(tomllib.loads(line)["stages"]) == 1, f"{path.name}: {line:.60}"
 
 
 def test_the_users_file_adds_to_the_shipped_one(loaded):
