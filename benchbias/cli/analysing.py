@@ -65,9 +65,11 @@ def analyse(
         from dataclasses import replace
 
         from benchbias.cli.console import reporter
+        from benchbias.cli.lacking import check_analyses
         from benchbias.runner.analysing import analyse_suite
 
         workspace = open_workspace(config, plugin, data_dir)
+        check_analyses(workspace, names or ())
         selection = replace(selected(method, task, seeds, set_, None, device), analyses=names)
         shown = reporter(-1 if quiet or as_json else 0)
         found = analyse_suite(workspace, suite, selection, shown, out, jobs=jobs, timeout=timeout, memory=memory)
