@@ -20,7 +20,7 @@ from benchbias.errors import UsageError
 from benchbias.plan.trials import Selection
 from benchbias.plugin.loading import PluginRef
 from benchbias.plugin.registry import source_digest
-from benchbias.runner.api import Workspace
+from benchbias.runner.workspace import Workspace
 from benchbias.suite.catalogue import load, shipped_file
 from benchbias.suite.tables import Recipe
 from benchbias.testing import ToyTrial, toy_dataset
