@@ -15,7 +15,7 @@ import pytest
 
 from benchbias.errors import DamagedError
 from benchbias.store.store import Store
-from support.killing import survivors, warm
+from support.killing import survivors
 from support.running import tree
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
@@ -138,7 +138,7 @@ def rot(path: Path, chance: random.Random) -> bytes:
     return bytes(content)
 
 
-def test_rotten_objects_and_blobs_are_never_served_and_made_again(smoke: Path, tmp_path: Path):
+def test_rotten_objects_and_blobs_are_never_served_and_made_again(smoke: Path, tmp_path: Path, cli: Cli):
     """500 flipped bits and truncations: each file alone is refused, and a run mends all of them."""
     chance = random.Random(4)
     was = tree(smoke)
@@ -163,20 +163,19 @@ def test_rotten_objects_and_blobs_are_never_served_and_made_again(smoke: Path, t
     out = tmp_path / "results"
     shutil.copytree(smoke, out)
     command = ("run", "-s", "smoke", "-o", str(out), "-j", "2", "-q")
-    with warm(out) as forking:
-        for rerun in ("missing", "all"):  # a blob that nothing reads again is only looked at by `all`
-            paths = sorted([*out.glob("objects/*/*"), *out.glob("blobs/*/*")])
-            wrong = {path: rot(path, chance) for path in chance.sample(paths, len(paths) // 2)}
-            assert {path.suffix for path in wrong} == {".json", ".safetensors"}
-            assert forking.call(*command, "--rerun", rerun) == 0
-            aside = {path.read_bytes() for path in (out / "quarantine").iterdir()}
-            for path, content in wrong.items():
-                unread = rerun == "missing" and path.suffix == ".safetensors" and path.read_bytes() == content
-                assert content in aside or unread, path
-            now = tree(out)
-            assert {name for name in was if now.get(name) != was[name]} <= {
-                str(path.relative_to(out)) for path in wrong if rerun == "missing" and path.suffix == ".safetensors"
-            }
-        assert tree(out) == was
+    for rerun in ("missing", "all"):  # a blob that nothing reads again is only looked at by `all`
+        paths = sorted([*out.glob("objects/*/*"), *out.glob("blobs/*/*")])
+        wrong = {path: rot(path, chance) for path in chance.sample(paths, len(paths) // 2)}
+        assert {path.suffix for path in wrong} == {".json", ".safetensors"}
+        assert cli(*command, "--rerun", rerun).returncode == 0
+        aside = {path.read_bytes() for path in (out / "quarantine").iterdir()}
+        for path, content in wrong.items():
+            unread = rerun == "missing" and path.suffix == ".safetensors" and path.read_bytes() == content
+            assert content in aside or unread, path
+        now = tree(out)
+        assert {name for name in was if now.get(name) != was[name]} <= {
+            str(path.relative_to(out)) for path in wrong if rerun == "missing" and path.suffix == ".safetensors"
+        }
+    assert tree(out) == was
     assert not list((out / "quarantine").glob("conflict-*"))
     assert not list(out.glob("attempts/*/*.json"))
