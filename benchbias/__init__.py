@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from benchbias.errors import Skip as Skip
     from benchbias.network.inspect import head_name as head_name
     from benchbias.plugin.components import Range as Range
-    from benchbias.plugin.components import reads as reads
     from benchbias.plugin.hookspecs import hookimpl as hookimpl
+    from benchbias.plugin.marks import formerly as formerly
+    from benchbias.plugin.marks import reads as reads
+    from benchbias.plugin.marks import uses as uses
     from benchbias.records.part_accuracies import part_accuracies as part_accuracies
     from benchbias.records.population import Member as Member
     from benchbias.records.population import Population as Population
@@ -81,8 +83,9 @@ _HOME = {
     "data.values": ("Batch", "BiasedDataset", "GroupLabels", "LabelledSplit", "Predictions", "Split", "TrainingData"),
     "errors": ("BenchbiasError", "DataError", "Skip"),
     "network.inspect": ("head_name",),
-    "plugin.components": ("Range", "reads"),
+    "plugin.components": ("Range",),
     "plugin.hookspecs": ("hookimpl",),
+    "plugin.marks": ("formerly", "reads", "uses"),
     "records.part_accuracies": ("part_accuracies",),
     "records.population": ("Member", "Population"),
     "records.table": ("Table",),
@@ -107,10 +110,11 @@ __all__ = [  # a test holds it equal to the names above
     "GroupLabels", "HubImages", "Influence", "LabelledSplit", "LossAverages", "Mask", "Measured", "Member",
     "Population", "Predictions", "ProbeContext", "PruneContext", "Range", "Results", "Row", "Scores", "Skip", "Split",
     "Table", "TrainContext", "TrainingData", "TrialRecord", "carved", "change_table", "channel_statistics",
-    "dataset_of", "drop_and_grow", "equivalence_p_value", "estimate", "folder_images", "generalised_cross_entropy",
-    "head_name", "holm", "hookimpl", "hub_images", "independent_mask", "load_results", "logits_under",
-    "loss_gradients", "nt_xent", "p_value", "part_accuracies", "predicted_classes", "random_mask", "reads",
-    "removed_count", "rows_of", "run", "sample_mask", "step_count", "table_rows", "weighted_cross_entropy",
+    "dataset_of", "drop_and_grow", "equivalence_p_value", "estimate", "folder_images", "formerly",
+    "generalised_cross_entropy", "head_name", "holm", "hookimpl", "hub_images", "independent_mask", "load_results",
+    "logits_under", "loss_gradients", "nt_xent", "p_value", "part_accuracies", "predicted_classes", "random_mask",
+    "reads", "removed_count", "rows_of", "run", "sample_mask", "step_count", "table_rows", "uses",
+    "weighted_cross_entropy",
 ]  # fmt: skip
 
 

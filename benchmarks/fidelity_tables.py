@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from benchbias.errors import UsageError, unknown
 from benchbias.suite.catalogue import check_name, read_document
-from benchbias.suite.tables import Table, checked
+from benchbias.suite.tables import TomlTable, checked
 
 Text = Annotated[str, Field(min_length=1, max_length=600)]
 Source = Literal[
@@ -20,7 +20,7 @@ Source = Literal[
 Fixed = Literal["not attempted", "impossible"]
 
 
-class PaperTable(Table):
+class PaperTable(TomlTable):
     """`[papers.NAME]`: one publication, in the order of the page. read: what was read of it."""
 
     title: Text
@@ -28,7 +28,7 @@ class PaperTable(Table):
     about: str = ""
 
 
-class ColumnTable(Table):
+class ColumnTable(TomlTable):
     """A column of a published table: which row of ours answers it. `{name}` is filled from the row's `fill`.
 
     as_published, repaired: rows of a board, `method` or `method[name=value]`; empty: there is none.
@@ -41,7 +41,7 @@ class ColumnTable(Table):
     repaired_metric: str | None = None
 
 
-class RowTable(Table):
+class RowTable(TomlTable):
     """A row of a published table: its values, as printed, one a column; an empty one is not printed.
 
     as_published, repaired: false where this row was not run.
@@ -55,14 +55,14 @@ class RowTable(Table):
     repaired: bool = True
 
 
-class RepairedTable(Table):
+class RepairedTable(TomlTable):
     """Where the repaired rows stand, if not in the table's own suite."""
 
     suite: str
     task: str | None = None
 
 
-class NumbersTable(Table):
+class NumbersTable(TomlTable):
     """`[numbers.NAME]`: a published table. runs: how many runs a number is the mean of; if not said, it counts as 1.
 
     unit: accuracies in percent or as fractions, counts, or anything else that is only quoted (`as printed`).
@@ -105,7 +105,7 @@ class NumbersTable(Table):
         return self
 
 
-class StatementTable(Table):
+class StatementTable(TomlTable):
     """`[statements.NAME]`: an ordering, a sign, or numbers that are not quoted one by one.
 
     Answered by two rows of a suite, by claims (`claims.toml: NAME`), or by a verdict that is fixed, with why.
@@ -146,7 +146,7 @@ class Fidelity:
     statements: Mapping[str, StatementTable]
 
 
-SECTIONS: Mapping[str, type[Table]] = {"papers": PaperTable, "numbers": NumbersTable, "statements": StatementTable}
+SECTIONS: Mapping[str, type[TomlTable]] = {"papers": PaperTable, "numbers": NumbersTable, "statements": StatementTable}
 
 
 def load_fidelity(path: Path) -> Fidelity:

@@ -19,7 +19,7 @@ from scipy import stats
 from scipy.special import ndtri
 
 from benchbias_plugins.analyses.recall_balance.cells import Cells, random_halves
-from benchbias_plugins.analyses.recall_balance.slopes import Answers, accuracies, products, slope, uniform
+from benchbias_plugins.analyses.recall_balance.slopes import RightCounts, accuracies, products, slope, uniform
 from benchbias_plugins.analyses.recall_balance.weighing import Weights
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Found:
         return self.marks[name].count(mark) / len(self.marks[name])
 
 
-def draw(scenario: Scenario, numbers: Generator) -> Answers:
+def draw(scenario: Scenario, numbers: Generator) -> RightCounts:
     """Answers of one repetition: each image a cluster and a cell of its own."""
     s, shape = scenario, (scenario.models, scenario.classes)
     profile = _standard(np.arange(s.classes, dtype=float)[None])
@@ -125,7 +125,7 @@ def draw(scenario: Scenario, numbers: Generator) -> Answers:
     image = torch.arange(len(label))
     names = tuple(map(str, range(s.classes)))
     cells = Cells(names, torch.from_numpy(label), image, torch.ones(len(label), dtype=torch.float64), image)
-    return Answers(cells, *right)
+    return RightCounts(cells, *right)
 
 
 def _standard(values: Values) -> Values:

@@ -18,8 +18,8 @@ from benchbias.cli import showing
 from benchbias.plugin import components, deprecation, hookspecs
 from benchbias.plugin.components import Component
 from benchbias.plugin.deprecation import Deprecation
-from benchbias.runner.api import Workspace
-from benchbias.stages import prune, train
+from benchbias.runner.workspace import Workspace
+from benchbias.stages import make_mask, train
 from benchbias.stages.job import call_component
 from benchbias.testing import ToyTrial
 from benchbias.testing.calling.subject import Subject
@@ -114,9 +114,11 @@ def made_with(
 ) -> dict[str, torch.Tensor]:
     """The tensors that a toy trial makes; with `longer` its context has a field more than plugins know."""
     if longer:
-        for module, name in ((prune, "PruneContext"), (train, "TrainContext")):
+        for module, name in ((make_mask, "PruneContext"), (train, "TrainContext")):
             fields = [("later", float, dataclasses.field(default=0.5))]
-            context = dataclasses.make_dataclass(name, fields, bases=(getattr(module, name),), kw_only=True)
+            context = dataclasses.make_dataclass(
+                name, fields, bases=(getattr(module, name),), kw_only=True, frozen=True
+            )
             monkeypatch.setattr(module, name, context)
     trial = ToyTrial()
     blobs = trial.made[work(trial)].blobs

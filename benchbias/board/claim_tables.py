@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from benchbias.errors import UsageError, unknown
 from benchbias.statistics.estimates import MARGIN
 from benchbias.suite.catalogue import check_name, read_document, shipped_file
-from benchbias.suite.tables import Table, checked
+from benchbias.suite.tables import TomlTable, checked
 
 KINDS = {
     "two rows": (("row", "other", "metric"), ()),
@@ -23,7 +23,7 @@ LEAST_POINTS = 0.1  # a margin between two rows
 COMMON = ("says", "suite", "task", "expects", "margin", "written")
 
 
-class ClaimTable(Table):
+class ClaimTable(TomlTable):
     """`[claims.NAME]`: that something is higher or lower than something else, or within `margin` of it.
 
     Two rows: `row` against `other` in a metric of a suite, the margin in points. A cell of an analysis: the estimate

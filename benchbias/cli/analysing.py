@@ -66,11 +66,13 @@ def analyse(
 
         from benchbias.cli.console import reporter
         from benchbias.runner.analysing import analyse_suite
+        from benchbias.runner.launch import RunOptions
 
         workspace = open_workspace(config, plugin, data_dir)
         selection = replace(selected(method, task, seeds, set_, None, device), analyses=names)
         shown = reporter(-1 if quiet or as_json else 0)
-        found = analyse_suite(workspace, suite, selection, shown, out, jobs=jobs, timeout=timeout, memory=memory)
+        options = RunOptions(out=out, jobs=jobs, timeout=timeout, memory=memory)
+        found = analyse_suite(workspace, suite, selection, shown, options)
     if not found:
         raise UsageError(f"suite {suite!r} has no analyses: name some (`benchbias ls components` lists them)")
     _say(found, to, as_json=as_json)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from benchbias.plan.trials import Plan, Stage
-    from benchbias.runner.loop import Reporter
+    from benchbias.runner.reporter import Reporter
 
 LINE_SECONDS = 5.0  # between plain progress lines
 

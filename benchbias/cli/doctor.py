@@ -15,8 +15,9 @@ from pathlib import Path
 
 from benchbias.errors import StorageError, UsageError, plain
 from benchbias.plan.environment import PACKAGES, cpu, provenance, worker_environment
-from benchbias.runner.api import Workspace, available_cpus
-from benchbias.runner.recording import current_records
+from benchbias.runner.launch import available_cpus
+from benchbias.runner.report import current_records
+from benchbias.runner.workspace import Workspace
 from benchbias.store.store import FOLDERS, Store
 
 IMPORT_SECONDS = 300

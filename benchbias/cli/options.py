@@ -12,7 +12,7 @@ from benchbias.errors import UsageError
 
 if TYPE_CHECKING:
     from benchbias.plan.trials import Selection
-    from benchbias.runner.api import Workspace
+    from benchbias.runner.workspace import Workspace
 
 Out = Annotated[Path, typer.Option("-o", "--out", help="The results folder.")]
 Config = Annotated[Path | None, typer.Option(help="Tables over the shipped ones (default: ./benchmarks.toml).")]
@@ -51,7 +51,7 @@ def open_workspace(
     offline: bool = False,
 ) -> Workspace:
     from benchbias.errors import plain
-    from benchbias.runner.api import Workspace
+    from benchbias.runner.workspace import Workspace
 
     workspace = Workspace.open(config, plugins or (), strict=strict, data=data_dir, offline=offline)
     for name, broken in workspace.registry.broken.items():

@@ -14,7 +14,7 @@ from benchbias.plan.environment import worker_environment
 from benchbias.plan.trials import Plan, Selection
 
 if TYPE_CHECKING:
-    from benchbias.runner.api import Workspace
+    from benchbias.runner.workspace import Workspace
 
 
 def prepare_data(workspace: Workspace, suite: str | None, tasks: Sequence[str] | None) -> int:

@@ -26,7 +26,7 @@ from benchbias.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from benchbias.figures import Pictures
-    from benchbias.runner.api import Workspace
+    from benchbias.runner.workspace import Workspace
 
 FIGURE_HELP = (
     "What --plot draws: layer-sweep, equal-accuracy, sparsity-curves, recall-balance, class-impact, pie-sheet, "
@@ -213,7 +213,7 @@ def doctor(
 ) -> None:
     """Look for what may be wrong with the installation and a results folder."""
     from benchbias.cli.doctor import examine, report
-    from benchbias.runner.api import Workspace
+    from benchbias.runner.workspace import Workspace
 
     findings = examine(Workspace.open(config, plugin or (), quiet=as_json, data=data_dir), out)
     print(json.dumps([vars(finding) for finding in findings]) if as_json else report(findings))

@@ -59,12 +59,13 @@ def run(
 ) -> None:
     """Compute what is missing of a suite and write its leaderboard."""
     from benchbias.cli.console import reporter
-    from benchbias.runner.api import run_plan
+    from benchbias.runner.launch import RunOptions, run_suite
 
     workspace = open_workspace(config, plugin, data_dir, strict=strict_plugins, offline=offline)
     selection = selected(method, task, seeds, set_, limit, device)
     shown = reporter(-1 if quiet or as_json else int(verbose))
-    results = run_plan(workspace, suite, selection, shown, out, jobs=jobs, rerun=rerun, timeout=timeout, memory=memory)
+    options = RunOptions(out=out, jobs=jobs, rerun=rerun, timeout=timeout, memory=memory)
+    results = run_suite(workspace, suite, selection, options, shown)
     report = results.report
     statuses = [record.body["status"] for record in report.records]
     summary = {
@@ -107,15 +108,15 @@ def tune(
 ) -> None:
     """Search for the settings of a suite's methods, each with the same budget."""
     from benchbias.cli.console import reporter
+    from benchbias.runner.launch import RunOptions
     from benchbias.store.store import Store
     from benchbias.tuning.log import write_log
     from benchbias.tuning.search import tune as search
 
     workspace = open_workspace(config, plugin, data_dir, offline=offline)
     shown = reporter(-1 if quiet else int(verbose))
-    entries = search(
-        workspace, suite, shown, out, methods=method, jobs=jobs, timeout=timeout, memory=memory, device=device
-    )
+    options = RunOptions(out=out, jobs=jobs, timeout=timeout, memory=memory)
+    entries = search(workspace, suite, shown, options, methods=method, device=device)
     for folder in (out, publish) if publish is not None else (out,):
         path, text = write_log(folder, suite, entries, Store(out))
     print(text)

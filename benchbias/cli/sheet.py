@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchbias.engine.local import LocalEngine
 from benchbias.errors import DataError, UsageError
 from benchbias.figures import Pictures
 from benchbias.plan.trials import Selection
-from benchbias.runner.api import TIMEOUT_SECONDS, Silent, Workspace, write_payload
-from benchbias.runner.loop import execute
+from benchbias.runner.launch import RunOptions, launch
+from benchbias.runner.reporter import Silent
+from benchbias.runner.workspace import Workspace
 from benchbias.store.store import Product, Store
 from benchbias.util import canonical
 from benchbias.util.files import storage_errors
@@ -60,12 +59,10 @@ def _data(workspace: Workspace, suite: str, task: str, store: Store, where: str)
     data = {key: stage for key, stage in plan.stages.items() if stage.kind == "data"}
     wanted = next(iter(data))  # the task's own data stage is planned before any method's
     small = type(plan)(plan.suite, plan.table, plan.methods, (), {wanted: data[wanted]}, None, "cpu", plan.plugins)
-    payload = write_payload(small, store, recompute=False)
-    start = partial(LocalEngine, store.root, payload, timeout=TIMEOUT_SECONDS, settings=workspace.worker_settings)
-    report = execute(small, store, start, Silent(), jobs=1)
+    computed = launch(workspace, small, RunOptions(out=store.root, jobs=1), Silent())
     product = store.get(wanted)
     if product is None:
-        raise UsageError(f"{where}: {report.failures[wanted].reason}")
+        raise UsageError(f"{where}: {computed.failures[wanted].reason}")
     return product
 
 

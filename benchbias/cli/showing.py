@@ -9,7 +9,7 @@ from typing import Any
 from benchbias.errors import UsageError, unknown
 from benchbias.plugin.components import Component, resolve_options
 from benchbias.plugin.deprecation import deprecated_parts
-from benchbias.runner.api import Workspace
+from benchbias.runner.workspace import Workspace
 from benchbias.suite.settings import Assignments, recipe_settings, settings_from, settings_of
 from benchbias.suite.tables import Use
 

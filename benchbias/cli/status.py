@@ -22,7 +22,7 @@ from benchbias.runner.failures import (
     trial_failure,
     with_descendants,
 )
-from benchbias.runner.recording import current_records
+from benchbias.runner.report import current_records
 from benchbias.store.store import FOLDERS, Store
 
 

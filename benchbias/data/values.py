@@ -184,6 +184,11 @@ class TrainingData:
     augment: str = "none"
     augment_generator: torch.Generator = field(default_factory=torch.Generator, compare=False)
 
+    @property
+    def sample(self) -> Tensor:
+        """The first training image, normalised: float32 (1, C, H, W)."""
+        return self.batch(self.train, torch.zeros(1, dtype=torch.int64, device=self.train.labels.device)).images
+
     def batches(self, split: Split, augment: bool = False) -> Iterator[Batch]:
         """Go once over a split, in its order, in batches of the recipe's size."""
         for start in range(0, len(split), self.batch_size):

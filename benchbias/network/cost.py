@@ -107,7 +107,7 @@ def group_counts(predictions: Predictions, num_groups: int) -> tuple[list[int], 
 
 
 @dataclass(frozen=True)
-class Layout:
+class ExampleCells:
     """The cells (example cluster, group) of a test split, and how many examples each holds: int64 (M,) each."""
 
     cluster: Tensor
@@ -116,11 +116,11 @@ class Layout:
     cell: Tensor  # int64 (N,): the cell of every example
 
     @staticmethod
-    def of(cluster: Tensor, groups: Tensor) -> Layout:
+    def of(cluster: Tensor, groups: Tensor) -> ExampleCells:
         """Cells in the order of cluster, then group."""
         pairs = torch.stack([cluster, groups], dim=1)
         cells, cell, total = torch.unique(pairs, dim=0, return_inverse=True, return_counts=True)
-        return Layout(cells[:, 0].contiguous(), cells[:, 1].contiguous(), total, cell)
+        return ExampleCells(cells[:, 0].contiguous(), cells[:, 1].contiguous(), total, cell)
 
     def to_json(self) -> dict[str, Any]:
         return {name: getattr(self, name).tolist() for name in ("cluster", "group", "total")}
@@ -131,7 +131,7 @@ class Layout:
         return canonical.digest(self.to_json())
 
 
-def pack_counts(correct: Tensor, layout: Layout) -> dict[str, Any]:
+def pack_counts(correct: Tensor, layout: ExampleCells) -> dict[str, Any]:
     """How many examples of each cell are correct, packed with as few bits as the fullest cell needs."""
     counts = torch.bincount(layout.cell[correct], minlength=len(layout.total)).numpy().astype(np.uint32)
     bits = max(int(layout.total.max()).bit_length(), 1)

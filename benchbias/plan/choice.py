@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchbias.errors import UsageError, unknown
 from benchbias.plan.trials import Selection
@@ -40,6 +40,17 @@ class Choice:
         assigned = Assignments.parse(selection.assignments, whole)
         seeds = table.seeds if selection.seeds is None else selection.seeds
         return Choice(whole, suite, selection, table, tuple(methods), tasks, _seeds(seeds), assigned)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing of the suite was left out."""
+        chosen = self.selection
+        return chosen.methods is None and chosen.tasks is None and chosen.seeds is None
+
+    def whole(self) -> Choice:
+        """The whole suite at the same settings, and chosen methods that are not the suite's."""
+        methods = tuple(dict.fromkeys((*self.table.methods, *self.methods)))
+        return replace(self, methods=methods, tasks=tuple(self.table.tasks), seeds=_seeds(self.table.seeds))
 
 
 def _seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:

@@ -22,7 +22,7 @@ _MASKING = ("training", "stages.make_mask")
 SOURCES: Mapping[str, tuple[str, ...]] = {
     "data": (*_SHARED, "stages.data"),
     "init": (*_SHARED, "training", "stages.init"),
-    "train": (*_SHARED, *_MASKING, "stages.train"),
+    "train": (*_SHARED, *_MASKING, "stages.masking", "stages.train"),
     "prune": (*_SHARED, *_MASKING, "stages.prune"),
     "predict": (*_SHARED, "training", "stages.predict"),
     "score": (*_SHARED, "stages.score"),
@@ -62,6 +62,21 @@ def reading_digest() -> str:
     return _digest(READING)
 
 
+def _named(inputs: Mapping[str, Any], components: Sequence[Component]) -> dict[str, Any]:
+    """A stage's inputs as its identity holds them: with options that its components had when published."""
+    former = {component.name: component.former for component in components if component.former}
+    if not former:
+        return dict(inputs)
+
+    def with_former(call: Mapping[str, Any]) -> dict[str, Any]:
+        return {**call, "options": {**call["options"], **former.get(call["name"], {})}}
+
+    named = {**inputs, "component": with_former(inputs["component"])} if "component" in inputs else dict(inputs)
+    if "prune" in inputs:
+        named["prune"] = {**inputs["prune"], "component": with_former(inputs["prune"]["component"])}
+    return named
+
+
 def stage_of(
     kind: str,
     components: Sequence[Component],
@@ -78,11 +93,11 @@ def stage_of(
     are made of it, and survive new versions.
     """
     plain = canonical.plain({"format": FORMAT, "kind": kind, **inputs})  # once for both digests
-    named = {name: value for name, value in plain.items() if name != "raw"}  # two copies of data: one trial
+    named = {name: value for name, value in _named(plain, components).items() if name != "raw"}  # two copies: one trial
     parents = {role: identities[key] for role, key in inputs["parents"].items()}
     plugins = tuple(sorted({component.plugin for component in components}))
     sources = {"core": core_digest(kind), "plugins": sorted(registry.digests[plugin] for plugin in plugins)}
-    versions: dict[str, str] = {}
+    versions = {package: version_of(package) for component in components for package in component.uses}
     if "raw" in inputs:
         sources["reading"] = reading_digest()
         versions["pillow"] = version_of("pillow")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,40 +23,60 @@ from benchbias.util import canonical
 
 
 def make(
-    catalogue: Catalogue, registry: Registry, suite: str, selection: Selection | None = None, data: Path | None = None
+    catalogue: Catalogue,
+    registry: Registry,
+    suite: str,
+    selection: Selection | None = None,
+    data: Path | None = None,
+    *,
+    others: bool = False,
 ) -> Plan:
-    """Plan a suite; `data` is the data folder. Raises UsageError for anything unknown, missing or out of range.
+    """Plan a suite. Raises UsageError for anything unknown, missing or out of range.
 
-    Raw files that are not there are no error: `Plan.missing` names them, and the keys are not those of a run.
+    data: the data folder. others: also walk the trials of the suite that were not selected, see `Plan.others`. Raw
+    files that are not there are no error: `Plan.missing` names them, and the keys are not those of a run.
     """
     choice = Choice.of(catalogue, registry, suite, selection or Selection())
     stages = Stages(registry, data or data_folder(), choice.selection.device)
-    settings = {
-        (task, name): settings_of(choice.catalogue, suite, task, name, choice.assigned)
-        for task in choice.tasks
-        for name in choice.methods
-    }
-    _check_size(choice, settings)
-    trials = [
-        trial
-        for (task, name), setting in settings.items()
-        for point, values in setting.points()
-        for trial in _trials(choice, stages, task, name, point, values)
-    ]
+    trials = _trials(choice, stages)
     analyses = tuple(_analyses(choice, stages, trials))
     needed = sorted({plugin for stage in stages.found.values() for plugin in stage.plugins})
     plugins = {name: {"digest": registry.digests[name], "ref": vars(registry.plugins[name])} for name in needed}
-    return Plan(
+    plan = Plan(
         suite,
         choice.table,
         {name: choice.catalogue.methods[name] for name in choice.methods},
-        tuple(trials),
-        stages.found,
+        trials,
+        dict(stages.found),
         choice.selection.limit,
         choice.selection.device,
         plugins,
         analyses,
         stages.missing(),
+    )
+    return _with_others(plan, choice.whole(), stages) if others and not choice.is_whole else plan
+
+
+def _with_others(plan: Plan, whole: Choice, stages: Stages) -> Plan:
+    """The plan, and what else of the suite there is at the same settings; stages that both share are walked once."""
+    trials = _trials(whole, stages)
+    chosen = {trial.id for trial in plan.trials}
+    others = tuple(trial for trial in trials if trial.id not in chosen)
+    return replace(plan, others=others, other_analyses=tuple(_analyses(whole, stages, trials)))
+
+
+def _trials(choice: Choice, stages: Stages) -> tuple[Trial, ...]:
+    settings = {
+        (task, name): settings_of(choice.catalogue, choice.suite, task, name, choice.assigned)
+        for task in choice.tasks
+        for name in choice.methods
+    }
+    _check_size(choice, settings)
+    return tuple(
+        trial
+        for (task, name), setting in settings.items()
+        for point, values in setting.points()
+        for trial in _row(choice, stages, task, name, point, values)
     )
 
 
@@ -68,9 +89,10 @@ def _check_size(choice: Choice, settings: Mapping[tuple[str, str], Settings]) ->
         )
 
 
-def _trials(
+def _row(
     choice: Choice, stages: Stages, task: str, name: str, point: Mapping[str, Any], values: Mapping[str, Any]
 ) -> Iterator[Trial]:
+    """The trials of one row, one for each seed."""
     version = choice.table.version
     for seed in choice.seeds:
         path = TrialPath(choice, stages, task, name, values, seed)
@@ -110,7 +132,8 @@ def _analyses(choice: Choice, stages: Stages, trials: Sequence[Trial]) -> Iterat
                 continue
             inputs = analysis_inputs(choice.suite, table, choice.catalogue.methods, task, members)
             inputs["component"] = {"name": use.name, "options": options}
-            yield PlannedAnalysis(use.name, task, options, stages.add("analyse", [component], inputs))
+            key = stages.add("analyse", [component], inputs)
+            yield PlannedAnalysis(use.name, task, options, stages.found[key])
 
 
 def _analysed(choice: Choice, trial: Trial) -> bool:

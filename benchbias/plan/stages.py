@@ -8,7 +8,7 @@ from typing import Any
 
 from benchbias.data.reading.raw_files import locate, raw_digest
 from benchbias.errors import UsageError, unknown
-from benchbias.plan.environment import describe_environment
+from benchbias.plan.environment import describe_environment, version_of
 from benchbias.plan.keys import stage_of
 from benchbias.plan.trials import Stage
 from benchbias.plugin.components import Component, resolve_options
@@ -18,7 +18,7 @@ from benchbias.util import canonical
 
 
 class BlockedError(Exception):
-    """A trial cannot run because a component comes from a plugin that could not be loaded."""
+    """A trial cannot run: a component's plugin could not be loaded, or a package that it uses is absent."""
 
 
 class Stages:
@@ -41,6 +41,9 @@ class Stages:
                 reasons = "; ".join(f"plugin {n!r} is broken: {b.reason}" for n, b in self.registry.broken.items())
                 raise BlockedError(f"{message}; {reasons}")
             raise UsageError(message)
+        for package, install in component.uses.items():
+            if version_of(package) == "absent":
+                raise BlockedError(f"{kind} {use.name!r} needs {package}, which is not here: pip install '{install}'")
         return component, resolve_options(component, use.options, where)
 
     def raw_digests(self, component: Component, options: Mapping[str, Any]) -> dict[str, str | None]:

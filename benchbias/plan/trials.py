@@ -75,13 +75,17 @@ class Trial:
 
 @dataclass(frozen=True)
 class PlannedAnalysis:
-    """One analysis of one task's trials: its stage's key, or the reason why it cannot be made."""
+    """One analysis of one task's trials: its stage, or the reason why it cannot be made."""
 
     name: str
     task: str
     options: Mapping[str, Any]
-    key: str | None
+    stage: Stage | None
     blocked: str | None = None
+
+    @property
+    def key(self) -> str | None:
+        return None if self.stage is None else self.stage.key
 
     @property
     def label(self) -> str:
@@ -91,7 +95,11 @@ class PlannedAnalysis:
 
 @dataclass(frozen=True)
 class Plan:
-    """All trials of a suite and their distinct stages, parents before children."""
+    """The chosen trials of a suite and their distinct stages, parents before children.
+
+    others, other_analyses: the rest of the suite at the same settings, for a board that shows all that a folder holds;
+    their stages are not among `stages`. missing: raw files that are not there, (hub or folder, name).
+    """
 
     suite: str
     table: SuiteTable
@@ -102,7 +110,14 @@ class Plan:
     device: str
     plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     analyses: tuple[PlannedAnalysis, ...] = ()
-    missing: tuple[tuple[str, str], ...] = ()  # raw files that are not there: (hub or folder, name)
+    missing: tuple[tuple[str, str], ...] = ()
+    others: tuple[Trial, ...] = ()
+    other_analyses: tuple[PlannedAnalysis, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The suite's name; a limited run has files of its own."""
+        return self.suite if self.limit is None else f"{self.suite}.limit-{self.limit}"
 
     def payload(self) -> dict[str, Any]:
         """What a worker needs of the plan, as JSON."""

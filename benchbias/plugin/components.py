@@ -5,17 +5,14 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-import string
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, ParamSpec, TypeVar
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 from benchbias.errors import UsageError, plain, unknown
-
-P = ParamSpec("P")
-T = TypeVar("T")
+from benchbias.plugin.marks import marks_of, unwrapped
 
 Kind = Literal["dataset", "model", "trainer", "pruner", "metric", "probe", "analysis"]
 
@@ -85,12 +82,15 @@ class Component:
     options: Mapping[str, Option]
     summary: str
     reads: tuple[str, ...] = ()
+    uses: Mapping[str, str] = field(default_factory=dict)  # distribution -> what `pip install` takes for it
+    former: Mapping[str, Any] = field(default_factory=dict)  # options that it had, with the values that trial ids hold
 
     @staticmethod
     def from_json(plugin: str, value: Mapping[str, Any]) -> Component:
         options = {name: Option(**option) for name, option in value["options"].items()}
-        given, reads = tuple(value["given"]), tuple(value.get("reads", ()))
-        return Component(value["kind"], value["name"], plugin, given, options, value["summary"], reads)
+        read, signature = tuple(value.get("reads", ())), (tuple(value["given"]), options, value["summary"])
+        marks = (read, value.get("uses", {}), value.get("former", {}))
+        return Component(value["kind"], value["name"], plugin, *signature, *marks)
 
     def raw_files(self, options: Mapping[str, Any]) -> list[tuple[str, str]]:
         """What it reads below the data folder, with these options: (hub or folder, name), in order."""
@@ -122,47 +122,9 @@ def describe(kind: str, name: str, component: Callable[..., Any]) -> dict[str, A
             raise UsageError(
                 unknown("parameter", parameter.name, GIVEN[kind], where) + "; options stand after `*` in the signature"
             )
-    text = " ".join((inspect.getdoc(_unwrapped(component)) or "").split("\n\n")[0].split())
-    summary = plain(text)
-    reads = _reads(component, kind, options, where)
-    return {"kind": kind, "name": name, "given": given, "options": options, "summary": summary, "reads": reads}
-
-
-def reads(*, hub: str | None = None, folder: str | None = None) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Decorate a data set with what it reads below `root`: its files are fetched beforehand and stand in its key.
-
-    hub: a repository of the hub, as `hub_images` finds it. folder: a folder relative to `root`. `{option}` stands for
-    the value of one of the data set's options of type str. May be repeated.
-    """
-
-    def mark(component: Callable[P, T]) -> Callable[P, T]:
-        named = [f"{kind}:{name}" for kind, name in (("hub", hub), ("folder", folder)) if name is not None]
-        component.benchbias_reads = [*named, *getattr(component, "benchbias_reads", [])]  # type: ignore[attr-defined]
-        return component
-
-    return mark
-
-
-def _reads(component: Callable[..., Any], kind: str, options: Mapping[str, Any], where: str) -> list[str]:
-    named: list[str] = getattr(_unwrapped(component), "benchbias_reads", [])
-    if named and kind != "dataset":
-        raise UsageError(f"{where}: `reads` goes with a data set")
-    for text in named:
-        for _, option, _, _ in string.Formatter().parse(text):
-            if option is not None and options.get(option, {}).get("type") != "str":
-                raise UsageError(f"{where}: `reads` names {{{option}}}, which is no option of type str")
-    return named
-
-
-def _unwrapped(component: Callable[..., Any]) -> Any:
-    """What a preset or a wrapper is made of, in whatever order they are put around each other."""
-    while True:
-        if isinstance(component, functools.partial):
-            component = component.func
-        elif not hasattr(component, "__wrapped__"):
-            return component
-        else:
-            component = component.__wrapped__
+    summary = plain(" ".join((inspect.getdoc(unwrapped(component)) or "").split("\n\n")[0].split()))
+    signature = {"kind": kind, "name": name, "given": given, "options": options, "summary": summary}
+    return signature | marks_of(component, kind, options, where)
 
 
 def _option(component: Callable[..., Any], parameter: inspect.Parameter, where: str) -> Option:
@@ -194,11 +156,11 @@ def _bounded(annotation: Any) -> tuple[Any, dict[str, Any] | None]:
 
 def _evaluated(component: Callable[..., Any], annotation: Any, here: str) -> Any:
     """Evaluate one annotation in the function's own globals (a module's other annotations may not evaluate)."""
-    function = _unwrapped(component)
+    function = unwrapped(component)
     if not inspect.isroutine(function):  # a class, or an object that can be called
         function = function.__init__ if inspect.isclass(function) else type(function).__call__
     holder = types.SimpleNamespace(__annotations__={"option": annotation})
-    names = getattr(_unwrapped(function), "__globals__", {})
+    names = getattr(unwrapped(function), "__globals__", {})
     try:
         return typing.get_type_hints(holder, globalns=names, include_extras=True)["option"]
     except Exception as error:

@@ -175,7 +175,7 @@ def cache_folder() -> Path:
 def _describer_digest() -> str:
     """Changes whenever the reading of signatures changes, so that old descriptions are not used."""
     core = Path(__file__).parent
-    files = [core / name for name in ("components.py", "describe.py", "hookspecs.py", "loading.py")]
+    files = [core / name for name in ("components.py", "describe.py", "hookspecs.py", "loading.py", "marks.py")]
     return hashlib.sha256(f"{files_digest(files)} {sys.version_info[:2]}".encode()).hexdigest()
 
 

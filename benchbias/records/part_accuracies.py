@@ -28,9 +28,9 @@ def cells_of(predictions: Predictions) -> Cells:
     import numpy as np
     import torch
 
-    from benchbias.network.cost import Layout
+    from benchbias.network.cost import ExampleCells
 
-    layout = Layout.of(predictions.cluster, predictions.groups)
+    layout = ExampleCells.of(predictions.cluster, predictions.groups)
     correct = torch.bincount(layout.cell[predictions.correct], minlength=len(layout.total))
     columns = (layout.cluster, layout.group, layout.total, correct)
     cluster, group, total, right = (np.asarray(column.cpu()) for column in columns)

@@ -25,11 +25,11 @@ Text = Annotated[str, Field(max_length=10_000)]
 Values = dict[str, bool | int | float | str | list[Any]]
 
 
-class _Table(BaseModel):
+class _Closed(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, defer_build=True)
 
 
-class SuiteHead(_Table):
+class SuiteHead(_Closed):
     """What a record says of its suite: the same in all records of a board."""
 
     name: Name
@@ -48,7 +48,7 @@ class SuiteHead(_Table):
         return self
 
 
-class Packed(_Table):
+class Packed(_Closed):
     """Counts of correct predictions, cell by cell: `cells.unpack_counts` reads them."""
 
     cells: Count
@@ -57,7 +57,7 @@ class Packed(_Table):
     layout: Digest
 
 
-class ProbeColumn(_Table):
+class ProbeColumn(_Closed):
     """One column of a probe's table."""
 
     name: Text
@@ -66,8 +66,8 @@ class ProbeColumn(_Table):
     values: list[bool | int | float | str | None]
 
 
-class ProbeTable(_Table):
-    """What a probe found out about the trial's model: `results.Table`."""
+class ProbeTable(_Closed):
+    """What a probe found out about the trial's model: `records.table.Table`."""
 
     caption: Text
     columns: list[ProbeColumn]
@@ -78,14 +78,14 @@ class ProbeTable(_Table):
         return self
 
 
-class ProbeFailure(_Table):
+class ProbeFailure(_Closed):
     """A probe without a table: the trial's score stands."""
 
     status: Literal["failed", "skipped"]
     reason: Text
 
 
-class _Head(_Table):
+class _Head(_Closed):
     trial: Digest
     suite: SuiteHead
     task: Name
@@ -160,7 +160,7 @@ class Scored(_Head):
         return self
 
 
-class AnalysisColumn(_Table):
+class AnalysisColumn(_Closed):
     """One column of an analysis' table: an estimate is [mean, standard error, degrees of freedom, n]."""
 
     name: Text
@@ -169,8 +169,8 @@ class AnalysisColumn(_Table):
     values: list[bool | int | float | str | list[float | int | None] | None]
 
 
-class AnalysisTable(_Table):
-    """What an analysis found out about the trials of a task: `results.Table`."""
+class AnalysisTable(_Closed):
+    """What an analysis found out about the trials of a task: `records.table.Table`."""
 
     caption: Text
     columns: list[AnalysisColumn]
@@ -181,7 +181,7 @@ class AnalysisTable(_Table):
         return self
 
 
-class AnalysisBody(_Table):
+class AnalysisBody(_Closed):
     """One analysis of one task's trials: its table, or why there is none."""
 
     suite: SuiteHead
@@ -202,14 +202,14 @@ class AnalysisBody(_Table):
         return self
 
 
-class AnalysisFile(_Table):
+class AnalysisFile(_Closed):
     """The whole file of an analysis."""
 
     schema_: Annotated[Literal[1], Field(alias="schema")]
     body: AnalysisBody
 
 
-class MeasuredTable(_Table):
+class MeasuredTable(_Closed):
     """What differs from run to run; on no board."""
 
     seconds: Annotated[float, Field(ge=0)] = 0.0
@@ -219,7 +219,7 @@ class MeasuredTable(_Table):
     code: list[Text] = []
 
 
-class RecordFile(_Table):
+class RecordFile(_Closed):
     """The whole file. The schema's number is read before anything else."""
 
     schema_: Annotated[Literal[1], Field(alias="schema")]
@@ -228,11 +228,11 @@ class RecordFile(_Table):
 
 
 @functools.cache
-def _adapter(kind: type[_Table]) -> TypeAdapter[Any]:
+def _adapter(kind: type[_Closed]) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def check_document(document: object, kind: type[_Table] = RecordFile) -> None:
+def check_document(document: object, kind: type[_Closed] = RecordFile) -> None:
     """Check the parsed file of a record or an analysis.
 
     Raises UsageError with the place, what was expected and what came.
@@ -244,7 +244,7 @@ def check_document(document: object, kind: type[_Table] = RecordFile) -> None:
         raise UsageError(_told(kind, first["type"], first["loc"], first["msg"], first.get("input"))) from None
 
 
-def _told(top: type[_Table], kind: str, loc: tuple[int | str, ...], message: str, value: object) -> str:
+def _told(top: type[_Closed], kind: str, loc: tuple[int | str, ...], message: str, value: object) -> str:
     place = [str(part) for part in loc if part not in ("ok", "failed", "skipped")]
     if kind == "extra_forbidden":
         return unknown("key", f"{place[-1]:.80}", _known(place[:-1], top), f"{'.'.join(place[:-1])!s:.200}".strip("."))
@@ -252,8 +252,8 @@ def _told(top: type[_Table], kind: str, loc: tuple[int | str, ...], message: str
     return f"{'.'.join(place)!r:.200}: {message.removeprefix('Value error, ')}{came}"
 
 
-def _known(place: list[str], top: type[_Table]) -> list[str]:
-    tables: Mapping[str, type[_Table]] = {
+def _known(place: list[str], top: type[_Closed]) -> list[str]:
+    tables: Mapping[str, type[_Closed]] = {
         "": top,
         "body": Scored if top is RecordFile else AnalysisBody,
         "table": AnalysisTable,

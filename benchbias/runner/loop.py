@@ -9,15 +9,12 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from benchbias.engine.base import BUSY, DAMAGED, FAILED, STORAGE, Ended, Engine
 from benchbias.errors import StorageError
-from benchbias.plan.trials import Plan, Stage
-from benchbias.records.analysis import AnalysisRecord
-from benchbias.records.trial import TrialRecord
+from benchbias.plan.trials import Plan
 from benchbias.runner.failures import Failure, attempt_of, known_failures, last_failure, with_descendants
-from benchbias.runner.recording import write_analyses, write_records
+from benchbias.runner.reporter import Reporter
 from benchbias.store.store import Store
 
 POLL_SECONDS = 0.5
@@ -26,38 +23,18 @@ FULL_BYTES = 1 << 20  # a disk with less room is called full
 MAX_TRIES = 20  # of one stage within a run, where its parents are damaged again and again or a claim is unclear
 
 
-class Reporter(Protocol):
-    """Told of everything that happens while a plan runs."""
-
-    def begin(self, plan: Plan, cached: int, todo: int) -> None: ...
-
-    def stage(self, stage: Stage, outcome: str, seconds: float, detail: str) -> None:
-        """A stage has ended: outcome is done, failed or skipped."""
-
-    def end(self) -> None: ...
-
-    def note(self, text: str) -> None:
-        """Something worth a line before the run begins."""
-
-
 @dataclass(frozen=True)
-class RunReport:
-    """What a run did: stages found in the store, computed and failed; what became of every trial."""
+class Computed:
+    """What became of a plan's stages: how many were in the store, how many were made, and what failed, by key.
+
+    failures: stages that failed themselves. blocked: those, and all that rest on them, each with its cause.
+    """
 
     cached: int
     computed: int
     failures: Mapping[str, Failure]
-    records: tuple[TrialRecord, ...]
-    missing: int
+    blocked: Mapping[str, Failure]
     seconds: float
-    analyses: tuple[AnalysisRecord, ...] = ()
-
-    @property
-    def exit_code(self) -> int:
-        """0 where every trial, probe and analysis is done or was skipped, else 1."""
-        bodies = [*(record.body for record in self.records), *(record.body for record in self.analyses)]
-        probes = [failure for body in bodies for failure in body.get("probe_failures", {}).values()]
-        return int(self.missing > 0 or any(found["status"] == "failed" for found in (*bodies, *probes)))
 
 
 @dataclass
@@ -72,29 +49,6 @@ class _State:
     computed: int = 0
 
 
-def execute(
-    plan: Plan,
-    store: Store,
-    start_engine: Callable[[], Engine],
-    reporter: Reporter,
-    *,
-    jobs: int,
-    rerun: str = "missing",
-    shuffle: int | None = None,
-) -> RunReport:
-    """Compute every stage of the plan that is not in the store, then write the records of trials and analyses.
-
-    Arguments and errors are those of `compute`.
-    """
-    started = time.monotonic()
-    cached, computed, failures = compute(plan, store, start_engine, reporter, jobs=jobs, rerun=rerun, shuffle=shuffle)
-    records = write_records(plan, store, failures)
-    analyses = write_analyses(plan, store, failures)
-    missing = len(plan.trials) - len(records)
-    seconds = time.monotonic() - started
-    return RunReport(cached, computed, failures, tuple(records), missing, seconds, tuple(analyses))
-
-
 def compute(
     plan: Plan,
     store: Store,
@@ -104,18 +58,19 @@ def compute(
     jobs: int,
     rerun: str = "missing",
     shuffle: int | None = None,
-) -> tuple[int, int, Mapping[str, Failure]]:
-    """Compute every stage of the plan that is not in the store: how many were there, how many were made, what failed.
+) -> Computed:
+    """Compute every stage of the plan that is not in the store.
 
     rerun: `missing` computes what is neither done nor known to fail, `failed` tries failures again, `all`
     computes everything and compares it with what is there. shuffle: dispatch ready stages in a random order (of
     this seed), which changes no byte.
     Raises StorageError where the results folder cannot be written; nothing finished is lost.
     """
+    started = time.monotonic()
     done = set() if rerun == "all" else {key for key in plan.stages if store.has(key)}
     failures = {} if rerun != "missing" else known_failures(plan, store, done)
     state = _initial(plan, done, failures)
-    reporter.begin(plan, len(done), len(plan.stages) - len(done) - len(with_descendants(plan, state.failures)))
+    reporter.begin(plan, len(done), len(plan.stages) - len(done) - len(with_descendants(plan, failures)))
     try:
         if state.ready:
             engine = start_engine()
@@ -127,7 +82,8 @@ def compute(
                 engine.close()
     finally:
         reporter.end()
-    return len(done), state.computed, state.failures
+    blocked = with_descendants(plan, state.failures)
+    return Computed(len(done), state.computed, state.failures, blocked, time.monotonic() - started)
 
 
 def _initial(plan: Plan, done: set[str], failures: Mapping[str, Failure]) -> _State:

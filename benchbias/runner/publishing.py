@@ -9,7 +9,7 @@ from benchbias.errors import UsageError
 from benchbias.plan.trials import Plan
 from benchbias.records.analysis import AnalysisRecord, analysis_folder, read_analyses
 from benchbias.records.trial import TrialRecord, read_records, record_folder
-from benchbias.runner.recording import current_analyses, current_records
+from benchbias.runner.report import current_analyses, current_records
 from benchbias.statistics.cells import CellLayout, read_layouts
 from benchbias.store.store import Store
 

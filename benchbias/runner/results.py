@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from benchbias.errors import UsageError, unknown
 from benchbias.records.row_name import as_row_name
 from benchbias.records.table import Table
-from benchbias.records.trial import TrialRecord
+from benchbias.records.trial import TrialRecord, record_folder
 from benchbias.statistics.estimates import MARGIN
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from benchbias.data.values import Predictions
     from benchbias.plan.trials import Plan, Trial
     from benchbias.records.analysis import AnalysisRecord
-    from benchbias.runner.loop import RunReport
+    from benchbias.runner.report import RunReport
     from benchbias.statistics.cells import CellLayout
     from benchbias.store.store import Store
 
@@ -130,6 +130,26 @@ class Results:
     def _repr_markdown_(self) -> str:
         """What a notebook shows."""
         return self.text
+
+
+def results_of(plan: Plan, store: Store, report: RunReport) -> Results:
+    """A report with the suite's leaderboard, which is not written here.
+
+    The board shows the trials of the report, and of the suite's other trials those that the folder holds.
+    """
+    from benchbias.board.render import render
+    from benchbias.runner.publishing import command_for
+    from benchbias.runner.report import other_analyses, stored_records
+    from benchbias.statistics.cells import read_layouts
+
+    folder = record_folder(store.root, plan.label)
+    others = stored_records(plan.others, folder)[0]
+    shown = (*report.records, *others)
+    layouts = {**(read_layouts(folder) if others else {}), **report.layouts}
+    analyses = report.analyses or tuple(other_analyses(plan, store))
+    text = render(shown, layouts, command_for(plan.suite), analyses)
+    board = store.root / "leaderboards" / f"{plan.label}.md"
+    return Results(plan, store, report, board, text, shown, layouts, analyses)
 
 
 def _told(record: TrialRecord) -> str:

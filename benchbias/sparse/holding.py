@@ -70,7 +70,7 @@ class Updates:
         return 1 - (1 - target) * (1 - (1 - self.progress(step, total_steps)) ** 3)
 
 
-Change = Callable[[int, Mapping[str, Tensor]], Mask]
+NextMask = Callable[[int, Mapping[str, Tensor]], Mask]
 """(step before which the mask changes, dense gradients) -> the new mask."""
 
 
@@ -84,7 +84,7 @@ class Holder:
     """
 
     def __init__(
-        self, model: nn.Module, mask: Mask, updates: Updates | None = None, change: Change | None = None
+        self, model: nn.Module, mask: Mask, updates: Updates | None = None, change: NextMask | None = None
     ) -> None:
         self.model, self.updates, self.change = model, updates or Updates(), change
         self.parameters = dict(model.named_parameters())

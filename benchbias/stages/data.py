@@ -12,7 +12,7 @@ from torch import Tensor
 from benchbias.data.reading.raw_files import locate, raw_digest
 from benchbias.data.values import BiasedDataset, GroupLabels, LabelledSplit, Split
 from benchbias.errors import ComponentError, DataError
-from benchbias.network.cost import Layout
+from benchbias.network.cost import ExampleCells
 from benchbias.stages.job import Job, Made
 from benchbias.stages.seeding import generator, seed_everything
 
@@ -31,7 +31,7 @@ def run(job: Job) -> Made:
     if trained_on is not None:
         splits |= {"train": _chosen(splits["train"], torch.nonzero(trained_on)[:, 0]), "train-all": splits["train"]}
     groups = dataset.splits["train"].groups
-    layout = Layout.of(splits["test"].cluster, splits["test"].groups.groups)
+    layout = ExampleCells.of(splits["test"].cluster, splits["test"].groups.groups)
     body = {
         "num_classes": dataset.num_classes,
         "num_attributes": dataset.num_attributes,

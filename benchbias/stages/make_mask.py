@@ -1,4 +1,4 @@
-"""Call a pruner on a copy of the model and make a mask of its answer: in a prune stage and during training."""
+"""A pruner called on a copy of the model, and a mask made of its answer: in a prune stage and during training."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from benchbias.data.values import TrainingData
 from benchbias.errors import ComponentError, Skip
 from benchbias.network.cost import layer_flops, training_flops
-from benchbias.sparse.cutting import Budget, budget_counts, cut
+from benchbias.sparse.cutting import budget_counts, cut
 from benchbias.sparse.masks import Mask
-from benchbias.training.context import PruneContext
+from benchbias.stages.job import Job, call_component
+from benchbias.training.context import PruneContext, prunable_weights
 from benchbias.training.fit import FitReport
 
 Call = Callable[[nn.Module, PruneContext], Any]
@@ -45,23 +47,51 @@ def density_of(amount: Mapping[str, float]) -> float | None:
     return float(1 - Decimal(str(amount["sparsity"]))) if "sparsity" in amount else None
 
 
-def make_mask(
-    name: str, call: Call, model: nn.Module, context: PruneContext, amount: Mapping[str, float], budget: Budget
-) -> Mask:
-    """Ask a pruner for a mask of `model`, which it cannot change, nor torch's random numbers. Raises ComponentError.
+def prune_context(
+    model: nn.Module, data: TrainingData, cutting: Mapping[str, Any], amount: Mapping[str, float], **given: Any
+) -> PruneContext:
+    """All that a pruner is told, in one frozen value.
 
-    Scores are cut to `amount` and never revive what context.mask has removed; a Mask is taken as it is.
+    cutting: the core's keys of the stage. amount: what it sets of sparsity, density and removed, or what the ramp has
+    reached. given: the other fields of the context. Raises Skip, see `fraction_of`.
     """
-    weights = {key: weight.detach().clone() for key, weight in context.prunable(model).items()}
-    amount = fraction_of(amount, weights)
-    context.density = density_of(amount)
-    context.amount, context.weights, context.budget = dict(amount), weights, budget
-    if amount and budget != "global":
-        context.counts = budget_counts(weights, amount, budget)
-    cards = sorted({weight.device for weight in weights.values() if weight.device.type == "cuda"}, key=str)
+    prunable = prunable_weights(model, cutting["layers"], data.sample)
+    weights = {name: weight.detach().clone() for name, weight in prunable.items()}
+    share, budget = fraction_of(amount, weights), cutting["budget"]
+    return PruneContext(
+        data=data,
+        layers=cutting["layers"],
+        density=density_of(share),
+        counts=budget_counts(weights, share, budget) if share and budget != "global" else None,
+        amount=share,
+        weights=weights,
+        budget=budget,
+        **given,
+    )
+
+
+def ask_pruner(job: Job, spec: Mapping[str, Any], model: nn.Module, context: PruneContext) -> Mask:
+    """Ask the pruner that `spec` names for a mask of `model`. Raises ComponentError."""
+    called = spec["component"]
+    pruner = job.components["pruner", called["name"]]
+
+    def call(copied: nn.Module, context: PruneContext) -> Any:
+        given = {"model": copied, "data": context.data, "context": context} | job.label_access(called["groups"])
+        return call_component(pruner, given, called["options"])
+
+    return make_mask(called["name"], call, model, context)
+
+
+def make_mask(name: str, call: Call, model: nn.Module, context: PruneContext) -> Mask:
+    """A mask of a pruner's answer about a copy: it can change neither the model nor torch's random numbers.
+
+    Scores are cut to the context's amount and never revive what its mask has removed; a Mask is taken as it is. Raises
+    ComponentError.
+    """
+    cards = sorted({weight.device for weight in context.weights.values() if weight.device.type == "cuda"}, key=str)
     with torch.random.fork_rng(devices=cards):
         answer = call(copy.deepcopy(model).requires_grad_(True), context)
-    return _checked(name, answer, weights, context.mask, amount, budget)
+    return _checked(name, answer, context)
 
 
 def search_cost(model: nn.Module, images: Tensor, reports: Sequence[FitReport], force: Mask | None) -> dict[str, Any]:
@@ -80,24 +110,18 @@ def search_cost(model: nn.Module, images: Tensor, reports: Sequence[FitReport], 
     return {"steps": steps, "examples": examples, "losses": losses, "training_flops": flops}
 
 
-def _checked(
-    name: str,
-    answer: Any,
-    weights: Mapping[str, Tensor],
-    force: Mask | None,
-    amount: Mapping[str, float],
-    budget: Budget,
-) -> Mask:
+def _checked(name: str, answer: Any, context: PruneContext) -> Mask:
+    force = context.mask
     held = force.tensors if force is not None else {}
     try:
         if isinstance(answer, Mask):
             kept = {n: t.cpu() for n, t in answer.tensors.items()}
-            return _with_held(Mask(kept, answer.units).check({**held, **weights}), force)
+            return _with_held(Mask(kept, answer.units).check({**held, **context.weights}), force)
         if not isinstance(answer, Mapping):
             raise TypeError(f"a pruner returns scores or a Mask, not {type(answer).__name__}")
-        if not amount:
+        if not context.amount:
             raise ValueError("it returns scores, so the stage must set sparsity, density or removed")
-        return _with_held(cut(answer, weights, **amount, budget=budget, force=force), force)
+        return _with_held(cut(answer, context.weights, **context.amount, budget=context.budget, force=force), force)
     except (TypeError, ValueError) as error:
         raise ComponentError(f"pruner {name!r}: {error}") from None
 

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from benchbias.sparse.masks import apply, with_attached
 from benchbias.stages.job import Job, Made, mask_blob, mask_body
-from benchbias.stages.make_mask import amount_of, make_mask, search_cost
+from benchbias.stages.make_mask import amount_of, ask_pruner, prune_context, search_cost
 from benchbias.stages.seeding import generator
 from benchbias.suite.tables import Recipe
-from benchbias.training.context import PruneContext
 
 
 def run(job: Job) -> Made:
@@ -21,30 +20,23 @@ def run(job: Job) -> Made:
     model = job.model("model").eval()
     if force is not None:
         apply(model, force)
-    cutting = job.inputs["cut"]
-    context = PruneContext(
+    context = prune_context(
+        model,
+        data,
+        job.inputs["cut"],
+        amount_of(job.inputs["cut"]),
         device=job.device,
         generator=generator(job.seed, "method"),
         recipe=recipe,
-        data=data,
         order=generator(job.seed, "order"),
-        layers=cutting["layers"],
         mask=force,
         auxiliary_mask=job.mask("auxiliary"),
         earlier=job.earlier(),
     )
-    groups = job.label_access(job.inputs["component"]["groups"])
-    mask = make_mask(
-        job.inputs["component"]["name"],
-        lambda copy, context: job.call("pruner", {"model": copy, "data": data, "context": context} | groups),
-        model,
-        context,
-        amount_of(cutting),
-        cutting["budget"],
-    )
+    mask = ask_pruner(job, job.inputs, model, context)
     if force is not None:
         mask = mask.intersect(force)
-    sample = next(iter(data.batches(data.train))).images[:1]
+    sample = data.sample
     mask = with_attached(mask, model, sample)
     blobs = {"mask": mask_blob(mask)}
     body = mask_body(mask) | search_cost(model, sample, context.reports, force)

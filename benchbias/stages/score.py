@@ -10,7 +10,7 @@ import torch
 
 from benchbias.data.values import Predictions
 from benchbias.errors import ComponentError
-from benchbias.network.cost import Layout, group_counts, pack_counts
+from benchbias.network.cost import ExampleCells, group_counts, pack_counts
 from benchbias.records.schema import LARGEST_METRIC
 from benchbias.stages.job import Job, Made, call_component
 from benchbias.stages.seeding import seed_everything
@@ -21,7 +21,7 @@ def run(job: Job) -> Made:
     test, train = predictions(job, "test", job.inputs["split"]), predictions(job, "data", "train")
     num_groups = len(job.product("data").body["group_names"])
     correct, total = group_counts(test, num_groups)
-    layout = Layout.of(test.cluster, test.groups)
+    layout = ExampleCells.of(test.cluster, test.groups)
     conflicting = ~train.aligned
     body = {
         "num_classes": int(job.product("data").body["num_classes"]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -11,13 +11,11 @@ from torch import nn
 
 from benchbias.data.values import TrainingData
 from benchbias.errors import ComponentError
-from benchbias.network.cost import count_cost, layer_flops, training_flops
-from benchbias.sparse.holding import Holder, Updates, holding
-from benchbias.sparse.masks import Mask, with_attached
+from benchbias.network.cost import count_cost
+from benchbias.sparse.holding import holding
 from benchbias.stages.job import (
     Job,
     Made,
-    call_component,
     check_finite,
     check_shapes,
     load_weights,
@@ -25,11 +23,12 @@ from benchbias.stages.job import (
     mask_body,
     shapes_of,
 )
-from benchbias.stages.make_mask import amount_of, make_mask, search_cost
+from benchbias.stages.make_mask import search_cost
+from benchbias.stages.masking import Masking
 from benchbias.stages.seeding import generator
 from benchbias.suite.tables import Recipe
-from benchbias.training.context import PruneContext, TrainContext
-from benchbias.training.fit import EpochSelector, FitReport, eval_copy, snapshot, step_count
+from benchbias.training.context import TrainContext
+from benchbias.training.fit import EpochSelector, eval_copy, snapshot
 
 
 def run(job: Job) -> Made:
@@ -38,7 +37,7 @@ def run(job: Job) -> Made:
     data = job.training_data(recipe)
     model = job.model("start")
     shapes = shapes_of(model)
-    masking = _Masking(job, recipe, data, model)
+    masking = Masking(job, recipe, data, model)
     selector = EpochSelector(recipe, data, _selection_kinds(job, recipe, data))
     before = "before" if "before" in job.parents else "start"
 
@@ -74,7 +73,7 @@ def run(job: Job) -> Made:
         raise ComponentError(f"keep_epochs names epochs that this stage does not train: {missed}")
     examples = sum(report.examples for report in context.reports)
     steps = sum(report.steps for report in context.reports)
-    sample = _sample(data)
+    sample = data.sample
     body: dict[str, Any] = {
         "steps": steps,
         "examples": examples,
@@ -92,99 +91,6 @@ def run(job: Job) -> Made:
         blobs["mask"] = mask_blob(final)
     saved = masking.written | context.written
     return Made(body, blobs | ({"saved": saved} if saved else {}))
-
-
-class _Masking:
-    """The mask of one train stage: none, held as it is, or changed by the stage's pruner on its schedule."""
-
-    def __init__(self, job: Job, recipe: Recipe, data: TrainingData, model: nn.Module) -> None:
-        self.job, self.recipe, self.model = job, recipe, model
-        # a stream of its own: what the pruner draws between the steps changes no later batch
-        self.data = replace(data, augment_generator=generator(job.seed, "augment"))
-        self.updates = 0
-        self.searches: list[FitReport] = []  # what the pruner itself has trained, e.g. the logits of a mask
-        self.written: dict[str, torch.Tensor] = {}  # what the pruner saved
-        self.dense_steps: list[int] = []  # at which the pruner read dense gradients
-        self.selected: Mask | None = None  # the mask in force at the selected epoch
-        self.holder: Holder | None = None
-        force = job.mask("mask")
-        if "prune" not in job.inputs:
-            self.holder = Holder(model, force) if force is not None else None
-            return
-        spec = job.inputs["prune"]
-        self.random = generator(job.seed, "method")
-        self.earlier = job.earlier()
-        self.timing = Updates(**spec["updates"])
-        self.total_steps = step_count(data, recipe)  # until the trainer's own fit says better
-        mask = self._ask(force, 0, None)
-        self.holder = Holder(model, mask, self.timing, lambda step, dense: self._ask(self.mask, step, dense))
-        self.holder.begin(self.total_steps)
-
-    @property
-    def mask(self) -> Mask | None:
-        return self.holder.mask if self.holder is not None else None
-
-    def final(self, selected: bool) -> Mask:
-        """The mask of the weights that the stage leaves."""
-        mask = self.selected if selected else self.mask
-        assert mask is not None
-        return mask
-
-    def _ask(self, current: Mask | None, step: int, dense: dict[str, torch.Tensor] | Any) -> Mask:
-        """Call the stage's pruner: before the first step, and at each update."""
-        job, spec = self.job, self.job.inputs["prune"]
-        total = self.holder.total_steps if self.holder is not None else self.total_steps
-        context = PruneContext(
-            device=job.device,
-            generator=self.random,
-            recipe=self.recipe,
-            data=self.data,
-            order=generator(job.seed, "order"),
-            layers=spec["cut"]["layers"],
-            mask=current,
-            auxiliary_mask=job.mask("auxiliary"),
-            earlier=self.earlier,
-            written=self.written,
-            step=step,
-            total_steps=total,
-            progress=self.timing.progress(step, total),
-            dense_gradients=dense,
-        )
-        amount = amount_of(spec["cut"])
-        if self.timing.ramp != "none" and amount:
-            target = 1 - amount["sparsity"] if "sparsity" in amount else amount["density"]
-            reached = self.timing.progress(step, total) == 1
-            amount = amount if reached else {"density": self.timing.density(target, step, total)}
-        groups = job.label_access(spec["component"]["groups"])
-        component = job.components["pruner", spec["component"]["name"]]
-        mask = make_mask(
-            spec["component"]["name"],
-            lambda copy, context: call_component(
-                component, {"model": copy, "data": self.data, "context": context} | groups, spec["component"]["options"]
-            ),
-            self.model,
-            context,
-            amount,
-            spec["cut"]["budget"],
-        )
-        self.updates += dense is not None
-        self.dense_steps += [step - self.timing.after_step] if context.read_gradients else []
-        self.searches += context.reports
-        return with_attached(mask, self.model, _sample(self.data))
-
-    def flops(self, model: nn.Module, sample: torch.Tensor, steps: int, examples: int) -> int:
-        """Of the whole stage, by `training_flops`."""
-        layers = layer_flops(model, sample)
-        totals = {name: parameter.numel() for name, parameter in model.named_parameters()}
-        if self.holder is None:
-            return training_flops(layers, totals, [(0, {})], (), steps, examples)
-        dense = self.dense_steps if self.holder.updates.mask_gradients else range(steps)
-        return training_flops(layers, totals, self.holder.history, dense, steps, examples)
-
-
-def _sample(data: TrainingData) -> torch.Tensor:
-    """One training image, (1, C, H, W)."""
-    return data.batch(data.train, torch.zeros(1, dtype=torch.int64, device=data.train.labels.device)).images
 
 
 def _selection_kinds(job: Job, recipe: Recipe, data: TrainingData) -> torch.Tensor | None:

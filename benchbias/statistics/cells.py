@@ -52,7 +52,7 @@ class Cells:
 
 
 def read_layout(document: object) -> CellLayout:
-    """The layout that `evaluation.Layout.to_json` has written. Raises UsageError."""
+    """The layout that `network.cost.ExampleCells.to_json` has written. Raises UsageError."""
     import numpy as np
 
     columns = _table(document, COLUMNS, "a layout of test cells")
@@ -72,7 +72,7 @@ def read_layout(document: object) -> CellLayout:
 
 
 def unpack_counts(packed: object, layout: CellLayout) -> Cells:
-    """A record's `correct`, as `evaluation.pack_counts` has packed it. Raises UsageError where it does not fit."""
+    """A record's `correct`, as `network.cost.pack_counts` has packed it. Raises UsageError where it does not fit."""
     fields = _table(packed, PACKED, "packed counts")
     bits = max(int(layout.total.max()).bit_length(), 1)
     if fields["layout"] != layout.digest:

@@ -19,8 +19,8 @@ from benchbias.suite.tables import (
     OverrideTable,
     Recipe,
     SuiteTable,
-    Table,
     TaskTable,
+    TomlTable,
     TuningTable,
     Use,
     checked,
@@ -80,10 +80,10 @@ def load(config: Path | None = None) -> Catalogue:
     return catalogue
 
 
-_SECTIONS: Mapping[str, type[Table]] = {"suites": SuiteTable, "tasks": TaskTable, "methods": MethodTable}
+_SECTIONS: Mapping[str, type[TomlTable]] = {"suites": SuiteTable, "tasks": TaskTable, "methods": MethodTable}
 
 
-def _tables(path: Path, label: str) -> Iterator[tuple[str, str, Table]]:
+def _tables(path: Path, label: str) -> Iterator[tuple[str, str, TomlTable]]:
     document = read_document(path, label)
     for section, entries in document.items():
         if section == "schema":

@@ -35,7 +35,7 @@ INNER_KEYS = ("use", "layers", "sparsity", "density", "budget", *UPDATE_KEYS)
 PRUNE_KEYS = ("prune", "mask", "layers", "sparsity", "density", "removed", "budget", "recipe")
 
 
-class Table(BaseModel):
+class TomlTable(BaseModel):
     """A table of benchmarks.toml: an unknown key is an error that names the known ones."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
@@ -50,7 +50,7 @@ class Table(BaseModel):
         return value
 
 
-class Recipe(Table):
+class Recipe(TomlTable):
     """How a model is trained: the core's, the same for every method. Task, then method, then stage.
 
     epochs: passes over the training set. lr: the peak learning rate. weight_decay: per step, decoupled for adamw.
@@ -88,7 +88,7 @@ class Recipe(Table):
         return None
 
 
-class UpdatesTable(Table):
+class UpdatesTable(TomlTable):
     """When a pruner inside a train stage changes the mask: see `benchbias.sparse.holding.Updates`."""
 
     every: Annotated[int, Field(ge=1)] = 100
@@ -114,7 +114,7 @@ class UpdatesTable(Table):
         return self
 
 
-class SpaceTable(Table):
+class SpaceTable(TomlTable):
     """Bounds between which `benchbias tune` searches one parameter; log: on a logarithmic scale."""
 
     low: float
@@ -128,14 +128,14 @@ class SpaceTable(Table):
         return self
 
 
-class RecipeSearchTable(Table):
+class RecipeSearchTable(TomlTable):
     """`tuning.recipe`: the recipe is tuned once, for one method, and then the same for all."""
 
     method: str
     space: Annotated[dict[str, SpaceTable], Field(min_length=1)]
 
 
-class TuningTable(Table):
+class TuningTable(TomlTable):
     """`[suites.NAME.tuning]`: the budget of `benchbias tune`, the same for every method with options."""
 
     trials: Annotated[int, Field(ge=2, le=1024)] = 16
@@ -144,7 +144,7 @@ class TuningTable(Table):
     recipe: RecipeSearchTable | None = None
 
 
-class SuiteTable(Table):
+class SuiteTable(TomlTable):
     """`[suites.NAME]`: a grid of tasks, methods and seeds, and how its leaderboard ranks."""
 
     title: Shown
@@ -165,7 +165,7 @@ class SuiteTable(Table):
     analysed: list[str] = []
 
 
-class TaskTable(Table):
+class TaskTable(TomlTable):
     """`[tasks.NAME]`: a data set, a model and the recipe that it is trained by.
 
     predict: further splits whose predictions are kept, for analyses. train_fraction: each seed trains on a random share
@@ -184,7 +184,7 @@ class TaskTable(Table):
         return list(dict.fromkeys([*self.predict, *(["train-all"] if self.train_fraction is not None else [])]))
 
 
-class MethodTable(Table):
+class MethodTable(TomlTable):
     """`[methods.NAME]`: the stages of a method and the parameters that they refer to as `$name`."""
 
     stages: Annotated[list[dict[str, Any]], Field(min_length=1)]
@@ -201,7 +201,7 @@ class MethodTable(Table):
     settings_from: Provenance = "default"
 
 
-class OverrideTable(Table):
+class OverrideTable(TomlTable):
     """`override.METHOD` of a suite."""
 
     parameters: dict[str, Value] = {}
@@ -226,7 +226,7 @@ class Use:
         return Use(value["use"], {name: item for name, item in value.items() if name != "use"})
 
 
-T = TypeVar("T", bound=Table)
+T = TypeVar("T", bound=TomlTable)
 
 
 def checked(kind: type[T], value: Any, where: str) -> T:

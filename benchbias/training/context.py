@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -49,7 +50,7 @@ def prunable_weights(model: nn.Module, layers: Sequence[str], images: Tensor) ->
     return {f"{name}.weight": weight for name, weight in weights.items() if name in chosen}
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Context:
     """Common to trainers and pruners.
 
@@ -73,18 +74,14 @@ class Context:
     after_epoch: Callable[[int, nn.Module], None] | None = None
     heads: WeakKeyDictionary[nn.Module, str] = field(default_factory=WeakKeyDictionary)
 
-    @property
-    def _sample(self) -> Tensor:
-        return self.data.batch(self.data.train, torch.zeros(1, dtype=torch.int64, device=self.device)).images
-
     def prunable(self, model: nn.Module) -> dict[str, nn.Parameter]:
         """Convolution and linear weights by parameter name: those that the stage's `layers` admits."""
-        return prunable_weights(model, self.layers, self._sample)
+        return prunable_weights(model, self.layers, self.data.sample)
 
     def head(self, model: nn.Module) -> nn.Module:
         """The layer that makes the logits: the last nn.Linear called, or the one the model names `head_name`."""
         if model not in self.heads:  # it takes a forward pass to find, and is asked for in every training step
-            self.heads[model] = head_name(model, self._sample)
+            self.heads[model] = head_name(model, self.data.sample)
         return model.get_submodule(self.heads[model])
 
     def features(self, model: nn.Module, images: Tensor) -> Tensor:
@@ -172,7 +169,7 @@ class Context:
         return self.earlier[name].to(self.device)
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainContext(Context):
     """What a trainer is given. reference: the model of the stage before, frozen and in eval mode, or None.
 
@@ -190,14 +187,14 @@ class TrainContext(Context):
         return self.checkpoints[epoch]()
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class PruneContext(Context):
     """What a pruner is given. density: the fraction of the prunable weights to keep, or None where none is set.
 
     budget: of the stage, which shares the weights to keep out over the layers. counts: kept weights a tensor, where
     it is uniform or erk; None for a global budget, which only the scores decide. Inside a train stage: step,
     total_steps: of the optimizer; progress: the fraction of the time of updates (`until`) that has gone, 0 to 1; mask:
-    the current one, None before the first step.
+    the current one, None before the first step; gradient_reads: the steps at which the pruner read `gradients`.
     """
 
     density: float | None = None
@@ -206,7 +203,7 @@ class PruneContext(Context):
     total_steps: int = 0
     progress: float = 0.0
     dense_gradients: Mapping[str, Tensor] | None = None
-    read_gradients: bool = False
+    gradient_reads: list[int] = field(default_factory=list)
     amount: Mapping[str, float] = field(default_factory=dict)
     budget: Budget = "global"
     weights: Mapping[str, Tensor] = field(default_factory=dict)
@@ -219,8 +216,32 @@ class PruneContext(Context):
         """
         if self.dense_gradients is None:
             raise ComponentError("there are no gradients here: only a pruner inside a train stage, after step 0, has")
-        self.read_gradients = True
+        self.gradient_reads.append(self.step)
         return self.dense_gradients
+
+    @property
+    def read_gradients(self) -> bool:
+        """Whether the pruner has read the dense gradients."""
+        return bool(self.gradient_reads)
+
+    def current_masks(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The mask in force for each of these weights, bool of its shape, on its device; all of it where there is none.
+
+        weights: as `prunable` gives them.
+        """
+        masks = self.mask.tensors if self.mask is not None else {}
+        return {
+            name: masks.get(name, torch.ones_like(weight, dtype=torch.bool)).to(weight.device)
+            for name, weight in weights.items()
+        }
+
+    def cosine(self, start: float, *, final: float = 0.0, gone: float | None = None) -> float:
+        """A rate that falls from `start` to `final` by a cosine over the time of updates (RigL, Algorithm 1).
+
+        gone: the fraction of the time that has gone, 0 to 1 (default: `progress`).
+        """
+        passed = self.progress if gone is None else gone
+        return final + (start - final) / 2 * (1 + math.cos(math.pi * passed))
 
     @property
     def layer_counts(self) -> Mapping[str, int]:

@@ -62,11 +62,11 @@ class ProbeContext:
 
     def prunable(self, model: nn.Module, layers: Sequence[str] = ()) -> dict[str, nn.Parameter]:
         """Convolution and linear weights by parameter name, those that `layers` admits: as in a prune stage."""
-        return prunable_weights(model, layers, self._sample)
+        return prunable_weights(model, layers, self._batches.sample)
 
     def head(self, model: nn.Module) -> nn.Module:
         """The layer that makes the logits."""
-        return model.get_submodule(head_name(model, self._sample))
+        return model.get_submodule(head_name(model, self._batches.sample))
 
     def checkpoint(self, epoch: int) -> nn.Module:
         """The model after an epoch of the stage that made it, in eval mode and under the mask in force.
@@ -78,9 +78,3 @@ class ProbeContext:
             known = ", ".join(map(str, sorted(self.checkpoints))) or "none"
             raise ComponentError(f"epoch {epoch} was not kept (known: {known}); see `keep_epochs`")
         return self.checkpoints[epoch]()
-
-    @property
-    def _sample(self) -> Tensor:
-        """One training image, (1, C, H, W)."""
-        first = torch.zeros(1, dtype=torch.int64, device=self.device)
-        return self.batch(self.data.splits["train"].split, first).images

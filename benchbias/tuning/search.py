@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from benchbias.engine.local import LocalEngine
 from benchbias.errors import UsageError, unknown
 from benchbias.plan.trials import Plan, Selection, Stage, Trial
-from benchbias.runner.api import TIMEOUT_SECONDS, Workspace, available_cpus, write_payload
-from benchbias.runner.failures import Failure, trial_failure, with_descendants
-from benchbias.runner.loop import Reporter, execute
+from benchbias.runner.failures import Failure, trial_failure
+from benchbias.runner.launch import RunOptions, launch
+from benchbias.runner.reporter import Reporter
+from benchbias.runner.workspace import Workspace
 from benchbias.store.store import Store
 from benchbias.tuning.search_space import Rule, Search, Value, choose, mean_value, proposals, searches, worst_pooled
 
@@ -32,12 +31,9 @@ def tune(
     workspace: Workspace,
     suite: str,
     reporter: Reporter,
-    out: Path,
+    options: RunOptions,
     *,
     methods: Sequence[str] | None = None,
-    jobs: int | None = None,
-    timeout: float = TIMEOUT_SECONDS,
-    memory: float | None = None,
     device: str = "cpu",
 ) -> list[dict[str, Any]]:
     """Search for the settings of the recipe and of every method of a suite that has some; a log entry a trial.
@@ -51,14 +47,8 @@ def tune(
         plans += made
         attempts += found
     merged = _merged(plans)
-    store = Store(out).create()
-    path = write_payload(merged, store, recompute=False)
-    start = lambda: LocalEngine(  # noqa: E731
-        out, path, timeout=timeout, memory=memory, settings=workspace.worker_settings
-    )
-    report = execute(merged, store, start, reporter, jobs=jobs or available_cpus())
-    blocked = with_descendants(merged, report.failures)
-    return _entries(merged, store, attempts, blocked)
+    computed = launch(workspace, merged, options, reporter)
+    return _entries(merged, Store(options.out), attempts, computed.blocked)
 
 
 def _selected(workspace: Workspace, suite: str, methods: Sequence[str] | None) -> list[Search]:

@@ -14,7 +14,7 @@ from scipy import stats
 from benchbias import BenchbiasError, Measured, Skip, TrialRecord, estimate, holm, part_accuracies
 from benchbias.board.comparing import compare
 from benchbias.board.row_trials import paired, trials_of
-from benchbias.network.cost import Layout, pack_counts
+from benchbias.network.cost import ExampleCells, pack_counts
 from benchbias.statistics.cells import read_layout
 from benchbias_plugins.analyses.against_the_twin.breaking import breaking_sparsity, broken_from, equivalent_to
 from benchbias_plugins.analyses.against_the_twin.changes import twin_changes
@@ -94,7 +94,7 @@ def as_records(found):
     records, layouts = [], {}
     for one in found.members:
         test, body = one.predictions["test"], dict(one.record.body)
-        layout = Layout.of(test.cluster, test.groups)
+        layout = ExampleCells.of(test.cluster, test.groups)
         read = read_layout(layout.to_json())
         layouts[read.digest] = read
         right, aligned = test.correct.double(), test.aligned

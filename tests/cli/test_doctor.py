@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from benchbias import cli as command_line
-from benchbias.runner.api import Workspace
+from benchbias.runner.workspace import Workspace
 from benchbias.suite import catalogue
 from benchbias.suite.catalogue import shipped_file
 from support.mutated import toml

@@ -14,7 +14,7 @@ from PIL import Image
 
 from benchbias.errors import DataError
 from benchbias.plan.trials import Selection
-from benchbias.runner.api import Workspace
+from benchbias.runner.workspace import Workspace
 from benchbias.store.store import Store
 from benchbias_plugins.datasets.own_data import hub, image_folder
 from support import ROOT

@@ -13,8 +13,8 @@ import pytest
 from benchbias.board import comparing
 from benchbias.cli import app
 from benchbias.records.analysis import read_analyses
-from benchbias.runner.api import Workspace
 from benchbias.runner.publishing import published_records
+from benchbias.runner.workspace import Workspace
 from benchbias.suite import catalogue as suite
 from benchbias.suite import tables
 from support import ROOT

@@ -14,7 +14,7 @@ import scipy.stats
 
 from benchbias.board.row_trials import trials_of
 from benchbias.errors import UsageError
-from benchbias.runner.api import Workspace
+from benchbias.runner.workspace import Workspace
 from benchbias.statistics.estimates import Estimate, estimate
 from benchbias.suite import catalogue as suite
 from support import ROOT

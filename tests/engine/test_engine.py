@@ -19,10 +19,13 @@ import pytest
 from benchbias.engine.base import BUSY, DAMAGED, FAILED, STORAGE, Ended
 from benchbias.errors import StorageError
 from benchbias.plan.environment import torch_version
-from benchbias.plan.trials import Plan, Selection
-from benchbias.runner.api import Silent, Workspace, write_board
+from benchbias.plan.trials import Plan
 from benchbias.runner.failures import SIGNAL_TRIES
-from benchbias.runner.loop import RunReport, execute
+from benchbias.runner.loop import compute
+from benchbias.runner.report import RunReport, record
+from benchbias.runner.reporter import Silent
+from benchbias.runner.results import results_of
+from benchbias.runner.workspace import Workspace
 from benchbias.store.store import Store
 from support.killing import engines, start, survivors, wait_for_claims
 from support.running import tree
@@ -116,7 +119,7 @@ def pretend(plan: Plan, smoke: Path, store: Store) -> Callable[..., tuple[Preten
     ) -> tuple[Pretending, RunReport]:
         engine = Pretending(plan, Store(smoke), store, endings)
         engine.before = dict(before or {})
-        report = execute(plan, store, lambda: engine, Silent(), jobs=jobs, rerun=rerun, shuffle=3)
+        report = record(plan, store, compute(plan, store, lambda: engine, Silent(), jobs=jobs, rerun=rerun, shuffle=3))
         assert engine.closed or not engine.started
         assert not engine.early or before, "a stage was submitted before its parents"
         return engine, report
@@ -149,7 +152,8 @@ def test_every_stage_is_submitted_once_after_its_parents(
     assert engine.started == dict.fromkeys(plan.stages, 1)
     assert engine.most == jobs
     assert (report.exit_code, report.computed, report.missing) == (0, len(plan.stages), 0)
-    write_board(workspace, plan, Selection(), store, report)
+    results = results_of(plan, store, report)
+    store.replace(results.board, results.text)
     assert tree(store.root) == tree(smoke)  # records and board are functions of the products
     engine, report = pretend()
     assert not engine.started

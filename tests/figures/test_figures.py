@@ -22,8 +22,8 @@ from benchbias.figures import FIGURES, Material, Pictures, fitting, write_figure
 from benchbias.figures.class_impact import panels_of
 from benchbias.records.analysis import AnalysisRecord
 from benchbias.records.table import Table
-from benchbias.runner.api import Workspace
 from benchbias.runner.publishing import published_records
+from benchbias.runner.workspace import Workspace
 from benchbias.statistics.estimates import Estimate
 from support import ROOT
 from support.made_records import record

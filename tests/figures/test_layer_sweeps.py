@@ -15,7 +15,7 @@ from benchbias.board.row_trials import trials_of
 from benchbias.board.sweeps import at_equal_accuracy, average_accuracy, layer_sweeps
 from benchbias.errors import UsageError
 from benchbias.figures import Material, write_figure
-from benchbias.runner.api import Workspace
+from benchbias.runner.workspace import Workspace
 from benchbias.sparse.cutting import removed_count
 from benchbias.stages.make_mask import fraction_of
 from benchbias.testing.toys.trial import ToyTrial

@@ -17,13 +17,12 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, relu
 
 from benchbias.errors import BenchbiasError, Skip
-from benchbias.runner.api import Workspace
+from benchbias.runner.workspace import Workspace
 from benchbias.sparse.masks import Mask, apply, with_attached
-from benchbias.stages.make_mask import make_mask
 from benchbias.training.context import PruneContext
 from benchbias_plugins.methods.torch_prune import torch_prune
 from benchbias_plugins.methods.torch_pruning_ import Importance, torch_pruning
-from support.pruning import LAYERS, by_hand, context, first, gone, kept, network, same, source
+from support.pruning import LAYERS, by_hand, context, cut_mask, first, gone, kept, network, same, source
 
 SHARES = (0.0, 0.3, 0.5, 0.9)
 HIDDEN = LAYERS[:-1]
@@ -38,7 +37,7 @@ def cut(
     **options: Any,
 ) -> Mask:
     """The mask that a prune stage makes of a pruner's answer."""
-    return make_mask(
+    return cut_mask(
         "adapter",
         lambda model, given: pruner(model, given.data, given, **options),
         net,

@@ -19,7 +19,7 @@ from torch import Tensor
 from benchbias.engine.worker import run_stage
 from benchbias.plan.trials import Plan, Selection, Trial
 from benchbias.records.schema import TRACKS
-from benchbias.runner.api import Workspace
+from benchbias.runner.workspace import Workspace
 from benchbias.store.store import Store
 from benchbias.suite.catalogue import load, shipped_file
 

@@ -15,14 +15,13 @@ import benchbias_plugins.methods.gradient
 import benchbias_plugins.methods.undecayed
 from benchbias.sparse.cutting import budget_counts
 from benchbias.sparse.masks import Mask
-from benchbias.stages.make_mask import make_mask
 from benchbias.training.context import PruneContext
 from benchbias_plugins.methods.gradient import gradient
 from benchbias_plugins.methods.largest_first import largest_first
 from benchbias_plugins.methods.magnitude import magnitude
 from benchbias_plugins.methods.random_pruning import random
 from benchbias_plugins.methods.undecayed import two_sided, undecayed
-from support.pruning import COUNT, LAYERS, by_hand, context, first, gone, kept, network, same, source
+from support.pruning import COUNT, LAYERS, by_hand, context, cut_mask, first, gone, kept, network, same, source
 
 PRUNERS = {
     "magnitude": magnitude,
@@ -43,7 +42,7 @@ def pruned(
     asked: PruneContext | None = None,
     **options: Any,
 ) -> Mask:
-    return make_mask(
+    return cut_mask(
         name,
         lambda model, context: PRUNERS[name](model, context.data, context, **options),
         net if net is not None else network(),

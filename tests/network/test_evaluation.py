@@ -13,7 +13,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchbias.data.values import Predictions
-from benchbias.network.cost import Layout, count_cost, group_counts, layer_flops, pack_counts, training_flops
+from benchbias.network.cost import ExampleCells, count_cost, group_counts, layer_flops, pack_counts, training_flops
 from benchbias_plugins.networks.lenet import lenet_small
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
@@ -242,7 +242,7 @@ def unpacked(packed):
 @given(examples)
 def test_packed_counts_can_be_read_back(rows):
     cluster, groups, correct = (torch.tensor(column) for column in zip(*rows, strict=True))
-    layout = Layout.of(cluster, groups)
+    layout = ExampleCells.of(cluster, groups)
     packed = pack_counts(correct, layout)
     cells = sorted({(c, g) for c, g, _ in rows})
     assert list(zip(layout.cluster.tolist(), layout.group.tolist(), strict=True)) == cells
@@ -254,7 +254,7 @@ def test_packed_counts_can_be_read_back(rows):
 def test_cells_take_as_many_bits_as_the_fullest_needs(copies, bits):
     cluster = torch.arange(7).repeat_interleave(copies)
     correct = torch.arange(7 * copies) % copies < torch.arange(7 * copies) // copies * copies / 6  # none to all
-    packed = pack_counts(correct, Layout.of(cluster, torch.zeros_like(cluster)))
+    packed = pack_counts(correct, ExampleCells.of(cluster, torch.zeros_like(cluster)))
     assert packed["bits"] == bits
     assert unpacked(packed).tolist() == correct.view(7, copies).sum(1).tolist()
     assert unpacked(packed)[-1] == copies, "a full cell does not wrap around"
@@ -265,7 +265,7 @@ def test_cells_take_as_many_bits_as_the_fullest_needs(copies, bits):
 def test_a_layout_and_its_counts_do_not_depend_on_the_order_of_the_examples(rows, random):
     def packed(rows):
         cluster, groups, correct = (torch.tensor(column) for column in zip(*rows, strict=True))
-        return pack_counts(correct, Layout.of(cluster, groups))
+        return pack_counts(correct, ExampleCells.of(cluster, groups))
 
     shuffled = list(rows)
     random.shuffle(shuffled)
@@ -285,10 +285,10 @@ CLUSTER, GROUPS = torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 2, 3])
     ],
 )
 def test_another_test_split_has_another_digest(cluster, groups):
-    assert Layout.of(CLUSTER, GROUPS).digest == Layout.of(CLUSTER.clone(), GROUPS.clone()).digest
-    assert Layout.of(cluster, groups).digest != Layout.of(CLUSTER, GROUPS).digest
+    assert ExampleCells.of(CLUSTER, GROUPS).digest == ExampleCells.of(CLUSTER.clone(), GROUPS.clone()).digest
+    assert ExampleCells.of(cluster, groups).digest != ExampleCells.of(CLUSTER, GROUPS).digest
 
 
 def test_packed_counts_name_the_layout_that_they_belong_to():
-    layout = Layout.of(CLUSTER, GROUPS)
+    layout = ExampleCells.of(CLUSTER, GROUPS)
     assert pack_counts(torch.ones(4, dtype=torch.bool), layout)["layout"] == layout.digest

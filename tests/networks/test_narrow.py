@@ -12,7 +12,7 @@ from torch import nn
 
 from benchbias import BenchbiasError
 from benchbias.errors import ComponentError
-from benchbias.runner.api import Workspace
+from benchbias.runner.workspace import Workspace
 from benchbias.stages.job import call_changed
 from benchbias.testing.toys.toy import toy_model
 from benchbias_plugins.networks.lenet import lenet_small

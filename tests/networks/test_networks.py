@@ -19,7 +19,6 @@ from benchbias.network.cost import layer_flops
 from benchbias.network.inspect import head_name
 from benchbias.sparse.cutting import budget_counts, cut, erk_densities
 from benchbias.sparse.masks import Mask, apply, with_attached
-from benchbias.stages.make_mask import make_mask
 from benchbias.suite.tables import Recipe
 from benchbias.training.context import PruneContext, prunable_weights
 from benchbias_plugins.methods.critical_neurons.pruner import critical_neurons
@@ -31,6 +30,7 @@ from benchbias_plugins.networks.literature.library import with_linear_attention
 from benchbias_plugins.networks.literature.vit import VisionTransformer, of_timm, vit
 from benchbias_plugins.networks.small_networks import simple_cnn
 from support import ROOT
+from support.pruning import cut_mask
 
 MODELS = benchbias_models()
 RGB = (3, 32, 32)
@@ -424,7 +424,7 @@ def pruned(pruner, model, layers=(), sparsity=0.5, budget="uniform", **options):
     def call(model, context):
         return pruner(model, context.data, context, **options)
 
-    return make_mask("checked", call, model, context(layers), {"sparsity": sparsity}, budget)
+    return cut_mask("checked", call, model, context(layers), {"sparsity": sparsity}, budget)
 
 
 NETS = {

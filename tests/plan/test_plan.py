@@ -13,7 +13,7 @@ from benchbias.errors import UsageError
 from benchbias.plan import keys, planner, stages
 from benchbias.plan.planner import Selection, make
 from benchbias.plugin.registry import load_registry
-from benchbias.runner.api import Workspace
+from benchbias.runner.workspace import Workspace
 from benchbias.suite import settings as resolve
 from benchbias.suite.catalogue import load
 from benchbias.suite.tables import Recipe
@@ -111,7 +111,7 @@ def test_planning_imports_no_heavy_package(plugin_cache, registry, tmp_path):
     path = tmp_path / "own.toml"
     path.write_text(TOML)
     code = (
-        "import sys; from pathlib import Path; from benchbias.runner.api import Workspace\n"
+        "import sys; from pathlib import Path; from benchbias.runner.workspace import Workspace\n"
         f"plan = Workspace.open(config=Path({str(path)!r}), quiet=True).plan('probe')\n"
         "heavy = ('torch', 'torchvision', 'timm', 'datasets', 'sklearn', 'numpy', 'scipy')\n"
         "print(len(plan.trials), [name for name in heavy if name in sys.modules])"

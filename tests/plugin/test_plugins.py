@@ -22,8 +22,8 @@ from benchbias.plan.trials import Plan, Selection
 from benchbias.plugin import registry as plugins
 from benchbias.plugin.loading import PluginRef
 from benchbias.plugin.registry import BrokenPlugin, Registry, load_registry
-from benchbias.runner.api import Workspace
 from benchbias.runner.failures import SIGNAL_TRIES, known_failures
+from benchbias.runner.workspace import Workspace
 from benchbias.store.store import Store
 from support.killing import survivors
 from support.loose_plugins import LARGEST, describe, hook, ref_of

@@ -17,8 +17,8 @@ from benchbias.cli import doctor
 from benchbias.errors import UsageError
 from benchbias.plan.trials import Plan, Selection
 from benchbias.records.trial import TrialRecord
-from benchbias.runner.api import Workspace
 from benchbias.runner.publishing import rebuild
+from benchbias.runner.workspace import Workspace
 from benchbias.statistics.estimates import estimate
 from benchbias.store.store import Store
 from benchbias.suite.catalogue import load, shipped_file

@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 
-from benchbias.engine.local import LocalEngine
 from benchbias.engine.log import HEAD_BYTES, TAIL_BYTES
 from benchbias.plan.trials import Plan, Selection
-from benchbias.runner.api import Silent, Workspace, write_payload
-from benchbias.runner.loop import execute
-from benchbias.runner.recording import write_records
+from benchbias.runner.launch import RunOptions, launch
+from benchbias.runner.recording import make_record
+from benchbias.runner.reporter import Silent
+from benchbias.runner.workspace import Workspace
 from benchbias.store.store import Store
 from benchbias.tuning.search import _merged
 from support.bad_plugins import CLEAN, FAULTS, QUIET, failing, method_of, tables, working
@@ -91,13 +91,13 @@ def bad(tmp_path_factory: pytest.TempPathFactory, plugin_cache: Path, cli: Cli) 
     workspace = Workspace.open(folder / "bad.toml", [folder / "bad.py"], quiet=True)
     plans = {name: workspace.plan(name, Selection()) for name in names}
     store, merged = Store(folder / OUT), _merged(list(plans.values()))
-    payload = write_payload(merged, store, recompute=False)
-    engine = lambda: LocalEngine(store.root, payload, timeout=TIMEOUT, memory=MEMORY)  # noqa: E731
-    report = execute(merged, store, engine, Silent(), jobs=JOBS)
+    options = RunOptions(out=store.root, jobs=JOBS, timeout=TIMEOUT, memory=MEMORY)
+    computed = launch(workspace, merged, options, Silent())
     left |= survivors(folder / OUT, 0.5)
     bodies = {body["method"]: body for path in (folder / OUT).glob("records/bad/*.json") for body in [read(path)]}
     for name, plan in plans.items():
-        (record,) = write_records(plan, store, {key: f for key, f in report.failures.items() if key in plan.stages})
+        record = make_record(plan, plan.trials[0], store, computed.blocked)
+        assert record is not None
         bodies[name] = record.body
     return Bad(folder, json.loads(done.stdout), done.stderr, plans, left, bodies)
 

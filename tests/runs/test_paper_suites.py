@@ -15,8 +15,8 @@ from benchbias import run
 from benchbias.board.comparing import difference, row_of_task
 from benchbias.board.row_trials import trials_of
 from benchbias.board.text import gap_text
-from benchbias.runner.api import Workspace
 from benchbias.runner.publishing import published_records
+from benchbias.runner.workspace import Workspace
 from benchbias.suite import catalogue as suite
 from support import ROOT
 from support import photograph_folders as folders

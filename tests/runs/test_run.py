@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from benchbias.plan.trials import Plan
-from benchbias.runner.api import Workspace
+from benchbias.runner.workspace import Workspace
 from benchbias.store.store import Store
 from benchbias.util import canonical
 from support import ROOT
@@ -46,7 +46,8 @@ HOSTILE = {  # each changes the bytes of a stage that sees it, or would let thre
 SHUFFLED = """
 import json, sys
 from pathlib import Path
-from benchbias.runner.api import Workspace, run_plan
+from benchbias.runner.launch import RunOptions, run_suite
+from benchbias.runner.workspace import Workspace
 from benchbias.plan.trials import Selection
 
 class Told:
@@ -57,7 +58,8 @@ class Told:
     def note(self, text): pass
 
 told = Told()
-results = run_plan(Workspace.open(quiet=True), "smoke", Selection(), told, Path(sys.argv[1]), jobs=2, shuffle=7)
+options = RunOptions(out=Path(sys.argv[1]), jobs=2, shuffle=7)
+results = run_suite(Workspace.open(quiet=True), "smoke", Selection(), options, told)
 print(json.dumps({"code": results.exit_code, "ended": told.ended, "planned": told.planned}))
 """  # no main guard: multiprocessing would import it again
 

@@ -7,14 +7,17 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from benchbias.errors import BenchbiasError
 from benchbias.plan.trials import Selection
-from benchbias.runner import api
-from benchbias.runner.loop import execute
+from benchbias.runner.launch import write_payload
+from benchbias.runner.loop import compute
+from benchbias.runner.report import record
+from benchbias.runner.reporter import Silent
+from benchbias.runner.results import results_of
+from benchbias.runner.workspace import Workspace
 from benchbias.store.store import Store
 from support.faulty import Calls, faults, in_child
 from support.running import tree
@@ -28,9 +31,7 @@ def test_a_fault_at_any_call_of_a_finished_run_is_a_success_or_exit_4(smoke: Pat
     whole = fast / "whole"
     shutil.copytree(smoke, whole)
     selection = Selection(methods=["erm"], seeds=1)
-    workspace = api.Workspace.open(quiet=True)
-    plan, full = workspace.plan("smoke", selection), workspace.plan("smoke")
-    planned = SimpleNamespace(plan=lambda name, selected: full)
+    plan = Workspace.open(quiet=True).plan("smoke", selection, others=True)
     shutil.rmtree(whole / "records")
     shutil.rmtree(whole / "leaderboards")
     for folder in ("objects", "measured"):
@@ -40,11 +41,12 @@ def test_a_fault_at_any_call_of_a_finished_run_is_a_success_or_exit_4(smoke: Pat
     here = fast / "results"
 
     def run(store: Store) -> int:
-        """As `run_plan`, without planning and without an engine."""
-        api.write_payload(plan, store, recompute=False)
-        report = execute(plan, store, lambda: pytest.fail("a stage is computed"), api.Silent(), jobs=1)
-        api.write_board(planned, plan, selection, store, report)
-        return report.exit_code
+        """As `run_suite`, without planning and without an engine."""
+        write_payload(plan, store, recompute=False)
+        computed = compute(plan, store, lambda: pytest.fail("a stage is computed"), Silent(), jobs=1)
+        results = results_of(plan, store, record(plan, store, computed))
+        store.replace(results.board, results.text)
+        return results.exit_code
 
     def ended(calls: Calls) -> tuple[int, list[str]]:
         shutil.rmtree(here, ignore_errors=True)

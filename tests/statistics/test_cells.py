@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchbias.errors import UsageError
-from benchbias.network.cost import Layout, pack_counts
+from benchbias.network.cost import ExampleCells, pack_counts
 from benchbias.statistics.cells import read_layout, unpack_counts
 from benchbias.util import canonical
 from support import ROOT
@@ -25,13 +25,13 @@ examples = st.lists(
 
 
 def packed(rows):
-    """Layout and packed counts of rows (cluster, group, copies, correct copies), as a stage makes them."""
+    """ExampleCells and packed counts of rows (cluster, group, copies, correct copies), as a stage makes them."""
     cluster, group, right = [], [], []
     for c, g, copies, correct in rows:
         cluster += [c] * copies
         group += [g] * copies
         right += [copy < correct for copy in range(copies)]
-    layout = Layout.of(torch.tensor(cluster), torch.tensor(group))
+    layout = ExampleCells.of(torch.tensor(cluster), torch.tensor(group))
     document = json.loads(canonical.dumps(layout.to_json()))
     return document, pack_counts(torch.tensor(right), layout), (cluster, group, right)
 

@@ -24,7 +24,7 @@ import torch
 
 from benchbias.engine.base import DAMAGED, FAILED, STORAGE
 from benchbias.errors import DamagedError, StorageError
-from benchbias.runner.api import Workspace
+from benchbias.runner.workspace import Workspace
 from benchbias.store.store import Store
 from benchbias.util import canonical
 from support.faulty import Calls, faults, in_child

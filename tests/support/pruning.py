@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from benchbias.data.values import Split, TrainingData
 from benchbias.sparse.masks import Mask
+from benchbias.stages.make_mask import make_mask, prune_context
 from benchbias.suite.tables import Recipe
 from benchbias.training.context import PruneContext
 
@@ -51,6 +55,24 @@ def context(layers: tuple[str, ...] = (), seed: int = 4, mask: Mask | None = Non
         layers=layers,
         mask=mask,
     )
+
+
+def cut_mask(
+    name: str,
+    call: Callable[[nn.Module, PruneContext], Any],
+    net: nn.Module,
+    asked: PruneContext,
+    amount: Mapping[str, float],
+    budget: str = "global",
+) -> Mask:
+    """The mask that a stage makes of a pruner's answer; `asked` is built anew with the stage's amount and budget."""
+    common = {
+        field.name: getattr(asked, field.name)
+        for field in dataclasses.fields(asked)
+        if field.name not in ("data", "layers", "density", "counts", "amount", "weights", "budget")
+    }
+    cutting = {"layers": asked.layers, "budget": budget}
+    return make_mask(name, call, net, prune_context(net, asked.data, cutting, amount, **common))
 
 
 def kept(mask: Mask) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -308,8 +309,7 @@ def test_layers_select_by_glob_exclusion_and_head():
 def test_what_a_stage_saves_a_later_one_reads():
     one = context(model())
     one.save("error_set", torch.arange(3))
-    later = context(model())
-    later.earlier = one.written
+    later = replace(context(model()), earlier=one.written)
     assert later.saved("error_set").tolist() == [0, 1, 2]
     with pytest.raises(ComponentError, match="known: error_set"):
         later.saved("errors")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from benchbias.errors import UsageError
 from benchbias.plan.trials import Selection
-from benchbias.runner.api import Workspace
+from benchbias.runner.workspace import Workspace
 from benchbias.suite import catalogue as suite
 from benchbias.suite.tables import SpaceTable
 from benchbias.tuning.log import RECIPE, log_path, override_lines, read_log, render

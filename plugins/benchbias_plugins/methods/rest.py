@@ -95,14 +95,10 @@ def rest_release(
         return independent_mask(weights, context.layer_densities, context.generator)
     if context.dense_gradients is None:
         return context.mask
-    gone = context.step / context.total_steps
-    rate = final_drop + (drop - final_drop) / 2 * (1 + math.cos(math.pi * gone))
+    rate = context.cosine(drop, final=final_drop, gone=context.step / context.total_steps)
+    masks = context.current_masks(weights)
     return Mask(
-        {
-            name: released_update(weight, mask, context.gradients[name], rate)
-            for name, weight in weights.items()
-            for mask in (context.mask.tensors.get(name, torch.ones_like(weight, dtype=torch.bool)).to(weight.device),)
-        }
+        {name: released_update(weight, masks[name], context.gradients[name], rate) for name, weight in weights.items()}
     )
 
 

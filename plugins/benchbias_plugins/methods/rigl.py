@@ -31,13 +31,13 @@ def rigl(
         return random_mask(weights, context.layer_counts, context.generator)
     if context.step == 0:
         return context.mask
-    rate = drop / 2 * (1 + math.cos(math.pi * context.progress))
-    kept = {
-        name: drop_and_grow(weight, mask, context.gradients[name].abs(), int(rate * int(mask.sum())))
-        for name, weight in weights.items()
-        for mask in (context.mask.tensors.get(name, torch.ones_like(weight, dtype=torch.bool)),)
-    }
-    return Mask(kept)
+    rate, masks = context.cosine(drop), context.current_masks(weights)
+    return Mask(
+        {
+            name: drop_and_grow(weight, masks[name], context.gradients[name].abs(), int(rate * int(masks[name].sum())))
+            for name, weight in weights.items()
+        }
+    )
 
 
 def rigl_google(
@@ -61,10 +61,9 @@ def rigl_google(
         return random_mask(weights, context.layer_counts, context.generator)
     if context.dense_gradients is None:
         return context.mask
-    rate = drop / 2 * (1 + math.cos(math.pi * context.progress))
-    kept = {}
+    rate, masks, kept = context.cosine(drop), context.current_masks(weights), {}
     for name, weight in weights.items():
-        mask = context.mask.tensors.get(name, torch.ones_like(weight, dtype=torch.bool)).to(weight.device)
+        mask = masks[name]
         sizes = (weight * mask).abs()
         sizes = sizes + noise * torch.randn(weight.shape, generator=context.generator).to(weight.device)
         growth = context.gradients[name].abs()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Annotated
 
 import torch
@@ -35,10 +34,10 @@ def set_(
         return random_mask(weights, context.layer_counts, context.generator)
     if context.step == 0:
         return context.mask
-    rate = drop / 2 * (1 + math.cos(math.pi * context.progress)) if anneal else drop
-    kept = {}
+    rate = context.cosine(drop) if anneal else drop
+    masks, kept = context.current_masks(weights), {}
     for name, weight in weights.items():
-        mask = context.mask.tensors.get(name, torch.ones_like(weight, dtype=torch.bool))
+        mask = masks[name]
         chance = torch.rand(weight.shape, generator=context.generator).to(weight.device)
         kept[name] = drop_and_grow(weight, mask, chance, int(rate * int(mask.sum())))
     return Mask(kept)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from .cells import Cells
     from .ratio import Ratio
-    from .slopes import Answers, Products
+    from .slopes import Products, RightCounts
     from .twins import Twins
 
 UnitWeights = Literal["equal", "share"]
@@ -99,7 +99,7 @@ class How:
         """Of models and source images, drawn or not."""
         return Weights.ones(models, clusters, drawn=self.images)
 
-    def products(self, answers: Answers, weights: Weights) -> Products:
+    def products(self, answers: RightCounts, weights: Weights) -> Products:
         """The sums that slopes are made of."""
         return products(answers, weights, self.halves, self.unit_weights, fit_intercept=self.fit_intercept)
 

@@ -18,7 +18,7 @@ Average = Literal["pooled", "models"]
 
 
 @dataclass(frozen=True)
-class Answers:
+class RightCounts:
     """Right answers of M models, before and after, in the same cells: float64 (M, J)."""
 
     cells: Cells
@@ -35,7 +35,7 @@ class Counts:
     total: Tensor
 
 
-def counts(answers: Answers, weights: Weights, halves: Tensor | None = None) -> Counts:
+def counts(answers: RightCounts, weights: Weights, halves: Tensor | None = None) -> Counts:
     """Weighted. halves: (S, clusters) of 0 and 1, or None for everything as one."""
     cells = answers.cells
     weight = weights.image[:, cells.cluster]  # (M, J)
@@ -53,7 +53,7 @@ def counts(answers: Answers, weights: Weights, halves: Tensor | None = None) -> 
     return Counts(*counted.chunk(3))
 
 
-def accuracies(answers: Answers, weights: Weights) -> tuple[Tensor, Tensor]:
+def accuracies(answers: RightCounts, weights: Weights) -> tuple[Tensor, Tensor]:
     """Before and after, (M,) each, over all examples."""
     found = counts(answers, weights)
     before, after, total = (part.sum(dim=(1, 2, 3)) for part in (found.before, found.after, found.total))
@@ -72,7 +72,7 @@ class Balances:
     there: Tensor
 
 
-def balances(answers: Answers, weights: Weights, halves: Tensor | None = None) -> Balances:
+def balances(answers: RightCounts, weights: Weights, halves: Tensor | None = None) -> Balances:
     """halves: as of `counts`."""
     found = counts(answers, weights, halves)
     there = (found.total > 0).all(dim=0).all(dim=1, keepdim=True)
@@ -102,7 +102,7 @@ class Products:
 
 
 def products(
-    answers: Answers, weights: Weights, halves: Tensor | None, unit_weights: Tensor, *, fit_intercept: bool
+    answers: RightCounts, weights: Weights, halves: Tensor | None, unit_weights: Tensor, *, fit_intercept: bool
 ) -> Products:
     """halves: (S, clusters), or None for x and y on the same examples. unit_weights: (U,).
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from benchbias import Skip
 
 from .cells import SPLIT, Cells
-from .slopes import Answers
+from .slopes import RightCounts
 
 if TYPE_CHECKING:
     from benchbias import Member, Population
@@ -25,9 +25,9 @@ class Twins:
     before: tuple[Member, ...]
     after: tuple[Member, ...]
 
-    def answers(self, cells: Cells) -> Answers:
+    def answers(self, cells: Cells) -> RightCounts:
         """Their answers on the cells."""
-        return Answers(cells, cells.correct(self.before), cells.correct(self.after))
+        return RightCounts(cells, cells.correct(self.before), cells.correct(self.after))
 
     @property
     def compression(self) -> float | None:

@@ -1,0 +1,87 @@
+"""The launch of an engine, the same for run, analyse, tune and show; and the run of a whole suite."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from benchbias.engine.local import LocalEngine
+from benchbias.errors import UsageError
+from benchbias.plan.environment import provenance
+from benchbias.plan.trials import Plan, Selection
+from benchbias.runner.loop import Computed, compute
+from benchbias.runner.report import record
+from benchbias.runner.reporter import Reporter
+from benchbias.runner.results import Results, results_of
+from benchbias.runner.workspace import Workspace
+from benchbias.store.store import Store
+from benchbias.util import canonical
+
+TIMEOUT_SECONDS = 3600.0
+RERUN = ("missing", "failed", "all")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How stages are run; none of it changes a number. Raises UsageError for an unknown `rerun`.
+
+    out: the results folder. jobs: stages at once (None: one for each CPU). rerun: `missing` computes what is neither
+    done nor known to fail, `failed` tries failures again, `all` computes everything and compares it with what is there.
+    timeout: seconds that a stage may take. memory: GiB that it may hold (None: no limit). shuffle: the seed of a random
+    order of ready stages.
+    """
+
+    out: Path = Path("results")
+    jobs: int | None = None
+    rerun: str = "missing"
+    timeout: float = TIMEOUT_SECONDS
+    memory: float | None = None
+    shuffle: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.rerun not in RERUN:
+            raise UsageError(f"--rerun {self.rerun}: known: {', '.join(RERUN)}")
+
+
+def run_suite(
+    workspace: Workspace, name: str, selection: Selection, options: RunOptions, reporter: Reporter
+) -> Results:
+    """Compute what is missing of a suite, write its records and its board. The board shows all current records."""
+    plan = workspace.ready(name, selection, reporter.note, others=True)
+    store = Store(options.out).create()
+    report = record(plan, store, launch(workspace, plan, options, reporter))
+    results = results_of(plan, store, report)
+    store.replace(results.board, results.text)
+    return results
+
+
+def launch(workspace: Workspace, plan: Plan, options: RunOptions, reporter: Reporter) -> Computed:
+    """Compute what a plan lacks, in processes of this machine. Raises StorageError and EngineError."""
+    store = Store(options.out).create()
+    payload = write_payload(plan, store, recompute=options.rerun == "all")
+    start = partial(
+        LocalEngine,
+        options.out,
+        payload,
+        timeout=options.timeout,
+        memory=options.memory,
+        settings=workspace.worker_settings,
+    )
+    jobs = available_cpus() if options.jobs is None else options.jobs
+    return compute(plan, store, start, reporter, jobs=jobs, rerun=options.rerun, shuffle=options.shuffle)
+
+
+def available_cpus() -> int:
+    """The CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def write_payload(plan: Plan, store: Store, *, recompute: bool) -> Path:
+    """Write what workers read of a plan; the file is named by its content."""
+    text = canonical.dumps({**plan.payload(), "recompute": recompute, "provenance": provenance()}) + "\n"
+    path = store.root / "plans" / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+    store.replace(path, text)
+    return path

@@ -1,0 +1,33 @@
+"""Whom a run tells what happens while it goes on."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from benchbias.plan.trials import Plan, Stage
+
+
+class Reporter(Protocol):
+    """Told of everything that happens while a plan runs."""
+
+    def begin(self, plan: Plan, cached: int, todo: int) -> None: ...
+
+    def stage(self, stage: Stage, outcome: str, seconds: float, detail: str) -> None:
+        """A stage has ended: outcome is done, failed or skipped."""
+
+    def end(self) -> None: ...
+
+    def note(self, text: str) -> None:
+        """Something worth a line before the run begins."""
+
+
+class Silent:
+    """A reporter that says nothing."""
+
+    def begin(self, plan: Plan, cached: int, todo: int) -> None: ...
+
+    def stage(self, stage: Stage, outcome: str, seconds: float, detail: str) -> None: ...
+
+    def end(self) -> None: ...
+
+    def note(self, text: str) -> None: ...
