@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from matplotlib.colors import hsv_to_rgb, rgb_to_hsv
-from test_cifar10_corruptions import pictures
 
 from benchbias_plugins.datasets.cifar10.colours import (
     BRIGHTNESS,
@@ -21,6 +20,7 @@ from benchbias_plugins.datasets.cifar10.colours import (
     saturate,
 )
 from benchbias_plugins.datasets.cifar10.pixels import levels, unit
+from support.cifar10_pictures import pictures
 
 FLOATS = (np.float32, np.float64)
 LEVELS = (0.0, 1e-30, 1 / 255, 0.25, 0.5, np.nextafter(0.5, 1), 2 / 3, 254 / 255, np.nextafter(1.0, 0), 1.0)

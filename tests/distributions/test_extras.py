@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.bare import Run, bare_environment, runner
 
 from benchbias import Table
 from benchbias.errors import UsageError
@@ -15,6 +14,7 @@ from benchbias.runner.workspace import Workspace
 from benchbias.suite import catalogue
 from benchbias.util import packages
 from support import ROOT
+from support.bare import Run, bare_environment, runner
 
 PUBLISHED = ("--records", str(ROOT / "leaderboard"))
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from benchbias.util.packages import EXTRAS
 from support import ROOT
 
-
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
