@@ -11,70 +11,31 @@ from pathlib import Path
 
 import pytest
 import torch
-from scipy.stats import binomtest, hypergeom
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from benchbias import Answers, BenchbiasError, Skip
+from benchbias import BenchbiasError
 from benchbias.errors import UsageError
 from benchbias.plan.trials import Selection
 from benchbias.plugin.loading import PluginRef
 from benchbias.plugin.registry import source_digest
 from benchbias.runner.workspace import Workspace
 from benchbias.suite.catalogue import load, shipped_file
-from benchbias.suite.tables import Recipe
-from benchbias.testing import ToyTrial, toy_dataset
-from benchbias.testing.calling.calls import plain
-from benchbias.training.changes import CONTRAST, MATCHED, change_table, exact_interval, pairs_within
-from benchbias.training.probe_context import ProbeContext
+from benchbias.testing import ToyTrial
 from benchbias_plugins.methods.critical_neurons import examples, gradient, magnitude, neurons, ranking
-from benchbias_plugins.probes.critical_neurons import network, overlap, probe, rewinding
-
-ROOT = Path(__file__).parent.parent
-EPOCHS = 4
+from support import ROOT
+from support.critical_trial import context_of, same, trained
 
 
 @pytest.fixture(scope="module")
 def trial() -> tuple[ToyTrial, str]:
-    """A toy trial with a trained model, all of whose epochs are kept."""
-    made = ToyTrial()
-    return made, made.train(plain, epochs=EPOCHS, keep_epochs=list(range(1, EPOCHS + 1)))
+    return trained()
 
 
 @pytest.fixture
 def model(trial) -> nn.Module:
     made, key = trial
     return made.network(key).eval()
-
-
-def context_of(trial, mask=None, data=None) -> ProbeContext:
-    made, key = trial
-    blobs = made.made[key].blobs
-
-    def load(name: str) -> nn.Module:
-        loaded = made.network(key)
-        loaded.load_state_dict(blobs[name] if name != "start" else made.made[made.init].blobs["weights"])
-        return loaded.eval()
-
-    kept = {epoch: functools.partial(load, f"epoch-{epoch}") for epoch in range(1, EPOCHS + 1)}
-    return ProbeContext(
-        device=torch.device("cpu"),
-        generator=torch.Generator().manual_seed(0),
-        recipe=Recipe(epochs=EPOCHS),
-        trained_epochs=EPOCHS,
-        data=data or toy_dataset(),
-        mask=mask,
-        checkpoints={0: functools.partial(load, "start"), **kept},
-    )
-
-
-def rows_of(table) -> list[dict]:
-    names = list(table.columns)
-    return [dict(zip(names, row, strict=True)) for row in zip(*(table.columns[n][2] for n in names), strict=True)]
-
-
-def same(one, other) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(one.values(), other.values(), strict=True))
 
 
 # neurons
@@ -365,221 +326,3 @@ def test_the_probes_sources_are_those_that_they_import_of_the_pruners_too(tmp_pa
             text.write("# changed\n")
         changed = [source_digest(ref) != digest for ref, digest in zip(refs, before, strict=True)]
         assert changed == [True, of_probes], file
-
-
-# what a modification changes
-
-
-@pytest.mark.parametrize("options", [{}, {"scope": "layer"}, {"linear": "weights"}, {"order": "reranked"}])
-def test_no_neuron_no_sigma_and_no_epoch_change_nothing(trial, model, options):
-    call = functools.partial(probe.critical, model, toy_dataset(), context_of(trial), controls=1, **options)
-    tables = [call(neurons=(0,)), call(modification="noise", sigma=(0.0,), repeats=1, neurons=(2,))]
-    if not options:
-        tables += [rewinding.layer_rewinding(model, toy_dataset(), context_of(trial), epochs_back=(0,), controls=1)]
-    for table in tables:
-        for row in rows_of(table):
-            assert row["change"] == row["margin change"] == 0
-            assert row["control"] in (0, None), "a layer may have too few others"
-            assert row["control margin"] == row["control"]
-
-
-def test_a_rewinding_to_where_the_model_is_changes_nothing_and_one_to_the_start_takes_initial_weights(trial, model):
-    made, _ = trial
-    context = context_of(trial)
-    assert same(context.checkpoint(EPOCHS).state_dict(), model.state_dict())
-    row = rows_of(rewinding.layer_rewinding(model, toy_dataset(), context, epochs_back=(EPOCHS,), controls=1))[0]
-    hand = copy.deepcopy(model)
-    initial = made.made[made.init].blobs["weights"]
-    hand.load_state_dict({**model.state_dict(), "0.weight": initial["0.weight"], "0.bias": initial["0.bias"]})
-    before, after = (context.answers(net, "test") for net in (model, hand))
-    assert row["layer"] == "0"
-    assert row["margin change"] == before.changes(after)[row["group"]].margin
-
-
-def test_a_random_initialisation_of_no_spread_is_a_zero(trial, model):
-    call = functools.partial(probe.critical, model, toy_dataset(), controls=0, neurons=(2,))
-    zero = rows_of(call(context_of(trial)))
-    init = rows_of(call(context_of(trial), modification="init", sigma=(0.0,), repeats=2))
-    assert [row["margin change"] for row in zero] == [row["margin change"] for row in init]
-    assert any(row["margin change"] for row in zero)
-
-
-def test_modifying_zeroes_exactly_k_slices_and_restores_them(trial, model):
-    seen = []
-    net = network.Network.of(model, context_of(trial), (), "test", "units", "cross_entropy")
-    before = copy.deepcopy(net.model.state_dict())
-    answers = net.context.answers
-
-    def spying(modified, split):
-        rows = {n: w.flatten(1) for n, w in modified.named_parameters() if n in net.weights}
-        seen.append(sum(int((~row.any(1)).sum()) for row in rows.values()))
-        return answers(modified, split)
-
-    object.__setattr__(net.context, "answers", spying)
-    chosen = ranking.ranked(net.scores(None), 3)
-    net.changes({None: chosen}, lambda part: part.zero_())
-    assert seen == [3]
-    assert same(before, net.model.state_dict())
-    assert torch.equal(answers(net.model, "test").margins, net.before.margins)
-
-
-def test_each_group_is_measured_under_its_own_modification(trial, model):
-    net = network.Network.of(model, context_of(trial), (), "test", "units", "cross_entropy")
-    lists = {g: [("0.weight", g)] for g in range(4)}
-    joint = net.changes(lists, lambda part: part.zero_())
-    for group, chosen in lists.items():
-        name = net.before.group_names[group]
-        assert joint[name] == net.changes({None: chosen}, lambda part: part.zero_())[name]
-
-
-def test_removed_weights_stay_removed_and_are_not_critical(trial, model):
-    made, _ = trial
-    mask = made.mask_of(made.prune(magnitude.critical_magnitude, {"count": 2}, layers=("0",)))
-    dead = ~mask.tensors["0.weight"].flatten(1).any(1)
-    with torch.no_grad():
-        model[0].weight[dead] = 0
-    net = network.Network.of(model, context_of(trial, mask), ("0",), "test", "units", "cross_entropy")
-    index = torch.arange(24)
-    assert bool((net.scores(("test", index))["0.weight"][dead] == 0).all())
-    group = int(torch.nonzero(dead)[0])
-    changes = net.changes({None: [("0.weight", group)]}, lambda part: part.add_(1.0))
-    assert all(change.margin == 0 for change in changes.values())
-
-
-def test_everything_is_on_one_split_by_type(trial, model):
-    context = context_of(trial)
-    test, train = (context.answers(model, split) for split in ("test", "train"))
-    with pytest.raises(ValueError, match="'train' cannot be compared with those on 'test'"):
-        test.changes(train)
-    with pytest.raises(ValueError, match="cannot be compared"):
-        test.joined({0: train})
-    assert "Split: val." in probe.critical(model, toy_dataset(), context, split="val", controls=0).caption
-
-
-def test_a_depth_before_the_start_is_left_out_and_none_at_all_is_a_skip(trial, model):
-    table = rewinding.layer_rewinding(model, toy_dataset(), context_of(trial), epochs_back=(2, 40), controls=0)
-    assert {row["epochs back"] for row in rows_of(table)} == {"2"}
-    with pytest.raises(Skip, match="4 epochs"):
-        rewinding.layer_rewinding(model, toy_dataset(), context_of(trial), epochs_back=(40,))
-
-
-def test_a_random_step_is_as_long_as_the_rewinding_tensor_by_tensor():
-    now = {"w": torch.tensor([1.0, 0.0, 2.0]), "b": torch.tensor([1.0])}
-    then = {"w": torch.tensor([0.0, 0.0, 5.0]), "b": torch.tensor([1.0])}
-    for seed in range(5):
-        found = rewinding.random_steps(now, then, torch.Generator().manual_seed(seed))
-        assert float((found["w"] - now["w"]).norm()) == pytest.approx(math.sqrt(10), rel=1e-6)
-        assert float(found["w"][1]) == 0, "a zero that stays zero: a mask may have removed it"
-        assert torch.equal(found["b"], now["b"])
-
-
-# answers
-
-
-def answers(margins, correct, groups, aligned) -> Answers:
-    values = torch.tensor(margins, dtype=torch.float64), torch.tensor(correct), torch.tensor(groups)
-    return Answers("test", *values, torch.tensor(aligned), ("0/red", "0/green"))
-
-
-def test_changes_are_signed_by_group_and_so_is_their_difference():
-    before = answers([1.0, 1.0, -1.0, -1.0], [True, True, False, False], [0, 0, 1, 1], [True, True, False, False])
-    after = answers([2.0, -1.0, 1.0, 1.5], [True, False, True, True], [0, 0, 1, 1], [True, True, False, False])
-    found = before.changes(after)
-    assert (found["0/red"].points, found["0/green"].points) == (-50, 100)
-    assert (found["0/red"].margin, found["0/green"].margin) == (-0.5, 2.25)
-    assert (found[CONTRAST].points, found[CONTRAST].margin) == (150, 2.75)
-    assert MATCHED not in found, "no aligned example is as certain as a conflicting one"
-    table = rows_of(change_table([_compared(found, found)], "c"))
-    assert [row["difference"] for row in table] == [0, 0, 0]
-    assert table[0]["absolute change"] == 50
-    assert table[0]["sensitive"] == 1
-
-
-def _compared(run, control):
-    from benchbias import Compared
-
-    return Compared({"what": "x"}, [run], [control], {})
-
-
-def test_margins_are_the_true_logit_less_the_largest_other():
-    item = toy_dataset().splits["test"]
-    logits = torch.randn(len(item.split), 2, generator=torch.Generator().manual_seed(0))
-    found = Answers.of(logits, item)
-    labels = item.split.labels
-    own = logits.double()
-    log_odds = own.softmax(1).gather(1, labels[:, None])[:, 0].logit()
-    assert torch.allclose(found.margins, log_odds)
-    assert torch.equal(found.correct, logits.argmax(1) == labels)
-
-
-def test_matched_examples_are_equally_certain_and_used_once():
-    stream = torch.Generator().manual_seed(1)
-    margins = torch.randn(200, generator=stream).double()
-    aligned = torch.rand(200, generator=stream) < 0.6
-    found = Answers("test", margins, margins > 0, (~aligned).long(), aligned, ("a", "b"))
-    one, other = found.twins
-    assert len(one) > 50
-    assert float((margins[one] - margins[other]).abs().max()) <= 0.25
-    assert bool(((margins[one] > 0) == (margins[other] > 0)).all())
-    assert not bool(aligned[one].any())
-    assert bool(aligned[other].all())
-    assert len(set(one.tolist())) == len(one)
-    assert len(set(other.tolist())) == len(other)
-
-
-def test_as_many_pairs_are_made_as_can_be():
-    networkx = pytest.importorskip("networkx")
-    stream = torch.Generator().manual_seed(2)
-    for _ in range(20):
-        ones, others = (torch.rand(8, generator=stream).tolist() for _ in range(2))
-        graph = networkx.Graph()
-        edges = [(("a", i), ("b", j)) for i in range(8) for j in range(8) if abs(ones[i] - others[j]) <= 0.1]
-        graph.add_edges_from(edges)
-        best = networkx.max_weight_matching(graph, maxcardinality=True)
-        assert len(pairs_within(ones, others, 0.1)) == len(best)
-
-
-@pytest.mark.parametrize(("correct", "total"), [(0, 7), (7, 7), (3, 56), (55, 56), (90, 183)])
-def test_intervals_are_exact_binomial_ones(correct, total):
-    wanted = binomtest(correct, total).proportion_ci(0.95, "exact")
-    assert exact_interval(correct, total) == pytest.approx((wanted.low, wanted.high), abs=1e-9)
-
-
-# the overlap of the criteria
-
-
-def test_chance_is_hypergeometric_and_layer_by_layer_a_sum_of_such():
-    expected, p = overlap.chance([(252, 13, 13)], 3)
-    assert expected == pytest.approx(13 * 13 / 252)
-    assert p == pytest.approx(float(hypergeom.sf(2, 252, 13, 13)))
-    parts = [(10, 4, 3), (6, 2, 5), (3, 0, 1)]
-    stream = torch.Generator().manual_seed(0)
-    draws = [sum(int((torch.randperm(n, generator=stream)[:a] < b).sum()) for n, a, b in parts) for _ in range(4000)]
-    expected, p = overlap.chance(parts, 4)
-    assert expected == pytest.approx(sum(draws) / len(draws), abs=0.05)
-    assert p == pytest.approx(sum(draw >= 4 for draw in draws) / len(draws), abs=0.03)
-
-
-def test_a_criterion_overlaps_wholly_where_gradient_and_magnitude_agree(trial, model):
-    """A network in which the gradient's norm is a function of the weight's: d(w.x) with equal inputs."""
-    table = overlap.criteria_overlap(model, toy_dataset(), context_of(trial), fractions=(1.0,))
-    assert {(row["shared"], row["p"], row["p by layers"]) for row in rows_of(table)} == {(12, 1.0, 1.0)}
-
-
-# what a pure colour reader gets wrong
-
-
-@pytest.mark.parametrize("flipped", [0, 5])
-def test_the_errors_of_a_pure_colour_reader_are_the_minority_and_the_wrong_labels(flipped):
-    """|E| = minority items + items whose label is noise (card 2): every one of them, and no other."""
-    data = toy_dataset(train=96)
-    item = data.splits["train"]
-    labels = item.split.labels.clone()
-    majority = torch.nonzero(item.groups.aligned)[:, 0]
-    noisy = majority[:: max(len(majority) // max(flipped, 1), 1)][:flipped]
-    labels[noisy] = 1 - labels[noisy]
-    logits = torch.nn.functional.one_hot(item.groups.attributes, 2).float()  # reads the attribute and nothing else
-    wrong = torch.nonzero(logits.argmax(1) != labels)[:, 0]
-    minority = torch.nonzero(~item.groups.aligned)[:, 0]
-    assert len(wrong) == len(minority) + len(noisy)
-    assert set(wrong.tolist()) == set(minority.tolist()) | set(noisy.tolist())
