@@ -116,7 +116,7 @@ GIVEN_MEANING: Mapping[str, str] = MappingProxyType(
         "population": "`Population`: all trials of one task",
     }
 )
-"""What each parameter is that the core gives, recognised by its name."""
+"""Meanings of the parameters that the core gives, recognised by their names."""
 
 KINDS: Mapping[str, str] = MappingProxyType(
     {

@@ -91,7 +91,7 @@ def decoded(root: Path, made_from: Mapping[str, Any], build: Callable[[Sink], Ma
 
 @functools.cache
 def _decoder() -> list[str]:
-    """What turns bytes into pixels: the source of ours, and the version of Pillow's."""
+    """The decoder's identity: the digest of our source that turns bytes into pixels, and Pillow's version."""
     return [files_digest([Path(__file__).with_name("decoding.py")]), importlib.metadata.version("pillow")]
 
 
