@@ -10,33 +10,31 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from support.killing import campaign, committed, warm
+from support.killing import campaign, committed
 from support.running import tree
+from support.warm import Forked, Server
 
 
 def main(kills: int, minutes: float) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, Server() as server:
         whole, out = Path(folder, "whole"), Path(folder, "killed")
         command = ("run", "-s", "smoke", "-j", "2", "-q", "-o")
-        with warm(whole) as forking:
-            assert forking.call(*command, str(whole)) == 0
+        assert server.call(*command, str(whole)).returncode == 0
         stages, made, in_flight, cut = len(committed(whole)), 0, 0, 0
         started = time.monotonic()
-        with warm(out) as forking:
-            while made < kills and time.monotonic() - started < minutes * 60:
-                found = campaign(
-                    out,
-                    min(20, kills - made),
-                    stages,
-                    lambda: forking.start(*command, str(out)),
-                    lambda run: run.wait(),
-                    but=forking.process.pid,
-                    seed=made,
-                )
-                made, in_flight, cut = made + found.kills, in_flight + found.in_flight, cut + found.cut
-                seconds = time.monotonic() - started
-                print(f"{made} kills in {seconds:.0f} s, {in_flight} in flight, {cut} stages cut", flush=True)
-            assert forking.call(*command, str(out)) == 0
+        while made < kills and time.monotonic() - started < minutes * 60:
+            found = campaign(
+                out,
+                min(20, kills - made),
+                stages,
+                lambda: server.start(*command, str(out)),
+                Forked.wait,
+                seed=made,
+            )
+            made, in_flight, cut = made + found.kills, in_flight + found.in_flight, cut + found.cut
+            seconds = time.monotonic() - started
+            print(f"{made} kills in {seconds:.0f} s, {in_flight} in flight, {cut} stages cut", flush=True)
+        assert server.call(*command, str(out)).returncode == 0
         assert tree(out) == tree(whole), "the bytes differ"
         assert not list((out / "quarantine").iterdir()), "something was damaged"
         assert not list((out / "attempts").iterdir()), "a kill was noted as a failure"

@@ -14,10 +14,12 @@ from benchbias.records.analysis import AnalysisRecord
 from benchbias.records.table import Table
 from benchbias.statistics.estimates import LEVEL
 from benchbias.util.files import storage_errors
+from benchbias.util.packages import require
 
 MOST_LINES = 60  # of a table on a board
 SMALLEST = 1e-13  # what is smaller is rounding, and shown as 0
 SUFFIXES = (".md", ".csv", ".parquet", ".json")
+BY_PANDAS = (".csv", ".parquet")
 
 
 def markdown_of(table: Table, most: int | None = None) -> list[str]:
@@ -70,13 +72,15 @@ _NOTE = [
 
 
 def check_suffix(path: Path) -> None:
-    """Refuse a file whose name says no format. Raises UsageError."""
+    """Refuse a file whose name says no format, or one that pandas writes where it is absent. Raises UsageError."""
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{path}: the file's name must end in {', '.join(SUFFIXES)}")
+    if path.suffix.lower() in BY_PANDAS:
+        require("pandas", extra="frames", what=f"a {path.suffix.lower()} file")
 
 
 def write_table(record: AnalysisRecord, table: Table, path: Path) -> None:
-    """Write an analysis' table as its file's name says. Raises UsageError for another name, StorageError."""
+    """Write an analysis' table as its file's name says. Raises UsageError as `check_suffix`, StorageError."""
     check_suffix(path)
     with storage_errors(f"cannot write {path}"):
         match path.suffix.lower():

@@ -65,10 +65,12 @@ def analyse(
         from dataclasses import replace
 
         from benchbias.cli.console import reporter
+        from benchbias.cli.lacking import check_analyses
         from benchbias.runner.analysing import analyse_suite
         from benchbias.runner.launch import RunOptions
 
         workspace = open_workspace(config, plugin, data_dir)
+        check_analyses(workspace, names or ())
         selection = replace(selected(method, task, seeds, set_, None, device), analyses=names)
         shown = reporter(-1 if quiet or as_json else 0)
         options = RunOptions(out=out, jobs=jobs, timeout=timeout, memory=memory)

@@ -13,12 +13,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchbias.data.reading.raw_files import READERS
 from benchbias.errors import StorageError, UsageError, plain
 from benchbias.plan.environment import PACKAGES, cpu, provenance, worker_environment
 from benchbias.runner.launch import available_cpus
 from benchbias.runner.report import current_records
 from benchbias.runner.workspace import Workspace
 from benchbias.store.store import FOLDERS, Store
+from benchbias.util.packages import EXTRAS, version_of
 
 IMPORT_SECONDS = 300
 LOW_DISK_BYTES = 1 << 30
@@ -53,8 +55,6 @@ def report(findings: list[Finding]) -> str:
 
 
 def _installation() -> Iterator[Finding]:
-    import importlib.metadata
-
     made = provenance()
     commit = f", commit {made['commit']}{', changed since' if made['dirty'] else ''}" if "commit" in made else ""
     yield Finding("benchbias", f"{made['benchbias']}{commit}")
@@ -63,13 +63,13 @@ def _installation() -> Iterator[Finding]:
     yield Finding(
         "python", f"{platform.python_version()} on {platform.system()} {platform.machine()}{told}", not supported
     )
-    for package in (*PACKAGES, "torch-pruning", "datasets", "safetensors", "pluggy"):
-        try:
-            yield Finding(package, importlib.metadata.version(package))
-        except importlib.metadata.PackageNotFoundError:
-            yield Finding(
-                package, "not installed", package in ("numpy", "scipy", "scikit-learn", "safetensors", "pluggy")
-            )
+    for package in (*PACKAGES, *READERS, "pluggy"):
+        absent = version_of(package) == "absent"
+        yield Finding(package, "not installed" if absent else version_of(package), absent and package in NEEDED)
+    for extra, package in EXTRAS.items():
+        absent = version_of(package) == "absent"
+        told = f"not installed: pip install 'benchbias[{extra}]'" if absent else version_of(package)
+        yield Finding(f"extra {extra}", f"{package} {told}")
 
 
 def _devices() -> Iterator[Finding]:

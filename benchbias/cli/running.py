@@ -32,7 +32,7 @@ from benchbias.cli.options import (
     open_workspace,
     selected,
 )
-from benchbias.errors import printable
+from benchbias.errors import plain, printable
 
 
 def run(
@@ -59,9 +59,11 @@ def run(
 ) -> None:
     """Compute what is missing of a suite and write its leaderboard."""
     from benchbias.cli.console import reporter
+    from benchbias.cli.lacking import blocked_reasons, check_methods
     from benchbias.runner.launch import RunOptions, run_suite
 
     workspace = open_workspace(config, plugin, data_dir, strict=strict_plugins, offline=offline)
+    check_methods(workspace, method or ())
     selection = selected(method, task, seeds, set_, limit, device)
     shown = reporter(-1 if quiet or as_json else int(verbose))
     options = RunOptions(out=out, jobs=jobs, rerun=rerun, timeout=timeout, memory=memory)
@@ -85,6 +87,8 @@ def run(
             f"in {report.seconds:.1f} s; leaderboard: {results.board}",
             file=sys.stderr,
         )
+        for reason in blocked_reasons(results.plan):
+            print(plain(f"cannot run: {reason}"), file=sys.stderr)
         if report.failures:
             print(f"`benchbias status -s {suite} -o {out}` lists the failed trials.", file=sys.stderr)
     raise typer.Exit(report.exit_code)

@@ -12,6 +12,7 @@ from benchbias.plugin.deprecation import deprecated_parts
 from benchbias.runner.workspace import Workspace
 from benchbias.suite.settings import Assignments, recipe_settings, settings_from, settings_of
 from benchbias.suite.tables import Use
+from benchbias.util.packages import version_of
 
 LISTS = ("suites", "tasks", "methods", "plugins", "components")
 
@@ -103,8 +104,15 @@ def _component(component: Component) -> str:
         lines.append(f"  option {name}: {option.text}; {default}")
     groups = [given for given in component.given if given.endswith("_groups")]
     lines.append(f"  group labels: {', '.join(groups) if groups else 'none'}")
+    lines += [_used(package, install) for package, install in component.uses.items()]
     lines += [f"  DEPRECATED: {text}" for text in deprecated_parts(component.kind, component.given)]
     return "\n".join(lines)
+
+
+def _used(package: str, install: str) -> str:
+    version = version_of(package)
+    told = f"not here: pip install '{install}'" if version == "absent" else version
+    return f"  uses {package}: {told}"
 
 
 def _suite(workspace: Workspace, name: str) -> str:

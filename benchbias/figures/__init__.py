@@ -22,6 +22,7 @@ from benchbias.figures import (
 from benchbias.figures.material import Material as Material
 from benchbias.figures.material import Pictures as Pictures
 from benchbias.util.files import storage_errors
+from benchbias.util.packages import require
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,9 +69,10 @@ FIGURES: Mapping[str, Drawing] = MappingProxyType(
 
 
 def check_path(path: Path) -> None:
-    """Refuse a file whose name says no format. Raises UsageError."""
+    """Refuse a file whose name says no format, and any where matplotlib is absent. Raises UsageError."""
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(f"--plot {path}: the file's name must end in {', '.join(SUFFIXES)}")
+    require("matplotlib", extra="figures", what="a figure")
 
 
 def fitting(material: Material) -> list[str]:
@@ -82,11 +84,11 @@ def write_figure(suite: str, material: Material, path: Path, name: str | None = 
     """Draw a figure of a suite into a file, the same bytes every time; its lines of text are returned.
 
     name: of FIGURES; None: the first that fits. Raises UsageError for an unknown name, where nothing fits, and for a
-    file that is no SVG, PDF or PNG.
+    file that is no SVG, PDF or PNG, or matplotlib absent.
     """
+    check_path(path)
     import matplotlib
 
-    check_path(path)
     chosen = _chosen(suite, material, name)
     with matplotlib.rc_context(cast(Any, dict(STYLE))):
         figure, lines = chosen.draw(material)

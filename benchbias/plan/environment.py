@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import importlib.metadata
 import importlib.util
 import os
 import platform
@@ -16,10 +15,12 @@ from pathlib import Path
 from types import MappingProxyType
 
 from benchbias.errors import UsageError
+from benchbias.util.packages import version_of
 
 THREADS = 1  # in every stage, whatever --jobs is: other thread counts give other bytes
 
-PACKAGES = ("torchvision", "timm", "numpy", "scipy", "scikit-learn", "torch-pruning")
+PACKAGES = ("torchvision", "timm", "numpy", "scipy", "scikit-learn", "safetensors")
+"""Besides torch: the packages whose versions stand in every key. safetensors writes the files of every product."""
 
 WORKER_SETTINGS: Mapping[str, str] = MappingProxyType(
     {
@@ -68,14 +69,6 @@ def provenance() -> dict[str, object]:
 def _git(folder: Path, *arguments: str) -> str:
     done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=False)
     return done.stdout.strip() if done.returncode == 0 else ""
-
-
-def version_of(package: str) -> str:
-    """The version of an installed package, or `absent`."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "absent"
 
 
 def torch_version() -> str:

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchbias.plan.environment import version_of
+from benchbias.data.reading.raw_files import READERS
 from benchbias.plan.trials import Stage
 from benchbias.plugin.components import Component
 from benchbias.plugin.registry import Registry, files_digest
 from benchbias.util import canonical
+from benchbias.util.packages import version_of
 
 FORMAT = 1  # of objects and keys: raise it when their meaning changes
 
@@ -100,8 +101,8 @@ def stage_of(
     versions = {package: version_of(package) for component in components for package in component.uses}
     if "raw" in inputs:
         sources["reading"] = reading_digest()
-        versions["pillow"] = version_of("pillow")
-    full = {**plain, "sources": sources, "environment": {**environment, **versions}}
+        versions |= {package: version_of(package) for package in READERS}
+    full = {**plain, "sources": sources, "environment": {**versions, **environment}}
     return Stage(
         canonical.digest_of_parsed(full), canonical.digest_of_parsed(named | {"parents": parents}), full, plugins
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchbias.data.reading.raw_files import locate, raw_digest
 from benchbias.errors import UsageError, unknown
-from benchbias.plan.environment import describe_environment, version_of
+from benchbias.plan.environment import describe_environment
 from benchbias.plan.keys import stage_of
 from benchbias.plan.trials import Stage
 from benchbias.plugin.components import Component, resolve_options
@@ -41,9 +41,8 @@ class Stages:
                 reasons = "; ".join(f"plugin {n!r} is broken: {b.reason}" for n, b in self.registry.broken.items())
                 raise BlockedError(f"{message}; {reasons}")
             raise UsageError(message)
-        for package, install in component.uses.items():
-            if version_of(package) == "absent":
-                raise BlockedError(f"{kind} {use.name!r} needs {package}, which is not here: pip install '{install}'")
+        if component.lacks is not None:
+            raise BlockedError(component.lacks)
         return component, resolve_options(component, use.options, where)
 
     def raw_digests(self, component: Component, options: Mapping[str, Any]) -> dict[str, str | None]:

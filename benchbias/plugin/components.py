@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from benchbias.errors import UsageError, plain, unknown
 from benchbias.plugin.marks import marks_of, unwrapped
+from benchbias.util.packages import needs, version_of
 
 Kind = Literal["dataset", "model", "trainer", "pruner", "metric", "probe", "analysis"]
 
@@ -91,6 +92,12 @@ class Component:
         read, signature = tuple(value.get("reads", ())), (tuple(value["given"]), options, value["summary"])
         marks = (read, value.get("uses", {}), value.get("former", {}))
         return Component(value["kind"], value["name"], plugin, *signature, *marks)
+
+    @property
+    def lacks(self) -> str | None:
+        """Say which package that it uses is absent, and what to install; None where all are there."""
+        absent = ((package, install) for package, install in self.uses.items() if version_of(package) == "absent")
+        return next((needs(f"{self.kind} {self.name!r}", *one) for one in absent), None)
 
     def raw_files(self, options: Mapping[str, Any]) -> list[tuple[str, str]]:
         """Raw data that it reads below the data folder with these options: (`hub` or `folder`, name), in order."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchbias.records.columns import check_table
 from benchbias.statistics.estimates import Estimate
+from benchbias.util.packages import require
 
 if TYPE_CHECKING:
     import pandas
@@ -43,8 +44,9 @@ class Table:
     def to_frame(self) -> pandas.DataFrame:
         """A pandas DataFrame. An estimate takes four columns: its mean, `.standard_error`, `.degrees_of_freedom`, `.n`.
 
-        What is undefined is NaN or None.
+        What is undefined is NaN or None. Raises UsageError where pandas is absent.
         """
+        require("pandas", extra="frames", what="a DataFrame")
         import pandas
 
         columns: dict[str, Any] = {}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchbias.records.row_name import row_name
 from benchbias.records.trial import TrialRecord, sorted_records
+from benchbias.util.packages import require
 
 if TYPE_CHECKING:
     import pandas
@@ -25,7 +26,11 @@ MEASURED = ("seconds", "cpu_seconds", "peak_memory_bytes")
 
 
 def frame_of(records: Sequence[TrialRecord]) -> pandas.DataFrame:
-    """One row a trial, in the order of task, method, swept values, seed. A missing value is NaN or None."""
+    """One row a trial, in the order of task, method, swept values, seed. A missing value is NaN or None.
+
+    Raises UsageError where pandas is absent.
+    """
+    require("pandas", extra="frames", what="a DataFrame")
     import pandas
 
     ordered = sorted_records(records)

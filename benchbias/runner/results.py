@@ -58,7 +58,10 @@ class Results:
         return self.text
 
     def to_frame(self) -> pandas.DataFrame:
-        """A pandas DataFrame, one row for each of `records`: docs/python-api.md has its columns."""
+        """A pandas DataFrame, one row for each of `records`: docs/python-api.md has its columns.
+
+        Raises UsageError where pandas is absent.
+        """
         from benchbias.runner.frame import frame_of
 
         return frame_of(self.records)

@@ -21,10 +21,14 @@ LOADS = "It imports, and its hooks return components of known kinds."
 
 
 def results(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """{"begin": [kind, name]} before each component, then a result for each of its checks."""
+    """{"begin": [kind, name]} before each component, then a result for each of its checks.
+
+    {"usage": reason} at the end where every component lacks a package: nothing was checked.
+    """
     from benchbias.testing.calling.subject import subjects_of
 
     done = {tuple(item) for item in job["done"]}
+    lacking: list[str | None] = []  # of every component: the package that it lacks
     for value in job["targets"]:
         target = Target.from_json(value)
         if ("plugin", target.ref.name) in done:
@@ -35,15 +39,20 @@ def results(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
         except (Exception, SystemExit) as error:
             text = str(error) if isinstance(error, BenchbiasError) else f"{type(error).__name__}: {error}"
             yield _not_loaded(target, text.split("\n")[0])
+            lacking.append(None)
             continue
-        from benchbias.testing.running import run_checks
+        from benchbias.testing.running import lacks, run_checks
 
         for subject in subjects:
             if (subject.kind, subject.name) in done:
                 continue
             yield {"begin": [subject.kind, subject.name, subject.plugin, subject.source]}
+            lacking.append(lacks(subject))
             for result in run_checks(subject, job["waivers"], job["only"]):
                 yield {"result": result.to_json()}
+    absent = [reason for reason in lacking if reason is not None]
+    if absent and len(absent) == len(lacking) and not done:
+        yield {"usage": "; ".join(absent)}
 
 
 def _not_loaded(target: Target, text: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import time
 import warnings
@@ -18,8 +19,11 @@ from benchbias.testing.waivers import waiver_of
 def run_checks(
     subject: Subject, waivers: Mapping[str, str] | None = None, only: Collection[str] = ()
 ) -> Iterator[Result]:
-    """Run all checks of a component's kind, or those in `only` and the gates before them."""
-    closed = ""
+    """Run all checks of a component's kind, or those in `only` and the gates before them.
+
+    All of them are skipped where a package is absent that the component says it uses.
+    """
+    closed = lacks(subject) or ""
     for check in checks_for(subject.kind):
         if only and check.name not in only and not check.gate:
             continue
@@ -28,6 +32,13 @@ def run_checks(
             closed = f"it does not pass {check.name!r}: {result.found}"
         if not only or check.name in only or result.status == "failed":
             yield result
+
+
+def lacks(subject: Subject) -> str | None:
+    """Say which package is absent that a component uses; None where all are there, and where it has no description."""
+    with contextlib.suppress(Exception):  # whatever describing it raises: a check tells it
+        return subject.described.lacks
+    return None
 
 
 def run_check(subject: Subject, check: Check, waivers: Mapping[str, str]) -> Result:

@@ -5,11 +5,19 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import sys
+import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from benchbias import cli as command_line
 from benchbias.runner.workspace import Workspace
+from benchbias.suite import catalogue
+from benchbias.suite.catalogue import shipped_file
+from support.mutated import toml
 
 HEALTHY = {"products", "blobs", "not reproducible", "quarantine", "failures", "left behind", "stale"}
 
@@ -19,14 +27,52 @@ def results(smoke: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(smoke, tmp_path / "results"))
 
 
+Found = tuple[int, dict[str, dict[str, object]]]
+"""The exit code, and the findings by what they are about."""
+
+
+def findings(code: int, printed: str) -> Found:
+    found = json.loads(printed)
+    assert code == int(any(finding["problem"] for finding in found))
+    return code, {finding["about"]: finding for finding in found}
+
+
 @pytest.fixture(scope="module")
-def examined(cli):
-    def one(*arguments: str) -> tuple[int, dict[str, dict[str, object]]]:
+def examined(cli) -> Callable[..., Found]:
+    """`benchbias doctor` as it is."""
+
+    def one(*arguments: str) -> Found:
         done = cli("doctor", "--json", *arguments)
         assert done.stderr == ""
-        findings = json.loads(done.stdout)
-        assert done.returncode == int(any(finding["problem"] for finding in findings))
-        return done.returncode, {finding["about"]: finding for finding in findings}
+        return findings(done.returncode, done.stdout)
+
+    return one
+
+
+@pytest.fixture
+def doctor(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, smoke: Path
+) -> Callable[..., tuple[int, str]]:
+    """`benchbias doctor` in this process, with two suites and no new import of torch: its exit code and text.
+
+    All suites together have 10,000 trials to plan.
+    """
+    shipped = tomllib.loads(shipped_file().read_text())
+    shipped["suites"] = {name: shipped["suites"][name] for name in ("smoke", "critical-neurons")}
+    (tmp_path / "two.toml").write_text(toml(shipped))
+    monkeypatch.setattr(catalogue, "shipped_file", lambda: tmp_path / "two.toml")
+    monkeypatch.chdir(tmp_path)  # the checkout's benchmarks.toml is read where it lies in the current folder
+    monkeypatch.setattr("benchbias.cli.doctor._devices", lambda: iter(()))
+
+    def one(*arguments: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["benchbias", "doctor", *arguments])
+        before = signal.getsignal(signal.SIGTERM)
+        with pytest.raises(SystemExit) as end:
+            command_line.main()
+        signal.signal(signal.SIGTERM, before)
+        printed = capsys.readouterr()
+        assert printed.err == ""
+        return int(end.value.code or 0), printed.out
 
     return one
 
@@ -36,25 +82,36 @@ def everything(folder: Path) -> dict[str, tuple[int, bytes]]:
     return {str(path): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
 
 
-def test_a_healthy_folder_has_no_problem_and_is_left_as_it_is(results: Path, examined):
-    before = everything(results)
-    code, found = examined("-o", str(results))
+def healthy(found: Found, results: Path) -> None:
+    code, about = found
     assert code == 0
-    assert found.keys() >= HEALTHY
+    assert about.keys() >= HEALTHY
     number = len(list((results / "objects").glob("*/*.json")))
-    assert str(found["products"]["found"]).startswith(f"{number}, 0 damaged")
-    assert str(found["stale"]["found"]).startswith("0 products and 0 records")
+    assert str(about["products"]["found"]).startswith(f"{number}, 0 damaged")
+    assert str(about["stale"]["found"]).startswith("0 products and 0 records")
+
+
+def test_a_healthy_folder_has_no_problem_and_is_left_as_it_is(results: Path, doctor):
+    before = everything(results)
+    healthy(findings(*doctor("--json", "-o", str(results))), results)
     assert everything(results) == before
 
 
-def test_what_was_broken_is_found_and_left_for_the_next_run(results: Path, examined, cli):
+@pytest.mark.slow
+def test_so_it_is_with_every_shipped_suite(results: Path, examined):
+    before = everything(results)
+    healthy(examined("-o", str(results)), results)
+    assert everything(results) == before
+
+
+def test_what_was_broken_is_found_and_left_for_the_next_run(results: Path, doctor):
     objects, blobs = (sorted((results / name).glob("*/*")) for name in ("objects", "blobs"))
     objects[0].write_bytes(objects[0].read_bytes()[:-9])
     blobs[0].write_bytes(b"\0" + blobs[0].read_bytes()[1:])
     (results / "quarantine" / f"conflict-{objects[1].stem}-0123456789ab.json").write_text("{}")
     (results / "tmp" / "left.tmp").write_text("")
     before = everything(results)
-    code, found = examined("-o", str(results))
+    code, found = findings(*doctor("--json", "-o", str(results)))
     assert code == 1
     for about, words in (
         ("products", ", 1 damaged"),
@@ -66,18 +123,18 @@ def test_what_was_broken_is_found_and_left_for_the_next_run(results: Path, exami
     assert str(found["left behind"]["found"]).startswith("1 temporary")
     assert not found["left behind"]["problem"]
     assert everything(results) == before, "nothing is moved or removed"
-    done = cli("doctor", "-o", str(results))
-    assert sum(line.startswith("! ") for line in done.stdout.splitlines()) == 3
-    assert done.stdout.rstrip().endswith("3 problems found")
+    _, text = doctor("-o", str(results))
+    assert sum(line.startswith("! ") for line in text.splitlines()) == 3
+    assert text.rstrip().endswith("3 problems found")
 
 
-def test_products_that_no_suite_uses_today_are_stale(results: Path, examined, tmp_path: Path):
+def test_products_that_no_suite_uses_today_are_stale(results: Path, doctor, tmp_path: Path):
     (tmp_path / "own.toml").write_text(
         'schema = 1\n[tasks.colored-digits-tiny]\ndataset = { use = "colored_digits", draws = 2 }\n'
         'model = { use = "lenet_small", width = 0.25 }\nrecipe = { epochs = 1 }\n'
     )
     number = len(list((results / "objects").glob("*/*.json")))
-    _, found = examined("-o", str(results), "--config", str(tmp_path / "own.toml"))
+    _, found = findings(*doctor("--json", "-o", str(results), "--config", str(tmp_path / "own.toml")))
     workspace = Workspace.open(tmp_path / "own.toml", quiet=True)
     used = {key for name in workspace.catalogue.suites for key in workspace.plan(name).stages}
     there = {path.stem for path in (results / "objects").glob("*/*.json")}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import os
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +13,7 @@ pytest.importorskip("skimage", reason="scikit-image is not installed: it comes w
 import cv2
 from scipy.stats import chisquare
 
-from benchbias import BenchbiasError, DataError, hub_images
+from benchbias import BenchbiasError, DataError
 from benchbias_plugins.datasets.cifar10.corruptions import (
     CHUNK,
     NAMES,
@@ -27,31 +25,13 @@ from benchbias_plugins.datasets.cifar10.corruptions import (
 from benchbias_plugins.datasets.cifar10.digital import elastic_transform
 from benchbias_plugins.datasets.cifar10.frost_textures import PHOTOGRAPHS, TONES, drawn, photographs
 from benchbias_plugins.datasets.cifar10.noise import SHOT
-from benchbias_plugins.datasets.cifar10.source import CIFAR10
 from benchbias_plugins.datasets.cifar10.spatter import glitter
 from benchbias_plugins.datasets.cifar10.weather import clouds
 from support import corruption_oracles as oracles
+from support.cifar10_pictures import COUNT, pictures
 
-FOLDER = Path(os.environ.get("BENCHBIAS_DATA", "data"))
-COUNT = 24
 BATCHED = ("gaussian-noise", "shot-noise", "impulse-noise", "speckle-noise")  # oracles that take all images at once
 SEVERITIES = (1, 2, 3, 4, 5)
-
-
-@functools.lru_cache
-def pictures(count=COUNT):
-    """CIFAR-10's first test images, or, where they are not, parts of scikit-learn's two photographs: (N, 3, 32, 32)."""
-    if (FOLDER / CIFAR10).is_dir():
-        return hub_images(FOLDER, CIFAR10, "test", image="img").images[:count].numpy().copy()
-    from sklearn.datasets import load_sample_images
-
-    found = []
-    for photograph in load_sample_images().images:
-        small = cv2.resize(photograph, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-        for top in range(0, small.shape[0] - 32, 16):
-            found.extend(small[top : top + 32, left : left + 32] for left in range(0, small.shape[1] - 32, 16))
-    chosen = np.random.default_rng(0).permutation(len(found))[:count]
-    return np.ascontiguousarray(np.stack([found[at] for at in chosen]).transpose(0, 3, 1, 2))
 
 
 def stream(*numbers):

@@ -211,7 +211,7 @@ def test_the_difficulty_changes_no_ground_and_no_label(difficulty):
 
 
 def test_every_purpose_of_every_split_and_seed_has_a_stream_of_its_own():
-    makers = [spuco_mnist._Maker(seed, CLASSES, "magnitude_large") for seed in (0, 1)]
+    makers = [spuco_mnist.Maker(seed, CLASSES, "magnitude_large") for seed in (0, 1)]
     drawn = {
         maker.stream(split, purpose).random()
         for maker in makers

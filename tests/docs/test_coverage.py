@@ -36,17 +36,20 @@ def digits(simulation):
     return held, {name: values.mean() - true.least_mean for name, values in found.points.items()}
 
 
+@pytest.mark.slow
 def test_the_intervals_of_a_row_hold_the_truth(digits):
     held, _ = digits
     assert held["t, seeds and examples"] >= 0.92
     assert held["groups"] >= 0.92
 
 
+@pytest.mark.slow
 def test_a_bootstrap_that_draws_examples_for_each_seed_anew_is_too_short(digits):
     held, _ = digits
     assert held["percentile, nested"] < 0.9
 
 
+@pytest.mark.slow
 def test_the_cross_fitted_worst_group_is_not_biased_as_the_least_accuracy_is(digits):
     _, bias = digits
     assert abs(bias["cross-fitted"]) < 0.01

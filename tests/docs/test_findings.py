@@ -82,7 +82,13 @@ def test_a_table_of_the_findings_is_the_published_one(suite, analysis, header, c
         assert cells == [text_of(record.table, texts | more, value) for more, value in columns], row
 
 
-@pytest.mark.parametrize(("suite", "figure"), [("equal-fit", "equal-fit"), ("pruning-mnist", "recall-balance")])
+@pytest.mark.parametrize(
+    ("suite", "figure"),
+    [
+        ("equal-fit", "equal-fit"),
+        pytest.param("pruning-mnist", "recall-balance", marks=pytest.mark.slow),
+    ],
+)
 def test_a_figure_of_a_page_is_drawn_from_the_published_records(suite: str, figure: str, tmp_path: Path):
     analyses = read_analyses(ROOT / "leaderboard/records" / suite)
     material = Material.of(*published_records(suite, ROOT / "leaderboard"), analyses)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import copy
 import functools
 import math
+import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,13 +16,21 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from benchbias import Answers, BenchbiasError, Skip
+from benchbias.errors import UsageError
+from benchbias.plan.trials import Selection
+from benchbias.plugin.loading import PluginRef
+from benchbias.plugin.registry import source_digest
+from benchbias.runner.workspace import Workspace
+from benchbias.suite.catalogue import load, shipped_file
 from benchbias.suite.tables import Recipe
 from benchbias.testing import ToyTrial, toy_dataset
 from benchbias.testing.calling.calls import plain
 from benchbias.training.changes import CONTRAST, MATCHED, change_table, exact_interval, pairs_within
 from benchbias.training.probe_context import ProbeContext
-from benchbias_plugins.methods.critical_neurons import examples, network, neurons, overlap, probe, pruner, rewinding
+from benchbias_plugins.methods.critical_neurons import examples, gradient, magnitude, neurons, ranking
+from benchbias_plugins.probes.critical_neurons import network, overlap, probe, rewinding
 
+ROOT = Path(__file__).parent.parent
 EPOCHS = 4
 
 
@@ -83,32 +94,41 @@ def test_scores_are_norms_of_slices_and_do_not_see_the_sign(model, linear):
 
 def test_the_top_of_the_network_is_one_sequence_and_of_equal_scores_the_first_goes_first():
     scores = {"a": torch.tensor([1.0, 3.0, 3.0]), "b": torch.tensor([2.0, 5.0])}
-    whole = neurons.ranked(scores, 5, 0.0, "network")
+    whole = ranking.ranked(scores, 5, 0.0, "network")
     assert whole == [("b", 1), ("a", 1), ("a", 2), ("b", 0), ("a", 0)]
-    assert all(neurons.ranked(scores, k, 0.0, "network") == whole[:k] for k in range(6))
-    assert neurons.ranked(scores, 1, 0.0, "layer") == [("a", 1), ("b", 1)]
-    assert neurons.ranked(scores, 1, 0.0, "layer", "smallest_as_published") == [("a", 0), ("b", 0)]
+    assert all(ranking.ranked(scores, k, 0.0, "network") == whole[:k] for k in range(6))
+    assert ranking.ranked(scores, 1, 0.0, "layer") == [("a", 1), ("b", 1)]
+    assert ranking.ranked(scores, 1, 0.0, "layer", "smallest_as_published") == [("a", 0), ("b", 0)]
 
 
 @pytest.mark.parametrize(("fraction", "total", "count"), [(0.0001, 252, 1), (0.1, 30, 3), (0.3, 10, 3), (0.5, 5, 3)])
 def test_a_fraction_takes_its_ceiling_in_decimal_arithmetic(fraction, total, count):
-    assert neurons.wanted_count(total, 0, fraction) == count
+    assert ranking.wanted_count(total, 0, fraction) == count
+
+
+def test_of_a_count_and_a_fraction_the_larger_number_is_taken():
+    assert [ranking.wanted_count(10, count, 0.25) for count in (0, 1, 3, 4, 10)] == [3, 3, 3, 4, 10]
+    assert ranking.wanted_count(10, 2, 0.0) == 2
 
 
 def test_more_neurons_than_there_are_is_one_clear_message():
     with pytest.raises(BenchbiasError, match="4 critical neurons of 3"):
-        neurons.ranked({"a": torch.ones(3)}, 4, 0.0, "network")
+        ranking.ranked({"a": torch.ones(3)}, 4, 0.0, "network")
 
 
 def test_ranking_again_takes_distinct_neurons_equals_one_ranking_by_magnitude_and_restores(model):
     weights = dict(model.named_parameters())
     weights = {name: weights[name] for name in weights if weights[name].ndim > 1}
     before = copy.deepcopy(model.state_dict())
-    score = functools.partial(neurons.neuron_norms, weights, "units")
-    found = neurons.reranked(weights, score, 5, "network", "units")
+    score = functools.partial(neurons.neuron_norms, weights)
+    found = ranking.reranked(weights, score, 5)
     assert len(set(found)) == 5
-    assert found == neurons.ranked(score(), 5, 0.0, "network")
+    assert found == ranking.ranked(score(), 5)
+    for options in ({"count": 2, "scope": "layer"}, {"count": 1, "fraction": 0.4, "scope": "layer"}):
+        assert set(ranking.reranked(weights, score, **options)) == set(ranking.ranked(score(), **options))
     assert same(before, model.state_dict())
+    with pytest.raises(BenchbiasError, match="100 critical neurons of"):
+        ranking.reranked(weights, score, 100)
 
 
 def test_ranking_again_scores_what_is_left():
@@ -119,8 +139,8 @@ def test_ranking_again_scores_what_is_left():
         gone = weight["a"][0, 0] == 0
         return {"a": torch.tensor([3.0, 1.0, 2.0] if gone else [3.0, 2.0, 1.0])}
 
-    assert neurons.reranked(weight, scores, 2, "network", "units") == [("a", 0), ("a", 2)]
-    assert neurons.ranked(scores(), 2, 0.0, "network") == [("a", 0), ("a", 1)]
+    assert ranking.reranked(weight, scores, 2) == [("a", 0), ("a", 2)]
+    assert ranking.ranked(scores(), 2, 0.0, "network") == [("a", 0), ("a", 1)]
 
 
 def test_matched_neurons_are_others_of_the_same_layers_and_the_nearest_in_norm():
@@ -187,63 +207,86 @@ def test_hard_samples_have_a_loss_of_at_least_the_largest_of_those_left_out(tria
     assert set(some.tolist()) < set(hard.tolist())
 
 
-# the pruner
+# the pruners
+
+PRUNERS = {"magnitude": magnitude.critical_magnitude, "gradient": gradient.critical_gradient}
+COUNTED = {"magnitude": magnitude.critical_magnitude_counted, "gradient": gradient.critical_gradient_counted}
+EACH = {"count": 1, "scope": "layer"}
 
 
-@pytest.mark.parametrize("name", ["magnitude", "gradient"])
-@pytest.mark.parametrize("options", [{"count": 3}, {"fraction": 0.2}, {"count": 1, "scope": "layer"}])
-def test_the_pruner_removes_exactly_the_most_critical_neurons_whole(name, options):
+@pytest.mark.parametrize("name", PRUNERS)
+@pytest.mark.parametrize("options", [{"count": 3}, {"fraction": 0.2}, {"count": 1, "fraction": 0.2}, EACH])
+def test_the_pruners_remove_exactly_the_most_critical_neurons_whole(name, options):
     trial = ToyTrial()
-    key = trial.prune(functools.partial(pruner.critical_neurons, criterion=name, **options), layers=("!head",))
+    key = trial.prune((COUNTED if options == EACH else PRUNERS)[name], options, layers=("!head",))
     mask = trial.mask_of(key)
     units = {layer: tensor.flatten(1).any(1) for layer, tensor in mask.tensors.items()}
     gone = {layer: int((~kept).sum()) for layer, kept in units.items()}
     total = sum(len(kept) for kept in units.values())
-    if "scope" in options:
+    if options == EACH:
         assert set(gone.values()) == {1}
     else:
-        assert sum(gone.values()) == options.get("count", math.ceil(0.2 * total))
+        share = math.ceil(options.get("fraction", 0) * total)
+        assert sum(gone.values()) == max(options.get("count", 0), share)
     assert all(bool(mask.tensors[layer][kept].all()) for layer, kept in units.items()), "whole units"
     if name == "magnitude":
         weights = trial.made[trial.init].blobs["weights"]
-        norms = neurons.neuron_norms({layer: weights[layer] for layer in units}, "units")
-        if "scope" not in options:
+        norms = neurons.neuron_norms({layer: weights[layer] for layer in units})
+        if options != EACH:
             lost = min(float(norms[layer][~kept].min()) for layer, kept in units.items() if not kept.all())
             assert lost >= max(float(norms[layer][kept].max()) for layer, kept in units.items())
 
 
+@pytest.mark.parametrize("name", PRUNERS)
+@pytest.mark.parametrize("amount", [{"count": 2}, {"count": 1, "fraction": 0.2}])
+@pytest.mark.parametrize("more", [{}, {"control": True, "nearest": 2}, {"order": "smallest_as_published"}])
+def test_the_counted_pruner_of_the_network_is_the_pruner_with_a_count(name, amount, more):
+    trial = ToyTrial()
+    one, other = (
+        trial.mask_of(trial.prune(each[name], amount | more, layers=("!head",))) for each in (PRUNERS, COUNTED)
+    )
+    assert same(one.tensors, other.tensors)
+
+
+def test_ranking_again_by_gradient_removes_others_than_ranking_once_and_as_many():
+    """On toy networks the second neuron's place depends on the first one's absence, for some seed."""
+    differ = False
+    for seed in range(5):
+        trial = ToyTrial(seed=seed)
+        options = {"count": 3, "pool": 16, "batch": 8}
+        once, again = (
+            trial.mask_of(trial.prune(COUNTED["gradient"], options | more)) for more in ({}, {"order": "reranked"})
+        )
+        for mask in (once, again):
+            assert sum(int((~tensor.flatten(1).any(1)).sum()) for tensor in mask.tensors.values()) == 3
+        differ = differ or not same(once.tensors, again.tensors)
+    assert differ
+
+
 def test_scores_are_the_norms_and_the_core_removes_the_largest():
     trial = ToyTrial()
-    key = trial.prune(functools.partial(pruner.critical_neurons, criterion="magnitude"), budget="uniform", sparsity=0.3)
+    key = trial.prune(magnitude.critical_magnitude, budget="uniform", sparsity=0.3)
     weights = trial.made[trial.init].blobs["weights"]
     for layer, kept in trial.mask_of(key).tensors.items():
         alive = kept.flatten(1).any(1)
-        norms = neurons.neuron_norms({layer: weights[layer]}, "units")[layer]
+        norms = neurons.neuron_norms({layer: weights[layer]})[layer]
         if not alive.all():
             assert float(norms[~alive].min()) >= float(norms[alive].max())
 
 
 def test_single_weights_of_linear_layers_are_neurons_where_the_released_code_has_it_so():
     trial = ToyTrial()
-    key = trial.prune(functools.partial(pruner.critical_neurons, linear="weights", count=4), layers=("3",))
+    key = trial.prune(COUNTED["magnitude"], {"linear": "weights", "count": 4}, layers=("3",))
     (kept,) = trial.mask_of(key).tensors.values()
     assert int((~kept).sum()) == 4
     weight = trial.made[trial.init].blobs["weights"]["3.weight"].abs()
     assert float(weight[~kept].min()) >= float(weight[kept].max())
 
 
-@pytest.mark.parametrize(
-    "options", [{"control": True}, {"linear": "weights"}, {"scope": "layer"}, {"rerank": True, "fraction": 0.1}]
-)
-def test_options_that_need_a_number_of_neurons_say_so(options):
-    with pytest.raises(BenchbiasError, match=r"go(es)? with count"):
-        ToyTrial().prune(functools.partial(pruner.critical_neurons, **options))
-
-
 def test_the_controls_mask_removes_as_many_of_the_same_layers_and_none_of_the_critical_ones():
     trial = ToyTrial()
     masks = [
-        trial.mask_of(trial.prune(functools.partial(pruner.critical_neurons, count=3, **more), layers=("!head",)))
+        trial.mask_of(trial.prune(magnitude.critical_magnitude, {"count": 3, **more}, layers=("!head",)))
         for more in ({}, {"control": True})
     ]
     for layer in masks[0].tensors:
@@ -252,10 +295,82 @@ def test_the_controls_mask_removes_as_many_of_the_same_layers_and_none_of_the_cr
         assert not bool((one & other).any())
 
 
+@pytest.mark.parametrize("name", PRUNERS)
+def test_a_control_of_neurons_that_the_core_chooses_is_refused(name):
+    with pytest.raises(BenchbiasError, match="control goes with count or fraction"):
+        ToyTrial().prune(PRUNERS[name], {"control": True})
+
+
+# what cannot be asked for
+
+
+@pytest.fixture(scope="module")
+def workspace(plugin_cache) -> Workspace:
+    return Workspace.open(shipped_file(), quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("pruner", "options"),
+    [
+        ("critical_magnitude", ["pool = 3", "batch = 3", 'examples = "hardest"', 'loss = "cross_entropy"']),
+        ("critical_magnitude_counted", ["pool = 3", 'loss = "cross_entropy"', 'order = "reranked"', "count = 0"]),
+        *(
+            (f"critical_{name}", ['scope = "layer"', 'linear = "weights"', 'order = "reranked"', "rerank = true"])
+            for name in PRUNERS
+        ),
+        ("critical_gradient", ['criterion = "magnitude"']),
+        ("critical_gradient_counted", ["rerank = true", "count = 0"]),
+    ],
+)
+def test_options_that_exclude_each_other_are_refused_when_planning(pruner, options, workspace, tmp_path):
+    for option in options:
+        config = tmp_path / "own.toml"
+        stages = f'[{{ train = "erm" }}, {{ prune = "{pruner}", {option} }}]'
+        config.write_text(f"schema = 1\n[methods.critical-magnitude]\nstages = {stages}\n")
+        own = Workspace(load(config), workspace.registry, workspace.data)
+        with pytest.raises(UsageError, match=f"option '{option.split(' ')[0]}'"):
+            own.plan("critical-neurons", Selection(methods=("critical-magnitude",)))
+
+
+def test_published_records_are_of_todays_trials_though_the_pruners_have_lost_options(workspace):
+    """Trial ids hold the options of the one pruner there was; without them no record would be of a planned trial."""
+    published = {path.stem for path in (ROOT / "leaderboard/records/critical-neurons").glob("*.json")}
+    rows = tuple(name for name in workspace.catalogue.suites["critical-neurons"].methods if name != "erm")
+    planned = {trial.id for trial in workspace.plan("critical-neurons", Selection(methods=rows)).trials}
+    assert planned < published
+    assert len(planned) == 4 * 2 * 5
+    components = {key: replace(component, former={}) for key, component in workspace.registry.components.items()}
+    forgetful = Workspace(workspace.catalogue, replace(workspace.registry, components=components), workspace.data)
+    others = {trial.id for trial in forgetful.plan("critical-neurons", Selection(methods=rows)).trials}
+    assert not others & published
+
+
+def test_the_pruners_have_had_the_options_that_their_records_hold(workspace):
+    had = {"criterion", "count", "fraction", "scope", "linear", "order", "rerank", "control", "nearest"}
+    had |= {"pool", "batch", "examples", "loss"}
+    for name in PRUNERS:
+        component = workspace.registry.components["pruner", f"critical_{name}"]
+        assert component.options.keys() | component.former.keys() == had
+        assert component.former["criterion"] == name
+
+
+def test_the_probes_sources_are_those_that_they_import_of_the_pruners_too(tmp_path, monkeypatch):
+    """A neuron is defined beside the pruners: a change there must change the keys of both."""
+    shutil.copytree(Path(neurons.__file__).parents[2], tmp_path / "copied", ignore=shutil.ignore_patterns("*.pyc"))
+    monkeypatch.syspath_prepend(tmp_path)
+    refs = [PluginRef(room, f"copied.{room}.critical_neurons", "benchbias", "1") for room in ("methods", "probes")]
+    for file, of_probes in (("neurons", True), ("ranking", True), ("examples", True), ("removing", False)):
+        before = [source_digest(ref) for ref in refs]
+        with (tmp_path / f"copied/methods/critical_neurons/{file}.py").open("a") as text:
+            text.write("# changed\n")
+        changed = [source_digest(ref) != digest for ref, digest in zip(refs, before, strict=True)]
+        assert changed == [True, of_probes], file
+
+
 # what a modification changes
 
 
-@pytest.mark.parametrize("options", [{}, {"scope": "layer"}, {"linear": "weights"}, {"rerank": True}])
+@pytest.mark.parametrize("options", [{}, {"scope": "layer"}, {"linear": "weights"}, {"order": "reranked"}])
 def test_no_neuron_no_sigma_and_no_epoch_change_nothing(trial, model, options):
     call = functools.partial(probe.critical, model, toy_dataset(), context_of(trial), controls=1, **options)
     tables = [call(neurons=(0,)), call(modification="noise", sigma=(0.0,), repeats=1, neurons=(2,))]
@@ -301,7 +416,7 @@ def test_modifying_zeroes_exactly_k_slices_and_restores_them(trial, model):
         return answers(modified, split)
 
     object.__setattr__(net.context, "answers", spying)
-    chosen = neurons.ranked(net.scores(None), 3, 0.0, "network")
+    chosen = ranking.ranked(net.scores(None), 3)
     net.changes({None: chosen}, lambda part: part.zero_())
     assert seen == [3]
     assert same(before, net.model.state_dict())
@@ -319,7 +434,7 @@ def test_each_group_is_measured_under_its_own_modification(trial, model):
 
 def test_removed_weights_stay_removed_and_are_not_critical(trial, model):
     made, _ = trial
-    mask = made.mask_of(made.prune(functools.partial(pruner.critical_neurons, count=2), layers=("0",)))
+    mask = made.mask_of(made.prune(magnitude.critical_magnitude, {"count": 2}, layers=("0",)))
     dead = ~mask.tensors["0.weight"].flatten(1).any(1)
     with torch.no_grad():
         model[0].weight[dead] = 0

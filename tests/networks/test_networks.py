@@ -21,7 +21,7 @@ from benchbias.sparse.cutting import budget_counts, cut, erk_densities
 from benchbias.sparse.masks import Mask, apply, with_attached
 from benchbias.suite.tables import Recipe
 from benchbias.training.context import PruneContext, prunable_weights
-from benchbias_plugins.methods.critical_neurons.pruner import critical_neurons
+from benchbias_plugins.methods.critical_neurons import critical_gradient, critical_magnitude
 from benchbias_plugins.methods.gradient import gradient
 from benchbias_plugins.methods.magnitude import magnitude
 from benchbias_plugins.methods.torch_pruning_ import torch_pruning
@@ -458,8 +458,8 @@ def test_single_weights_are_removed_exactly(name, pruner):
 
 
 UNITS = {
-    "critical-magnitude": (critical_neurons, {}),
-    "critical-gradient": (critical_neurons, {"criterion": "gradient", "pool": 16, "batch": 8}),
+    "critical-magnitude": (critical_magnitude, {}),
+    "critical-gradient": (critical_gradient, {"pool": 16, "batch": 8}),
     "torch-pruning": (torch_pruning, {}),
 }
 

@@ -15,13 +15,12 @@ import pytest
 
 from benchbias.errors import DamagedError
 from benchbias.store.store import Store
-from support.killing import survivors, warm
+from support.killing import survivors
 from support.running import tree
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 NOBODY = 65534
-FLIPS = 500
 
 
 @contextmanager
@@ -138,15 +137,15 @@ def rot(path: Path, chance: random.Random) -> bytes:
     return bytes(content)
 
 
-def test_rotten_objects_and_blobs_are_never_served_and_made_again(smoke: Path, tmp_path: Path):
-    """500 flipped bits and truncations: each file alone is refused, and a run mends all of them."""
+@pytest.mark.parametrize("flips", [50, pytest.param(500, marks=pytest.mark.slow)])
+def test_rotten_objects_and_blobs_are_never_served(smoke: Path, tmp_path: Path, flips: int):
+    """Flipped bits and truncations: each file alone is refused."""
     chance = random.Random(4)
-    was = tree(smoke)
     scratch = tmp_path / "scratch"
     shutil.copytree(smoke, scratch)
     one = Store(scratch)
     paths = sorted([*scratch.glob("objects/*/*"), *scratch.glob("blobs/*/*")])
-    for _ in range(FLIPS):
+    for _ in range(flips):
         path = chance.choice(paths)
         whole = path.read_bytes()
         wrong = rot(path, chance)
@@ -158,25 +157,28 @@ def test_rotten_objects_and_blobs_are_never_served_and_made_again(smoke: Path, t
                 one.load_blob(path.stem)
         assert not path.exists()
         path.write_bytes(whole)
-    assert len(list((scratch / "quarantine").iterdir())) == FLIPS
+    assert len(list((scratch / "quarantine").iterdir())) == flips
 
-    out = tmp_path / "results"
+
+@pytest.mark.slow
+def test_a_run_makes_rotten_objects_and_blobs_again(smoke: Path, tmp_path: Path, cli: Cli):
+    """Half of all files, at once."""
+    chance, was, out = random.Random(4), tree(smoke), tmp_path / "results"
     shutil.copytree(smoke, out)
     command = ("run", "-s", "smoke", "-o", str(out), "-j", "2", "-q")
-    with warm(out) as forking:
-        for rerun in ("missing", "all"):  # a blob that nothing reads again is only looked at by `all`
-            paths = sorted([*out.glob("objects/*/*"), *out.glob("blobs/*/*")])
-            wrong = {path: rot(path, chance) for path in chance.sample(paths, len(paths) // 2)}
-            assert {path.suffix for path in wrong} == {".json", ".safetensors"}
-            assert forking.call(*command, "--rerun", rerun) == 0
-            aside = {path.read_bytes() for path in (out / "quarantine").iterdir()}
-            for path, content in wrong.items():
-                unread = rerun == "missing" and path.suffix == ".safetensors" and path.read_bytes() == content
-                assert content in aside or unread, path
-            now = tree(out)
-            assert {name for name in was if now.get(name) != was[name]} <= {
-                str(path.relative_to(out)) for path in wrong if rerun == "missing" and path.suffix == ".safetensors"
-            }
-        assert tree(out) == was
+    for rerun in ("missing", "all"):  # a blob that nothing reads again is only looked at by `all`
+        paths = sorted([*out.glob("objects/*/*"), *out.glob("blobs/*/*")])
+        wrong = {path: rot(path, chance) for path in chance.sample(paths, len(paths) // 2)}
+        assert {path.suffix for path in wrong} == {".json", ".safetensors"}
+        assert cli(*command, "--rerun", rerun).returncode == 0
+        aside = {path.read_bytes() for path in (out / "quarantine").iterdir()}
+        for path, content in wrong.items():
+            unread = rerun == "missing" and path.suffix == ".safetensors" and path.read_bytes() == content
+            assert content in aside or unread, path
+        now = tree(out)
+        assert {name for name in was if now.get(name) != was[name]} <= {
+            str(path.relative_to(out)) for path in wrong if rerun == "missing" and path.suffix == ".safetensors"
+        }
+    assert tree(out) == was
     assert not list((out / "quarantine").glob("conflict-*"))
     assert not list(out.glob("attempts/*/*.json"))

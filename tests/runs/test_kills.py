@@ -1,9 +1,9 @@
 """A run that is killed again and again, in the middle of stages, ends as if nothing had happened.
 
-Sixty SIGKILLs at the n-th stage that a round starts: half end every process of the run at once (as a scheduler or a
+SIGKILLs at the n-th stage that a round starts: half end every process of the run at once (as a scheduler or a
 lack of memory does), half only the command's own process, which must leave nothing alive. No product that was
 committed is ever computed again, and the last, undisturbed run gives the bytes of a run that was never killed.
-Four of them hit runs in interpreters of their own, the rest forks of a warm one (see killing.py); `python
+A few of them hit runs in interpreters of their own, the rest forks of a warm one (see support/warm.py); `python
 benchmarks/kills.py --kills 1000` makes more.
 """
 
@@ -13,10 +13,11 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from support.killing import campaign, committed, start, warm
-from support.running import tree
+import pytest
 
-COLD, WARM = 4, 56
+from support.killing import campaign, committed, start
+from support.running import tree
+from support.warm import Forked, Server
 
 
 def ended(runner: subprocess.Popen[str]) -> int:
@@ -24,17 +25,21 @@ def ended(runner: subprocess.Popen[str]) -> int:
     return runner.returncode
 
 
+@pytest.mark.parametrize(("cold", "warm"), [(0, 6), pytest.param(4, 56, marks=pytest.mark.slow)])
 def test_kills_leave_no_process_and_change_no_byte(
-    smoke: Path, tmp_path: Path, cli: Callable[..., subprocess.CompletedProcess[str]]
+    smoke: Path,
+    tmp_path: Path,
+    server: Server,
+    cli: Callable[..., subprocess.CompletedProcess[str]],
+    cold: int,
+    warm: int,
 ):
     out = tmp_path / "results"
     stages = len(committed(smoke))
-    campaign(out, COLD, stages, lambda: start(out, "-j", "2"), ended)
-    arguments = ("run", "-s", "smoke", "-o", str(out), "-j", "2", "-q")
-    with warm(out) as forking:
-        campaign(out, WARM, stages, lambda: forking.start(*arguments), lambda run: run.wait(), but=forking.process.pid)
-
-    last = cli("run", "-s", "smoke", "-o", str(out), "-j", "2", "-q", cwd=tmp_path)
+    campaign(out, cold, stages, lambda: start(out, "-j", "2"), ended)
+    command = ("run", "-s", "smoke", "-o", str(out), "-j", "2", "-q")
+    campaign(out, warm, stages, lambda: server.start(*command), Forked.wait)
+    last = cli(*command, cwd=tmp_path)
     assert (last.returncode, last.stderr) == (0, "")
     assert tree(out) == tree(smoke)
     assert not list((out / "quarantine").iterdir())

@@ -20,6 +20,7 @@ from benchbias.runner.workspace import Workspace
 from benchbias.suite import catalogue as suite
 from support import ROOT
 from support import photograph_folders as folders
+from support.tiers import tiered
 
 PUBLIC = Path(os.environ.get("BENCHBIAS_DATA", "data")).absolute()
 HERE = (PUBLIC / "ylecun/mnist").is_dir() and (PUBLIC / "uoft-cs/cifar10").is_dir()
@@ -84,8 +85,8 @@ SMOKE = {  # suite: (tasks, seeds, images, assignments)
     "equal-fit-dominoes": (None, 1, 64, LENGTHS),
     "equal-fit-colored-mnist": (["colored-mnist-5"], 1, 1000, ["recipe.epochs=1", *LENGTHS]),
 }
-PLANNED = ("colored-mnist", *SMOKE)
 NOT_FREE = ("silent-majority", "rest-bffhq")
+QUICK = ("rest-bffhq",)  # of all, the one that is tried each time
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +94,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return Workspace.open(data=tmp_path_factory.mktemp("no-data"), quiet=True, offline=True)
 
 
-@pytest.mark.parametrize("name", PLANNED)
+@pytest.mark.parametrize("name", tiered(("colored-mnist", *SMOKE), slow=("recall-distortion-cifar10",)))
 def test_the_suite_is_planned_whole_without_its_data(name: str, workspace: Workspace):
     table = workspace.catalogue.suites[name]
     made = workspace.plan(name)
@@ -117,7 +118,7 @@ def data(tmp_path: Path) -> Path:
     return root
 
 
-@pytest.mark.parametrize("name", SMOKE)
+@pytest.mark.parametrize("name", tiered(SMOKE, quick=QUICK))
 def test_the_suite_runs_in_the_size_of_a_smoke_test(name: str, data: Path, tmp_path: Path):
     if not HERE and name not in NOT_FREE:
         pytest.skip(f"MNIST or CIFAR-10 is not in {PUBLIC} (BENCHBIAS_DATA says where to look)")
@@ -144,6 +145,7 @@ def test_the_suite_runs_in_the_size_of_a_smoke_test(name: str, data: Path, tmp_p
     assert all(record.body["status"] == "ok" for record in results.records)
 
 
+@pytest.mark.slow
 def test_the_differences_of_the_ucla_page_are_those_of_its_records():
     rows = trials_of(*published_records("ucla-large", ROOT / "leaderboard"))
     whole = row_of_task(rows, "spuco-mnist-large", "jtt-published")

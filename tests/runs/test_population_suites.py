@@ -10,11 +10,12 @@ from benchbias import run
 from benchbias.board.claims import load_claims
 from benchbias.board.evidence import Evidence
 from support import ROOT
+from support.tiers import tiered
 
 LIMITS = {"recall-distortion": 64, "selective-damage": 64, "memorization": 64, "equal-fit": 64}
 
 
-@pytest.mark.parametrize("suite", LIMITS)
+@pytest.mark.parametrize("suite", tiered(LIMITS, quick=("memorization",)))
 def test_every_analysis_of_the_suite_gives_a_table_that_has_the_cells_of_its_claims(suite: str, tmp_path: Path):
     seeds = 12 if suite == "selective-damage" else 3
     results = run(suite, seeds=seeds, limit=LIMITS[suite], out=tmp_path)

@@ -25,6 +25,7 @@ from support.running import tree
 CODES = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EINTR)
 
 
+@pytest.mark.slow
 def test_a_fault_at_any_call_of_a_finished_run_is_a_success_or_exit_4(smoke: Path, fast: Path):
     """All products are there, records and board are not: the run reads the first and writes the others."""
     whole = fast / "whole"

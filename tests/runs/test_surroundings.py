@@ -155,6 +155,7 @@ def test_a_run_needs_no_network(smoke: Path, tmp_path: Path):
     assert {name: now[name] for name in made} == {name: was.get(name) for name in made}
 
 
+@pytest.mark.slow
 def test_a_clock_that_jumps_by_years_changes_no_byte(smoke: Path, tmp_path: Path, cli: Cli):
     """time.time, datetime and the time zone of every process, and the times of the files that are linked."""
     env, told = surrounded(tmp_path, CLOCK)

@@ -220,6 +220,7 @@ def put_two(store: Store, tell: Callable[[str], None]) -> None:
         tell(name)
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_call_loses_nothing_that_was_acknowledged(fast: Path):
     before = Store(fast / "before").create()
     whole = copied(before, fast / "whole")
@@ -274,6 +275,7 @@ def stage(smoke: Path, fast: Path) -> tuple[Store, dict[str, Any], str]:
     return store, json.loads(payload.read_bytes()), key
 
 
+@pytest.mark.slow
 def test_a_fault_at_any_call_of_a_stage_is_never_a_failure_of_the_stage(
     stage: tuple[Store, dict[str, Any], str], smoke: Path, fast: Path
 ):

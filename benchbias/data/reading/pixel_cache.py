@@ -13,7 +13,6 @@ import contextlib
 import fcntl
 import functools
 import hashlib
-import importlib.metadata
 import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -24,11 +23,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from benchbias.data.reading.raw_files import own_folder
+from benchbias.data.reading.raw_files import READERS, own_folder
 from benchbias.errors import DataError, StorageError
 from benchbias.plugin.registry import files_digest
 from benchbias.util import canonical
 from benchbias.util.files import storage_errors, write_whole
+from benchbias.util.packages import version_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -91,8 +91,8 @@ def decoded(root: Path, made_from: Mapping[str, Any], build: Callable[[Sink], Ma
 
 @functools.cache
 def _decoder() -> list[str]:
-    """The decoder's identity: the digest of our source that turns bytes into pixels, and Pillow's version."""
-    return [files_digest([Path(__file__).with_name("decoding.py")]), importlib.metadata.version("pillow")]
+    """The identity of what makes pixels and rows of bytes: the digest of our source, the versions of the packages."""
+    return [files_digest([Path(__file__).with_name("decoding.py")]), *map(version_of, READERS)]
 
 
 @contextlib.contextmanager

@@ -22,6 +22,9 @@ from benchbias.errors import DataError, StorageError
 from benchbias.plugin.registry import cache_folder
 from benchbias.util import canonical
 
+READERS = ("pillow", "datasets", "pyarrow")
+"""The packages that make images and rows of raw files: in the keys of read data, and in the names of the cache."""
+
 OWN = ".benchbias"  # our folder below a data folder
 SETTLED_SECONDS = 2.0  # a file that was just changed may change again within the clock's grain: it is read again
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import torch
 from torch.nn.functional import cross_entropy
 
-from benchbias import BenchbiasError, Range, Skip, hookimpl, loss_gradients
+from benchbias import BenchbiasError, Range, Skip, hookimpl, loss_gradients, uses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,8 +24,10 @@ Importance = Literal[
 ]  # fmt: skip
 Reduction = Literal["mean", "sum", "max", "prod", "first", "gate"]
 Normalizer = Literal["mean", "sum", "max", "standarization", "gaussian", "lamp", "none"]
+INSTALL = "benchbias[pruning]"
 
 
+@uses("torch-pruning", install=INSTALL)
 def torch_pruning(
     model: nn.Module,
     data: TrainingData,
@@ -48,7 +50,7 @@ def torch_pruning(
     try:
         import torch_pruning as library
     except ImportError as error:
-        raise Skip(f"torch-pruning cannot be imported ({error}): pip install torch-pruning") from None
+        raise Skip(f"torch-pruning cannot be imported ({error}): pip install '{INSTALL}'") from None
     weights = context.prunable(model)
     own = {"p": p, "group_reduction": group_reduction, "normalizer": normalizer}
     own |= {"bias": bias, "multivariable": multivariable}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from benchbias import Table, estimate
+from benchbias import Table, estimate, uses
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,6 +27,8 @@ class Disparities:
     parity: float
 
 
+@uses("fairlearn", install="benchbias[fairness]")
+@uses("pandas", install="benchbias[fairness]")  # in whose frames fairlearn computes
 def fairness(population: Population) -> Table:
     """Equalised-odds and demographic-parity differences of every row, and their changes against the control.
 

@@ -1,4 +1,4 @@
-"""Which examples the gradient criterion is of: each group's own, or hard ones, found without group labels."""
+"""The gradient criterion: its loss, the hard examples it is taken on, and the norms of the neurons' gradients."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch.nn.functional import cross_entropy, softmax
 
+from benchbias import BenchbiasError
+
+from .neurons import Linear, held, neuron_norms
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from torch import Tensor, nn
 
-    from benchbias import Batch
+    from benchbias import Batch, Mask
 
 Loss = Literal["cross_entropy", "double_softmax_as_published"]
 Hard = Literal["hardest", "easiest_as_published"]
@@ -27,7 +31,7 @@ def parts(index: Tensor) -> tuple[Tensor, ...]:
 def loss_slopes(
     model: nn.Module, weights: Mapping[str, Tensor], batch: Callable[[Tensor], Batch], index: Tensor, loss: Loss
 ) -> dict[str, Tensor]:
-    """dL/dw of the mean cross-entropy over the examples `index`, in eval mode; L as `loss` says."""
+    """dL/dw of the mean loss over the examples `index`, in eval mode; `loss` says which."""
     total = [torch.zeros_like(weight) for weight in weights.values()]
     model.eval()
     for part in parts(index):
@@ -35,6 +39,27 @@ def loss_slopes(
         for sum_, slope in zip(total, torch.autograd.grad(values, list(weights.values())), strict=True):
             sum_ += slope
     return dict(zip(weights, total, strict=True))
+
+
+def gradient_norms(
+    model: nn.Module,
+    weights: Mapping[str, Tensor],
+    batch: Callable[[Tensor], Batch],
+    index: Tensor,
+    *,
+    loss: Loss = "cross_entropy",
+    linear: Linear = "units",
+    mask: Mask | None = None,
+) -> dict[str, Tensor]:
+    """||dL/dz_i||_2 of the neurons on the examples `index`; what the mask in force has removed has no gradient.
+
+    Raises BenchbiasError where a gradient is not finite: such neurons have no order.
+    """
+    norms = neuron_norms(held(loss_slopes(model, weights, batch, index, loss), mask), linear)
+    for name, norm in norms.items():
+        if not bool(norm.isfinite().all()):
+            raise BenchbiasError(f"critical neurons: the gradient of {name!r} is not finite")
+    return norms
 
 
 def losses(model: nn.Module, batch: Batch, loss: Loss = "cross_entropy") -> Tensor:
@@ -53,7 +78,7 @@ def hard_examples(
     generator: torch.Generator,
     device: torch.device,
 ) -> Tensor:
-    """`size` examples drawn from the `pool` of highest loss, no group labels needed: int64 (B,).
+    """Draw `size` examples from the `pool` of highest loss, without group labels: int64 (B,).
 
     easiest_as_published: from those of lowest loss, which is what the released code's ascending sort does.
     """

@@ -1,37 +1,33 @@
-"""What a neuron is, which are the largest, and which others are like them.
+"""Neurons: their norms, their slices of a weight, others like them, and masks without them.
 
-A neuron is one output channel of a convolution (its slice z_i of the weight, I x kh x kw), one unit of a linear
-layer or, as the released code has it, one of its scalar weights.
+A neuron is one output channel of a convolution (its slice z_i of the weight) or one unit of a linear layer. In the
+released code it is one scalar weight of a linear layer.
 """
 
 from __future__ import annotations
 
-import math
 from contextlib import contextmanager
-from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import torch
 
-from benchbias import BenchbiasError, Mask
+from benchbias import Mask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from torch import Tensor
 
 Neuron: TypeAlias = tuple[str, int]  # the weight's name and the neuron's number in it
 Linear = Literal["units", "weights"]
-Scope = Literal["network", "layer"]
-Order = Literal["largest", "smallest_as_published"]
 
 
-def neuron_norms(tensors: Mapping[str, Tensor], linear: Linear) -> dict[str, Tensor]:
+def neuron_norms(tensors: Mapping[str, Tensor], linear: Linear = "units") -> dict[str, Tensor]:
     """||z_i||_2 of the neurons of each weight (or gradient): float64 (O,); (O I,) where each scalar is a neuron."""
-    return {name: _rows(tensor, linear).double().norm(dim=1).cpu() for name, tensor in tensors.items()}
+    return {name: rows(tensor, linear).double().norm(dim=1).cpu() for name, tensor in tensors.items()}
 
 
-def _rows(tensor: Tensor, linear: Linear) -> Tensor:
+def rows(tensor: Tensor, linear: Linear) -> Tensor:
     """The neurons of a weight as rows."""
     flat = tensor.detach()
     return flat.reshape(-1, 1) if flat.ndim == 2 and linear == "weights" else flat.flatten(1)
@@ -44,48 +40,10 @@ def slice_of(weight: Tensor, number: int, linear: Linear) -> Tensor:
     )
 
 
-def wanted_count(total: int, count: int, fraction: float) -> int:
-    """How many of `total` neurons are taken: `count`, or ceil(fraction x total). Raises BenchbiasError."""
-    number = math.ceil(Decimal(str(fraction)) * total) if fraction else count
-    if number > total:
-        raise BenchbiasError(f"{number} critical neurons of {total} cannot be taken")
-    return number
-
-
-def ranked(
-    scores: Mapping[str, Tensor], count: int, fraction: float, scope: Scope, order: Order = "largest"
-) -> list[Neuron]:
-    """The neurons of the largest scores, first the largest: in the network or in each layer; of equal the first."""
-    found: list[Neuron] = []
-    for names in [list(scores)] if scope == "network" else [[name] for name in scores]:
-        numbered = [(name, number) for name in names for number in range(len(scores[name]))]
-        flat = torch.cat([scores[name] for name in names])
-        by_size = torch.sort(flat, descending=order == "largest", stable=True).indices
-        found += [numbered[at] for at in by_size[: wanted_count(len(flat), count, fraction)].tolist()]
-    return found
-
-
-def reranked(
-    weights: Mapping[str, Tensor], scores: Callable[[], Mapping[str, Tensor]], count: int, scope: Scope, linear: Linear
-) -> list[Neuron]:
-    """Take the top neuron, zero it, score again: `count` times (in each layer). Then the weights are as before."""
-    chosen: list[Neuron] = []
-    with restored(weights):
-        for _ in range(count):
-            now = {name: score.clone() for name, score in scores().items()}
-            for name, number in chosen:
-                now[name][number] = -math.inf
-            new = ranked(now, 1, 0.0, scope)
-            for name, number in new:
-                slice_of(weights[name], number, linear).zero_()
-            chosen += new
-    return chosen
-
-
 def matched(
     neurons: Sequence[Neuron], norms: Mapping[str, Tensor], nearest: int, generator: torch.Generator
 ) -> list[Neuron] | None:
-    """For each neuron another of its layer, drawn from the `nearest` ones in norm that are neither critical nor taken.
+    """Another neuron of its layer for each, drawn from the `nearest` ones in norm that are neither critical nor taken.
 
     None where a layer has none left.
     """
@@ -105,7 +63,7 @@ def matched(
 
 
 def neuron_mask(weights: Mapping[str, Tensor], neurons: Sequence[Neuron], linear: Linear) -> Mask:
-    """All but these neurons are kept."""
+    """A mask that keeps everything but these neurons."""
     kept = {name: torch.ones(weight.shape, dtype=torch.bool) for name, weight in weights.items()}
     for name, number in neurons:
         slice_of(kept[name], number, linear).fill_(False)

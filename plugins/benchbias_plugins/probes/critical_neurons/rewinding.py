@@ -26,10 +26,10 @@ def layer_rewinding(
     controls: Annotated[int, Range(0, 1000)] = 10,
     split: str = "test",
 ) -> Table:
-    """What each layer's rewinding changes in each group, beside random steps of the same length in that layer.
+    """Rewind each layer and measure what changes in each group, beside random steps of the same length in that layer.
 
     A layer is a module with parameters of its own: all of them go back, and its buffers. An epoch is one of the stage
-    that made the model and must be among its `keep_epochs`; as many as were trained lead to what the stage began
+    that made the model and must be among its `keep_epochs`. As many as were trained lead to what the stage began
     from. Depths before that are left out. sensitive: the group's accuracy moves by more than a point.
     """
     if any(back < 0 for back in epochs_back):
@@ -90,7 +90,7 @@ def random_steps(
 
 
 def distance(now: Mapping[str, Tensor], then: Mapping[str, Tensor]) -> float:
-    """How far a layer goes back, over its norm."""
+    """The distance that a layer goes back, over its norm."""
     moved = torch.cat([(then[name] - now[name]).double().flatten() for name in then])
     size = float(torch.cat([now[name].double().flatten() for name in then]).norm())
     return float(moved.norm()) / size if size else 0.0

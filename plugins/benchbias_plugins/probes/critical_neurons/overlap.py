@@ -1,4 +1,4 @@
-"""Do the two criteria find the same neurons? Their overlap against chance."""
+"""The overlap of the two criteria: how many neurons both find, against chance."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 from benchbias import Range, Table
 
-from .examples import Loss
-from .network import Network, Ranking, ranking_examples
-from .neurons import Linear, ranked
+from ...methods.critical_neurons.examples import Loss
+from ...methods.critical_neurons.neurons import Linear
+from ...methods.critical_neurons.ranking import ranked
+from .network import Network
+from .rankings import Ranking, ranking_examples
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from torch import nn
+    from torch import Tensor, nn
 
     from benchbias import BiasedDataset, ProbeContext
 
@@ -34,10 +36,10 @@ def criteria_overlap(
     batch: Annotated[int, Range(1, 1_000_000)] = 128,
     loss: Loss = "cross_entropy",
 ) -> Table:
-    """How many of the top neurons by magnitude are also the top ones by gradient, against chance.
+    """Count the top neurons by magnitude that are also the top ones by gradient, against chance.
 
     Chance: two sets of that size drawn from all neurons (hypergeometric), or layer by layer with each criterion's own
-    numbers: criteria that merely prefer the same layers agree by the first and not by the second. p: of at least as
+    numbers. Criteria that merely prefer the same layers agree by the first and not by the second. p: of at least as
     many.
     """
     network = Network.of(model, context, within, split, linear, loss)
@@ -48,20 +50,27 @@ def criteria_overlap(
         for group, examples in ranking_examples(ranking, network, split, None, pool, batch).items():
             slopes = network.scores(examples)
             name = "hard training examples" if group is None else network.before.group_names[group]
-            for fraction in fractions:
-                one, other = (set(ranked(score, 0, fraction, "network")) for score in (magnitude, slopes))
-                shared = len(one & other)
-                layered = [
-                    (len(score), sum(n == layer for n, _ in one), sum(n == layer for n, _ in other))
-                    for layer, score in magnitude.items()
-                ]
-                chances = [chance([(total, len(one), len(other))], shared), chance(layered, shared)]
-                rows.append((name, f"{100 * fraction:g} %", len(one), shared, *chances[0], *chances[1]))
+            rows += [(name, f"{100 * share:g} %", *overlap(magnitude, slopes, share)) for share in fractions]
     kinds = {"gradient of": "text", "top": "text", "neurons": "count", "shared": "count"}
     kinds |= dict.fromkeys(("expected", "p", "expected by layers", "p by layers"), "number")
     columns = zip(*rows, strict=True) if rows else [()] * len(kinds)
     table = {name: (kind, "", tuple(values)) for (name, kind), values in zip(kinds.items(), columns, strict=True)}
     return Table(table, f"Top neurons by magnitude that are also top by gradient, of {total}. Split: {split}.")
+
+
+def overlap(
+    one: Mapping[str, Tensor], other: Mapping[str, Tensor], fraction: float
+) -> tuple[int, int, float, float, float, float]:
+    """Neurons in the top fraction, those that both scores have there, and (expected, p) by network and by layers."""
+    ones, others = (set(ranked(scores, 0, fraction)) for scores in (one, other))
+    shared = len(ones & others)
+    layered = [
+        (len(score), sum(name == layer for name, _ in ones), sum(name == layer for name, _ in others))
+        for layer, score in one.items()
+    ]
+    total = sum(len(score) for score in one.values())
+    whole = chance([(total, len(ones), len(others))], shared)
+    return len(ones), shared, *whole, *chance(layered, shared)
 
 
 def chance(parts: Sequence[tuple[int, int, int]], shared: int) -> tuple[float, float]:

@@ -1,0 +1,46 @@
+"""Packages that may be absent: their versions, our extras, and the one message that says what to install."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.metadata
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from benchbias.errors import UsageError
+
+EXTRAS: Mapping[str, str] = MappingProxyType(
+    {"figures": "matplotlib", "frames": "pandas", "pruning": "torch-pruning", "fairness": "fairlearn"}
+)
+"""Extra -> the package that it brings, as pyproject.toml has them."""
+
+
+def version_of(package: str) -> str:
+    """The version of an installed package, or `absent`."""
+    try:
+        return _installed(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "absent"
+
+
+@functools.cache
+def _installed(package: str) -> str:
+    """Look once: planning asks for every stage. An error is not kept, so a package that is installed later is seen."""
+    return importlib.metadata.version(package)
+
+
+def needs(what: str, package: str, install: str) -> str:
+    """Say that something needs a package that is absent. install: what `pip install` takes for it."""
+    return f"{what} needs {package}, which is not here: pip install '{install}'"
+
+
+def require(module: str, *, extra: str, what: str) -> None:
+    """Import the module of an extra. what: is made with it, for the message. Raises UsageError where it cannot be."""
+    try:
+        importlib.import_module(module)
+    except ImportError as error:
+        package, install = EXTRAS[extra], f"benchbias[{extra}]"
+        if version_of(package) == "absent":
+            raise UsageError(needs(what, package, install)) from None
+        raise UsageError(f"{what} needs {package}, which is broken here ({error}): pip install '{install}'") from None

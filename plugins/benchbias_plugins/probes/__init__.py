@@ -1,0 +1,1 @@
+"""Probes: measurements of one trained model."""
