@@ -242,7 +242,7 @@ def test_docstrings_begin_with_a_verb_or_a_noun(folder: str):
 
 
 def test_a_docstring_without_a_head_would_be_found():
-    source = '"""What it is."""\nX = 1\n"""Of X."""\nclass A:\n    def f(self):\n        """\n        Whose?\n        """\n'
+    source = '"""What it is."""\nX = 1\n"""Of X."""\nclass A:\n    def f(self):\n        """\n        Whose?"""\n'
     assert headless(source) == [1, 3, 6]
     assert headless('"""The value of X: what it is of."""\n') == []
 

@@ -49,7 +49,7 @@ class SuiteHead(_Closed):
 
 
 class Packed(_Closed):
-    """Counts of correct predictions, cell by cell: `cells.unpack_counts` reads them."""
+    """Counts of correct predictions, cell by cell: `statistics.cells.unpack_counts` reads them."""
 
     cells: Count
     bits: Count
