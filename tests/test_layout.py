@@ -104,6 +104,20 @@ def test_every_room_is_a_folder_and_every_folder_a_room():
     assert {room_of(module) for module in checked_modules()} | {"testing"} == set(ROOMS)
 
 
+def test_the_map_of_the_rooms_names_each_in_the_order_of_imports_and_files_that_are_there():
+    """CONTRIBUTING.md's table: a star for rooms of tensors, and no more lines than a screen has."""
+    section = (ROOT / "CONTRIBUTING.md").read_text().split("\n## The rooms\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `([a-z_.]+)`( \*)? \| (.*) \|$", section, re.MULTILINE)
+    assert tuple(room for room, _, _ in rows) == ROOMS
+    assert {room for room, star, _ in rows if star} == TORCH_ROOMS
+    for room, _, inside in rows:
+        for file in re.findall(r"`(\w+\.py)`", inside):
+            assert (CORE / room.replace(".", "/") / file).is_file(), f"{room} has no {file}"
+    folders = {path.parent.name for path in (ROOT / "plugins/benchbias_plugins").glob("*/__init__.py")}
+    assert all(f"`{folder}`" in section for folder in folders), "a folder of the plugins is not in the map"
+    assert len(section.splitlines()) <= 40
+
+
 @pytest.mark.parametrize("module", checked_modules())
 def test_a_room_imports_from_the_rooms_below_it_only(module: str):
     for other in core_imports(module) - FACADES:
