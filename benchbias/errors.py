@@ -53,7 +53,7 @@ def plain(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """As `plain`, for a text of several lines."""
+    """Do the same as `plain` for a text of several lines."""
     return "\n".join(plain(line) for line in text.split("\n"))
 
 

@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def imagecorruptions() -> Any:
-    """Its module, with stand-ins for what newer libraries have under other names or no longer."""
+    """The package's module, with stand-ins for what newer libraries have under other names or no longer."""
     import scipy.ndimage
     import skimage.filters
 

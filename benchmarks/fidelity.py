@@ -214,7 +214,7 @@ def statements(
 def said(
     one: StatementTable, published: Published, answers: Mapping[str, Answer], where: str
 ) -> Sequence[tuple[str, Verdict]]:
-    """What records say of a statement: evidence and verdict, once for each claim that it is."""
+    """The records' answer to a statement: evidence and verdict, once for each claim that it is."""
     if one.verdict is not None:
         return [(one.why, one.verdict)]
     if one.claims:

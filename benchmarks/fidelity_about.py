@@ -1,4 +1,4 @@
-"""What docs/fidelity.md says of itself: the rule, and what it can and cannot tell."""
+"""The words of docs/fidelity.md on itself: the rule, and what it can and cannot tell."""
 
 from __future__ import annotations
 

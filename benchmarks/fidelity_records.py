@@ -1,4 +1,4 @@
-"""What published records say of a row: its values by seed, for fidelity.py. Every number comes from a record."""
+"""Values of a row by seed, from published records, for fidelity.py. Every number comes from a record."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Published:
         return found
 
     def evidence(self, suite: str) -> Evidence | None:
-        """For claims."""
+        """A suite's evidence for claims; None where it has no records."""
         rows = self.rows(suite)
         return None if rows is None else Evidence(rows, published_analyses(suite, self.folder))
 

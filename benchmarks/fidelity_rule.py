@@ -46,7 +46,7 @@ class Printed:
 
     @property
     def rounding(self) -> float:
-        """By how much the number before it was rounded, or read, may differ."""
+        """The largest difference to the number before it was rounded, or read."""
         return max(self.slack, 0.5 * 10.0**-self.decimals)
 
 
@@ -73,9 +73,9 @@ def prediction(values: Sequence[float], runs: int) -> Interval:
 
 
 def verdict_of_number(printed: Printed, values: Sequence[float], runs: int, widest: float = math.inf) -> Verdict:
-    """Of a published mean of `runs` runs beside the values of our seeds, in the printed unit.
+    """The verdict on a published mean of `runs` runs beside the values of our seeds, in the printed unit.
 
-    widest: half of an interval that is wider than that and holds the number leaves it unresolved.
+    widest: half of the widest interval that can reproduce; a wider one that holds the number leaves it unresolved.
     """
     if len(values) < FEWEST_SEEDS:
         return "too few seeds"
@@ -86,7 +86,7 @@ def verdict_of_number(printed: Printed, values: Sequence[float], runs: int, wide
 
 
 def verdict_of_order(gap: Estimate | None, expects: Literal["higher", "lower"]) -> Verdict:
-    """Of a published ordering beside our paired difference: told in its direction, in the other, or not told at 5 %."""
+    """The verdict on a published ordering by our paired difference: told at 5 % in its direction, the other or none."""
     if gap is None or gap.half_width is None or gap.n < FEWEST_SEEDS:
         return "too few seeds"
     if abs(gap.mean) <= gap.half_width:

@@ -63,7 +63,7 @@ def _accuracies(cells: Cells, weights: Weights, example: NDArray[np.int64]) -> N
 
 
 def _places(cells: Cells) -> NDArray[np.int64]:
-    """Of every cell the place of its example in the test set."""
+    """The place of every cell's example in the test set."""
     place: NDArray[np.int64] = np.unique(cells.cluster, return_inverse=True)[1]
     return place
 
@@ -75,7 +75,7 @@ def _weights(cells: Cells, draws: int, numbers: Generator) -> Weights:
 
 
 def _weights_of_all(row: list[Cells], draws: int, numbers: Generator) -> Weights:
-    """As _weights, over the examples of all seeds, (B, C)."""
+    """The same as _weights, over the examples of all seeds, (B, C)."""
     clusters = np.concatenate([cells.cluster for cells in row])
     _, first = np.unique(clusters, return_index=True)
     return _resampled(np.concatenate([cells.group for cells in row])[first], draws, numbers)

@@ -43,7 +43,7 @@ UNPAIRED = "t, unpaired"
 
 @dataclass(frozen=True)
 class Coverage:
-    """Of one interval over all repetitions: the shares that hold the truth and that leave out zero, and the width."""
+    """The coverage of one interval over all repetitions: shares that hold the truth and leave out zero, mean width."""
 
     held: float
     width: float
@@ -186,7 +186,7 @@ def pairs_table(repetitions: int, draws: int, numbers: Generator) -> list[str]:
 
 
 def _truth(scenario: Scenario, logits: tuple[float, ...]) -> Truth:
-    """With the same seeds drawn for both rows: without a change, the true difference is exactly zero."""
+    """The truth, the same seeds drawn for both rows: without a change, the true difference is exactly zero."""
     return truth(scenario, logits, np.random.default_rng(0))
 
 

@@ -1,4 +1,4 @@
-"""What `interval_coverage.py` and `twin_simulation.py` simulate: scenarios, their true values, and draws of counts.
+"""Scenarios of `interval_coverage.py` and `twin_simulation.py`, their true values, and draws of counts.
 
 An example is right with probability sigmoid(logit of its group + effect of the seed on its group + its difficulty);
 seed effects are correlated 0.5 between groups; all copies of a source example share its difficulty.
@@ -93,7 +93,7 @@ class Truth:
 
 
 def truth(scenario: Scenario, logits: tuple[float, ...], numbers: Generator) -> Truth:
-    """Over all examples of a group and all seeds: integrated over examples, drawn over seeds."""
+    """The truth over all examples of a group and all seeds: integrated over examples, drawn over seeds."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(61)
     grid = np.linspace(-12, 12, 4801)
     accuracy = expit(grid[:, None] + scenario.example_spread * nodes) @ (weights / weights.sum())  # by logit
@@ -110,7 +110,7 @@ def draw(scenario: Scenario, repetitions: int, numbers: Generator) -> list[list[
 def draw_rows(
     scenario: Scenario, changes: Sequence[tuple[float, ...]], repetitions: int, numbers: Generator
 ) -> list[list[Cells]]:
-    """As `draw`: the scenario's row, and one for every change of its logits, each paired with the first."""
+    """Draw the scenario's row, and one for every change of its logits, each paired with the first, as `draw` does."""
     layouts = _test_sets(scenario, numbers)
     shape = (repetitions, scenario.seeds)
     effects = [_seed_effects(scenario, numbers, shape)]  # (R, S, G)
@@ -138,7 +138,7 @@ def _seed_effects(scenario: Scenario, numbers: Generator, shape: tuple[int, int]
 
 
 def _difficulties(scenario: Scenario, repetitions: int, rows: int, numbers: Generator) -> list[NDArray[np.float64]]:
-    """Of each row (R, source examples), each of the same spread."""
+    """Difficulties for each row, (R, source examples), each of the same spread."""
     shape = (repetitions, sum(scenario.examples))
     first = numbers.normal(0, scenario.example_spread, shape)
     shared = scenario.example_correlation

@@ -87,7 +87,7 @@ def against_dense(rows: Rows, metric: str) -> None:
 
 
 def criteria(rows: Rows) -> None:
-    """What removing the largest or random weights does."""
+    """Show what removing the largest or random weights does."""
     cells = []
     for layer in LAYERS:
         names = [label("layers-jtt-largest", layer, 0.1), label("layers-jtt-random", layer, 0.5)]

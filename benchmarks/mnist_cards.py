@@ -94,7 +94,7 @@ def duplicates(root: Path) -> None:
 
 
 def closest(images: NDArray[np.float32], others: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Of every image (N, P) the root mean square distance to the nearest of the others (M, P), and which that is."""
+    """The root mean square distance of every image (N, P) to the nearest of the others (M, P), and which that is."""
     norms = np.square(others).sum(axis=1)
     found, which = [], []
     for start in range(0, len(images), BLOCK):

@@ -1,4 +1,4 @@
-"""What chance alone gives the analyses of PIEs, and whether their intervals hold, in simulations.
+"""Simulate the analyses of PIEs: what chance alone gives them, and whether their intervals hold.
 
 Prints markdown tables, the same bytes for the same arguments and versions; docs/analyses/pie.md has those of the
 defaults. Five minutes on one core.
@@ -60,7 +60,7 @@ def class_lines(repetitions: int, numbers: Generator) -> Lines:
 
 
 def count_lines(repetitions: int, numbers: Generator) -> tuple[Lines, Lines]:
-    """What is found in halves and by chance, and the intervals and p of what goes beyond chance."""
+    """Lines of what is found in halves and by chance, and of the intervals and p of what goes beyond chance."""
     counts, beyond = [], []
     for harm in HARMS:
         for models in MODELS:

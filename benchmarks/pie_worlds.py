@@ -42,7 +42,7 @@ class World:
         return World(labels, logits, taken)
 
     def population(self, models: int, numbers: Generator) -> Population:
-        """As many dense and pruned models; those of one seed share a half of their noise's variance."""
+        """A population of as many dense and pruned models; those of one seed share a half of their noise's variance."""
         rows = np.arange(len(self.labels))
         members = []
         for seed in range(models):
@@ -55,7 +55,7 @@ class World:
         return Population(tuple(members))
 
     def _noise(self, numbers: Generator) -> Values:
-        """Of one model: by class, and by image and class."""
+        """The noise of one model: by class, and by image and class."""
         shape = self.logits.shape
         return 0.3 * numbers.standard_normal(shape[1]) + 0.8 * numbers.standard_normal(shape)
 

@@ -1,4 +1,4 @@
-"""What the slopes of recall balance say where the truth is known, in simulations.
+"""Simulate recall balance: the slopes where the truth is known.
 
 Prints markdown tables, the same bytes for the same arguments and versions; docs/analyses/recall-balance.md has those
 of the defaults. The slopes are computed by the functions that the analysis itself calls. Six minutes on one core.
@@ -82,14 +82,14 @@ NULLS = (
 
 @dataclass
 class Found:
-    """Of all repetitions: points by estimator, whether an interval held the truth by interval, and marks."""
+    """Results of all repetitions: points by estimator, whether an interval held the truth by interval, and marks."""
 
     points: dict[str, list[float]] = field(default_factory=dict)
     held: dict[str, list[bool]] = field(default_factory=dict)
     marks: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, name: str, ratio: Ratio, truth: float) -> None:
-        """Of an estimator: its value, Fieller's and the linearised interval, its mark."""
+        """Add an estimator's value, Fieller's and the linearised interval, and its mark."""
         self.points.setdefault(name, []).append(ratio.numerator.value / ratio.denominator.value)
         self.marks.setdefault(name, []).append(ratio.side(LEVEL))
         self.held.setdefault(f"{name}, bounded", []).append(ratio.told(LEVEL))
@@ -98,11 +98,11 @@ class Found:
         self.hold(f"{name}, linearised", ratio.linearised().estimate().interval(LEVEL), truth)
 
     def hold(self, name: str, interval: tuple[float, float], truth: float) -> None:
-        """Whether an interval holds the truth."""
+        """Note whether an interval holds the truth."""
         self.held.setdefault(name, []).append(interval[0] <= truth <= interval[1])
 
     def share(self, name: str, mark: str) -> float:
-        """Of repetitions with this mark."""
+        """The share of repetitions with this mark."""
         return self.marks[name].count(mark) / len(self.marks[name])
 
 
@@ -184,7 +184,7 @@ def _values(tensor: torch.Tensor) -> Values:
 
 
 def _t_interval(values: Values) -> tuple[float, float]:
-    """Over models alone."""
+    """The t interval over models alone."""
     half = stats.t.ppf((1 + LEVEL) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
     return float(values.mean() - half), float(values.mean() + half)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Interval:
-    """Of one repetition: an estimate, and what it is an estimate of."""
+    """An estimate of one repetition, and the true value that it is an estimate of."""
 
     estimate: Estimate
     true: float

@@ -85,7 +85,7 @@ def values_of(rows: Mapping[str, Trials], shared: Sequence[str], metric: str) ->
 
 
 def agreement(one: Values, other: Values, draws: int, numbers: np.random.Generator) -> Agreement:
-    """Of two suites' values (rows, seeds), the same rows in the same order."""
+    """The agreement of two suites' values (rows, seeds), the same rows in the same order."""
     found = stats.kendalltau(one.mean(axis=1), other.mean(axis=1), method="exact" if _untied(one, other) else "auto")
     taus = []
     for _ in range(draws):
@@ -141,7 +141,7 @@ def agreement_table(
     draws: int,
     numbers: np.random.Generator,
 ) -> list[str]:
-    """What the two orders have in common."""
+    """Lines on what the two orders have in common."""
     values = [values_of(rows, shared, metric) for rows in suites]
     found = agreement(*values, draws, numbers)
     told = [orders(rows, shared, metric) for rows in suites]

@@ -67,7 +67,7 @@ def chunks(repetitions: int) -> list[int]:
 
 
 def changes(control: Sequence[Cells], row: Sequence[Cells], part: str) -> list[Measured]:
-    """One a seed, for all repetitions of a chunk, in points."""
+    """Changes in points, one a seed, for all repetitions of a chunk."""
     sets = PARTS[part]
     return [100.0 * (measure_least(sets, b) - measure_least(sets, a)) for a, b in zip(control, row, strict=True)]
 
@@ -79,7 +79,7 @@ def disparities(control: Sequence[Cells], row: Sequence[Cells]) -> list[Measured
 
 
 def estimates(measured: Sequence[Measured]) -> list[Estimate]:
-    """One a repetition."""
+    """Estimates, one a repetition."""
     found = spread_over_seeds(measured)
     columns = (found.mean, found.standard_error, found.freedom)
     seeds = len(measured)

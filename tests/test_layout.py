@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import functools
 import graphlib
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -40,6 +41,9 @@ HEAVY = {"torch", "torchvision", "timm", "datasets", "sklearn", "plotly", "matpl
 HEAVY |= {"PIL", "pandas"}
 
 MOST_MODULES, LONGEST_MODULE, LONGEST_FUNCTION = 14, 300, 60
+
+HEADLESS = {"Of", "Those", "What", "Which", "Whose", "Whom", "That"}
+"""First words that no docstring has: a reader of one line must learn what the thing is, and from no other line."""
 
 FACADES = {"benchbias", "benchbias.testing"}
 """Packages whose `__init__` hands out names of the rooms above it, when they are asked for."""
@@ -98,6 +102,20 @@ def checked_modules() -> list[str]:
 
 def test_every_room_is_a_folder_and_every_folder_a_room():
     assert {room_of(module) for module in checked_modules()} | {"testing"} == set(ROOMS)
+
+
+def test_the_map_of_the_rooms_names_each_in_the_order_of_imports_and_files_that_are_there():
+    """CONTRIBUTING.md's table: a star for rooms of tensors, and no more lines than a screen has."""
+    section = (ROOT / "CONTRIBUTING.md").read_text().split("\n## The rooms\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `([a-z_.]+)`( \*)? \| (.*) \|$", section, re.MULTILINE)
+    assert tuple(room for room, _, _ in rows) == ROOMS
+    assert {room for room, star, _ in rows if star} == TORCH_ROOMS
+    for room, _, inside in rows:
+        for file in re.findall(r"`(\w+\.py)`", inside):
+            assert (CORE / room.replace(".", "/") / file).is_file(), f"{room} has no {file}"
+    folders = {path.parent.name for path in (ROOT / "plugins/benchbias_plugins").glob("*/__init__.py")}
+    assert all(f"`{folder}`" in section for folder in folders), "a folder of the plugins is not in the map"
+    assert len(section.splitlines()) <= 40
 
 
 @pytest.mark.parametrize("module", checked_modules())
@@ -216,6 +234,31 @@ def test_every_hook_is_documented_and_names_what_it_returns():
     hooks = {name: value for name, value in vars(hookspecs).items() if name.startswith("benchbias_")}
     assert set(hooks) == set(hookspecs.KINDS)
     assert all("{name: " in (hook.__doc__ or "") for hook in hooks.values())
+
+
+def docstrings(source: str) -> Iterator[ast.Constant]:
+    """Strings that stand alone as a statement: docstrings, and the texts below constants."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.value
+
+
+def headless(source: str) -> list[int]:
+    """The lines of docstrings that begin with a word of HEADLESS."""
+    texts = [(text.lineno, re.match(r"\W*(\w*)", str(text.value))) for text in docstrings(source)]
+    return [line for line, first in texts if first is not None and first[1] in HEADLESS]
+
+
+@pytest.mark.parametrize("folder", ["benchbias", "plugins", "benchmarks"])
+def test_docstrings_begin_with_a_verb_or_a_noun(folder: str):
+    found = {str(path.relative_to(ROOT)): headless(path.read_text()) for path in (ROOT / folder).rglob("*.py")}
+    assert {path: lines for path, lines in found.items() if lines} == {}
+
+
+def test_a_docstring_without_a_head_would_be_found():
+    source = '"""What it is."""\nX = 1\n"""Of X."""\nclass A:\n    def f(self):\n        """\n        Whose?"""\n'
+    assert headless(source) == [1, 3, 6]
+    assert headless('"""The value of X: what it is of."""\n') == []
 
 
 @pytest.mark.parametrize("path", sorted(MODULES.values()), ids=lambda p: str(p.relative_to(CORE)))

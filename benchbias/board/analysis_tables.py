@@ -95,6 +95,6 @@ def write_table(record: AnalysisRecord, table: Table, path: Path) -> None:
 
 
 def json_of(record: AnalysisRecord) -> Mapping[str, Any]:
-    """For JSON: suite, task, analysis, options, status and table; an estimate is [mean, standard error, freedom, n]."""
+    """An analysis for JSON: its head, status and table; an estimate is [mean, standard error, freedom, n]."""
     kept = ("task", "analysis", "options", "trials", "status", "reason", "table")
     return {"schema": 1, "suite": record.body["suite"]["name"], **{k: record.body[k] for k in kept if k in record.body}}

@@ -18,7 +18,7 @@ KINDS = {
     "a cell of an analysis": (("analysis", "at", "value", "margin"), ("against", "less")),
     "a cell of a probe": (("probe", "row", "at", "value", "margin"), ("against", "less")),
 }
-"""What a claim may be about: the keys that it must have, and those that it may have besides."""
+"""Subjects of claims: the keys that a claim of each kind must have, and those that it may have besides."""
 LEAST_POINTS = 0.1  # a margin between two rows
 COMMON = ("says", "suite", "task", "expects", "margin", "written")
 
@@ -73,7 +73,7 @@ class ClaimTable(TomlTable):
 
     @property
     def scale(self) -> float:
-        """What the margin's unit is of the difference's: points of fractions, or 1."""
+        """The margin's unit in the unit of the difference: 0.01 (points of fractions), or 1."""
         return 0.01 if self.of_rows else 1.0
 
     @property

@@ -19,11 +19,11 @@ Verdict = Literal["supported", "refuted", "equivalent", "unresolved", "not run"]
 
 @dataclass(frozen=True)
 class Answer:
-    """What records say of one claim.
+    """The answer of the records to one claim: a verdict and its numbers.
 
     gap: row - other as a fraction, or value - against; None where there is none. different, alike: p-values adjusted
-    over the file. power: the probability, at the file's first step, of the verdict `supported` if the difference were
-    the margin, as expected (for `equivalent`: nothing).
+    over the file. power: the probability of the verdict `supported` at the file's first step. It is for a true
+    difference of the margin in the expected direction (for `equivalent`: of zero).
     """
 
     name: str
@@ -53,9 +53,9 @@ def answer_claims(claims: Mapping[str, ClaimTable], evidence_of: Callable[[str],
 
 
 def _p_values(gap: Estimate | None, claim: ClaimTable) -> tuple[float, float]:
-    """Of the two null hypotheses of a claim, of which at most one is true: that they are alike, that they differ.
+    """P-values (different, alike) of a claim's two null hypotheses: that its sides are alike, that they differ.
 
-    Where a claim says `equivalent`, to differ is to differ by more than the margin.
+    At most one hypothesis is true. Where a claim says `equivalent`, to differ is to differ by more than the margin.
     """
     margin = claim.bound
     different = p_value(gap) if claim.expects != "equivalent" else _beyond(gap, margin)
@@ -63,7 +63,7 @@ def _p_values(gap: Estimate | None, claim: ClaimTable) -> tuple[float, float]:
 
 
 def _beyond(gap: Estimate | None, margin: float) -> float:
-    """Of a mean within [-margin, margin]: twice the one-sided test's at the bound that the mean is beyond."""
+    """The p-value of a mean within [-margin, margin]: twice the one-sided test's at the bound that `gap` is beyond."""
     if gap is None or abs(gap.mean) <= margin:
         return 1.0
     return min(1.0, p_value(replace(gap, mean=abs(gap.mean) - margin)))
@@ -97,7 +97,7 @@ def _verdict(claim: ClaimTable, gap: Estimate | None, different: float, alike: f
 
 
 def _power(claim: ClaimTable, gap: Estimate | None, claims: int) -> float | None:
-    """At a level of 5 % over the number of claims, with the standard error that there is; None without one."""
+    """The power at 5 % over the number of claims, with the standard error that there is; None without one."""
     from scipy.special import nctdtr, stdtr
 
     if gap is None or not gap.standard_error or gap.freedom is None:
@@ -172,7 +172,7 @@ def _gap_text(answer: Answer) -> str:
 
 
 def claims_data(answers: Sequence[Answer], digest: str) -> dict[str, Any]:
-    """For JSON: as `claims_text`; differences as fractions, of an analysis in its unit."""
+    """The content of `claims_text` for JSON; differences as fractions, those of an analysis in its unit."""
     entries = [
         {
             "claim": answer.name,

@@ -16,7 +16,7 @@ from benchbias.statistics.influence import Measured, measure_group
 from benchbias.statistics.ranking import SMALLEST_GAP
 
 Line = tuple[str, Mapping[int, Measured] | None, Mapping[int, Measured] | None]
-"""What is compared: its name, and its value in every seed of the one row and of the other."""
+"""One compared quantity: its name, and its value in every seed of the one row and of the other."""
 
 
 def compare(
@@ -108,7 +108,7 @@ def _p(gap: Estimate | None) -> str:
 
 
 def _verdict(one: str, other: str, rank_by: str, gap: Estimate | None, margin: float) -> str:
-    """What the difference in the suite's ranking metric says."""
+    """The verdict on the difference in the suite's ranking metric, in words."""
     metric, sign = title(rank_by.removeprefix("-")), -1 if rank_by.startswith("-") else 1
     if gap is None or gap.half_width is None:
         return f"**Not told apart in {metric}**: it takes two seeds in which both have a value."

@@ -1,4 +1,4 @@
-"""What records and analyses say of one claim: a difference with its interval. No torch."""
+"""Evidence of records and analyses on one claim: a difference with its interval. No torch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from benchbias.statistics.estimates import Estimate, difference, estimate
 
 @dataclass(frozen=True)
 class Evidence:
-    """What there is of a suite: its rows, and the records of its analyses."""
+    """Everything that is known of a suite: its rows, and the records of its analyses."""
 
     rows: Sequence[Trials]
     analyses: Sequence[AnalysisRecord] = ()
@@ -29,7 +29,7 @@ class Evidence:
     def of(
         records: Sequence[TrialRecord], layouts: Mapping[str, CellLayout], analyses: Sequence[AnalysisRecord] = ()
     ) -> Evidence:
-        """From the records of a suite, with the layouts of their test splits."""
+        """Make it from the records of a suite, with the layouts of their test splits."""
         return Evidence(trials_of(records, layouts), analyses)
 
     def answers(self, claim: ClaimTable) -> bool:

@@ -1,4 +1,4 @@
-"""What the columns of a leaderboard mean. No torch."""
+"""The meaning of a leaderboard's columns. No torch."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ def _costs(rows: Sequence[Row]) -> list[str]:
 
 
 def _tells_apart(standing: Standing, suite: Mapping[str, Any]) -> list[str]:
-    """What the ranks of one table can and cannot tell."""
+    """Lines on what the ranks of one table can and cannot tell."""
     fair = sum(rank is not None for rank in standing.ranks)
     if standing.resolution is None or fair < 2:
         return ["Nothing is ranked here: it takes two rows and two seeds."]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-9  # between a metric in a record and the same from the record's own counts
 
 OF_A_ROW = ("suite", "track", "ranked", "baseline", "settings_from", "num_classes", "group_names", "group_aligned")
-"""What all seeds of a row have in common."""
+"""Keys of a record whose values all seeds of a row share."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Trials:
 
     @staticmethod
     def of(members: Sequence[TrialRecord], layouts: Mapping[str, CellLayout]) -> Trials:
-        """From the records of one row. Raises UsageError where a record contradicts its own counts."""
+        """Make it from the records of one row. Raises UsageError where a record contradicts its own counts."""
         records = {record.body["seed"]: record for record in members}
         cells = {seed: _cells(record, layouts) for seed, record in records.items()}
         names = dict.fromkeys(name for record in members for name in record.body["metrics"])

@@ -106,7 +106,7 @@ def _worst_group(row: Trials) -> CrossFitted | None:
 
 
 def aligned_accuracy(body: Mapping[str, Any]) -> float | None:
-    """Of one trial: its correct predictions on aligned test examples over their number."""
+    """The accuracy of one trial on aligned test examples: correct predictions over their number; None without any."""
     groups = [number for number, aligned in enumerate(body.get("group_aligned", ())) if aligned]
     total = sum(body["group_total"][group] for group in groups)
     return sum(body["group_correct"][group] for group in groups) / total if total else None

@@ -43,7 +43,7 @@ class LayerSweep:
         return [(amount, row) for amount, row in [*start, *rest] if row is not None]
 
     def change(self, layers: str, amount: float, metric: str) -> Estimate | None:
-        """What a point did to a metric: the difference from the baseline, paired by seed and test example."""
+        """The change of a metric at a point: the difference from the baseline, paired by seed and test example."""
         row = self.points.get((layers, amount))
         return paired(row, self.whole, metric) if row is not None and self.whole is not None else None
 

@@ -1,4 +1,4 @@
-"""The verb that asks questions of all trials of a suite."""
+"""The verb that runs analyses: comparisons over all trials of a task."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def analyse(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Put questions to all trials of a suite that are done: what did pruning do to whom?"""
+    """Run analyses: comparisons over all trials of a task. The trials must be done; nothing is trained."""
     from benchbias.board.analysis_tables import check_suffix
 
     if to is not None:

@@ -30,8 +30,14 @@ def check(
     raise typer.Exit(report.exit_code(results))
 
 
+KIND_HELP = (
+    "pruner, trainer, dataset, model, metric, probe (a measurement of one trained model) or analysis (a comparison "
+    "over all trials of a task)."
+)
+
+
 def new(
-    kind: Annotated[str, typer.Argument(help="pruner, trainer, dataset, model, metric, probe or analysis.")],
+    kind: Annotated[str, typer.Argument(help=KIND_HELP)],
     name: Annotated[str, typer.Argument(help="The component's name.")],
     folder: Annotated[Path | None, typer.Option(help="Where (default: ./benchbias-NAME); it must not exist.")] = None,
 ) -> None:

@@ -1,4 +1,4 @@
-"""What a run shows while it goes: a live bar on a terminal, plain lines in a pipe. All of it on standard error."""
+"""The progress of a run on standard error: a live bar on a terminal, plain lines in a pipe."""
 
 from __future__ import annotations
 

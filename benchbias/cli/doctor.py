@@ -1,4 +1,4 @@
-"""What may be wrong with an installation and a results folder. Looks only: nothing is moved, removed or written."""
+"""Faults of an installation and a results folder: found by looking, with nothing moved, removed or written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was asked for by its name and lacks a package: refused before anything runs."""
+"""Components that a user names and that lack a package: refused before anything runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a plan means for a results folder: its summary, the state of its trials, their logs, cleaning up."""
+"""A plan beside a results folder: its summary, the state of its trials, their logs, cleaning up."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def find_trial(plan: Plan, name: str) -> Trial:
 
 
 def _logged(plan: Plan, name: str) -> tuple[list[str], tuple[str, ...]]:
-    """What `logs` says first of a trial or an analysis, and the keys of its stages. Raises UsageError."""
+    """The first lines of `logs` on a trial or an analysis, and the keys of its stages. Raises UsageError."""
     planned = next((one for one in plan.analyses if one.label == name), None)
     if planned is not None:
         told = [f"  cannot run: {plain(planned.blocked)}"] if planned.blocked else []
@@ -167,7 +167,7 @@ def _logged(plan: Plan, name: str) -> tuple[list[str], tuple[str, ...]]:
 
 
 def log_text(plan: Plan, name: str, out: Path) -> str:
-    """For each stage of a trial or an analysis: its state, every noted failure with its traceback, what it printed."""
+    """Text on each stage of a trial or an analysis: its state, noted failures with tracebacks, what it printed."""
     store = Store(out)
     lines, keys = _logged(plan, name)
     for key in keys:

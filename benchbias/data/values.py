@@ -124,10 +124,10 @@ class LabelledSplit:
 
 @dataclass(frozen=True)
 class BiasedDataset:
-    """What a dataset factory returns: always the splits train, val and test; perhaps val_balanced and others.
+    """A data set, as its factory returns it: the splits train, val and test; perhaps val_balanced and others.
 
-    `val` follows the training distribution; a validation split balanced over groups gives group labels away
-    and is called `val_balanced`. mean, std: per channel, on the scale 0 to 1. Raises ValueError.
+    `val` follows the training distribution. A validation split balanced over groups gives group labels away: it is
+    called `val_balanced`. mean, std: per channel, on the scale 0 to 1. Raises ValueError.
     """
 
     splits: Mapping[str, LabelledSplit]
@@ -174,7 +174,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a trainer or a pruner is given: training and validation images and labels. No test, no groups."""
+    """Training and validation images and labels, as a trainer or a pruner is given them. No test, no groups."""
 
     train: Split
     val: Split

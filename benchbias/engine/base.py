@@ -37,7 +37,7 @@ class Ended:
 
     @property
     def kind(self) -> str:
-        """What it ended by, for the note of a stage that left none itself."""
+        """The kind of its end (memory, timeout, signal, exit), for a stage that left no note itself."""
         if self.memory is not None:
             return "memory"
         return "timeout" if self.timed_out else "signal" if self.signal is not None else "exit"

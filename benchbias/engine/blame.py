@@ -1,4 +1,4 @@
-"""Which component a worker is calling: so that whatever ends a stage, its failure names a component and a plugin."""
+"""Notes of the component that a worker calls: whatever ends a stage, its failure names a component and a plugin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a component changes in its process, put back before the core writes what it has made."""
+"""Put a component's process back as it was, before the core writes what the component has made."""
 
 from __future__ import annotations
 

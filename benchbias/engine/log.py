@@ -1,4 +1,4 @@
-"""What a stage prints, taken from a pipe to a file: its beginning and its end, however much it prints."""
+"""The log of a stage: its output, taken from a pipe to a file; of a long one the beginning and the end."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ Run = Callable[[str, Slip], int]
 
 @dataclass(frozen=True)
 class Limits:
-    """What one stage may take: seconds, and GiB of memory of all its processes together (0: any)."""
+    """Limits of one stage: seconds, and GiB of memory of all its processes together (0: no limit)."""
 
     seconds: float
     memory: float = 0.0
@@ -63,7 +63,7 @@ class Supervisor:
         self.running[pid] = running
 
     def _worker(self, running: _Running, parent: int) -> None:
-        """In the child: its own process group, its own log, no way to the engine; never returns."""
+        """Work in the child: its own process group, its own log, no way to the engine; never returns."""
         code = BUG
         try:
             os.setpgid(0, 0)

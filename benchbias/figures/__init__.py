@@ -109,5 +109,5 @@ def _chosen(suite: str, material: Material, name: str | None) -> Drawing:
 
 
 def _undated(path: Path) -> dict[str, None]:
-    """What matplotlib would write of the time."""
+    """Metadata that keep matplotlib from writing the time, by the kind of file."""
     return {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {}}[path.suffix.lower()]

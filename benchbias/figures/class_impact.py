@@ -1,4 +1,4 @@
-"""What a row did to every class, group or other part: bars of the changes, those told from none filled."""
+"""Bars of a row's change in every class, group or other part; those told from none are filled."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Source:
-    """Which columns of a table are drawn. part: of the bars' names. change: an estimate, in points.
+    """The columns of a table that are drawn. part: the bars' names. change: an estimate, in points.
 
-    verdict: a text column, one of `told_apart` where the change is told from none, and the test that it is of; without
-    one it is told where 0 is outside of the 95 % interval.
+    verdict: a text column, by which a change is told from none where its text is one of `told_apart`. Without such a
+    column it is told where 0 is outside of the 95 % interval.
     """
 
     part: str

@@ -1,4 +1,4 @@
-"""What remains of every row's harm beside dense networks that are like it in steps, FLOPs, weights, accuracy or fit."""
+"""The harm of every row that remains beside dense networks like it in steps, FLOPs, weights, accuracy or fit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What figures are drawn from: the rows of a suite, the tables of its analyses, and images. No torch."""
+"""The material of figures: the rows of a suite, the tables of its analyses, and images. No torch."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Material:
         analyses: Sequence[AnalysisRecord] = (),
         pictures: Callable[[str], Pictures] = no_pictures,
     ) -> Material:
-        """From the records of a suite, with the layouts of their test splits."""
+        """Make it from the records of a suite, with the layouts of their test splits."""
         return Material(trials_of(records, layouts), analyses, pictures)
 
     def tables(self, kinds: Mapping[str, str]) -> list[tuple[AnalysisRecord, list[Line]]]:
@@ -91,7 +91,7 @@ def told(value: Estimate | None) -> str:
 
 
 def colour(number: int) -> tuple[float, float, float, float]:
-    """Of the number-th row: twenty that differ, then again."""
+    """The colour of the number-th row, RGBA from 0 to 1: twenty that differ, then again."""
     from matplotlib import colormaps
 
     shade: tuple[float, float, float, float] = colormaps["tab20"]((2 * number) % 20 + (2 * number // 20) % 2)

@@ -19,7 +19,7 @@ NEEDS = (
     f"an analysis with the columns {', '.join(ALPHA)} (such as `recall_balance`), or one with "
     f"{', '.join(BALANCE)} and class or group (such as `intensification`)"
 )
-OTHER_SEED = ", another seed"  # how the control of a baseline that is put to itself ends: A/A
+OTHER_SEED = ", another seed"  # how the control of a baseline that is compared with itself ends: A/A
 WIDTH, HEIGHT = 12.0, 3.2  # inches, of one task's panels
 ASIDE = 1.03  # by how much points of one compression stand apart
 
@@ -57,7 +57,7 @@ def draw(material: Material) -> tuple[Figure, list[str]]:
 
 
 def _tasks(material: Material) -> dict[str, tuple[list[Line], list[Line]]]:
-    """By task: the lines with alpha, and those with balances."""
+    """Lines by task: those with alpha, and those with balances."""
     alphas = {record.task: lines for record, lines in material.tables(ALPHA)}
     balances = {
         record.task: lines
@@ -173,7 +173,7 @@ def _boxes(lines: Sequence[Line], colours: Colours, axes: Axes) -> None:
 
 
 def _strokes(shade: Any) -> dict[str, Any]:
-    """What a box is drawn with: one colour."""
+    """Options of matplotlib that draw all of a box in one colour."""
     parts = ("boxprops", "whiskerprops", "capprops", "medianprops")
     return {name: {"color": shade} for name in parts} | {"flierprops": {"markeredgecolor": shade, "markersize": 3}}
 

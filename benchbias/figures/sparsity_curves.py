@@ -51,7 +51,7 @@ def draw(material: Material) -> tuple[Figure, list[str]]:
 
 
 def _curves(rows: Sequence[Trials]) -> dict[str, Curves]:
-    """By task, where a method has two amounts; a method of one is a point among the curves."""
+    """Curves by task, where a method has two amounts; a method of one is a point among the curves."""
     found: dict[str, Curves] = {}
     for row in rows:
         if set(row.first["swept"]) in AMOUNTS:
@@ -72,13 +72,13 @@ def _metrics(row: Trials) -> list[str]:
 
 
 def _baselines(curves: Curves, rows: Sequence[Trials]) -> dict[str, Trials]:
-    """By method: the baselines that are not swept themselves, which would be curves."""
+    """Baselines by method, but for those that are swept themselves, which would be curves."""
     found = [twin(members[0], members[0].first["baseline"], rows) for members in curves.values()]
     return {row.first["method"]: row for row in found if row is not None and not row.first["swept"]}
 
 
 def _sparsity(row: Trials) -> float:
-    """What was reached, the mean over seeds."""
+    """The sparsity that a row reached, the mean over seeds."""
     return float(sum(record.body["sparsity"] for record in row.records.values()) / len(row.records))
 
 

@@ -1,4 +1,4 @@
-"""What an analyse stage is made of: which analyses, and of each trial what its record's head says. No torch."""
+"""Inputs of analyse stages: the analyses of a suite, and the head of every trial's record. No torch."""
 
 from __future__ import annotations
 

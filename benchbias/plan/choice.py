@@ -1,4 +1,4 @@
-"""What of a suite is planned: its tables with the chosen tasks, methods, seeds and assignments. No torch."""
+"""The part of a suite that is planned: its tables with chosen tasks, methods, seeds and assignments. No torch."""
 
 from __future__ import annotations
 

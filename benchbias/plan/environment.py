@@ -1,4 +1,4 @@
-"""What of a machine and its packages decides a result's bytes; read without importing torch."""
+"""The part of a machine and its packages that decides a result's bytes; read without importing torch."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def describe_environment(device: str) -> Mapping[str, object]:
 
 
 def provenance() -> dict[str, object]:
-    """Which benchbias ran: its version and, from a checkout, the commit and whether it was changed since."""
+    """The benchbias that ran: its version and, from a checkout, the commit and whether it was changed since."""
     found: dict[str, object] = {"benchbias": version_of("benchbias")}
     here = Path(__file__).parent
     with contextlib.suppress(OSError, subprocess.SubprocessError):

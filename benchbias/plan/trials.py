@@ -120,7 +120,7 @@ class Plan:
         return self.suite if self.limit is None else f"{self.suite}.limit-{self.limit}"
 
     def payload(self) -> dict[str, Any]:
-        """What a worker needs of the plan, as JSON."""
+        """The part of the plan that a worker needs, as JSON."""
         return {
             "device": self.device,
             "plugins": {name: dict(plugin) for name, plugin in self.plugins.items()},
@@ -133,10 +133,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Selection:
-    """What of a suite to plan: None means all of it.
+    """The part of a suite to plan: None means all of it.
 
-    split: what the trials are scored on: `test`, or a validation split while settings are searched for. analyses: in
-    place of those of the suite.
+    split: the one that trials are scored on: `test`, or a validation split while settings are searched for. analyses:
+    names in place of those of the suite.
     """
 
     methods: Sequence[str] | None = None

@@ -28,7 +28,7 @@ GIVEN: Mapping[str, tuple[str, ...]] = types.MappingProxyType(
         "analysis": ("population",),
     }
 )
-"""What the core gives to each kind of component, recognised by name; everything after `*` is an option."""
+"""Parameters that the core gives to each kind of component, recognised by name; everything after `*` is an option."""
 
 STAGE_KEYS = frozenset(
     (
@@ -40,7 +40,7 @@ STAGE_KEYS = frozenset(
 """Keys of a stage that belong to the core: no option may have such a name."""
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}")
-"""What a component is called: it becomes the name of a method, in records and on boards."""
+"""Names of components: they become names of methods, in records and on boards."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Component:
         return next((needs(f"{self.kind} {self.name!r}", *one) for one in absent), None)
 
     def raw_files(self, options: Mapping[str, Any]) -> list[tuple[str, str]]:
-        """What it reads below the data folder, with these options: (hub or folder, name), in order."""
+        """Raw data that it reads below the data folder with these options: (`hub` or `folder`, name), in order."""
         found = [text.format(**options).partition(":") for text in self.reads]
         return [(kind, name) for kind, _, name in found]
 

@@ -1,4 +1,4 @@
-"""What is going: deprecated public names, hooks and given parameters, each with its last day and its replacement."""
+"""Deprecated public names, hooks and given parameters: the version that drops each, and what takes its place."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PARTS: Mapping[tuple[str, str], Deprecation] = MappingProxyType({})
 
 
 def deprecated_name(name: str, table: Mapping[str, Deprecation] = NAMES) -> Any:
-    """What a deprecated name of `benchbias` stands for, with a DeprecationWarning. Raises AttributeError."""
+    """The object behind a deprecated name of `benchbias`, with a DeprecationWarning. Raises AttributeError."""
     if name not in table:
         raise AttributeError(f"module 'benchbias' has no attribute {name!r}")
     entry = table[name]

@@ -54,7 +54,7 @@ def _leave(number: int, frame: object) -> None:
 
 
 def _answer_all() -> None:
-    """In the child: never returns, whatever a plugin raises."""
+    """Answer in the child: never returns, whatever a plugin raises."""
     code = 1
     try:
         refs = [PluginRef(**item) for item in json.load(sys.stdin)]

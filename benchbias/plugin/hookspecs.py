@@ -82,10 +82,10 @@ def benchbias_metrics() -> dict[str, Callable[..., Any]]:  # type: ignore[empty-
 def benchbias_probes() -> dict[str, Callable[..., Any]]:  # type: ignore[empty-body]
     """Probes: `{name: (model, data: BiasedDataset, context: ProbeContext, *, <options>) -> Table}`.
 
-    Called in a `probe` stage, once for every trial of a suite that names it, on the finished model in eval mode and
-    under its mask. A probe may see test data and groups; its table goes into the trial's record and nothing of it
-    flows back into training. A probe that fails costs the trial no score. Texts tell rows apart: over seeds a board
-    averages the rows of equal texts.
+    A probe is a measurement of one trained model. Called in a `probe` stage, once for every trial of a suite that
+    names it; the model is in eval mode and under its mask. A probe may see test data and groups. Its table goes into
+    the trial's record, and nothing of it flows back into training. A probe that fails costs the trial no score.
+    Text columns tell rows apart: over seeds a board averages the rows of equal texts.
     """
 
 
@@ -93,9 +93,9 @@ def benchbias_probes() -> dict[str, Callable[..., Any]]:  # type: ignore[empty-b
 def benchbias_analyses() -> dict[str, Callable[..., Any]]:  # type: ignore[empty-body]
     """Analyses: `{name: (population: Population, *, <options>) -> Table}`.
 
-    Called in an `analyse` stage, once for every task of a suite that names it, when all of the task's trials are
-    done: with what their records say and their predictions. Its table goes on the board, beside the records, and
-    into claims; nothing of it reaches a trial.
+    An analysis is a comparison over all trials of a task. Called in an `analyse` stage, once for every task of a
+    suite that names it, when all of the task's trials are done: with their records and their predictions. Its table
+    goes on the board, beside the records, and into claims; nothing of it reaches a trial.
     """
 
 
@@ -116,7 +116,7 @@ GIVEN_MEANING: Mapping[str, str] = MappingProxyType(
         "population": "`Population`: all trials of one task",
     }
 )
-"""What each parameter is that the core gives, recognised by its name."""
+"""Meanings of the parameters that the core gives, recognised by their names."""
 
 KINDS: Mapping[str, str] = MappingProxyType(
     {

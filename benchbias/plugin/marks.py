@@ -1,4 +1,4 @@
-"""What a component declares beyond its signature: the raw files and the packages that it uses, and options it had."""
+"""Declarations of a component beyond its signature: raw files and packages that it uses, and options it had."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _reads(bare: Any, kind: str, options: Mapping[str, Any], where: str) -> list
 
 
 def unwrapped(component: Callable[..., Any]) -> Any:
-    """What a preset or a wrapper is made of, in whatever order they are put around each other."""
+    """The component inside presets and wrappers, in whatever order they are put around each other."""
     while True:
         if isinstance(component, functools.partial):
             component = component.func

@@ -1,1 +1,1 @@
-"""What is kept of a trial and of an analysis."""
+"""Records: everything that is kept of a trial and of an analysis."""

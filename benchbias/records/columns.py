@@ -1,4 +1,4 @@
-"""What a table of a probe or an analysis may hold: kinds of columns, their values and their bounds. No torch."""
+"""Columns that a table of a probe or an analysis may hold: their kinds, values and bounds. No torch."""
 
 from __future__ import annotations
 

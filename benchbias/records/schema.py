@@ -12,7 +12,7 @@ from benchbias.errors import UsageError, unknown
 from benchbias.records.columns import check_table
 
 TRACKS = ("labels-none", "val-select", "val-fit", "train")
-"""Whose group labels a trial used, weakest first: none, to choose, to fit, those of training."""
+"""Tracks by the group labels that a trial used, weakest first: none, to choose, to fit, those of training."""
 LARGEST_METRIC = 1e30  # in size: what is larger overflows in the squares of an interval
 ROUNDING = 1e-9
 
@@ -30,7 +30,7 @@ class _Closed(BaseModel):
 
 
 class SuiteHead(_Closed):
-    """What a record says of its suite: the same in all records of a board."""
+    """The suite of a record: the same in all records of a board."""
 
     name: Name
     title: Text
@@ -49,7 +49,7 @@ class SuiteHead(_Closed):
 
 
 class Packed(_Closed):
-    """Counts of correct predictions, cell by cell: `cells.unpack_counts` reads them."""
+    """Counts of correct predictions, cell by cell: `statistics.cells.unpack_counts` reads them."""
 
     cells: Count
     bits: Count
@@ -67,7 +67,7 @@ class ProbeColumn(_Closed):
 
 
 class ProbeTable(_Closed):
-    """What a probe found out about the trial's model: `records.table.Table`."""
+    """The table of a probe, measured on the trial's model: `records.table.Table`."""
 
     caption: Text
     columns: list[ProbeColumn]
@@ -170,7 +170,7 @@ class AnalysisColumn(_Closed):
 
 
 class AnalysisTable(_Closed):
-    """What an analysis found out about the trials of a task: `records.table.Table`."""
+    """The table of an analysis, a comparison over all trials of a task: `records.table.Table`."""
 
     caption: Text
     columns: list[AnalysisColumn]
@@ -210,7 +210,7 @@ class AnalysisFile(_Closed):
 
 
 class MeasuredTable(_Closed):
-    """What differs from run to run; on no board."""
+    """Measurements that differ from run to run: time, memory, hosts, code. They are on no board."""
 
     seconds: Annotated[float, Field(ge=0)] = 0.0
     cpu_seconds: Annotated[float, Field(ge=0)] = 0.0
@@ -269,7 +269,7 @@ def _known(place: list[str], top: type[_Closed]) -> list[str]:
 
 
 def _table_of(place: list[str]) -> str:
-    """Which table stands at a place; probes are named by whoever wrote them."""
+    """The name of the table at a place; probes are named by whoever wrote them."""
     match place:
         case ["body", "probes", _, "columns", _] | ["body", "table", "columns", _]:
             return "column"

@@ -1,4 +1,4 @@
-"""What the products of a trial's stages say of it, together: the scored part of its record. No torch."""
+"""The scored part of a trial's record, made from the products of all its stages. No torch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def scored_body(stages: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
-    """From (kind, body) of every stage in order, the score last: score, cost, sparsity, and what training took."""
+    """Score, cost, sparsity and training, from (kind, body) of every stage in order, the score last."""
     score = stages[-1][1]
     cost = next(body["cost"] for kind, body in stages if kind == "predict")
     training = [body for _, body in stages if "training_flops" in body]  # some pruners train too

@@ -19,12 +19,12 @@ ESTIMATE_PARTS = ("standard_error", "degrees_of_freedom", "n")
 
 @dataclass(frozen=True)
 class Table:
-    """What a probe or an analysis returns: columns by name, each (kind, unit, values); all of one length.
+    """The table that a probe or an analysis returns: columns by name, each (kind, unit, values); all of one length.
 
-    kind: text (str), number (float), count (int from 0), fraction (float from 0 to 1), estimate (an `Estimate`; of
-    an analysis only) or image (int: an index into a split; at most one such column). None or NaN where a number is
-    undefined. Of probes a board averages rows of equal texts over seeds, and a claim names a row of an analysis by
-    its texts: what tells two rows apart stands in text columns. Raises ValueError.
+    kind: text (str), number (float), count (int from 0), fraction (float from 0 to 1), estimate or image. An estimate
+    is an `Estimate`, of an analysis only. An image is an int, an index into a split; at most one column is of images.
+    None or NaN where a number is undefined. Text columns tell rows apart: a board averages a probe's rows of equal
+    texts over seeds, and a claim names an analysis' row by its texts. Raises ValueError.
     """
 
     columns: Mapping[str, tuple[str, str, tuple[Any, ...]]]
@@ -34,7 +34,7 @@ class Table:
         check_table(self.caption, [(name, *column) for name, column in self.columns.items()])
 
     def to_json(self) -> dict[str, Any]:
-        """As a record holds it: columns in their order, undefined values as null."""
+        """The table as a record holds it: columns in their order, undefined values as null."""
         columns = [
             {"name": name, "kind": kind, "unit": unit, "values": [_plain(kind, value) for value in values]}
             for name, (kind, unit, values) in self.columns.items()

@@ -84,7 +84,7 @@ def read_records(folder: Path) -> list[TrialRecord]:
 
 
 def sorted_records(records: Iterable[TrialRecord]) -> list[TrialRecord]:
-    """In the order of task, method, swept values, seed: whatever order they were made in."""
+    """Sort by task, method, swept values and seed, whatever order the records were made in."""
     return sorted(
         records, key=lambda r: (r.body["task"], r.body["method"], canonical.dumps(r.body["swept"]), r.body["seed"])
     )

@@ -66,7 +66,7 @@ def load_results(
     device: str = "cpu",
     data_dir: str | Path | None = None,
 ) -> Results:
-    """What a results folder holds of a suite; nothing is run and nothing is written. The arguments are those of `run`.
+    """Read what a results folder holds of a suite: nothing is run or written. The arguments are those of `run`.
 
     Trials that were made at other settings or by other sources are not among them. Raises BenchbiasError; where there
     is no trial at all, it names the command that makes them.

@@ -1,4 +1,4 @@
-"""What is known of stages that ended without a product, and what rests on them."""
+"""Failures: stages that ended without a product, and all that rests on them."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ MAX_TRIES = 20  # of one stage within a run, where its parents are damaged again
 
 @dataclass(frozen=True)
 class Computed:
-    """What became of a plan's stages: how many were in the store, how many were made, and what failed, by key.
+    """The outcome of a plan's stages: how many were in the store, how many were made, and what failed, by key.
 
     failures: stages that failed themselves. blocked: those, and all that rest on them, each with its cause.
     """

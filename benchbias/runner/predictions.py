@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def stored_predictions(plan: Plan, trial: Trial, store: Store) -> Predictions:
-    """What a trial's score was computed from, on the CPU. Raises StorageError where it is gone or damaged."""
+    """The predictions behind a trial's score, on the CPU. Raises StorageError where they are gone or damaged."""
     import torch
 
     from benchbias.stages.job import Job

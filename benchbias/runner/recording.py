@@ -109,7 +109,7 @@ def _code(stage: Mapping[str, Any]) -> str:
 def analysis_records(
     plan: Plan, analyses: Sequence[PlannedAnalysis], store: Store, blocked: Mapping[str, Failure]
 ) -> list[AnalysisRecord]:
-    """Those of a plan's analyses that are done, failed or were skipped: of the store, by today's keys."""
+    """Records of a plan's analyses that are done, failed or were skipped, from the store by today's keys."""
     found = []
     for planned in analyses:
         failure = analysis_failure(planned, blocked)

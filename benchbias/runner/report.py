@@ -20,7 +20,7 @@ from benchbias.util.files import storage_errors
 
 @dataclass(frozen=True)
 class RunReport:
-    """What a run did: stages found in the store, computed and failed; what became of every trial.
+    """The report of a run: stages found in the store, computed and failed; what became of every trial.
 
     layouts: the cells of the test splits in which the records count, by digest.
     """

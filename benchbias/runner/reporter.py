@@ -1,4 +1,4 @@
-"""Whom a run tells what happens while it goes on."""
+"""Reporters: a run tells them what happens while it goes on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from benchbias.plan.trials import Plan, Stage
 
 
 class Reporter(Protocol):
-    """Told of everything that happens while a plan runs."""
+    """Receives everything that happens while a plan runs."""
 
     def begin(self, plan: Plan, cached: int, todo: int) -> None: ...
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Results:
-    """What a suite has given: `run` and `load_results` return it; a notebook shows its leaderboard.
+    """The results of a suite: `run` and `load_results` return them; a notebook shows the leaderboard.
 
     report: what the run did. board: the leaderboard's file, and text: what it says. shown: the records on it, those
     of earlier runs at the same settings too; layouts: of their test splits. analyses: those of the suite.
@@ -131,7 +131,7 @@ class Results:
         return f"Results(suite {self.plan.suite!r}: {len(self.plan.trials)} trials, {told}; leaderboard: {self.board})"
 
     def _repr_markdown_(self) -> str:
-        """What a notebook shows."""
+        """The leaderboard, for a notebook."""
         return self.text
 
 

@@ -18,7 +18,7 @@ from benchbias.suite.catalogue import Catalogue, load
 
 @dataclass(frozen=True)
 class Workspace:
-    """What a command was given to work with. data: the data folder. offline: whether no connection may be opened."""
+    """Everything that a command works with. data: the data folder. offline: whether no connection may be opened."""
 
     catalogue: Catalogue
     registry: Registry

@@ -1,1 +1,1 @@
-"""What each kind of stage does: one module a kind, each a function (Job) -> Made."""
+"""Stages: one module a kind, each a function (Job) -> Made."""

@@ -1,4 +1,4 @@
-"""Stage `analyse`: put one question to all trials of a task. It sees everything; nothing flows back into a trial."""
+"""Stage `analyse`: one comparison over all trials of a task. It sees everything; nothing flows back into a trial."""
 
 from __future__ import annotations
 

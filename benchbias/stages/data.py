@@ -74,7 +74,7 @@ def _counts(item: LabelledSplit, num_groups: int) -> list[int]:
 
 
 def _shared(splits: Mapping[str, LabelledSplit]) -> dict[str, dict[str, int]]:
-    """Of train, val and test, pair by pair: images that are equal byte for byte, and source examples in both."""
+    """Counts for each pair of train, val and test: images equal byte for byte, and source examples in both."""
     names = ("train", "val", "test")
     images = {
         name: {hashlib.sha256(image.numpy().tobytes()).digest() for image in splits[name].split.images}
@@ -99,7 +99,7 @@ def _limited(item: LabelledSplit, limit: int | None) -> LabelledSplit:
 
 
 def drawn_share(labels: Tensor, fraction: float, seed: int) -> Tensor:
-    """Which examples (N,) a seed trains on, bool (N,): of every class the same fraction, rounded, at random.
+    """The examples that a seed trains on, bool (N,): of every class the same fraction, rounded, at random.
 
     Raises DataError where a class would have none.
     """

@@ -1,4 +1,4 @@
-"""What all stages share: a job with its inputs, the products of its parents, models and data made from them."""
+"""The base of all stages: a job with its inputs, the products of its parents, models and data made from them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Components = Mapping[tuple[str, str], Callable[..., Any]]
 
 @dataclass(frozen=True)
 class Made:
-    """What a stage function returns: the body, and tensors by blob name. The core stores them."""
+    """The return value of a stage function: the body, and tensors by blob name. The core stores them."""
 
     body: Mapping[str, Any]
     blobs: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
@@ -170,7 +170,7 @@ def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], what: str) -> 
 
 
 def mask_body(mask: Mask) -> dict[str, Any]:
-    """What the body of a product says of its mask."""
+    """The mask as a product's body tells of it: kept and total weights by name."""
     return {
         "units": mask.units,
         "attached": sorted(mask.attached),

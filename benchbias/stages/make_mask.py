@@ -23,7 +23,7 @@ Call = Callable[[nn.Module, PruneContext], Any]
 
 
 def amount_of(cutting: Mapping[str, Any]) -> dict[str, float]:
-    """What a stage sets of sparsity, density and removed: at most one of them."""
+    """The amount that a stage sets, by name: sparsity, density, removed or none."""
     return {name: float(cutting[name]) for name in ("sparsity", "density", "removed") if name in cutting}
 
 
@@ -95,9 +95,9 @@ def make_mask(name: str, call: Call, model: nn.Module, context: PruneContext) ->
 
 
 def search_cost(model: nn.Module, images: Tensor, reports: Sequence[FitReport], force: Mask | None) -> dict[str, Any]:
-    """What a pruner that trains has cost, as a train stage says it; {} for one that does not.
+    """The cost of a pruner that trains, with the keys of a train stage; {} for one that does not.
 
-    Training by `training_flops` with the mask in force and dense gradients otherwise: the logits of a mask (MRM) need
+    FLOPs by `training_flops` with the mask in force and dense gradients otherwise: the logits of a mask (MRM) need
     the gradient of every weight. images: one example, (1, C, H, W).
     """
     steps, examples = sum(report.steps for report in reports), sum(report.examples for report in reports)

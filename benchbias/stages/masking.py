@@ -83,7 +83,7 @@ class Masking:
         return with_attached(mask, self.model, self.data.sample)
 
     def _amount(self, step: int, total: int) -> dict[str, float]:
-        """What the stage sets of sparsity, density and removed; on a ramp, the density reached at this step."""
+        """The amount that the stage sets, by name; on a ramp, the density reached at this step."""
         amount = amount_of(self.job.inputs["prune"]["cut"])
         if self.timing.ramp == "none" or not amount or self.timing.progress(step, total) == 1:
             return amount
@@ -91,7 +91,7 @@ class Masking:
         return {"density": self.timing.density(target, step, total)}
 
     def flops(self, model: nn.Module, sample: Tensor, steps: int, examples: int) -> int:
-        """Of the whole stage, by `training_flops`."""
+        """Training FLOPs of the whole stage, by `training_flops`."""
         layers = layer_flops(model, sample)
         totals = {name: parameter.numel() for name, parameter in model.named_parameters()}
         if self.holder is None:

@@ -1,4 +1,4 @@
-"""Stage `probe`: put one question to a finished model. It may see test data and groups; nothing flows back."""
+"""Stage `probe`: one measurement of a trained model. It may see test data and groups; nothing flows back."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def run(job: Job) -> Made:
 
 
 def _selection_kinds(job: Job, recipe: Recipe, data: TrainingData) -> torch.Tensor | None:
-    """What the epoch selection takes the worst of, on the validation split: classes, groups, or all as one."""
+    """The part of each validation example, int64 (N,), for the worst of which an epoch is selected; None for `last`."""
     if recipe.select == "val_accuracy":
         return torch.zeros_like(data.val.labels.cpu())
     if recipe.select == "val_worst_class":

@@ -1,4 +1,4 @@
-"""What a record counts: how many examples of each test cell (example cluster, group) a trial got right. No torch."""
+"""Counts of a record: how many examples of each test cell (example cluster, group) a trial got right. No torch."""
 
 from __future__ import annotations
 

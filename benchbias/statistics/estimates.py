@@ -36,12 +36,12 @@ class Estimate:
 
     @property
     def parts(self) -> tuple[float, float | None, float | None, int]:
-        """What a table of an analysis keeps: mean, standard error, degrees of freedom, n."""
+        """Numbers that a table of an analysis keeps: mean, standard error, degrees of freedom, n."""
         return self.mean, self.standard_error, self.freedom, self.n
 
     @staticmethod
     def of(mean: float, standard_error: float | None, freedom: float | None, n: int) -> Estimate:
-        """From `parts`."""
+        """Make it from `parts`."""
         if standard_error is None or freedom is None:
             return Estimate(mean, None, n, None)
         half = float(student_t(freedom)) * standard_error
@@ -57,7 +57,7 @@ class Estimate:
 
 @dataclass(frozen=True, eq=False)
 class Spread:
-    """As Estimate, for many rows at once: arrays of one shape (...)."""
+    """An Estimate for many rows at once: arrays of one shape (...)."""
 
     mean: NDArray[Any]
     sd: NDArray[Any]
@@ -145,7 +145,10 @@ def student_t(freedom: float | NDArray[Any], probability: float = (1 + LEVEL) / 
 
 
 def p_value(gap: Estimate | None) -> float:
-    """Two-sided, of a mean of zero. 1 without an interval; without any spread 0, or 1 for a mean of zero."""
+    """The two-sided p-value of a mean of zero, from 0 to 1; 1 without an interval.
+
+    Without any spread it is 0, or 1 where the observed mean is zero.
+    """
     from scipy.special import stdtr
 
     if gap is None or gap.standard_error is None or gap.freedom is None or gap.mean == 0:
@@ -156,9 +159,9 @@ def p_value(gap: Estimate | None) -> float:
 
 
 def equivalence_p_value(gap: Estimate | None, margin: float) -> float:
-    """Of a mean outside of (-margin, margin), by two one-sided t tests (Schuirmann, 1987). 1 without an interval.
+    """The p-value of a mean outside of (-margin, margin), from 0 to 1; 1 without an interval.
 
-    Raises ValueError for a margin that is not positive.
+    By two one-sided t tests (Schuirmann, 1987). Raises ValueError for a margin that is not positive.
     """
     from scipy.special import stdtr
 

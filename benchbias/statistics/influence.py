@@ -21,9 +21,9 @@ DECIMALS = 12  # accuracies that differ by less are tied: rounding must not choo
 
 @dataclass(frozen=True, eq=False)
 class Influence:
-    """What each of K example clusters adds to one seed's value, to first order: cluster (K,), value (..., K).
+    """The amount that each of K example clusters adds to one seed's value, to first order.
 
-    Each sums to zero over the clusters. layout: the digest of the test split.
+    cluster: (K,). value: (..., K), summing to zero over the clusters. layout: the digest of the test split.
     """
 
     cluster: NDArray[Any]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from benchbias.statistics.estimates import LEVEL, Estimate, p_value, student_t
 
 SMALLEST_GAP = 0.02
-"""Of worst_group_accuracy: the bias of the least of noisy group accuracies cancels in a difference only up to this."""
+"""The least difference of worst_group_accuracy that counts: up to it, the bias of a minimum may not cancel."""
 
 POWER = 0.8
 
@@ -18,7 +18,7 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class Resolution:
-    """What a family of paired comparisons tells apart: the median over its pairs.
+    """The difference that a family of paired comparisons tells apart: the median over its pairs.
 
     pairs: how many have an interval. difference: the observed difference that Holm's first step resolves.
     with_power: the true difference that it resolves in 80 % of all repetitions.
@@ -55,10 +55,10 @@ def resolved_pairs(differences: Mapping[Pair, Estimate | None], smallest_gap: fl
 
 
 def ranks(rows: int, better: Collection[Pair]) -> list[tuple[int, int]]:
-    """Of every row the ranks that it may have; better: pairs (better row, worse row).
+    """Ranks that each row may have, (first, last); better: pairs (better row, worse row).
 
-    From 1 + the number of rows that are better, to the number of rows less those that are worse: a row with a wide
-    interval has a wide range, where the first number alone would flatter it.
+    From 1 + the number of rows that are better, to the number of rows less those that are worse. So a row with a
+    wide interval has a wide range; the first number alone would flatter it.
     """
     above = [sum(worse == row for _, worse in better) for row in range(rows)]
     below = [sum(upper == row for upper, _ in better) for row in range(rows)]
@@ -92,7 +92,7 @@ def tiers(scores: Sequence[float], resolved: Collection[Pair]) -> list[int]:
 
 
 def resolution(differences: Mapping[Pair, Estimate | None], smallest_gap: float = 0.0) -> Resolution | None:
-    """What these comparisons can tell apart; None where no difference has an interval."""
+    """The resolution of these comparisons; None where no difference has an interval."""
     resolvable, powered = [], []
     for gap in differences.values():
         if gap is not None and gap.standard_error is not None and gap.freedom is not None:

@@ -70,7 +70,7 @@ def halves(clusters: NDArray[Any]) -> NDArray[Any]:
 
 
 def half_accuracies(cells: Sequence[Cells], groups: int) -> list[NDArray[Any]]:
-    """Of every seed the accuracy of each group on each half of the clusters: (..., 2, G); NaN without an example."""
+    """Accuracies of each group on each half of the clusters, (..., 2, G) a seed; NaN without an example."""
     import numpy as np
 
     clusters = np.unique(np.concatenate([one.cluster for one in cells]))

@@ -40,7 +40,7 @@ FOLDERS = (
 
 @dataclass(frozen=True)
 class Product:
-    """What a stage has made: `body`, small and JSON; `blobs`, name -> sha256 of a file of tensors."""
+    """The product of a stage: `body`, small and JSON; `blobs`, name -> sha256 of a file of tensors."""
 
     body: Mapping[str, Any]
     blobs: Mapping[str, str]
@@ -239,7 +239,7 @@ class Store:
         return found
 
     def measured(self, key: str) -> dict[str, Any]:
-        """What was measured while a stage ran; empty where nothing was."""
+        """Measurements of a stage's run; empty where there are none."""
         try:
             value = canonical.loads(self.measured_path(key).read_bytes())
         except (OSError, StorageError):

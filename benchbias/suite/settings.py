@@ -35,7 +35,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Assignments:
-    """What `--set` says: method -> parameter -> value, and recipe keys."""
+    """Values of `--set`: method -> parameter -> value, and recipe keys."""
 
     methods: Mapping[str, Mapping[str, Any]]
     recipe: Mapping[str, Any]

@@ -80,7 +80,10 @@ class Recipe(TomlTable):
     patience: Annotated[int, Field(ge=0)] = 5
 
     def fault(self) -> str | None:
-        """What does not fit together in a whole recipe: a table of some of its keys may lack the others."""
+        """The fault of a whole recipe whose keys do not fit together; None without one.
+
+        A table of some keys may lack the others.
+        """
         if (self.schedule == "steps") != bool(self.drops):
             return 'schedule = "steps" and drops = [0.5, 0.75] (fractions of the steps) belong together'
         if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):

@@ -1,4 +1,4 @@
-"""What `benchbias check` is told: a component, a plugin, a distribution, a module or a file. Imports none of them."""
+"""Targets of `benchbias check`: components, plugins, distributions, modules and files. Imports none of them."""
 
 from __future__ import annotations
 

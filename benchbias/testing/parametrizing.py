@@ -16,7 +16,7 @@ from benchbias.testing.running import run_checks
 from benchbias.testing.waivers import check_names
 
 Named = str | Path | ModuleType
-"""What names components: a file, a module, or the name of a component, a plugin or a distribution."""
+"""A name of components: a file, a module, or the name of a component, a plugin or a distribution."""
 
 
 def parametrize_with_checks(

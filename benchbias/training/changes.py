@@ -25,7 +25,7 @@ MATCHED = "conflicting − aligned, margin-matched"
 
 @dataclass(frozen=True)
 class Change:
-    """What a modification does to one group, or to a difference of groups.
+    """The change that a modification makes in one group, or in a difference of groups.
 
     accuracy, lower, upper: after it, with the exact binomial interval (Clopper and Pearson, 95 %); None for a
     difference. points: the signed change of accuracy, in points. margin: the mean signed change of the margin.
@@ -62,7 +62,7 @@ class Answers:
 
     @staticmethod
     def of(logits: Tensor, item: LabelledSplit) -> Answers:
-        """From logits (N, K) on a split."""
+        """Make answers from logits (N, K) on a split."""
         labels = item.split.labels.cpu()
         own = logits.cpu().double()  # (N, K)
         true = own.gather(1, labels[:, None])[:, 0]
@@ -87,7 +87,7 @@ class Answers:
         return Answers(self.split, margins, correct, self.groups, self.aligned, self.group_names)
 
     def changes(self, after: Answers) -> dict[str, Change]:
-        """What has changed since: in each group, in conflicting less aligned examples, and in their `twins` alone.
+        """Changes since these answers: in each group, in conflicting less aligned examples, in their `twins` alone.
 
         (A group that is nearly all right by wide margins can hardly change.) Raises ValueError for answers on another
         split or on other examples.

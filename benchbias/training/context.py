@@ -1,4 +1,4 @@
-"""What a trainer and a pruner work with besides the model and the data."""
+"""Contexts: everything that a trainer and a pruner work with besides the model and the data."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def prunable_weights(model: nn.Module, layers: Sequence[str], images: Tensor) ->
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """Common to trainers and pruners.
+    """The part that trainers and pruners share.
 
     device: where model and data are. generator: the method's own random numbers; draw from no other.
     recipe: how this stage trains. mask: the mask in force, or None. auxiliary_mask: a mask made by an earlier
@@ -85,7 +85,7 @@ class Context:
         return model.get_submodule(self.heads[model])
 
     def features(self, model: nn.Module, images: Tensor) -> Tensor:
-        """What goes into the head, float (B, D), for images (B, C, H, W); gradients flow."""
+        """The features that go into the head, float (B, D), for images (B, C, H, W); gradients flow."""
         seen: list[Tensor] = []
 
         def watch(module: nn.Module, args: tuple[Tensor, ...], kwargs: dict[str, Tensor]) -> None:
@@ -171,9 +171,10 @@ class Context:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainContext(Context):
-    """What a trainer is given. reference: the model of the stage before, frozen and in eval mode, or None.
+    """Everything that a trainer is given besides the model, the data and group labels.
 
-    checkpoints: weights of the epochs that the stage before kept (`keep_epochs`).
+    reference: the model of the stage before, frozen and in eval mode, or None. checkpoints: the models of the epochs
+    that the stage before kept (`keep_epochs`), which `checkpoint` gives.
     """
 
     reference: nn.Module | None = None
@@ -189,12 +190,13 @@ class TrainContext(Context):
 
 @dataclass(frozen=True, kw_only=True)
 class PruneContext(Context):
-    """What a pruner is given. density: the fraction of the prunable weights to keep, or None where none is set.
+    """Everything that a pruner is given besides the model, the data and group labels.
 
-    budget: of the stage, which shares the weights to keep out over the layers. counts: kept weights a tensor, where
-    it is uniform or erk; None for a global budget, which only the scores decide. Inside a train stage: step,
-    total_steps: of the optimizer; progress: the fraction of the time of updates (`until`) that has gone, 0 to 1; mask:
-    the current one, None before the first step; gradient_reads: the steps at which the pruner read `gradients`.
+    density: the fraction of the prunable weights to keep, or None where none is set. budget: how the stage shares the
+    weights to keep out over the layers. counts: kept weights a tensor, where the budget is uniform or erk; None for a
+    global one, which only the scores decide. Inside a train stage: step, total_steps: of the optimizer; progress: the
+    fraction of the time of updates (`until`) that has gone, 0 to 1; mask: the current one, None before the first
+    step; gradient_reads: the steps at which the pruner read `gradients`.
     """
 
     density: float | None = None

@@ -25,7 +25,7 @@ HALVINGS = (0.4, 0.6, 0.8)  # fractions of the steps after which `halving` halve
 
 @dataclass(frozen=True)
 class FitReport:
-    """What one call of fit did: steps taken, examples seen, mean training loss of each epoch."""
+    """The report of one call of fit: steps taken, examples seen, mean training loss of each epoch."""
 
     steps: int
     examples: int

@@ -1,4 +1,4 @@
-"""What a probe works with besides the model and the data: it looks, and hands nothing on but its table."""
+"""The context of a probe: it measures, and hands nothing on but its table."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ BATCH = 256  # of predictions; larger ones are slower on a CPU
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeContext:
-    """What a probe is given. Nothing of it reaches training: there is no `save`, and its only product is its table.
+    """Everything that a probe, a measurement of one trained model, is given besides the model and the data.
 
-    device: where model and data are. generator: the probe's own random numbers; draw from no other. recipe: of the
-    train stage that made the model. trained_epochs: after how many epochs of that stage the model's weights are.
-    mask: the mask in force, or None. checkpoints: the models of the kept epochs, which `checkpoint` gives.
+    Nothing of it reaches training: there is no `save`, and its only product is its table. device: where model and
+    data are. generator: the probe's own random numbers; draw from no other. recipe: of the train stage that made the
+    model. trained_epochs: after how many epochs of that stage the model's weights are. mask: the mask in force, or
+    None. checkpoints: the models of the kept epochs, which `checkpoint` gives.
     """
 
     device: torch.device

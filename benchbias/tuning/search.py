@@ -130,7 +130,7 @@ def _entries(
 def _value(
     plan: Plan, store: Store, attempt: Attempt, blocked: Mapping[str, Failure]
 ) -> tuple[Value | None, str | None]:
-    """What a trial reached, or why it reached nothing."""
+    """The value that a trial reached, or the reason why it reached none."""
     rows: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for trial in attempt.trials:
         failure = trial_failure(plan, trial, blocked)
@@ -146,7 +146,7 @@ def _value(
 
 
 def _training_flops(plan: Plan, store: Store, attempt: Attempt) -> float:
-    """What the trial's training costs, each distinct stage once; a pruner may train too."""
+    """FLOPs of the trial's training, each distinct stage once; a pruner may train too."""
     training = ("train", "prune")
     keys = dict.fromkeys(key for trial in attempt.trials for key in trial.stages if plan.stages[key].kind in training)
     products = [store.get(key) for key in keys]

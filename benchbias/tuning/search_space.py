@@ -42,7 +42,7 @@ class Dimension:
 
 @dataclass(frozen=True)
 class Search:
-    """What is searched for one method: `owner` is whom the settings belong to, a method or `recipe`."""
+    """The settings that are searched for one method. owner: whom they belong to, a method or `recipe`."""
 
     method: str
     owner: str
@@ -137,7 +137,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Value:
-    """What a trial reached on validation: the worst accuracy, pooled over seeds, and its standard error."""
+    """A trial's value on validation: the worst accuracy, pooled over seeds, and its standard error."""
 
     accuracy: float
     standard_error: float
@@ -180,7 +180,7 @@ def choose(search: Search, tried: Sequence[tuple[Mapping[str, float], Value | No
 
 
 def _distance(search: Search, settings: Mapping[str, float]) -> float:
-    """From the default, in the unit cube of the space."""
+    """The distance from the default, in the unit cube of the space."""
     return math.dist(
         [d.position(settings[d.name]) for d in search.dimensions], [d.position(d.default) for d in search.dimensions]
     )

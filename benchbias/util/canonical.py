@@ -42,7 +42,7 @@ def _dumps(value: Any) -> str:
 
 
 def digest_of_parsed(value: Any) -> str:
-    """As `digest`, faster, for a value that `plain` has made or `loads` has read from canonical JSON."""
+    """The same as `digest`, faster, for a value that `plain` has made or `loads` has read from canonical JSON."""
     return hashlib.sha256(_dumps(value).encode()).hexdigest()
 
 

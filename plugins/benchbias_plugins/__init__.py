@@ -1,1 +1,1 @@
-"""First-party methods, one plugin module each."""
+"""First-party plugins, a module or package each: methods, probes, analyses, data sets, networks, metrics."""

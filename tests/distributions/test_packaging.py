@@ -33,7 +33,7 @@ def test_the_wheel_holds_both_packages_the_tables_and_the_licence(wheel: Path):
     ):
         assert name in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
-    templates = {f"benchbias/templates/{path.name}" for path in (ROOT / "benchbias/templates").iterdir()}
+    templates = {f"benchbias/cli/templates/{path.name}" for path in (ROOT / "benchbias/cli/templates").iterdir()}
     assert len(templates) > 10
     assert templates <= set(names)
     assert not any(name.startswith(("tests", "docs", "plugins/")) for name in names)

@@ -987,7 +987,7 @@ def test_the_command_tells_what_failed_how_to_see_it_again_and_waives(cli, plugi
     assert done.returncode == 3, done.stderr
     told = done.stdout.splitlines()
     at = next(n for n, line in enumerate(told) if line.split()[:2] == ["FAILED", "nesting"])
-    assert "expected: What is removed at a lower sparsity" in told[at + 1]
+    assert "expected: Weights removed at a lower sparsity" in told[at + 1]
     assert "weights that 0.5 removes are kept at 0.8" in told[at + 2]
     again = told[at + 3].split("again: benchbias ")[1].split()
     waived = cli(*again, "--waive", "level:nesting=it is a tent", "--json")

@@ -162,7 +162,7 @@ def _content(value: dict[str, Any] | None, folder: Path, here: str) -> bytes:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the bars that `datasets` draws: its work is the smaller part."""
+    """Switch off the bars that `datasets` draws: its work is the smaller part."""
     from datasets.utils import logging
 
     shown = logging.is_progress_bar_enabled()
@@ -177,7 +177,7 @@ def _quiet() -> Iterator[None]:
 def _from_torchvision(
     root: Path, found: Found, sink: Sink, split: str, image: str, columns: Sequence[str], where: str
 ) -> Mapping[str, Any]:
-    """What torchvision's own class reads of its files; the columns are called as in the hub's repository."""
+    """Read the files by torchvision's own class; columns are named as in the hub's repository. Raises DataError."""
     import numpy as np
     from torchvision import datasets
 

@@ -91,7 +91,7 @@ def decoded(root: Path, made_from: Mapping[str, Any], build: Callable[[Sink], Ma
 
 @functools.cache
 def _decoder() -> list[str]:
-    """What makes pixels and rows of bytes: the source of ours, and the versions of the packages."""
+    """The identity of what makes pixels and rows of bytes: the digest of our source, the versions of the packages."""
     return [files_digest([Path(__file__).with_name("decoding.py")]), *map(version_of, READERS)]
 
 

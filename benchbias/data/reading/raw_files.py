@@ -121,7 +121,7 @@ def locate(root: Path, kind: str, name: str) -> Path | None:
 
 
 def missing(root: Path, repository: str) -> DataError:
-    """What to say where a repository's files are not there."""
+    """The error for a repository whose files are not there: where they were looked for, how to have them."""
     looked = " and ".join(str(place.folder) for place in places(root, repository)[:2])
     return DataError(
         f"the data set {repository!r} is not there: looked for {looked}. "
@@ -130,7 +130,7 @@ def missing(root: Path, repository: str) -> DataError:
 
 
 def missing_folder(root: Path, name: str) -> DataError:
-    """What to say where a user's folder is not there."""
+    """The error for a user's folder that is not there: where it was looked for."""
     return DataError(
         f"the folder {name!r} is not there: looked for {root / name}. "
         "--data-dir DIR or BENCHBIAS_DATA says in which folder it lies (default: ./data)"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from benchbias.data.values import BiasedDataset, Predictions, TrainingData
     from benchbias.training.context import PruneContext, TrainContext
 
-EPOCHS = 6  # of the model that a probe is put to
+EPOCHS = 6  # of the model that a probe measures
 SIZES = (8, 16, 32, 64, 128, 256)  # pixels a side
 
 

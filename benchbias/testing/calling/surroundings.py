@@ -1,4 +1,4 @@
-"""What a process holds besides its data: random numbers, torch's flags, variables, folder, threads, open files."""
+"""The state of a process besides its data: random numbers, torch's flags, variables, folder, threads, open files."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Surroundings:
         return Surroundings(values, (random.getstate(), numpy_state, torch_state, flags))
 
     def changed(self, later: Surroundings) -> list[str]:
-        """What is not as it was."""
+        """Names of what is not as it was."""
         return [name for name, value in self.values.items() if later.values[name] != value]
 
     def restore(self) -> None:

@@ -1,4 +1,4 @@
-"""What a check says: nothing (it holds), a note, that it does not apply, or what came instead of what was expected."""
+"""Verdicts of a check: it holds, perhaps with a note; it does not apply; or what came instead of what was expected."""
 
 from __future__ import annotations
 

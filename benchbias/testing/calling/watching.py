@@ -24,11 +24,11 @@ GIVEN = ("train", "val", "splits", "mask", "auxiliary_mask", "reference", "dense
 
 @dataclass
 class Watch:
-    """What to do around each call of a component, and what was seen.
+    """A watch around each call of a component: what to do there, and what was seen.
 
     disturb: move the global random streams first. surroundings: compare those before and after. models: a model is
     not to be changed either. answers: what the calls returned. given: names of arguments whose tensors a call
-    changed. left: what of the surroundings changed.
+    changed. left: names of changed surroundings.
     """
 
     disturb: bool = False
@@ -79,7 +79,7 @@ def told(error: BaseException) -> str:
 
 
 def _inputs(arguments: tuple[Any, ...], models: bool) -> Iterator[tuple[str, Any]]:
-    """What a component is given and must leave as it is: data, labels, the mask in force, the reference.
+    """Inputs that a component must leave as they are: data, labels, the mask in force, the reference.
 
     Not the model, unless `models`: a trainer changes it by right, and a pruner is given a copy of its own.
     """

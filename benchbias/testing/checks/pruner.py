@@ -66,7 +66,7 @@ def check_counts(subject: Subject, answer: Any, mask: Mask, sparsity: float, bud
 
 
 def nesting(subject: Subject) -> None:
-    """What is removed at a lower sparsity is removed at a higher one: scores do not depend on the level asked for."""
+    """Weights removed at a lower sparsity are removed at a higher one: scores do not depend on the level asked for."""
     watch, trial = Watch(), ToyTrial()
     keys = [pruned(subject, trial, watch, sparsity=sparsity) for sparsity in (0.5, 0.8)]
     if any(isinstance(answer, Mask) for answer in watch.answers):

@@ -151,7 +151,7 @@ class ToyTrial:
         return Mask({name: self.made[key].blobs["mask"][name].bool() for name in self.made[key].body["kept"]})
 
     def training_data(self) -> TrainingData:
-        """What a train or a prune stage of this trial is given."""
+        """The training data that a train or a prune stage of this trial is given."""
         return self._job().training_data(Recipe.model_validate(RECIPE))
 
     def network(self, key: str | None = None) -> torch.nn.Module:
@@ -168,7 +168,7 @@ class ToyTrial:
 
 
 def changing(pruner: Mapping[str, Any], groups: tuple[str, ...], sparsity: float, budget: str) -> dict[str, Any]:
-    """What a train stage says of a pruner that changes its mask every third step."""
+    """The `prune` input of a train stage whose pruner changes the mask every third step."""
     return {
         "component": {"name": "pruner", "options": dict(pruner), "groups": list(groups)},
         "cut": {"sparsity": sparsity, "layers": [], "budget": budget},

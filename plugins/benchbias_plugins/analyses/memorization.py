@@ -67,7 +67,7 @@ class Trials:
 
     @functools.cached_property
     def deviations(self) -> Array:
-        """By how much the memorisation of each example falls without each model, (T, n): those of the jackknife.
+        """The fall of each example's memorisation without each model, (T, n), as the jackknife needs it.
 
         0 for the only model that was trained on an example, or was not.
         """
@@ -85,7 +85,7 @@ def memorization(
     confidence: bool = False,
     threshold: Annotated[float, Range(0, 1)] = 0.25,
 ) -> Table:
-    """How much the training examples of each group are memorised, by models trained on random parts of them.
+    """The memorisation of each group's training examples, estimated from models trained on random parts of them.
 
     Needs the task's `train_fraction` and predictions of `train-all`. Examples that a row's models were all trained on,
     or none, have no value and are left out (`one-armed`). confidence: the predicted probability of the true class in

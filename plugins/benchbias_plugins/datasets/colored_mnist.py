@@ -98,7 +98,7 @@ def built(
 def parts_of(
     train: Digits, test: Digits, conflict_ratio: float, val: int, examples: int | None
 ) -> dict[str, tuple[Digits, NDArray[np.int64], float, int]]:
-    """Of every split: its images and digits, which of them, the conflicting share, the number of the first source."""
+    """The parts of each split: images and digits, which of them, the conflicting share, the first source's number."""
     held = held_out(train[1], val)
     fit = np.setdiff1d(np.arange(len(train[1])), held)
     if examples is not None:
@@ -123,7 +123,7 @@ def held_out(digit: NDArray[np.int64], count: int) -> NDArray[np.int64]:
 
 
 def milestones(count: int, label: int, conflict_ratio: float) -> NDArray[np.int64]:
-    """Up to which of a digit's `count` images each attribute reaches, int64 (10,): rounded cumulative shares (LfF)."""
+    """Ends of each attribute among a digit's `count` images, int64 (10,): rounded cumulative shares (LfF)."""
     shares = np.full(10, conflict_ratio / 9)
     shares[label] = 1 - conflict_ratio
     upto = np.round(np.cumsum(shares) * count).astype(np.int64)

@@ -122,7 +122,7 @@ critical_finetuning_released = functools.partial(
     mask_again="smallest_each_epoch",
     pruned_statistics=True,
 )
-"""What the released code does where it and the slides differ."""
+"""The variant of the released code, where it and the slides differ."""
 
 
 @hookimpl

@@ -40,7 +40,7 @@ def jtt_identify(model: nn.Module, data: TrainingData, context: TrainContext) ->
 
 
 def error_set(reference: nn.Module, data: TrainingData) -> Tensor:
-    """Which training examples the identification model gets wrong, bool (N,), by example index."""
+    """Training examples that the identification model gets wrong, bool (N,), by example index."""
     return predicted_classes(reference, data, data.train) != data.train.labels
 
 

@@ -1,4 +1,4 @@
-"""Magnitude pruning upside down: remove the weights with the largest |w| first. A question to a network, no remedy."""
+"""Magnitude pruning upside down: remove the weights with the largest |w| first. A measurement, no remedy."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def frozen_features(model: nn.Module, data: TrainingData, context: TrainContext) -> Tensor:
-    """What goes into the head for every training image as it is, in eval mode: float (N, D)."""
+    """The features that go into the head for every training image as it is, in eval mode: float (N, D)."""
     model.eval()
     with torch.no_grad():
         return torch.cat([context.features(model, batch.images) for batch in data.batches(data.train)])

@@ -73,7 +73,7 @@ def mrm(
 
 @dataclass(frozen=True)
 class Shape:
-    """What the logits minimise, besides the weight of the penalty."""
+    """The objective of the logits, but for the weight of the penalty."""
 
     penalty: Penalty
     initial: float

@@ -46,7 +46,7 @@ def class_balanced(
 
 
 def group_balanced(model: nn.Module, data: TrainingData, context: TrainContext, train_groups: GroupLabels) -> None:
-    """Each group is repeated, example by example, to the size of the largest (SpuCo's UpSampleERM, exact)."""
+    """Repeat each group, example by example, to the size of the largest (SpuCo's UpSampleERM, exact)."""
     groups = train_groups.groups
     largest = int(torch.bincount(groups).max())
     copies = [

@@ -58,9 +58,9 @@ def conflicting_accuracy(predictions: Predictions) -> float:
 
 
 def spurious_attribute_accuracy(predictions: Predictions) -> float:
-    """How often the model answers as the spurious attribute alone would: 1 is a model that reads only it.
+    """The share of examples answered as the spurious attribute alone would: 1 is a model that reads only it.
 
-    The share of test examples whose predicted class is aligned with their attribute; examples whose attribute is
+    It counts test examples whose predicted class is aligned with their attribute; examples whose attribute is
     aligned with no class are left out (SpuCo, Joshi et al., 2023). Chance on a balanced test split is one over
     the number of classes.
     """

@@ -72,7 +72,7 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def _verdict(part: str, change: Estimate | None, different: float, alike: float) -> str:
-    """In words; p values are adjusted."""
+    """The verdict in words; p values are adjusted."""
     if change is None:
         return "no examples"
     if different <= LEVEL and abs(change.mean) >= (SMALLEST_GAP if part == WORST else 0.0):

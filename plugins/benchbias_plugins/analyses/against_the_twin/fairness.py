@@ -21,7 +21,7 @@ ODDS, PARITY = "equalized odds difference", "demographic parity difference"
 
 @dataclass(frozen=True)
 class Disparities:
-    """Of one trial, from 0 to 1; NaN where a value of the attribute has no example that the rate is of."""
+    """Disparities of one trial, from 0 to 1; NaN where a value of the attribute has no example for a rate."""
 
     odds: float
     parity: float
@@ -69,7 +69,7 @@ def _names(members: Sequence[Member]) -> list[tuple[str, int]]:
 
 
 def disparities(members: Sequence[Member]) -> list[Disparities]:
-    """Of every trial; one MetricFrame for all, for it needs only how often each answer is given."""
+    """Disparities of every trial; one MetricFrame for all, for it needs only how often each answer is given."""
     from fairlearn.metrics import MetricFrame, false_positive_rate, selection_rate, true_positive_rate
 
     counts = [one_against_rest(member.predictions["test"]) for member in members]

@@ -52,7 +52,7 @@ def sweeps(population: Population) -> list[Sweep]:
 
 
 def swept_sparsity(swept: Mapping[str, Any]) -> float | None:
-    """What a row's swept values say: `sparsity`, or else 1 - `density`."""
+    """The sparsity of a row by its swept values: `sparsity`, or else 1 - `density`; None without either."""
     if "sparsity" in swept:
         return float(swept["sparsity"])
     return round(1 - float(swept["density"]), 12) if "density" in swept else None

@@ -1,4 +1,4 @@
-"""What two populations differ by, and what of it is chance: blocks of seeds, and models exchanged within seeds."""
+"""Differences of two populations, and how much of them is chance: blocks of seeds, models exchanged within seeds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Counted(NamedTuple):
-    """What is counted in one comparison of two populations. pie_share in %."""
+    """Counts of one comparison of two populations. pie_share in %."""
 
     pies: float
     pie_share: float
@@ -45,7 +45,7 @@ class Counting:
     numbers: Generator
 
     def order(self, models: Models) -> Array:
-        """Of ties, (N, K)."""
+        """The order in which ties of votes are broken, (N, K)."""
         return tie_order(self.ties, len(models.labels), models.classes, self.numbers)
 
     def count(self, dense: Models, pruned: Models) -> Counted:
@@ -56,7 +56,7 @@ class Counting:
 
 
 def excess(twins: Comparison, block: int, counting: Counting) -> Array:
-    """Of every block, (B, 3): share of PIEs in points, significant classes without and with Holm, beyond A/A."""
+    """The excess of each block over A/A, (B, 3): share of PIEs in points, significant classes before and after Holm."""
     found = []
     for one, other in blocks(len(twins.dense.seeds), block, counting.numbers):
         dense = twins.dense.only(one)
@@ -78,10 +78,11 @@ def over_blocks(found: Array) -> list[Estimate]:
 
 
 def exchange_p(twins: Comparison, exchanges: int, counting: Counting) -> tuple[float | None, float | None]:
-    """Of PIEs and of significant classes: the share of trials, the observed one among them, with as many or more.
+    """P-values by exchange of PIEs and of significant classes; None without exchanges.
 
-    In each trial the two models of every seed change places or not, at random: if pruning changes nothing, or, of
-    classes, nothing but each model's accuracy, all trials are alike (an exact test; Fisher, 1935). None without trials.
+    In each exchange the two models of every seed change places or not, at random. All exchanges are alike if pruning
+    changes nothing, or, for classes, nothing but each model's accuracy: the test is exact (Fisher, 1935). p is the
+    share of exchanges, the observed one among them, with as many PIEs or classes or more.
     """
     if exchanges == 0:
         return None, None

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 def pie_classes(population: Population, *, shift: Shift = "model") -> Table:
-    """Which classes' recall changed by more or by less than accuracy did, by Welch's test over models.
+    """Classes whose recall changed by more or by less than accuracy did, by Welch's test over models.
 
     The null hypothesis is R_t - R_0 = A_t - A_0, with R the recall of a class and A the accuracy, t of the row and 0 of
     its baseline. shift: the recall of a model minus its own accuracy; or, as published, minus the mean accuracy of its
-    population as if that were known, which is too easily significant for a class whose recall varies little. All models
+    population as if that were known. That is too easily significant for a class whose recall varies little. All models
     answer the same test images: intervals and p are over models at these images and say nothing of other images.
     Models of both rows are taken to be independent, as published, though twins of one seed start alike.
     """

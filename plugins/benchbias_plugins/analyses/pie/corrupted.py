@@ -19,11 +19,11 @@ FURTHER = "test-"
 
 
 def pie_corrupted(population: Population) -> Table:
-    """Of every further test split (`test-...`): what pruning costs there, beyond what it costs on the clean one.
+    """The cost of pruning on every further test split (`test-...`), beyond its cost on the clean one.
 
-    Everything is of the two models of one seed, and averaged over seeds; intervals are over seeds at these test images.
-    drop: accuracy on the clean split minus that on this one, of the row. relative change: (A_t - A_0) / A_0 on this
-    split (Hooker et al., 2019), t of the row and 0 of its baseline. beyond clean: the same minus the
+    Each number compares the two models of one seed and is averaged over seeds; intervals are over seeds at these test
+    images. drop: the row's accuracy on the clean split minus that on this one. relative change: (A_t - A_0) / A_0 on
+    this split (Hooker et al., 2019), t of the row and 0 of its baseline. beyond clean: the same minus the
     relative change on the clean split. drop beyond the baseline's: drop minus that of the baseline, in points.
     """
     splits = sorted({name for member in population.members for name in member.predictions if name.startswith(FURTHER)})
@@ -77,6 +77,6 @@ def _estimates(twins: Comparison, split: str) -> list[Estimate | None]:
 
 
 def _relative(dense: Array, pruned: Array) -> Array:
-    """In %; NaN where a dense model is never right."""
+    """The relative change in %; NaN where a dense model is never right."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(dense > 0, 100 * (pruned - dense) / dense, np.nan)

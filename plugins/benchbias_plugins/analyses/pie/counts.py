@@ -38,7 +38,7 @@ class Line:
 
     @staticmethod
     def mean(compared: str, models: int, found: Sequence[Counted], p: Sequence[float | None] = (None, None)) -> Line:
-        """Of several splits, without an interval."""
+        """The mean of several splits, without an interval."""
         mean = Counted(*(float(value) for value in np.mean(found, axis=0)))
         return Line(compared, models, mean, [Estimate.of(getattr(mean, one), None, None, 1) for one in ESTIMATED], p)
 
@@ -53,7 +53,7 @@ def pie_counts(
     shift: Shift = "model",
     seed: int = 0,
 ) -> Table:
-    """How many test images are PIEs and how many classes are significant, and how many of each are chance.
+    """Counts of test images that are PIEs and of classes that are significant, and how many of each are chance.
 
     all models: as published. halves: one half of the baseline's seeds against the other half of the row's. A/A halves:
     the same halves, both of the baseline, where all that is found is chance. Both are means over `repeats` random

@@ -73,7 +73,7 @@ def cross_fit(twins: Comparison, repeats: int, ties: Ties, numbers: Generator) -
 
 
 def _mean_of_runs(values: Array) -> Array:
-    """Over the second axis, without NaN."""
+    """The mean over the second axis, without NaN."""
     with np.errstate(invalid="ignore"):
         found: Array = np.nansum(values, axis=1) / (~np.isnan(values)).sum(axis=1)
     return found

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def nearest(values: Array, chosen: Indices, pool: Indices, numbers: Generator) -> Indices:
-    """For each example of `chosen`, in random order, the one of `pool` left whose value is nearest; ties at random.
+    """Match each example of `chosen`, in random order, with the nearest value left in `pool`; ties at random.
 
     values: (N,). As many as are chosen, or the whole pool if it is smaller.
     """
@@ -32,7 +32,7 @@ def nearest(values: Array, chosen: Indices, pool: Indices, numbers: Generator) -
 
 
 def entropy(probabilities: NDArray[np.float32]) -> Array:
-    """Of the mean over models of predicted probabilities (S, N, K), in nats, (N,)."""
+    """The entropy of the mean over models of predicted probabilities (S, N, K), in nats, (N,)."""
     mean = probabilities.mean(axis=0, dtype=float)
     terms = np.where(mean > 0, mean * np.log(np.where(mean > 0, mean, 1)), 0)
     found: Array = -terms.sum(axis=1)

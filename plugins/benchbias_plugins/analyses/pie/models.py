@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Models:
-    """Independently trained models of one row: their seeds, and their answers (S, N) to N examples with labels (N,)."""
+    """Models of one row, trained independently: their seeds, and their answers (S, N) to N examples, labels (N,)."""
 
     seeds: tuple[int, ...]
     predicted: Indices
@@ -31,26 +31,26 @@ class Models:
 
     @property
     def correct(self) -> NDArray[np.bool_]:
-        """(S, N)."""
+        """Whether each model answers each example correctly, bool (S, N)."""
         found: NDArray[np.bool_] = self.predicted == self.labels
         return found
 
     @property
     def accuracy(self) -> Array:
-        """Of every model, (S,)."""
+        """The accuracy of every model, float (S,)."""
         found: Array = self.correct.mean(axis=1)
         return found
 
     @property
     def recalls(self) -> Array:
-        """Of every model and class, (S, K); NaN for a class without examples."""
+        """The recall of every model and class, float (S, K); NaN for a class without examples."""
         member = self.labels[:, None] == np.arange(self.classes)  # (N, K)
         with np.errstate(invalid="ignore"):
             found: Array = self.correct.astype(float) @ member / member.sum(axis=0)
         return found
 
     def only(self, which: Indices | Sequence[int]) -> Models:
-        """Those at some positions (s,)."""
+        """The models at some positions (s,)."""
         return Models(tuple(self.seeds[i] for i in which), self.predicted[which], self.labels, self.classes)
 
 

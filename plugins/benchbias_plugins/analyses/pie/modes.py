@@ -25,10 +25,10 @@ def votes(models: Models) -> Indices:
 
 
 def tie_order(ties: Ties, examples: int, classes: int, numbers: Generator) -> Array:
-    """What is added to votes (N, K) so that no two are equal: at random for every example, or the largest class first.
+    """Numbers below 1/2 that break ties of votes (N, K): at random for every example, or the largest class first.
 
-    Both populations of a comparison are given the same, so that equal votes have equal modes. "largest" is what the
-    released code does.
+    Both populations of a comparison are given the same, so that equal votes have equal modes. The released code
+    breaks ties as "largest" does.
     """
     order = numbers.random((examples, classes))
     if ties == "largest":
@@ -57,6 +57,6 @@ class Modes:
 
     @property
     def right(self) -> tuple[int, int, int]:
-        """Of the PIEs: where the pruned mode is the true label, where the dense mode is, where neither is."""
+        """Numbers of PIEs whose true label is the pruned mode, the dense mode, and neither."""
         pruned, dense = (int((self.pie & (mode == self.labels)).sum()) for mode in (self.pruned, self.dense))
         return pruned, dense, int(self.pie.sum()) - pruned - dense

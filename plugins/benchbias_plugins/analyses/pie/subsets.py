@@ -44,7 +44,7 @@ def pie_subsets(
     ties: Ties = "random",
     seed: int = 0,
 ) -> Table:
-    """Accuracy of dense and of pruned models on PIEs, and on other images beside which PIEs are put.
+    """Accuracy of dense and of pruned models on PIEs, and on other images that PIEs are compared with.
 
     The seeds are split in halves at random, `repeats` times. One half (of both rows) chooses the PIEs and what is like
     them, the other half is scored on them, and the other way round: no model is scored on what it helped to choose.

@@ -21,7 +21,7 @@ ROUNDING = 1e-12  # recalls that differ by less are equal
 
 @dataclass(frozen=True, eq=False)
 class Welch:
-    """Of every class, (K,): the difference of means, its standard error, degrees of freedom, and two-sided p.
+    """Welch's test of every class, (K,): difference of means, its standard error, degrees of freedom, two-sided p.
 
     p and freedom are NaN where neither population has any spread (the test does not apply) or the class is empty.
     """
@@ -33,7 +33,7 @@ class Welch:
     models: int
 
     def estimate(self, which: int) -> Estimate | None:
-        """In points; without an interval where there is no spread."""
+        """The difference of one class in points; without an interval where there is no spread, None where undefined."""
         if np.isnan(self.mean[which]):
             return None
         if np.isnan(self.freedom[which]):
@@ -59,7 +59,7 @@ def shifted(models: Models, shift: Shift) -> Array:
 
 
 def holm(p: Array) -> Array:
-    """Adjusted for all that are not NaN, (K,) (Holm, 1979)."""
+    """P-values adjusted for all that are not NaN, (K,) (Holm, 1979)."""
     adjusted = np.full(len(p), np.nan)
     tested = np.flatnonzero(~np.isnan(p))
     order = tested[np.argsort(p[tested], kind="stable")]

@@ -96,7 +96,7 @@ class How:
     images: bool
 
     def weights(self, models: int, clusters: int) -> Weights:
-        """Of models and source images, drawn or not."""
+        """Weights of 1 for so many models and source images, drawn or not."""
         return Weights.ones(models, clusters, drawn=self.images)
 
     def products(self, answers: RightCounts, weights: Weights) -> Products:
@@ -104,11 +104,11 @@ class How:
         return products(answers, weights, self.halves, self.unit_weights, fit_intercept=self.fit_intercept)
 
     def square(self, found: Products) -> Tensor:
-        """What a slope is divided by, (M,)."""
+        """The divisor of each model's slope, (M,)."""
         return found.reliable if self.deattenuate else found.square
 
     def reliability(self, found: Products) -> float | None:
-        """Of the balances of one half: the slope of one half on the other, pooled over models. None without halves."""
+        """The reliability of one half's balances: one half's slope on the other, pooled over models; None without."""
         square = float(found.square.sum().detach())
         return float(found.reliable.sum().detach()) / square if self.halves is not None and square > 0 else None
 

@@ -102,6 +102,6 @@ def _defined(value: Tensor) -> float | None:
 
 
 def _median_ratio(x: Tensor, y: Tensor) -> float | None:
-    """Over models with a balance to begin with; None without any."""
+    """The median of y / x over models with a balance x to begin with; None without any."""
     ratio = (y / x)[x.abs() > ROUNDING]
     return _defined(ratio.quantile(0.5)) if len(ratio) else None

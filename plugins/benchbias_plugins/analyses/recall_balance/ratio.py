@@ -47,7 +47,7 @@ class Ratio:
         return ">" if low > 0 else "<" if high < 0 else "?"
 
     def _excess(self, a: float, level: float) -> float:
-        """Below zero within the interval: the distance of numerator - a denominator from 0, less what noise allows."""
+        """The distance of numerator - a denominator from 0, less what noise allows: below zero within the interval."""
         gap = self.numerator.minus(self.denominator, a).estimate()
         low, high = gap.interval(level)
         return abs(gap.mean) - (high - low) / 2

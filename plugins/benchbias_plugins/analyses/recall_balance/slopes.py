@@ -36,7 +36,7 @@ class Counts:
 
 
 def counts(answers: RightCounts, weights: Weights, halves: Tensor | None = None) -> Counts:
-    """Weighted. halves: (S, clusters) of 0 and 1, or None for everything as one."""
+    """Weighted counts. halves: (S, clusters) of 0 and 1, or None for everything as one."""
     cells = answers.cells
     weight = weights.image[:, cells.cluster]  # (M, J)
     values = torch.cat([weight * part for part in (answers.before, answers.after, cells.total)])  # (3 M, J)
@@ -54,7 +54,7 @@ def counts(answers: RightCounts, weights: Weights, halves: Tensor | None = None)
 
 
 def accuracies(answers: RightCounts, weights: Weights) -> tuple[Tensor, Tensor]:
-    """Before and after, (M,) each, over all examples."""
+    """Accuracies before and after, (M,) each, over all examples."""
     found = counts(answers, weights)
     before, after, total = (part.sum(dim=(1, 2, 3)) for part in (found.before, found.after, found.total))
     return before / total, after / total

@@ -26,7 +26,7 @@ class Twins:
     after: tuple[Member, ...]
 
     def answers(self, cells: Cells) -> RightCounts:
-        """Their answers on the cells."""
+        """Right answers of both sides on the cells."""
         return RightCounts(cells, cells.correct(self.before), cells.correct(self.after))
 
     @property
@@ -39,7 +39,10 @@ class Twins:
 
 
 def rows_with_baselines(population: Population) -> list[Twins]:
-    """In the population's order. Raises Skip without any or without two seeds, BenchbiasError for other examples."""
+    """Rows beside their baselines, in the population's order.
+
+    Raises Skip without any or without two seeds, BenchbiasError for other examples.
+    """
     found: dict[str, list[tuple[Member, Member]]] = {}
     for baseline, member in population.pairs():
         found.setdefault(member.row, []).append((baseline, member))

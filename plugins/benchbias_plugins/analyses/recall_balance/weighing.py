@@ -23,16 +23,16 @@ class Weights:
 
     @staticmethod
     def ones(models: int, clusters: int, *, drawn: bool = True) -> Weights:
-        """Of so many models and source images."""
+        """Weights of 1 for so many models and source images."""
         model = torch.ones(models, dtype=torch.float64, requires_grad=True)
         return Weights(model, torch.ones(models, clusters, dtype=torch.float64, requires_grad=True), drawn)
 
     def mean(self, values: Tensor) -> Tensor:
-        """Over models: (M,) -> ()."""
+        """The mean over models: (M,) -> ()."""
         return (self.model * values).sum() / self.model.sum()
 
     def influence(self, value: Tensor) -> Influence | None:
-        """Of a number computed with these weights; None where it, or its slope by a weight, is undefined."""
+        """Influences on a number computed with these weights; None where it, or its slope by a weight, is undefined."""
         by_model, by_image = torch.autograd.grad(
             value, (self.model, self.image), retain_graph=True, allow_unused=True, materialize_grads=True
         )
@@ -63,7 +63,7 @@ class Influence:
         return Influence(ratio, rest.model / other.value, rest.image / other.value)
 
     def estimate(self) -> Estimate:
-        """With the variance of the infinitesimal jackknife (Efron, 1982), s^2 / M + v.
+        """An estimate with the variance of the infinitesimal jackknife (Efron, 1982), s^2 / M + v.
 
         s^2: between the influences of models (M - 1). v: from the draw of test images, which all models share; noise
         of one model on one image is in s^2 already and is taken out of v. Degrees of freedom: Satterthwaite's (1946),

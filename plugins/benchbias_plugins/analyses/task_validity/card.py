@@ -1,4 +1,4 @@
-"""The table of a task's card: questions, quantities with their intervals, and answers in words."""
+"""The table of a task's card: quantities with their intervals, and what each says of the task in words."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def task_validity(
     splits: int = 200,
     seed: int = 0,
 ) -> Table:
-    """Does plain training fail on this task, do methods separate on it, and is its shortcut easier than the class?
+    """The validity of a task: whether plain training fails, methods separate, and the shortcut is the easier rule.
 
-    The first two are what Bell, Bouchacourt and Sagun (2024, arXiv:2409.04188) ask of a benchmark as ERM failure and
-    discriminative power; their third, whether tasks agree, takes the records of several (benchmarks/task_agreement.py).
-    Plain training is the suite's `reference`; the methods are its ranked rows.
+    The first two are ERM failure and discriminative power (Bell, Bouchacourt and Sagun, 2024, arXiv:2409.04188). Their
+    third, whether tasks agree, takes the records of several tasks (benchmarks/task_agreement.py). Plain training is the
+    suite's `reference`; the methods are its ranked rows.
 
-    metric: by which methods are told apart; None: the suite's rank_by, or worst_group_accuracy where that is none of
+    metric: by which methods are compared; None: the suite's rank_by, or worst_group_accuracy where that is none of
     these. margin: a difference within it, in points, is none. splits: at most so many halvings of the seeds, drawn by
     `seed` where there are more.
     Raises Skip without a reference row, BenchbiasError for a margin that is none.

@@ -1,4 +1,4 @@
-"""Does plain training fail here?"""
+"""The failure of plain training on a task, by its gaps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WORST = "worst_group_accuracy"
 
 
 def failure(population: Population, margin: float) -> list[Line]:
-    """Its gaps between parts of the test split, and its worst group against chance and against the ceiling."""
+    """Gaps of plain training between parts of the test split; its worst group against chance and the ceiling."""
     plain = reference_row(population)
     body = plain[0].record.body
     gap = estimate([in_points(one, "aligned_accuracy") - in_points(one, "conflicting_accuracy") for one in plain])

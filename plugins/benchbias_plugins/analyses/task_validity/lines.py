@@ -1,4 +1,4 @@
-"""One line of the card, and what all questions need: rows, and accuracies of parts in points."""
+"""One line of the card, and what all lines need: rows, and accuracies of parts in points."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do methods separate? Pairs told apart, the share of the variance that is of rows, and agreement between seeds."""
+"""The separation of methods: pairs told apart, the rows' share of the variance, and agreement between seeds."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SMALLEST_GAP = {"worst_group_accuracy": 2.0}  # points, as on the board: the bia
 
 
 def separation(population: Population, metric: str, splits: int, seed: int) -> list[Line]:
-    """Of the ranked rows over the seeds that all of them have. One line that says so where there are too few."""
+    """Lines on the ranked rows over the seeds that all of them have; one that says so where there are too few."""
     rows = [members for members in population.rows().values() if members[0].record.body["ranked"]]
     common = sorted(set.intersection(*({one.seed for one in members} for members in rows))) if rows else []
     scores = [[in_points(one, metric) for one in members if one.seed in common] for members in rows]

@@ -20,7 +20,7 @@ QUESTION = "is the shortcut easier than the class?"
 
 
 def shortcut(population: Population, margin: float) -> list[Line]:
-    """What plain training answers to conflicting test examples, and how far it has fitted those of training."""
+    """Lines on plain training's answers to conflicting test examples, and how far it has fitted those of training."""
     plain = reference_row(population)
     pull = estimate([_pull(one) for one in plain])
     lines = [Line(QUESTION, "conflicting examples: shortcut's less true class, points", pull, _first(pull))]
@@ -52,7 +52,7 @@ def _pull(member: Member) -> Measured:
 
 
 def _fit(member: Member) -> float:
-    """Over seeds alone: training examples are given, not drawn to be asked."""
+    """The gap of one member, without the draw of examples: those of training are given, so its interval is of seeds."""
     aligned, conflicting = (in_points(member, f"{part}_accuracy", "train") for part in ("aligned", "conflicting"))
     return float((aligned - conflicting).value)
 

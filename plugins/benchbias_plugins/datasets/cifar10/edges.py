@@ -64,7 +64,7 @@ def _ridge(right: NDArray[np.int64], down: NDArray[np.int64], size: NDArray[np.i
 
 
 def distances(edges: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """From every pixel to the nearest edge, (N, H, W), in steps of a king and a knight; infinite without an edge."""
+    """Distances of pixels to the nearest edge, (N, H, W), in steps of a king and a knight; infinite without an edge."""
     found = np.where(edges, 0.0, np.inf)
     found = _swept(found)
     return _swept(found[:, ::-1, ::-1])[:, ::-1, ::-1]

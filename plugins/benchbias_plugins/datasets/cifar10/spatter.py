@@ -57,7 +57,7 @@ def glitter(liquid: Pixels) -> Pixels:
 
 
 def _mean_of_nine(images: Pixels) -> Pixels:
-    """Over 3 x 3 pixels."""
+    """The mean over 3 x 3 pixels."""
     from scipy.ndimage import correlate
 
     found: Pixels = correlate(images, np.ones((1, 3, 3)), mode="mirror") / 9

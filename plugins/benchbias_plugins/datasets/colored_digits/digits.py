@@ -98,7 +98,7 @@ def _partition(digit: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], 
 
 
 def conflicts(digit: NDArray[np.int64], ratio: float, stream: np.random.Generator) -> NDArray[np.bool_]:
-    """Which examples conflict: round(ratio * N) in all, in every digit its share to within one."""
+    """Whether each example conflicts, bool (N,): round(ratio * N) in all, in every digit its share to within one."""
     flags = np.zeros(len(digit), dtype=bool)
     before = 0
     for value in range(10):

@@ -1,4 +1,4 @@
-"""What the published sets share: two classes, an attribute of two values, and counts that are known."""
+"""The base of the published sets: two classes, an attribute of two values, and counts that are known."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Photos:
 
 @dataclass(frozen=True)
 class Kind:
-    """What a set is of: its name, those of its two classes and of the two values of its attribute, in order."""
+    """The kind of a set: its name, those of its two classes and of the two values of its attribute, in order."""
 
     name: str
     classes: tuple[str, str]
@@ -110,7 +110,7 @@ def check_counts(where: str, found: Mapping[str, int], published: Mapping[str, i
 
 
 def meaning(text: object, known: Mapping[str, T], column: str, where: str) -> T:
-    """What a cell's text stands for. Raises DataError with the known texts."""
+    """The value that a cell's text stands for. Raises DataError with the known texts."""
     if str(text) not in known:
         raise DataError(f"{where}: {column} is {str(text)!r:.80} (known: {', '.join(known)})")
     return known[str(text)]

@@ -118,7 +118,7 @@ def waterbirds_hub(
 
 
 def stretch_of(size: int) -> int:
-    """To how many pixels both sides are scaled before the middle `size` are cut out."""
+    """The pixels to which both sides are scaled before the middle `size` are cut out."""
     return size * 256 // 224
 
 

@@ -44,7 +44,7 @@ class Head:
         return Head(np.mean([head.weight for head in heads], 0), np.mean([head.bias for head in heads], 0))
 
     def correct(self, examples: Examples) -> NDArray[np.bool_]:
-        """Which examples it classifies correctly, (N,)."""
+        """Whether it classifies each example correctly, bool (N,)."""
         found: NDArray[np.bool_] = (examples.features @ self.weight.T + self.bias).argmax(1) == examples.labels
         return found
 

@@ -83,7 +83,7 @@ def standard(features: Floats) -> tuple[Floats, Floats]:
 
 
 def kept_weights(model: nn.Module, head: nn.Linear, context: TrainContext) -> NDArray[np.bool_]:
-    """Which of the head's weights the mask in force leaves, bool (K, D)."""
+    """The head's weights that the mask in force leaves, bool (K, D)."""
     name = next(name for name, module in model.named_modules() if module is head)
     masks = context.mask.tensors if context.mask is not None else {}
     kept: NDArray[np.bool_] = masks.get(f"{name}.weight", torch.ones_like(head.weight).bool()).cpu().numpy()

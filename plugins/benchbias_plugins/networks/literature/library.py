@@ -147,7 +147,7 @@ def _check_known(library: str, name: str, known: Sequence[str]) -> None:
 
 
 def _made(what: str, input_shape: tuple[int, int, int], build: Callable[[], Any]) -> nn.Module:
-    """What the library builds; its objections become one message."""
+    """The network that the library builds; its objections become one message, a BenchbiasError."""
     try:
         network: nn.Module = build()
     except (ValueError, TypeError, AssertionError, RuntimeError, IndexError) as error:
