@@ -49,7 +49,7 @@ class LocalEngine:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the engine)
         self._child = subprocess.Popen(
             [
-                *(sys.executable, "-P", "-m", "benchbias.engine", str(os.getpid())),
+                *(sys.executable, "-P", "-m", "benchbias.engine.supervisor", str(os.getpid())),
                 *(str(results), str(plan), str(timeout), str(memory or 0.0)),
             ],
             stdin=subprocess.PIPE,

@@ -1,15 +1,23 @@
-"""Forks a worker for each stage, reaps it, ends one that takes too much time or memory, and all it leaves behind."""
+"""The engine's own process: imports torch once, then forks one worker for each stage that it is told to run.
+
+It reads one JSON line a command from standard input ({"submit": [key, ...]} or {"cancel": true}) and writes one JSON
+line for each stage that has ended. It reaps workers, ends one that takes too much time or memory, and all it leaves
+behind. It ends with its parent, however that dies: on end of input, or when the kernel says so, it ends its workers and
+all that they have started. Killed itself, it takes its workers with it.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import select
 import signal
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TextIO
 
 from benchbias.engine.base import GIB, Ended
@@ -19,6 +27,8 @@ from benchbias.store.store import Store
 from benchbias.util.processes import adopt_orphans, die_with_parent, end_children, family, held_bytes, kill, kill_group
 
 MEMORY_SECONDS = 0.2  # between two looks at the memory that stages hold
+POLL_SECONDS = 0.005
+IDLE_SECONDS = 1.0
 BUG = 70
 
 Run = Callable[[str, Slip], int]
@@ -156,3 +166,60 @@ class Supervisor:
         self.kill_all()
         self.running.clear()
         end_children()
+
+
+def _serve(supervisor: Supervisor) -> None:
+    """Obey commands until the input ends."""
+    waiting = b""
+    while True:
+        seconds = POLL_SECONDS if supervisor.running else IDLE_SECONDS
+        readable, _, _ = select.select([0, *supervisor.readers()], [], [], seconds)
+        if 0 in readable:
+            chunk = os.read(0, 65536)
+            if not chunk:
+                return
+            *lines, waiting = (waiting + chunk).split(b"\n")
+            for line in lines:
+                command = json.loads(line)
+                for key in command.get("submit", ()):
+                    supervisor.start(key)
+                if command.get("cancel"):
+                    supervisor.kill_all()
+        if readable:
+            supervisor.drain()
+        supervisor.reap()
+
+
+def main() -> None:
+    """Be the engine's process. Arguments: the process to end with, results, plan, seconds and GiB a stage may take."""
+    parent = int(sys.argv[1])
+    die_with_parent(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    results, plan_file = (Path(path).absolute() for path in sys.argv[2:4])  # a component may leave this folder
+    store, limits = Store(results), Limits(float(sys.argv[4]), float(sys.argv[5]))
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    plan = json.loads(plan_file.read_bytes())
+    from benchbias.engine.warm import preload
+
+    preload()
+    from benchbias.engine.worker import run_stage
+
+    adopt_orphans()
+    signal.signal(signal.SIGTERM, _leave)
+    die_with_parent(parent, signal.SIGTERM)  # from here on there may be processes to end first
+    print(json.dumps({"ready": True}), file=out, flush=True)
+    supervisor = Supervisor(store, lambda key, slip: run_stage(store, plan, key, slip.write), limits, out)
+    try:
+        _serve(supervisor)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        supervisor.close()
+
+
+def _leave(number: int, frame: object) -> None:
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    main()

@@ -53,7 +53,7 @@ def start(out: Path, *arguments: str, env: dict[str, str] | None = None) -> subp
 
 def engines(out: Path) -> list[int]:
     """The engine and its workers; the engine is the first."""
-    return sorted(pid for pid, words in processes(out).items() if "benchbias.engine" in words)
+    return sorted(pid for pid, words in processes(out).items() if "benchbias.engine.supervisor" in words)
 
 
 def survivors(out: Path, seconds: float = SURVIVE_SECONDS) -> dict[int, str]:

@@ -35,7 +35,7 @@ from support import ROOT
 
 MAINS = {
     "benchbias": "benchbias.cli",
-    "benchbias.engine": "benchbias.engine.__main__",
+    "benchbias.engine.supervisor": "benchbias.engine.supervisor",
     "benchbias.plugin.describe": "benchbias.plugin.describe",
     "benchbias.testing.child": "benchbias.testing.child",
 }
