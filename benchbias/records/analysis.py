@@ -50,12 +50,17 @@ class AnalysisRecord:
         return canonical.dumps({"schema": RECORD_SCHEMA, "body": dict(self.body)}) + "\n"
 
     @staticmethod
+    def from_text(text: str | bytes) -> AnalysisRecord:
+        """The record that a file's text holds. Raises UsageError."""
+        document = canonical.loads(text)
+        check_document(document, AnalysisFile)
+        return AnalysisRecord(document["body"])
+
+    @staticmethod
     def from_file(path: Path) -> AnalysisRecord:
         """Read the record of an analysis. Raises UsageError naming the file, StorageError where the disk refuses."""
         try:
-            document = canonical.loads(read_regular(path, MAX_RECORD_BYTES))
-            check_document(document, AnalysisFile)
-            record = AnalysisRecord(document["body"])
+            record = AnalysisRecord.from_text(read_regular(path, MAX_RECORD_BYTES))
             if record.file != path.name:
                 raise UsageError(f"it is the record of {record.label}, not of its name")
             return record

@@ -42,6 +42,16 @@ class TrialRecord:
         return canonical.dumps(document) + "\n"
 
     @staticmethod
+    def from_text(text: str | bytes) -> TrialRecord:
+        """The record that a file's text holds. Raises UsageError."""
+        document = canonical.loads(text)
+        schema = document.get("schema") if isinstance(document, dict) else None
+        if schema != RECORD_SCHEMA or isinstance(schema, bool):
+            raise UsageError(f"its schema is not {RECORD_SCHEMA}")
+        check_document(document)
+        return TrialRecord(document["body"], document["measured"])
+
+    @staticmethod
     def from_file(path: Path) -> TrialRecord:
         """Read a record. Raises UsageError naming the file, StorageError where the disk refuses."""
         try:
@@ -51,12 +61,7 @@ class TrialRecord:
         except OSError as error:
             raise StorageError(f"{path}: cannot be read: {error.strerror}") from None
         try:
-            document = canonical.loads(text)
-            schema = document.get("schema") if isinstance(document, dict) else None
-            if schema != RECORD_SCHEMA or isinstance(schema, bool):
-                raise UsageError(f"its schema is not {RECORD_SCHEMA}")
-            check_document(document)
-            return TrialRecord(document["body"], document["measured"])
+            return TrialRecord.from_text(text)
         except (StorageError, UsageError) as error:
             raise UsageError(f"{path}: not a record: {error}") from None
 

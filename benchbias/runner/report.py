@@ -44,31 +44,34 @@ class RunReport:
 
 def record(plan: Plan, store: Store, computed: Computed) -> RunReport:
     """Write the records of every trial and analysis that is done or has failed. Raises StorageError."""
-    records = [made for trial in plan.trials if (made := make_record(plan, trial, store, computed.blocked))]
+    made = [one for trial in plan.trials if (one := make_record(plan, trial, store, computed.blocked))]
+    texts = {one.id: one.to_text() for one in made}
     folder = record_folder(store.root, plan.label)
-    for one in records:
-        store.replace(folder / f"{one.id}.json", one.to_text())
+    for name, text in texts.items():
+        store.replace(folder / f"{name}.json", text)
+    records = [TrialRecord.from_text(text) for text in texts.values()]  # as any reader has them
     documents = _layouts(plan, store, records)
     for digest, document in documents.items():
         store.replace(folder / "test" / f"{digest}.json", canonical.dumps(document) + "\n")
-    analyses = analysis_records(plan, plan.analyses, store, computed.blocked)
-    _write_analyses(analysis_folder(folder), analyses, store)
+    found = analysis_records(plan, plan.analyses, store, computed.blocked)
+    analyses = _write_analyses(analysis_folder(folder), found, store)
     missing = len(plan.trials) - len(records)
     counts = (computed.cached, computed.computed, computed.failures)
     layouts = {digest: read_layout(document) for digest, document in documents.items()}
     return RunReport(*counts, tuple(records), missing, computed.seconds, tuple(analyses), layouts)
 
 
-def _write_analyses(folder: Path, records: Sequence[AnalysisRecord], store: Store) -> None:
-    """Write the records of a run's analyses; those that its plan no longer has go."""
-    wanted = {one.file: one for one in records}
-    for name, one in wanted.items():
-        store.replace(folder / name, one.to_text())
+def _write_analyses(folder: Path, records: Sequence[AnalysisRecord], store: Store) -> list[AnalysisRecord]:
+    """Write the records of a run's analyses; those that its plan no longer has go. All are returned as read."""
+    wanted = {one.file: one.to_text() for one in records}
+    for name, text in wanted.items():
+        store.replace(folder / name, text)
     with storage_errors(f"cannot read {folder}"):
         there = [path for path in folder.glob("*.json") if path.name not in wanted]
     for path in there:
         with storage_errors(f"cannot remove {path}"):
             path.unlink(missing_ok=True)
+    return [AnalysisRecord.from_text(text) for text in wanted.values()]
 
 
 def _layouts(plan: Plan, store: Store, records: Iterable[TrialRecord]) -> dict[str, object]:
