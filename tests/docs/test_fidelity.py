@@ -14,6 +14,7 @@ import scipy.stats
 
 from benchbias.board.row_trials import trials_of
 from benchbias.errors import UsageError
+from benchbias.records.row_name import as_row_name
 from benchbias.runner.workspace import Workspace
 from benchbias.statistics.estimates import Estimate, estimate
 from benchbias.suite import catalogue as suite
@@ -289,7 +290,7 @@ def test_the_rows_that_answer_are_those_of_the_shipped_suites():
                 plans[name] = {(trial.task, trial.row) for trial in workspace.plan(name).trials}
             tasks = {task} if task else {one for one, _ in plans[name]}
             assert len(tasks) == 1, f"{name}: of several tasks one is named"
-            assert (*tasks, row.replace(", ", ",")) in plans[name], f"suite {name} has no row {row!r} of {tasks}"
+            assert (*tasks, as_row_name(row)) in plans[name], f"suite {name} has no row {row!r} of {tasks}"
 
     known = fidelity_tables.load_fidelity(ROOT / "fidelity.toml")
     for one in known.numbers.values():
