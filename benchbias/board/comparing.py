@@ -50,6 +50,7 @@ def _require_known(rows: Sequence[Trials], names: Sequence[str]) -> None:
 
 def row_of_task(rows: Sequence[Trials], task: str, name: str) -> Trials | None:
     """The row `method` or `method[name=value]` of a task; None if there is none. Raises UsageError for several."""
+    name = as_row_name(name)
     here = [row for row in rows if row.first["task"] == task]
     exact = [row for row in here if row.label == name]
     found = exact or [row for row in here if row.first["method"] == name]

@@ -13,6 +13,7 @@ from typing import Any
 from benchbias.cli.showing import table
 from benchbias.errors import UsageError, plain, unknown
 from benchbias.plan.trials import Plan, Trial
+from benchbias.records.row_name import as_row_name
 from benchbias.records.schema import TRACKS
 from benchbias.runner.failures import (
     analysis_failure,
@@ -144,6 +145,7 @@ def _last_death(plan: Plan, trial: Trial, store: Store, done: set[str]) -> str:
 
 def find_trial(plan: Plan, name: str) -> Trial:
     """A trial by its id, the beginning of its id, or task/method/seed. Raises UsageError."""
+    name = as_row_name(name)
     found = [trial for trial in plan.trials if trial.label == name or trial.id.startswith(name)]
     if len(found) != 1 and not any(trial.label == name for trial in found):
         if found:

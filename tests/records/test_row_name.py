@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from benchbias.board.text import escaped
+from benchbias.cli.status import find_trial
 from benchbias.plan.trials import Trial
 from benchbias.records.row_name import as_row_name, row_name
 
@@ -26,3 +30,10 @@ def test_a_trial_and_a_board_spell_it_alike():
     trial = Trial("id", "digits", "magnitude", SWEPT, {}, 3, "labels-none")
     assert trial.row == NAME
     assert trial.label == f"digits/{NAME}/3"
+
+
+@pytest.mark.parametrize("spelt", [NAME, NAME.replace(", ", ","), escaped(NAME)])
+def test_a_command_finds_the_trial_by_any_spelling(spelt: str):
+    trial = Trial("0" * 64, "digits", "magnitude", SWEPT, {}, 3, "labels-none")
+    plan: Any = SimpleNamespace(trials=(trial,), suite="mine")
+    assert find_trial(plan, f"digits/{spelt}/3") is trial
