@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 
 import numpy as np
@@ -29,7 +30,7 @@ from benchbias.records.trial import record_folder
 from benchbias.runner.publishing import published_records
 from benchbias.statistics.estimates import LEVEL, estimate, p_value
 from benchbias.statistics.ranking import holm
-from support import ROOT
+from support import LEADERBOARD, ROOT
 from support.made_records import record
 
 SEEDS = 10
@@ -324,16 +325,17 @@ def test_a_mistake_in_the_file_is_one_line_with_its_place(text, words, tmp_path)
         load_claims(tmp_path / "none.toml")
 
 
+@functools.cache
+def found(suite):
+    """The evidence of a published suite; both files of claims ask for it."""
+    here = record_folder(LEADERBOARD, suite)
+    return Evidence.of(*published_records(suite, LEADERBOARD), read_analyses(here)) if here.is_dir() else None
+
+
 @pytest.mark.parametrize("file", ["claims", "claims-before"])
 def test_the_published_verdicts_are_those_of_the_published_records(file):
     claims, digest = load_claims(ROOT / f"{file}.toml")
-    folder = ROOT / "leaderboard"
-
-    def found(suite):
-        here = record_folder(folder, suite)
-        return Evidence.of(*published_records(suite, folder), read_analyses(here)) if here.is_dir() else None
-
     before = {name for name, claim in claims.items() if claim.written == "before its seeds"}
     assert before == (set(claims) if file == "claims-before" else {"r3-digits-20", "r3-digits-50"})
     assert all(found(suite) for suite in {claim.suite for claim in claims.values()})
-    assert claims_text(answer_claims(claims, found), digest) == (folder / f"{file}.md").read_text()
+    assert claims_text(answer_claims(claims, found), digest) == (LEADERBOARD / f"{file}.md").read_text()

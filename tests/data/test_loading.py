@@ -558,6 +558,7 @@ def told_by_a_child(code: str, folder: Path) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_a_set_ten_times_larger_than_the_memory_is_built_stored_and_trained_on(tmp_path: Path):
     assert told_by_a_child(HEAVY, tmp_path)[-1] == "done"
 

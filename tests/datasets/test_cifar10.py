@@ -242,6 +242,7 @@ def test_the_counts_of_conflicts_at_published_ratios(ratio: float, conflicts: in
     assert abs(conflicts / 45_000 - ratio) < 1.5e-4
 
 
+@pytest.mark.slow
 @real
 def test_the_data_sets_on_cifar10():
     splits = corrupted_cifar10(FOLDER, 0, examples=1000, types="type1").splits

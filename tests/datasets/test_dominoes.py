@@ -182,6 +182,7 @@ def whole():
     return dominoes(FOLDER, 0, conflict_ratio=0.01)
 
 
+@pytest.mark.slow
 @real
 def test_the_counts_on_the_real_files(whole):
     assert {name: cells(item) for name, item in whole.splits.items()} == {

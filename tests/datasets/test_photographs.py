@@ -141,6 +141,7 @@ def test_the_order_of_the_rows_is_of_no_account(birds):
     assert same(wanted, waterbirds(root, 0, **SMALL))
 
 
+@pytest.mark.slow
 def test_all_of_waterbirds_passes_without_partial_and_one_image_less_does_not(tmp_path: Path):
     """In the published number of images, all links to one: 11,788 rows."""
     home = tmp_path / FOLDER
@@ -389,7 +390,7 @@ def test_the_hubs_copy_of_celeba_is_the_same_data(originals, tmp_path: Path):
 def test_a_fault_of_a_face_is_one_message_with_its_row(tmp_path: Path, monkeypatch, text, change, message):
     rows = face_rows()
     rows[3] |= change
-    monkeypatch.setattr("photograph_folders.face_rows", lambda: rows)
+    monkeypatch.setattr("support.photograph_folders.face_rows", lambda: rows)
     write_faces(tmp_path / "celeba", text=text)
     (tmp_path / "celeba" / "img_align_celeba" / "none.jpg").unlink(missing_ok=True)
     with pytest.raises(DataError, match=message):

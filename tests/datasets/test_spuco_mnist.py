@@ -336,6 +336,7 @@ def study():
     return spuco_mnist.spuco_mnist(FOLDER, 0, label_noise=0.001).splits
 
 
+@pytest.mark.slow
 @real
 def test_the_counts_on_mnist_are_the_published_ones(study):
     sizes = {name: len(item.split) for name, item in study.items()}

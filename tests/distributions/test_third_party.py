@@ -111,6 +111,7 @@ def test_it_passes_the_checks(installed: Run):
     assert "3 components" in done.stdout
 
 
+@pytest.mark.slow
 def test_its_own_tests_pass(environment: Path, installed: Run):
     shutil.copytree(EXTRAS / "tests", environment / "tests")  # and not its module, which is that of the wheel
     done = installed("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests")
@@ -118,6 +119,7 @@ def test_its_own_tests_pass(environment: Path, installed: Run):
     assert "passed" in done.stdout
 
 
+@pytest.mark.slow
 def test_it_runs_in_a_suite_and_gets_its_rows(environment: Path, installed: Run):
     (environment / "own.toml").write_text(TOML)
     out = environment / "out"

@@ -63,6 +63,7 @@ def test_all_of_them_are_listed_and_none_is_broken(run: Run):
     assert listed >= {("model", "small_class"), ("model", "squeezed"), ("metric", "error_rate")}
 
 
+@pytest.mark.slow
 def test_they_run_in_a_suite_and_agree_with_the_core_where_they_are_the_same_criterion(run: Run, folder: Path):
     done = run("run", "-s", "unusual", "--config", "own.toml", "--plugin", LOOSE, "--limit", "40", "-j", "2", "-q")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -16,6 +16,8 @@ from benchbias.util import packages
 from support import ROOT
 from support.bare import Run, bare_environment, runner
 
+pytestmark = pytest.mark.slow
+
 PUBLISHED = ("--records", str(ROOT / "leaderboard"))
 
 INSTALL = {extra: f"pip install 'benchbias[{extra}]'" for extra in packages.EXTRAS}

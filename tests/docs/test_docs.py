@@ -168,7 +168,7 @@ VARIANTS = ("mrm", "rest", "rigl", "undecayed", "gradual-magnitude", "jtt", "dis
     ("page", "name", "metric", "least"),
     [
         ("suites/spurious-small", "spurious-small", WORST, 16),
-        ("suites/spuco-mnist", "spuco-mnist", CONFLICTING, 9),
+        pytest.param("suites/spuco-mnist", "spuco-mnist", CONFLICTING, 9, marks=pytest.mark.slow),
         ("suites/named-variants", "named-variants", WORST, 20),
         ("suites/critical-finetuning", "critical-finetuning", WORST, 6),
         *((f"methods/{method}", "named-variants", WORST, 1) for method in VARIANTS),

@@ -39,6 +39,7 @@ finally:
 # The page
 
 
+@pytest.mark.slow
 def test_the_page_is_what_the_script_prints_from_the_committed_records():
     command = [sys.executable, "benchmarks/fidelity.py", "leaderboard"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

@@ -207,7 +207,7 @@ def shipped(name: str, numbers: np.random.Generator) -> Table:
         }
         members.append(member(method, seed, found, swept=values, baseline=baseline, **more, **scored))
     plugin, options = SHIPPED[name]
-    made = importlib.import_module(f"benchbias_plugins.{plugin}").benchbias_analyses()[name]
+    made = importlib.import_module(f"benchbias_plugins.analyses.{plugin}").benchbias_analyses()[name]
     return made(population(members), **options)
 
 

@@ -14,6 +14,7 @@ import torch
 
 from benchbias.store.store import Store
 from support import spy
+from support.running import benchbias
 from support.spy import columns, digest, secret
 
 TOML = """
@@ -43,7 +44,7 @@ DECLARED = {"train attributes", "train groups", "train aligned"}
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory, cli) -> dict[str, list[tuple[str, set[str]]]]:
+def told(tmp_path_factory: pytest.TempPathFactory, plugin_cache: Path) -> dict[str, list[tuple[str, set[str]]]]:
     """By the label of the stage: where each canary searched, and what it found. In real workers."""
     folder = tmp_path_factory.mktemp("spied")
     known = {digest(tensor.numpy().tobytes()): name for name, tensor in columns(secret(folder, 0)).items()}
@@ -53,7 +54,7 @@ def told(tmp_path_factory: pytest.TempPathFactory, cli) -> dict[str, list[tuple[
     (folder / "canaries.py").write_text(source.replace("FORBIDDEN = {}", f"FORBIDDEN = {known!r}"))
     (folder / "own.toml").write_text(TOML)
     options = ["--config", "own.toml", "--plugin", "canaries.py", "-o", "results", "-j", "1", "-q"]
-    done = cli("run", "-s", "spied", *options, cwd=folder)
+    done = benchbias("run", "-s", "spied", *options, cwd=folder)  # its own: fewer objects to search
     assert done.returncode == 0, done.stderr
     found: dict[str, list[tuple[str, set[str]]]] = {}
     for path in sorted((folder / "results" / "attempts").glob("*.log")):

@@ -28,6 +28,7 @@ from benchbias.util import canonical
 from support import ROOT
 from support.killing import committed, engines, start, wait_for_claims
 from support.running import SMOKE_TRIALS, tree
+from support.warm import Server
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -177,9 +178,10 @@ def test_the_same_command_again_computes_nothing(shuffled: tuple[Path, dict[str,
     assert {path: path.stat().st_mtime_ns for path in before} == before  # nothing was even written again
 
 
-def test_two_runs_at_once_in_one_folder_give_the_same_bytes(smoke: Path, tmp_path: Path):
+def test_two_runs_at_once_in_one_folder_give_the_same_bytes(smoke: Path, tmp_path: Path, server: Server):
     out = tmp_path / "results"
-    both = [start(out, "-j", "1", "--json") for _ in range(2)]
+    command = ("run", "-s", "smoke", "-o", str(out), "-q", "-j", "1", "--json")
+    both = [server.start(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]
     told = [runner.communicate(timeout=300) for runner in both]
     assert [runner.returncode for runner in both] == [0, 0], told
     stages = [json.loads(text)["stages"] for text, _ in told]

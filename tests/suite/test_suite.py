@@ -319,9 +319,9 @@ changes = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(st.lists(changes, min_size=1, max_size=4))
-@pytest.mark.slow
 def test_the_shipped_file_spoilt_at_random_loads_or_is_refused(tmp_path_factory, edits):
     text = SHIPPED
     for edit in edits:
