@@ -95,10 +95,11 @@ def _row(
     """The trials of one row, one for each seed."""
     version = choice.table.version
     for seed in choice.seeds:
-        path = TrialPath(choice, stages, task, name, values, seed)
+        path, before = TrialPath(choice, stages, task, name, values, seed), len(stages.found)
         try:
             score = path.walk()
         except BlockedError as blocked:
+            stages.drop_after(before)
             identity = canonical.digest([choice.suite, version, task, name, dict(values), seed, "blocked"])
             yield Trial(identity, task, name, point, values, seed, TRACKS[0], blocked=str(blocked))
             continue

@@ -74,3 +74,10 @@ class Stages:
             self.found[stage.key], self.identities[stage.key] = stage, stage.identity
             self._known[made] = stage.key
         return self._known[made]
+
+    def drop_after(self, count: int) -> None:
+        """Forget all but the first `count` stages: those of a trial that cannot run are computed for nobody."""
+        gone = set(list(self.found)[count:])
+        for key in gone:
+            del self.found[key], self.identities[key]
+        self._known = {made: key for made, key in self._known.items() if key not in gone}

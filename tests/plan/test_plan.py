@@ -709,3 +709,13 @@ def test_a_trial_of_a_broken_plugin_is_blocked_with_its_reason_and_the_rest_is_p
     assert all("out of order" in trial.blocked for trial in blocked)
     assert all(trial.stages for trial in plan.trials if trial.method != "cut")
     assert len({trial.id for trial in plan.trials}) == len(plan.trials)
+
+
+def test_nothing_is_computed_for_a_trial_that_cannot_run(planned, loose):
+    text = changed(('prune = "magnitude"', 'prune = "ours"'))
+    plan = planned(text, registry=loose(ours="raise RuntimeError('out of order')"))
+    wanted = {key for trial in plan.trials for key in trial.everything}
+    wanted |= {planned.key for planned in plan.analyses if planned.key}
+    assert any(trial.blocked for trial in plan.trials)
+    assert set(plan.stages) == wanted
+    assert all(parent in plan.stages for stage in plan.stages.values() for parent in stage.parents.values())
