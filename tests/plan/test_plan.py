@@ -712,7 +712,8 @@ def test_a_trial_of_a_broken_plugin_is_blocked_with_its_reason_and_the_rest_is_p
 
 
 def test_nothing_is_computed_for_a_trial_that_cannot_run(planned, loose):
-    text = changed(('prune = "magnitude"', 'prune = "ours"'))
+    of_its_own = '{ train = "erm", recipe = { epochs = 7 } },\n    { prune = "ours"'
+    text = changed(('{ train = "erm" },\n    { prune = "magnitude"', of_its_own))
     plan = planned(text, registry=loose(ours="raise RuntimeError('out of order')"))
     wanted = {key for trial in plan.trials for key in trial.everything}
     wanted |= {planned.key for planned in plan.analyses if planned.key}
