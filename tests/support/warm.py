@@ -52,7 +52,6 @@ IMPORTED = (
 """What the server imports besides what an engine does."""
 
 ROOM = 8192  # bytes for the command line of a fork
-START_SECONDS = 300
 
 
 class Process(Protocol):
@@ -199,7 +198,7 @@ class _Minded:
     def code(self, seconds: float | None) -> int | None:
         if not select.select([self.connection], [], [], seconds)[0]:
             return None
-        with self.connection.makefile() as told:
+        with self.connection, self.connection.makefile() as told:
             return int(told.readline() or -signal.SIGKILL)
 
 
@@ -219,7 +218,7 @@ def _become(request: dict[str, Any], streams: list[int]) -> None:
             os.setsid()
         for number, stream in enumerate([os.dup(stream) for stream in streams]):
             os.dup2(stream, number)
-        os.closerange(3, os.sysconf("SC_OPEN_MAX") if os.sysconf("SC_OPEN_MAX") < 1 << 16 else 1 << 16)
+        os.closerange(3, min(os.sysconf("SC_OPEN_MAX"), 1 << 16))
         os.chdir(request["cwd"])
         os.environ.clear()
         os.environ.update(request["env"])
@@ -307,8 +306,10 @@ class Server:
         socket.send_fds(connection, [b"\n"], streams)
         connection.sendall(json.dumps(request).encode() + b"\n")
         pid = b""
-        while not pid.endswith(b"\n"):  # byte by byte: the exit code may follow
-            pid += connection.recv(1)
+        while not pid.endswith(b"\n"):
+            more = connection.recv(1)  # byte by byte: the exit code may follow
+            assert more, "the server is gone"
+            pid += more
         return _Minded(int(pid), connection)
 
     def start(self, *arguments: str, cwd: Any = None, **streams: Any) -> Forked:
