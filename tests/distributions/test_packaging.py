@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchbias.suite import catalogue as suite
+from benchbias.suite.catalogue import shipped_file
 from support import ROOT
 
 
@@ -67,7 +67,7 @@ def test_the_wheel_works_from_where_it_is_unpacked(wheel: Path, tmp_path: Path):
 
 
 def test_an_editable_install_reads_the_checkouts_tables():
-    assert suite.shipped_file() == ROOT / "benchmarks.toml"
+    assert shipped_file() == ROOT / "benchmarks.toml"
 
 
 def test_both_hold_the_same_tables(wheel: Path):

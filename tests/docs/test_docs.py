@@ -15,8 +15,8 @@ from benchbias.cli import app
 from benchbias.records.analysis import read_analyses
 from benchbias.runner.publishing import published_records
 from benchbias.runner.workspace import Workspace
-from benchbias.suite import catalogue as suite
 from benchbias.suite import tables
+from benchbias.suite.catalogue import checked, load, shipped_file
 from support import ROOT
 from support.markdown import blocks, cells_of
 from support.tiers import tiered
@@ -87,7 +87,7 @@ def test_the_readme_names_every_command_and_every_shipped_method():
     for command in app.registered_commands:
         name = command.name or command.callback.__name__
         assert f"benchbias {name}" in README, f"the command {name} is not in the README"
-    catalogue = suite.load(suite.shipped_file())
+    catalogue = load(shipped_file())
     rows = re.findall(r"^\| (`[a-z0-9-]+`(?:, `[a-z0-9-]+`)*) \|", README, re.MULTILINE)
     listed = {name.strip("`") for row in rows for name in row.split(", ")}
     assert listed == set(catalogue.suites["spurious-small"].methods)
@@ -120,7 +120,7 @@ def test_a_published_board_is_rebuilt_from_its_records_byte_for_byte(cli, name: 
 
 def test_every_suite_with_records_is_shipped_and_has_a_board_a_page_and_no_trial_that_is_not_planned():
     """A board without records could say anything; one of old rows or seeds would not be what the suite's table says."""
-    workspace = Workspace.open(suite.shipped_file(), quiet=True)
+    workspace = Workspace.open(shipped_file(), quiet=True)
     assert {board.stem for board in (ROOT / "leaderboard").glob("*.md")} == {*PUBLISHED, "claims", "claims-before"}
     for name in PUBLISHED:
         assert (ROOT / f"docs/suites/{name}.md").is_file()
@@ -206,7 +206,7 @@ def test_what_the_page_on_critical_neurons_quotes_stands_on_its_board():
 
 
 def test_every_method_has_a_page_whose_toml_is_the_shipped_one():
-    shipped = suite.load(suite.shipped_file()).methods
+    shipped = load(shipped_file()).methods
     documented = {}
     for page in (ROOT / "docs/methods").glob("*.md"):
         for block in blocks(page.read_text(), "toml"):
@@ -214,4 +214,4 @@ def test_every_method_has_a_page_whose_toml_is_the_shipped_one():
     assert set(documented) >= set(shipped)
     for name in shipped:
         page, table = documented[name]
-        assert suite.checked(suite.MethodTable, table, page) == shipped[name], f"{page}: {name}"
+        assert checked(tables.MethodTable, table, page) == shipped[name], f"{page}: {name}"

@@ -17,7 +17,7 @@ from benchbias.errors import UsageError
 from benchbias.records.row_name import as_row_name
 from benchbias.runner.workspace import Workspace
 from benchbias.statistics.estimates import Estimate, estimate
-from benchbias.suite import catalogue as suite
+from benchbias.suite.catalogue import shipped_file
 from support import ROOT
 from support.made_records import record
 
@@ -282,7 +282,7 @@ def test_every_number_that_is_held_against_records_is_a_plain_one_and_is_on_the_
 
 def test_the_rows_that_answer_are_those_of_the_shipped_suites():
     """A misspelt row of a suite without records would stand as not attempted for ever."""
-    workspace = Workspace.open(suite.shipped_file(), quiet=True)
+    workspace = Workspace.open(shipped_file(), quiet=True)
     plans: dict[str, set[tuple[str, str]]] = {}
 
     def check(name: str, task: str | None, row: str) -> None:

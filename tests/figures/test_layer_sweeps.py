@@ -103,7 +103,7 @@ def planned(path: Path, stage: str, sweep: str):
 def test_layers_are_swept_like_any_value_and_rows_name_them(tmp_path: Path):
     plan = planned(tmp_path / "b.toml", 'removed = "$removed"', "removed = [10, 20]")
     assert {trial.row for trial in plan.trials} == {
-        f"layers[layers={layers},removed={removed}]"
+        f"layers[layers={layers}, removed={removed}]"
         for layers in ("conv1", "conv1+fc*", "!head", "head")
         for removed in (10, 20)
     }

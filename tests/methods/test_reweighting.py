@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import inspect
 from typing import Any
 
@@ -203,7 +204,7 @@ def test_rests_sampler_draws_in_proportion():
     assert caught(rest, flags, weighting="sampling", upweight=4.0).loss is None
     data = source()
     asked = context(data)
-    asked.recipe = asked.recipe.model_copy(update={"epochs": 60})
+    asked = dataclasses.replace(asked, recipe=asked.recipe.model_copy(update={"epochs": 60}))
     rest(nn.Sequential(nn.Flatten(), nn.Linear(192, 2)), data, asked, flags, weighting="sampling", upweight=4.0)
     assert len(data.order) == 60 * COUNT
     conflicting = int((~flags.aligned).sum())

@@ -17,8 +17,8 @@ from benchbias.plan.planner import Selection, make
 from benchbias.plugin import components
 from benchbias.plugin.registry import load_registry
 from benchbias.runner.workspace import Workspace
-from benchbias.suite import settings as resolve
 from benchbias.suite.catalogue import load
+from benchbias.suite.settings import Assignments, Setting, recipe_settings
 from benchbias.suite.tables import Recipe
 
 TOML = """
@@ -542,9 +542,9 @@ def test_every_setting_says_where_it_came_from(tmp_path):
     path = tmp_path / "own.toml"
     path.write_text(TOML)
     catalogue = load(path)
-    assigned = resolve.Assignments.parse(["recipe.lr=0.5"], catalogue)
-    found = resolve.recipe_settings(catalogue, "probe", "one", "cut", {"recipe": {"epochs": 1}}, {}, assigned, 3)
-    assert found["lr"] == resolve.Setting(0.5, "--set")
+    assigned = Assignments.parse(["recipe.lr=0.5"], catalogue)
+    found = recipe_settings(catalogue, "probe", "one", "cut", {"recipe": {"epochs": 1}}, {}, assigned, 3)
+    assert found["lr"] == Setting(0.5, "--set")
     assert found["epochs"].source == f"{path}: methods.cut.stages[3].recipe"
     assert found["batch_size"].source == "the default"
 

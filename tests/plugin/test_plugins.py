@@ -19,9 +19,8 @@ import pytest
 
 from benchbias.errors import UsageError
 from benchbias.plan.trials import Plan, Selection
-from benchbias.plugin import registry as plugins
 from benchbias.plugin.loading import PluginRef
-from benchbias.plugin.registry import BrokenPlugin, Registry, load_registry
+from benchbias.plugin.registry import BrokenPlugin, Registry, discover, load_registry
 from benchbias.runner.failures import SIGNAL_TRIES, known_failures
 from benchbias.runner.workspace import Workspace
 from benchbias.store.store import Store
@@ -120,7 +119,7 @@ time.sleep(600)
 def test_a_plugin_that_hangs_is_given_up(
     write: Callable[[str, str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(plugins, "DESCRIBE_SECONDS", 3)
+    monkeypatch.setattr("benchbias.plugin.registry.DESCRIBE_SECONDS", 3)
     hang = write("b.py", HANGS.replace("PIDS", repr(str(tmp_path / "pids"))))
     result = describe(write("a.py", good("first")), hang, write("c.py", good("second")))
     assert isinstance(result["b.py"], BrokenPlugin)
@@ -207,7 +206,7 @@ def test_of_a_distribution_that_is_there_twice_the_first_on_the_path_counts(
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: twice\nVersion: {version}\n")
         (info / "entry_points.txt").write_text(f"[benchbias]\n{entries}\n")
         monkeypatch.syspath_prepend(tmp_path / version)
-    found = {ref.name: (ref.module, ref.version) for ref in plugins.discover() if ref.distribution == "twice"}
+    found = {ref.name: (ref.module, ref.version) for ref in discover() if ref.distribution == "twice"}
     assert found == {"twice:kept": ("new_module", "2.0")}
 
 
@@ -225,7 +224,7 @@ def test_a_described_plugin_is_not_imported_again_until_a_byte_changes(
     file = write("mine.py", good("one"))
     first = load_registry([file], quiet=True)
     with monkeypatch.context() as patched:
-        patched.setattr(plugins, "_run_child", no_child)
+        patched.setattr("benchbias.plugin.registry._run_child", no_child)
         second = load_registry([file], quiet=True)
         assert second == first
         assert "one" in pruners(second)
@@ -251,7 +250,7 @@ def test_a_damaged_cache_is_not_believed(write: Callable[[str, str], Path], plug
 def test_a_cache_that_cannot_be_written_only_costs_time(
     write: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(plugins, "discover", lambda loose: [ref_of(path) for path in loose])
+    monkeypatch.setattr("benchbias.plugin.registry.discover", lambda loose: [ref_of(path) for path in loose])
     monkeypatch.setenv("BENCHBIAS_CACHE", "/dev/null/cache")
     found = load_registry([write("mine.py", good("one"))], quiet=True)
     assert pruners(found) == {"one"}

@@ -17,7 +17,7 @@ import benchbias
 from benchbias.errors import StorageError
 from benchbias.records.schema import Unscored
 from benchbias.records.trial import TrialRecord
-from benchbias.runner import frame as frames
+from benchbias.runner.frame import frame_of
 from benchbias.store.store import Store
 from support import ROOT
 from support.markdown import blocks
@@ -119,14 +119,14 @@ def test_failures_and_metrics_with_the_name_of_a_column_stand_in_the_frame(resul
     odd = TrialRecord(first | {"metrics": {"seed": 0.25, "undefined": None}}, {})
     keys = ("trial", "suite", "task", "method", "swept", "seed", "track")
     failed = {key: second[key] for key in keys} | {"status": "failed", "stage": "train erm", "reason": "no"}
-    frame = frames.frame_of([odd, TrialRecord(failed, {})]).set_index("trial")
+    frame = frame_of([odd, TrialRecord(failed, {})]).set_index("trial")
     assert frame.loc[first["trial"], "metric.seed"] == 0.25
     assert frame.loc[first["trial"], "seed"] == first["seed"]
     row = frame.loc[second["trial"]]
     assert (row.status, row.stage, row.reason) == ("failed", "train erm", "no")
     assert frame.undefined.isna().all()
     assert row[["sparsity", "flops", "metric.seed"]].isna().all()
-    assert len(frames.frame_of([])) == 0
+    assert len(frame_of([])) == 0
 
 
 # predictions

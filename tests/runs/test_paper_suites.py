@@ -17,7 +17,8 @@ from benchbias.board.row_trials import trials_of
 from benchbias.board.text import gap_text
 from benchbias.runner.publishing import published_records
 from benchbias.runner.workspace import Workspace
-from benchbias.suite import catalogue as suite
+from benchbias.suite.catalogue import load, shipped_file
+from benchbias.suite.tables import seed_list
 from support import ROOT
 from support import photograph_folders as folders
 from support.tiers import tiered
@@ -98,7 +99,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 def test_the_suite_is_planned_whole_without_its_data(name: str, workspace: Workspace):
     table = workspace.catalogue.suites[name]
     made = workspace.plan(name)
-    seeds = len(suite.seed_list(table.seeds, name))
+    seeds = len(seed_list(table.seeds, name))
     assert {trial.task for trial in made.trials} == set(table.tasks)
     assert {trial.method for trial in made.trials} == set(table.methods)
     assert len(made.trials) % seeds == 0
@@ -125,7 +126,7 @@ def test_the_suite_runs_in_the_size_of_a_smoke_test(name: str, data: Path, tmp_p
     tasks, seeds, limit, assignments = SMOKE[name]
     config = tmp_path / "narrower.toml"
     config.write_text(NARROWER)
-    shipped = suite.load(suite.shipped_file()).suites[name].methods
+    shipped = load(shipped_file()).suites[name].methods
     fitting = [text for text in assignments if text.partition(".")[0] in ("recipe", *shipped)]
     results = run(
         name,

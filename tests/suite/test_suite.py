@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from benchbias.errors import UsageError
 from benchbias.plan.planner import make
 from benchbias.plugin.registry import Registry, load_registry
-from benchbias.suite import catalogue as suite
 from benchbias.suite.catalogue import load, shipped_file
 from benchbias.suite.tables import seed_list
 from support.mutated import small, spoilt, toml, verdict
@@ -346,7 +345,7 @@ def registry() -> Registry:
 def alone(tmp_path, monkeypatch):
     """An empty shipped file, so that an example costs milliseconds; where the spoilt file goes."""
     (tmp_path / "empty.toml").write_text("schema = 1\n")
-    monkeypatch.setattr(suite, "shipped_file", lambda: tmp_path / "empty.toml")
+    monkeypatch.setattr("benchbias.suite.catalogue.shipped_file", lambda: tmp_path / "empty.toml")
     return tmp_path / "spoilt.toml"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from benchbias.plugin import registry as plugins
+from benchbias.plugin import registry
 from benchbias.plugin.loading import PluginRef
 from benchbias.plugin.registry import BrokenPlugin
 
@@ -33,4 +33,4 @@ def ref_of(path: Path) -> PluginRef:
 
 def describe(*paths: Path) -> dict[str, BrokenPlugin | list[dict[str, Any]]]:
     """As the plugins of one distribution are described: together."""
-    return {ref.name: result for ref, result in plugins._describe([ref_of(path) for path in paths])}
+    return {ref.name: result for ref, result in registry._describe([ref_of(path) for path in paths])}

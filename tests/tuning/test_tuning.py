@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from benchbias.errors import UsageError
 from benchbias.plan.trials import Selection
 from benchbias.runner.workspace import Workspace
-from benchbias.suite import catalogue as suite
+from benchbias.suite.catalogue import load, shipped_file
 from benchbias.suite.tables import SpaceTable
 from benchbias.tuning.log import RECIPE, log_path, override_lines, read_log, render
 from benchbias.tuning.search_space import (
@@ -227,7 +227,7 @@ def test_the_published_page_is_made_of_the_published_log():
 
 def test_the_shipped_settings_are_what_the_published_search_chose():
     entries = read_log(PUBLISHED)
-    shipped = suite.load(suite.shipped_file()).suites["spurious-small"]
+    shipped = load(shipped_file()).suites["spurious-small"]
     document = tomllib.loads("\n".join(override_lines(entries)))["override"]
     assert {name: shipped.override.get(name) for name in document} == document
     assert shipped.tuning is not None
