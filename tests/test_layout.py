@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 import benchbias
-from benchbias.plan import keys
+from benchbias.keys import sources
 from benchbias.plugin import hookspecs
 from support import ROOT
 from support.imports import foreign
@@ -28,7 +28,7 @@ PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 
 ROOMS = (
     *("errors", "util", "plugin", "statistics", "store", "data", "data.reading", "network", "records", "sparse"),
-    *("suite", "plan", "board", "training", "figures", "stages", "engine"),
+    *("suite", "keys", "plan", "board", "training", "figures", "stages", "engine"),
     *("testing.toys", "testing.calling", "testing.checks", "testing", "runner", "tuning", "cli"),
 )
 """The rooms from the ground up: a room imports from those before it in this list, and from no other."""
@@ -50,7 +50,7 @@ FACADES = {"benchbias", "benchbias.testing"}
 
 
 def named(path: Path) -> str:
-    """The module of a file below ROOT or ROOT/plugins, e.g. `benchbias.plan.keys`."""
+    """The module of a file below ROOT or ROOT/plugins, e.g. `benchbias.keys.stage_key`."""
     base = ROOT if path.is_relative_to(CORE) else ROOT / "plugins"
     parts = path.relative_to(base).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
@@ -172,13 +172,13 @@ def test_what_listing_and_planning_use_imports_nothing_heavy():
     assert not {name.split(".")[0] for name in ast.literal_eval(done.stdout)} & HEAVY
 
 
-@pytest.mark.parametrize("kind", sorted(keys.SOURCES))
+@pytest.mark.parametrize("kind", sorted(sources.SOURCES))
 def test_keys_hold_every_core_module_that_a_stage_runs(kind: str):
     """What a stage module reaches by imports, or what the method that it calls reaches by a public name.
 
     CARRIED are the rooms that carry and check what a stage makes, and do not decide it.
     """
-    held = {named(path) for path in keys.source_files(keys.SOURCES[kind])}
+    held = {named(path) for path in sources.source_files(sources.SOURCES[kind])}
     carried = {"errors", "util", "plugin", "store", "suite", "data.reading", "records", "statistics"}
     reached, todo = set(), [f"benchbias.stages.{kind}"]
     if kind in ("train", "prune", "init", "probe"):
@@ -196,7 +196,7 @@ def test_keys_hold_every_core_module_that_a_stage_runs(kind: str):
 
 
 def test_the_keys_of_read_data_hold_the_whole_room_that_reads():
-    assert set(keys.source_files(keys.READING)) == set((CORE / "data" / "reading").glob("*.py"))
+    assert set(sources.source_files(sources.READING)) == set((CORE / "data" / "reading").glob("*.py"))
 
 
 @pytest.mark.parametrize("path", PLUGINS, ids=lambda p: str(p.relative_to(ROOT / "plugins")))

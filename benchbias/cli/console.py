@@ -11,7 +11,8 @@ from benchbias.errors import plain
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from benchbias.plan.trials import Plan, Stage
+    from benchbias.keys.stage import Stage
+    from benchbias.plan.trials import Plan
     from benchbias.runner.reporter import Reporter
 
 LINE_SECONDS = 5.0  # between plain progress lines

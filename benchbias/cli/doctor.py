@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchbias.data.reading.raw_files import READERS
 from benchbias.errors import StorageError, UsageError, plain
-from benchbias.plan.environment import PACKAGES, cpu, provenance, worker_environment
+from benchbias.keys.environment import PACKAGES, cpu, provenance, worker_environment
 from benchbias.runner.launch import available_cpus
 from benchbias.runner.report import current_records
 from benchbias.runner.workspace import Workspace

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from benchbias.errors import UsageError, plain
-from benchbias.plan.environment import worker_environment
+from benchbias.keys.environment import worker_environment
 from benchbias.plan.trials import Plan, Selection
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from typing import Any
 
 from benchbias.engine.base import Ended
 from benchbias.errors import BenchbiasError
-from benchbias.plan.environment import worker_environment
+from benchbias.keys.environment import worker_environment
 
 START_SECONDS = 300  # importing torch from a cold disk
 CLOSE_SECONDS = 10

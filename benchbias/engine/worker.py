@@ -18,7 +18,7 @@ from benchbias.engine.base import BUSY, DAMAGED, FAILED, STORAGE
 from benchbias.engine.blame import Blame
 from benchbias.engine.guard import process_kept
 from benchbias.errors import LONGEST, BenchbiasError, ComponentError, DamagedError, Skip, StorageError, plain
-from benchbias.plan.environment import THREADS
+from benchbias.keys.environment import THREADS
 from benchbias.plugin.loading import PluginRef, components_of
 from benchbias.plugin.registry import source_digest
 from benchbias.stages.job import Job, Made

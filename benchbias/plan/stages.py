@@ -8,9 +8,9 @@ from typing import Any
 
 from benchbias.data.reading.raw_files import locate, raw_digest
 from benchbias.errors import UsageError, unknown
-from benchbias.plan.environment import describe_environment
-from benchbias.plan.keys import stage_of
-from benchbias.plan.trials import Stage
+from benchbias.keys.environment import describe_environment
+from benchbias.keys.stage import Stage
+from benchbias.keys.stage_key import stage_of
 from benchbias.plugin.components import Component, resolve_options
 from benchbias.plugin.registry import Registry
 from benchbias.suite.tables import Use

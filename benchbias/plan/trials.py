@@ -1,4 +1,4 @@
-"""The values of a plan: stages, trials, the plan itself, and what of a suite was selected. No torch."""
+"""The values of a plan: trials, analyses, the plan itself, and what of a suite was selected. No torch."""
 
 from __future__ import annotations
 
@@ -6,38 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from benchbias.keys.stage import Stage
 from benchbias.records.row_name import row_name
 
 if TYPE_CHECKING:
     from benchbias.suite.tables import MethodTable, SuiteTable
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One plugin call: what made it (`inputs`), its key, and its identity (less sources, machine and raw files)."""
-
-    key: str
-    identity: str
-    inputs: Mapping[str, Any]
-    plugins: tuple[str, ...]
-
-    @property
-    def kind(self) -> str:
-        return str(self.inputs["kind"])
-
-    @property
-    def parents(self) -> Mapping[str, str]:
-        parents: Mapping[str, str] = self.inputs["parents"]
-        return parents
-
-    @property
-    def label(self) -> str:
-        """E.g. `train erm, seed 3`."""
-        component = self.inputs.get("component")
-        name = f" {component['name']}" if component else ""
-        if self.kind == "analyse":
-            return f"analyse{name} of {self.inputs['task']}"
-        return f"{self.kind}{name}, seed {self.inputs['seed']}"
 
 
 @dataclass(frozen=True)

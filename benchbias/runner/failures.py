@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchbias.engine.base import Ended
-from benchbias.plan.trials import Plan, PlannedAnalysis, Stage, Trial
+from benchbias.keys.stage import Stage
+from benchbias.plan.trials import Plan, PlannedAnalysis, Trial
 from benchbias.store.store import Store
 
 SIGNAL_TRIES = 3  # deaths by signal, memory or timeout of one stage before it counts as failed for good

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchbias.engine.local import LocalEngine
 from benchbias.errors import UsageError
-from benchbias.plan.environment import provenance
+from benchbias.keys.environment import provenance
 from benchbias.plan.trials import Plan, Selection
 from benchbias.runner.loop import Computed, compute
 from benchbias.runner.report import record

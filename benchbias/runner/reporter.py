@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from benchbias.plan.trials import Plan, Stage
+from benchbias.keys.stage import Stage
+from benchbias.plan.trials import Plan
 
 
 class Reporter(Protocol):

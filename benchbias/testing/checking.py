@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchbias.errors import ComponentError, UsageError, unknown
-from benchbias.plan.environment import worker_environment
+from benchbias.keys.environment import worker_environment
 from benchbias.testing.calling.verdicts import Result
 from benchbias.testing.finding import Target
 

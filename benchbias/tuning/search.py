@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from benchbias.errors import UsageError, unknown
-from benchbias.plan.trials import Plan, Selection, Stage, Trial
+from benchbias.keys.stage import Stage
+from benchbias.plan.trials import Plan, Selection, Trial
 from benchbias.runner.failures import Failure, trial_failure
 from benchbias.runner.launch import RunOptions, launch
 from benchbias.runner.reporter import Reporter

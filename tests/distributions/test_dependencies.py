@@ -15,8 +15,8 @@ import pytest
 
 import benchbias
 from benchbias.data.reading.raw_files import READERS
-from benchbias.plan import keys
-from benchbias.plan.environment import PACKAGES
+from benchbias.keys.environment import PACKAGES
+from benchbias.keys.sources import READING, SOURCES, source_files
 from benchbias.plugin.components import Component, unwrapped
 from benchbias.plugin.loading import components_of
 from benchbias.plugin.registry import Registry, load_registry
@@ -253,13 +253,13 @@ def test_no_plugin_imports_by_a_name_that_cannot_be_read():
         assert not names & {"__import__", "exec", "eval"}, path
 
 
-@pytest.mark.parametrize("kind", sorted(keys.SOURCES))
+@pytest.mark.parametrize("kind", sorted(SOURCES))
 def test_every_package_that_the_core_of_a_stage_imports_stands_in_its_key(kind: str):
-    found = set().union(*map(packages, keys.source_files(keys.SOURCES[kind])))
+    found = set().union(*map(packages, source_files(SOURCES[kind])))
     assert found <= KEYED | set(DECIDES_NOTHING)
 
 
 def test_every_package_that_reads_raw_files_stands_in_the_key_of_what_was_read():
-    found = set().union(*map(packages, keys.source_files(keys.READING)))
+    found = set().union(*map(packages, source_files(READING)))
     assert found - KEYED - set(DECIDES_NOTHING) == set(READERS)
     assert set().union(*map(packages, sources("benchbias/store"))) <= KEYED, "what writes the files of products"

@@ -18,7 +18,7 @@ import pytest
 
 from benchbias.engine.base import BUSY, DAMAGED, FAILED, STORAGE, Ended
 from benchbias.errors import StorageError
-from benchbias.plan.environment import torch_version
+from benchbias.keys.environment import torch_version
 from benchbias.plan.trials import Plan
 from benchbias.runner.failures import SIGNAL_TRIES
 from benchbias.runner.loop import compute

@@ -6,13 +6,13 @@ import itertools
 import os
 import subprocess
 import sys
-from dataclasses import replace
 
 import pytest
 
 from benchbias.data.reading.raw_files import READERS
 from benchbias.errors import UsageError
-from benchbias.plan import keys, planner, stages
+from benchbias.keys import stage_key
+from benchbias.plan import planner, stages
 from benchbias.plan.planner import Selection, make
 from benchbias.plugin import components
 from benchbias.plugin.registry import load_registry
@@ -292,8 +292,8 @@ def test_another_machine_has_other_keys_but_the_same_identities_and_trials(plann
 
 def test_another_core_module_renames_the_stages_that_run_it(planned, monkeypatch):
     before = planned()
-    real = keys.core_digest
-    monkeypatch.setattr(keys, "core_digest", lambda kind: "edited" if kind == "prune" else real(kind))
+    real = stage_key.core_digest
+    monkeypatch.setattr(stage_key, "core_digest", lambda kind: "edited" if kind == "prune" else real(kind))
     after = planned()
     assert set(before.stages) - set(after.stages) == with_descendants(
         before, chosen(before, lambda s: s.kind == "prune")
@@ -306,8 +306,10 @@ CUT_BY_A_LIBRARY = changed(('prune = "magnitude"', 'prune = "torch_pruning"'))
 
 def test_another_version_of_a_used_package_renames_the_stages_that_use_it_and_no_other(planned, monkeypatch):
     before = planned(CUT_BY_A_LIBRARY)
-    real = keys.version_of
-    monkeypatch.setattr(keys, "version_of", lambda package: "other" if package == "torch-pruning" else real(package))
+    real = stage_key.version_of
+    monkeypatch.setattr(
+        stage_key, "version_of", lambda package: "other" if package == "torch-pruning" else real(package)
+    )
     after = planned(CUT_BY_A_LIBRARY)
     cut = chosen(before, lambda stage: stage.kind == "prune")
     assert cut
@@ -330,21 +332,13 @@ def test_a_used_package_that_is_absent_blocks_the_trials_that_need_it_and_no_oth
 def test_another_version_of_what_reads_renames_what_was_read_and_nothing_else(planned, monkeypatch, package):
     text = changed(('dataset = { use = "colored_digits", draws = 1 }', 'dataset = { use = "colored_mnist" }'))
     before = planned(text)
-    real = keys.version_of
-    monkeypatch.setattr(keys, "version_of", lambda name: "other" if name == package else real(name))
+    real = stage_key.version_of
+    monkeypatch.setattr(stage_key, "version_of", lambda name: "other" if name == package else real(name))
     after = planned(text)
     read = chosen(before, lambda stage: "raw" in stage.inputs)
     assert read
     assert set(before.stages) - set(after.stages) == with_descendants(before, read)
     assert [trial.id for trial in before.trials] == [trial.id for trial in after.trials]
-
-
-def test_torch_keeps_the_build_in_its_version_where_a_component_says_that_it_uses_it(registry):
-    component = replace(registry.components["pruner", "magnitude"], uses={"torch": "torch"})
-    inputs = {"component": {"name": "magnitude", "options": {}}, "parents": {}}
-    environment = {"torch": "2.0+build"}
-    stage = keys.stage_of("prune", [component], inputs, registry=registry, environment=environment, identities={})
-    assert stage.inputs["environment"] == environment
 
 
 def test_a_limited_run_shares_nothing_with_a_whole_one(planned):

@@ -30,7 +30,7 @@ from types import SimpleNamespace
 from typing import IO, Any, Protocol
 from unittest import mock
 
-from benchbias.plan.environment import worker_environment
+from benchbias.keys.environment import worker_environment
 from support import ROOT
 
 MAINS = {

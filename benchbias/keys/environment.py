@@ -58,11 +58,12 @@ def describe_environment(device: str) -> Mapping[str, object]:
 def provenance() -> dict[str, object]:
     """The benchbias that ran: its version and, from a checkout, the commit and whether it was changed since."""
     found: dict[str, object] = {"benchbias": version_of("benchbias")}
-    here = Path(__file__).parent
+    package = Path(__file__).parent.parent
+    ours = [".", *(f"../{name}" for name in ("plugins", "benchmarks.toml") if (package.parent / name).exists())]
     with contextlib.suppress(OSError, subprocess.SubprocessError):
-        commit = _git(here, "rev-parse", "HEAD")
-        if commit and _git(here, "ls-files", Path(__file__).name):
-            found |= {"commit": commit, "dirty": bool(_git(here, "status", "--porcelain", "--", "."))}
+        commit = _git(package, "rev-parse", "HEAD")
+        if commit and _git(package, "ls-files", "__init__.py"):
+            found |= {"commit": commit, "dirty": bool(_git(package, "status", "--porcelain", "--", *ours))}
     return found
 
 
