@@ -3,22 +3,43 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from fidelity_rule import rate
 
 from benchbias.board.claims import Answer, answer_claims, load_claims
 from benchbias.board.comparing import row_of_task, tasks_of
 from benchbias.board.evidence import Evidence
 from benchbias.board.row_trials import Trials, trials_of
+from benchbias.board.rows import collapse_bound, collapsed_seeds
 from benchbias.errors import UsageError, unknown
 from benchbias.records.trial import record_folder
 from benchbias.runner.publishing import published_analyses, published_records
-from benchbias.statistics.estimates import Estimate, difference, over_seeds
+from benchbias.statistics.estimates import over_seeds
 from benchbias.statistics.influence import Measured, measure
 
 CLAIMS = ("claims.toml", "claims-before.toml")
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The runs of a row that failed: their seeds, of how many, and the aligned accuracy below which a run failed."""
+
+    label: str
+    seeds: tuple[int, ...]
+    runs: int
+    bound: float | None
+
+    @property
+    def text(self) -> str:
+        """The rate with its exact interval, and which seeds."""
+        low, high = (100 * one for one in rate(len(self.seeds), self.runs))
+        told = f"`{self.label}` {len(self.seeds)} of {self.runs} ({low:.1f} to {high:.1f} %)"
+        seeds = ", ".join(map(str, self.seeds))
+        return told + (f", seed{'s' * (len(self.seeds) > 1)} {seeds}" if self.seeds else "")
 
 
 @dataclass(frozen=True)
@@ -55,6 +76,11 @@ class Published:
             known = [one.label for one in rows if one.first["task"] == task]
             raise UsageError(unknown("row", name, known, f"{where}: suite {suite!r}, task {task!r}"))
         return found
+
+    def failed(self, suite: str, row: Trials) -> Failed:
+        """The runs of a row that collapsed, by the board's definition."""
+        rows = self.rows(suite) or []
+        return Failed(row.label, collapsed_seeds(row, rows), len(row.records), collapse_bound(row, rows))
 
     def evidence(self, suite: str) -> Evidence | None:
         """A suite's evidence for claims; None where it has no records."""
@@ -99,13 +125,28 @@ def _conflicting_errors(body: Mapping[str, Any]) -> float:
     return float(1 - body["train_conflicting_accuracy"]) * sum(count for count, aligned in totals if not aligned)
 
 
-def mean_of(values: Mapping[int, Measured]) -> Estimate:
-    """The mean over seeds with the board's interval, of seeds and test examples."""
+def without(values: Mapping[int, Measured], seeds: Collection[int]) -> dict[int, Measured]:
+    """The values of all other seeds."""
+    return {seed: value for seed, value in values.items() if seed not in seeds}
+
+
+def gaps_of(ones: Mapping[int, Measured], others: Mapping[int, Measured]) -> dict[int, Measured]:
+    """The differences by seed, over the seeds that both have."""
+    return {seed: ones[seed] - others[seed] for seed in sorted(ones.keys() & others.keys())}
+
+
+def mean_text(values: Mapping[int, Measured], scale: float, digits: int, sign: str = "") -> str:
+    """The mean in the printed unit with half of the board's interval, of seeds and test examples; a dash without any.
+
+    sign: `+` for differences.
+    """
     found = over_seeds(list(values.values()))
-    assert found is not None
-    return found
+    if found is None:
+        return "–"
+    text = f"{scale * found.mean:{sign}.{digits}f}"
+    return text if found.half_width is None else f"{text} ± {scale * found.half_width:.{digits}f}"
 
 
-def paired_gap(one: Trials, other: Trials, metric: str, where: str) -> Estimate | None:
-    """The mean difference of two rows over the seeds that both have, paired by seed and test example."""
-    return difference(values_of(one, metric, where), values_of(other, metric, where))
+def points(values: Mapping[int, Measured], scale: float = 100.0) -> list[float]:
+    """The values in the printed unit."""
+    return [scale * float(value.value) for value in values.values()]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from fidelity_rule import Expects
 from pydantic import Field, model_validator
 
 from benchbias.errors import UsageError, unknown
@@ -18,6 +19,7 @@ Source = Literal[
     "paper", "poster", "slides", "released notebook", "released spreadsheet", "README", "issue", "web page"
 ]
 Fixed = Literal["not attempted", "impossible"]
+Whole = Literal["cells", "rows", "columns", "table"]
 
 
 class PaperTable(TomlTable):
@@ -62,11 +64,27 @@ class RepairedTable(TomlTable):
     task: str | None = None
 
 
+class PrunedTable(TomlTable):
+    """The trained network that a whole table prunes, so that its numbers are compared as drops.
+
+    row, repaired: our rows of that network before pruning. levels: the published levels before pruning, by metric, as
+    printed; slack: by how much they may be off where they were read off a plot.
+    """
+
+    row: str
+    levels: dict[str, str]
+    repaired: str = ""
+    slack: Annotated[float, Field(ge=0)] = 0.0
+
+
 class NumbersTable(TomlTable):
     """`[numbers.NAME]`: a published table. runs: how many runs a number is the mean of; if not said, it counts as 1.
 
     unit: accuracies in percent or as fractions, counts, or anything else that is only quoted (`as printed`).
     slack: by how much, in that unit, a number that was read off a plot may be off; else it is half of the last digit.
+    facts: what one trained network, or one set of runs, gives: each cell, each row, each column or the whole table.
+    fit: the published accuracy on aligned examples (or the average by training shares, nearly the same), the least of
+    the networks here before pruning: it says whether they failed. other_data: what our data are, where not the paper's.
     """
 
     paper: str
@@ -81,6 +99,10 @@ class NumbersTable(TomlTable):
     metric: str | None = None
     slack: Annotated[float, Field(ge=0)] = 0.0
     repaired: RepairedTable | None = None
+    facts: Whole = "cells"
+    pruned: PrunedTable | None = None
+    fit: str = ""
+    other_data: str = ""
     verdict: Fixed | None = None
     why: str = ""
     notes: str = ""
@@ -93,7 +115,7 @@ class NumbersTable(TomlTable):
             if len(row.values) != len(self.columns):
                 raise ValueError(f"row {row.name!r} has {len(row.values)} values for {len(self.columns)} columns")
             for column in self.columns:
-                _filled(column, row)
+                filled(column, row)
         if self.verdict is None and self.suite is None:
             raise ValueError("it lacks a suite that answers it, or a verdict with why")
         if self.verdict is not None and not self.why:
@@ -102,6 +124,30 @@ class NumbersTable(TomlTable):
             raise ValueError("numbers `as printed` are held against nothing: no suite")
         if self.suite is not None and any(not (column.metric or self.metric) for column in self.columns):
             raise ValueError("it lacks a metric")
+        for metric in {str(column.metric or self.metric) for column in self.columns} if self.pruned else ():
+            if metric not in self.pruned.levels:  # type: ignore[union-attr]
+                raise ValueError(f"pruned.levels lacks the level of {metric} before pruning")
+        if self.pruned and self.unit not in ("percent", "fraction"):
+            raise ValueError("drops are of accuracies, in percent or as fractions")
+        return self
+
+
+class SizeTable(TomlTable):
+    """The size that a statement says a difference has, in points, with its sign: from `low` to `high`.
+
+    decimals: of the printed numbers that it is the difference of. runs: how many runs gave it; if not said, it is meant
+    in general.
+    """
+
+    low: float
+    high: float
+    decimals: int | None = None
+    runs: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> SizeTable:
+        if self.low > self.high:
+            raise ValueError(f"low ({self.low:g}) is above high ({self.high:g})")
         return self
 
 
@@ -109,6 +155,9 @@ class StatementTable(TomlTable):
     """`[statements.NAME]`: an ordering, a sign, or numbers that are not quoted one by one.
 
     Answered by two rows of a suite, by claims (`claims.toml: NAME`), or by a verdict that is fixed, with why.
+    size: what the statement says of the size. before: our row of the trained networks that both rows prune.
+    other_data: what our data are, where they are not the paper's. fact: a name that statements share where one set of
+    runs tells the same in several lines; the name of a table of numbers, where these say it already.
     """
 
     paper: str
@@ -119,7 +168,11 @@ class StatementTable(TomlTable):
     row: str | None = None
     other: str | None = None
     metric: str | None = None
-    expects: Literal["higher", "lower"] | None = None
+    expects: Expects | None = None
+    size: SizeTable | None = None
+    before: str = ""
+    other_data: str = ""
+    fact: str = ""
     claims: Annotated[list[str], Field(default_factory=list)]
     verdict: Fixed | None = None
     why: str = ""
@@ -134,6 +187,10 @@ class StatementTable(TomlTable):
             )
         if self.verdict is not None and not self.why:
             raise ValueError(f"why is it {self.verdict}? It lacks `why`")
+        if (self.size or self.before) and not given[0]:
+            raise ValueError("a size, or the row before pruning, is of two rows")
+        if self.expects == "stable" and (self.size is None or self.size.runs):
+            raise ValueError("what is stable has a size, said in general: within which points")
         return self
 
 
@@ -171,7 +228,8 @@ def load_fidelity(path: Path) -> Fidelity:
     return Fidelity(**found)
 
 
-def _filled(column: ColumnTable, row: RowTable) -> tuple[str, str]:
+def filled(column: ColumnTable, row: RowTable) -> tuple[str, str]:
+    """The rows of ours that answer, as published and repaired. Raises ValueError for a name that is not filled."""
     try:
         return column.as_published.format_map(row.fill), column.repaired.format_map(row.fill)
     except (KeyError, ValueError, IndexError, AttributeError):
@@ -179,42 +237,3 @@ def _filled(column: ColumnTable, row: RowTable) -> tuple[str, str]:
             f"row {row.name!r} cannot fill {column.as_published!r} and {column.repaired!r} of column {column.name!r} "
             f"(it fills: {', '.join(row.fill) or 'nothing'})"
         ) from None
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One published number: the text as printed, and which rows of ours answer it (empty: none)."""
-
-    row: str
-    column: str
-    text: str
-    task: str | None
-    metric: str
-    as_published: str
-    repaired: str
-    repaired_metric: str
-
-
-def cells(table: NumbersTable) -> list[Cell]:
-    """All numbers that are printed in a table, row by row."""
-    found = []
-    for row in table.rows:
-        for column, text in zip(table.columns, row.values, strict=True):
-            if not text:
-                continue
-            as_published, repaired = _filled(column, row)
-            metric = column.metric or table.metric or ""
-            task = row.task or table.task
-            found.append(
-                Cell(
-                    row.name,
-                    column.name,
-                    text,
-                    task,
-                    metric,
-                    as_published if row.as_published else "",
-                    repaired if row.repaired else "",
-                    column.repaired_metric or metric,
-                )
-            )
-    return found

@@ -86,7 +86,7 @@ def row_of(row: Trials, rows: Sequence[Trials]) -> Row:
         seeds=tuple(row.records),
         metrics={name: over_seeds(list((row.measured(name) or {}).values())) for name in first["metrics"]},
         worst_group=_worst_group(row),
-        collapsed=sum(_collapsed(body, _ceiling(first, rows)) for body in bodies),
+        collapsed=len(collapsed_seeds(row, rows)),
         sparsity=statistics.fmean(body["sparsity"] for body in bodies),
         parameters=first["parameters"],
         flops=first["flops"],
@@ -112,6 +112,20 @@ def aligned_accuracy(body: Mapping[str, Any]) -> float | None:
     return sum(body["group_correct"][group] for group in groups) / total if total else None
 
 
+def collapsed_seeds(row: Trials, rows: Sequence[Trials]) -> tuple[int, ...]:
+    """The seeds in which a row's model fails on aligned examples, where the shortcut alone would do.
+
+    rows: all, among which the suite's ceiling is found.
+    """
+    ceiling = _ceiling(row.first, rows)
+    return tuple(seed for seed, record in row.records.items() if _collapsed(record.body, ceiling))
+
+
+def collapse_bound(row: Trials, rows: Sequence[Trials]) -> float | None:
+    """The aligned accuracy below which a model of a row counts as collapsed; None where classes are not counted."""
+    return _bound(row.first, _ceiling(row.first, rows))
+
+
 def _ceiling(first: Mapping[str, Any], rows: Sequence[Trials]) -> float:
     """The mean aligned accuracy of the suite's ceiling on this task; 1 where it has none."""
     for row in rows:
@@ -123,11 +137,16 @@ def _ceiling(first: Mapping[str, Any], rows: Sequence[Trials]) -> float:
 
 def _collapsed(body: Mapping[str, Any], ceiling: float) -> bool:
     """Whether aligned accuracy is below half of the way from chance to the ceiling."""
-    accuracy = aligned_accuracy(body)
-    if accuracy is None or "num_classes" not in body:
-        return False
+    accuracy, bound = aligned_accuracy(body), _bound(body, ceiling)
+    return accuracy is not None and bound is not None and accuracy < bound
+
+
+def _bound(body: Mapping[str, Any], ceiling: float) -> float | None:
+    """Half of the way from chance to the ceiling; None without a number of classes."""
+    if "num_classes" not in body:
+        return None
     chance = 1 / int(body["num_classes"])
-    return accuracy < chance + (ceiling - chance) / 2
+    return chance + (ceiling - chance) / 2
 
 
 def _complete(values: Sequence[float | None]) -> Estimate | None:

@@ -29,8 +29,11 @@ LARGE = {"suite": "ucla-large", "task": "spuco-mnist-large"}
 sys.path.insert(0, str(BENCHMARKS))
 try:
     import fidelity
+    import fidelity_cells
+    import fidelity_numbers
     import fidelity_records
     import fidelity_rule
+    import fidelity_statements
     import fidelity_tables
 finally:
     sys.path.remove(str(BENCHMARKS))
@@ -109,8 +112,8 @@ SEEDS = [0.50, 0.52, 0.54, 0.51, 0.53]  # mean 52, s 1.58, expected 52 ± 2.776 
 )
 def test_a_number_stands_beside_the_mean_the_seeds_and_the_interval_of_its_records(tmp_path: Path, text, verdict):
     found = published(tmp_path, large("erm", SEEDS))
-    (cells,) = shown(fidelity.numbers("x", table([text]), found, set()))
-    assert shown(fidelity.numbers("x", table([text], slack=2.0), found, set()))[0][-1] == "**reproduced**"
+    (cells,) = shown(fidelity_numbers.numbers("x", table([text]), found, set()))
+    assert shown(fidelity_numbers.numbers("x", table([text], slack=2.0), found, set()))[0][-1] == "**reproduced**"
     assert cells == ["one", "accuracy", text, "52.0 ± 2.0", "5", "47.2 to 56.8", "–", f"**{verdict}**"]
 
 
@@ -119,24 +122,24 @@ def test_a_mean_of_several_runs_is_expected_nearer_and_one_of_unknown_runs_count
     tmp_path: Path, runs, expected
 ):
     found = published(tmp_path, large("erm", SEEDS))
-    assert shown(fidelity.numbers("x", table(["52.0"], runs=runs), found, set()))[0][5] == expected
+    assert shown(fidelity_numbers.numbers("x", table(["52.0"], runs=runs), found, set()))[0][5] == expected
 
 
 def test_a_repaired_row_may_be_of_another_metric(tmp_path: Path):
     metrics = {"accuracy": 0.5, "worst_group_accuracy": 0.2}
     found = published(tmp_path, large("erm", SEEDS, metrics=metrics))
     column = {"name": "a", "as_published": "erm", "repaired": "erm", "repaired_metric": "worst_group_accuracy"}
-    (cells,) = shown(fidelity.numbers("x", table(["50.0"], column), found, set()))
+    (cells,) = shown(fidelity_numbers.numbers("x", table(["50.0"], column), found, set()))
     assert (cells[3], cells[6]) == ("50.0 ± 0.0", "20.0 ± 0.0")
 
 
 def test_fractions_counts_and_repaired_rows_are_read_in_their_own_unit(tmp_path: Path):
     found = published(tmp_path, large("erm", SEEDS) + large("fixed", [0.9, 0.9, 0.9]))
     column = {"name": "a", "as_published": "erm", "repaired": "fixed"}
-    (cells,) = shown(fidelity.numbers("x", table(["0.52"], column, unit="fraction"), found, set()))
+    (cells,) = shown(fidelity_numbers.numbers("x", table(["0.52"], column, unit="fraction"), found, set()))
     assert cells[3:] == ["0.52 ± 0.02", "5", "0.47 to 0.57", "0.900 ± 0.000", "**reproduced**"]
     counts = table(["291"], {"name": "a", "as_published": "erm"}, unit="count", metric="conflicting_training_errors")
-    (cells,) = shown(fidelity.numbers("x", counts, found, set()))
+    (cells,) = shown(fidelity_numbers.numbers("x", counts, found, set()))
     assert cells[3:] == ["291.0 ± 0.0", "5", "291.0 to 291.0", "–", "**reproduced**"]
 
 
@@ -149,18 +152,18 @@ def test_a_row_is_found_as_the_board_and_as_a_plan_write_it(tmp_path: Path):
 
 def test_too_few_seeds_a_row_that_was_not_run_and_a_fixed_verdict(tmp_path: Path):
     found = published(tmp_path, large("erm", SEEDS[:2]))
-    assert shown(fidelity.numbers("x", table(["52.0"]), found, set()))[0][-1] == "**too few seeds**"
-    assert shown(fidelity.numbers("x", table(["52.0"], {"name": "a"}), found, set()))[0][-1] == "**not attempted**"
+    assert shown(fidelity_numbers.numbers("x", table(["52.0"]), found, set()))[0][-1] == "**too few seeds**"
+    assert shown(fidelity_numbers.numbers("x", table(["52.0"], {"name": "a"}), found, set()))[0][-1] == "**not attempted**"
     fixed = table(["52.0"], verdict="impossible", why="the probe is never trained")
-    assert shown(fidelity.numbers("x", fixed, found, set()))[0][-1] == "**impossible**"
+    assert shown(fidelity_numbers.numbers("x", fixed, found, set()))[0][-1] == "**impossible**"
 
 
 def test_a_suite_without_records_says_what_makes_them_or_that_there_is_none(tmp_path: Path):
     found = fidelity_records.Published(tmp_path, ROOT)
-    lines, counted = fidelity.numbers("x", table(["52.0"]), found, {"ucla-large"})
+    lines, counted = fidelity_numbers.numbers("x", table(["52.0"]), found, {"ucla-large"})
     assert "`benchbias run --suite ucla-large`" in lines[-2]
     assert counted == {"not attempted": 1}
-    assert "no suite `ucla-large`" in fidelity.numbers("x", table(["52.0"]), found, set())[0][-2]
+    assert "no suite `ucla-large`" in fidelity_numbers.numbers("x", table(["52.0"]), found, set())[0][-2]
 
 
 @pytest.mark.parametrize(
@@ -171,22 +174,22 @@ def test_an_ordering_is_held_against_the_paired_difference(tmp_path: Path, expec
     found = published(tmp_path, large("one", np.array(SEEDS) + gaps) + large("other", SEEDS))
     pair = {"row": "one", "other": "other", "metric": "accuracy", "expects": expects}
     one = fidelity_tables.StatementTable.model_validate({"paper": "p", "says": "s", "place": "x"} | LARGE | pair)
-    ((text, said),) = fidelity.said(one, found, {}, "here")
+    ((text, said),) = fidelity_statements.said(one, found, {}, "here")
     assert said == verdict
     assert f"{100 * gaps.mean():+.1f} ± " in text
     assert "n = 5" in text
 
 
 def test_a_claim_is_told_in_the_words_of_the_page():
-    assert set(fidelity.FROM_CLAIMS) == {"supported", "refuted", "equivalent", "unresolved", "not run"}
-    assert fidelity.FROM_CLAIMS["equivalent"] == "not reproduced", "an ordering is said, and there is none"
+    assert set(fidelity_statements.FROM_CLAIMS) == {"supported", "refuted", "equivalent", "unresolved", "not run"}
+    assert fidelity_statements.FROM_CLAIMS["equivalent"] == "not reproduced", "an ordering is said, and there is none"
     committed = (ROOT / "leaderboard/claims.md").read_text()
     page = (ROOT / "docs/fidelity.md").read_text()
     for name in ("r1-digits", "r3-digits-20", "u1-all-70"):
         (verdict,) = re.findall(rf"^\| {name} +\| \*\*([a-z ]+)\*\*", committed, re.MULTILINE)
         (line,) = [line for line in page.splitlines() if f"claim `{name}`" in line]
         assert f": {verdict} (" in line
-        assert line.split("|")[-2].strip() == f"**{fidelity.FROM_CLAIMS[verdict]}**"
+        assert line.split("|")[-2].strip() == f"**{fidelity_statements.FROM_CLAIMS[verdict]}**"
 
 
 # The rule
@@ -239,8 +242,8 @@ def test_an_interval_that_would_hold_almost_any_number_tells_nothing(tmp_path: P
     half = fidelity_rule.prediction([100 * value for value in values], 1)
     assert (half.high - half.low > 2 * fidelity_rule.WIDEST) == (verdict == "unresolved")
     found = published(tmp_path, large("erm", values))
-    assert shown(fidelity.numbers("x", table(["60.0"]), found, set()))[0][-1] == f"**{verdict}**"
-    assert shown(fidelity.numbers("x", table(["5.0"]), found, set()))[0][-1] == "**not reproduced**"
+    assert shown(fidelity_numbers.numbers("x", table(["60.0"]), found, set()))[0][-1] == f"**{verdict}**"
+    assert shown(fidelity_numbers.numbers("x", table(["5.0"]), found, set()))[0][-1] == "**not reproduced**"
 
 
 def test_an_ordering_takes_three_seeds():
@@ -274,7 +277,7 @@ def test_every_number_that_is_held_against_records_is_a_plain_one_and_is_on_the_
     page = (ROOT / "docs/fidelity.md").read_text()
     for name, one in fidelity_tables.load_fidelity(ROOT / "fidelity.toml").numbers.items():
         section = page.split(f"### {one.place}: {one.title}\n")[1].split("\n#")[0]
-        for cell in fidelity_tables.cells(one):
+        for cell in fidelity_cells.cells(one):
             assert re.search(rf"\| {re.escape(cell.text)} +\|", section), (name, cell)
             if one.suite is not None:
                 fidelity_rule.Printed.of(cell.text, name)
@@ -295,7 +298,7 @@ def test_the_rows_that_answer_are_those_of_the_shipped_suites():
 
     known = fidelity_tables.load_fidelity(ROOT / "fidelity.toml")
     for one in known.numbers.values():
-        for cell in fidelity_tables.cells(one) if one.suite else ():
+        for cell in fidelity_cells.cells(one) if one.suite else ():
             check(str(one.suite), cell.task, cell.as_published)
             other = one.repaired
             check(other.suite if other else str(one.suite), (other and other.task) or cell.task, cell.repaired)
@@ -377,16 +380,16 @@ def test_a_fault_of_the_file_is_one_message_that_names_the_place(tmp_path: Path,
 def test_a_row_a_metric_or_a_task_that_there_is_not_is_one_message(tmp_path: Path, changed, message):
     found = published(tmp_path, large("erm", SEEDS))
     with pytest.raises(UsageError, match=message):
-        fidelity.numbers("x", table(["52.0"], **changed), found, set())
+        fidelity_numbers.numbers("x", table(["52.0"], **changed), found, set())
 
 
 def test_a_number_that_is_none_and_a_claim_that_there_is_not_are_named(tmp_path: Path):
     found = published(tmp_path, large("erm", SEEDS))
     with pytest.raises(UsageError, match=r"numbers\.x: one, accuracy: expected a number as printed"):
-        fidelity.numbers("x", table(["4.41e16"]), found, set())
+        fidelity_numbers.numbers("x", table(["4.41e16"]), found, set())
     claim = {"paper": "p", "says": "s", "place": "x", "claims": ["claims.toml: r9"]}
     with pytest.raises(UsageError, match=r"unknown claim 'claims\.toml: r9'"):
-        fidelity.said(fidelity_tables.StatementTable.model_validate(claim), found, {"claims.toml: r1": None}, "here")
+        fidelity_statements.said(fidelity_tables.StatementTable.model_validate(claim), found, {"claims.toml: r1": None}, "here")
 
 
 def test_the_command_says_how_it_is_called_and_what_is_no_published_folder(tmp_path: Path):
