@@ -15,8 +15,8 @@ from pathlib import Path
 
 from fidelity_about import ABOUT
 from fidelity_cells import facts_of_numbers, facts_of_statement
-from fidelity_numbers import numbers
-from fidelity_records import Published
+from fidelity_numbers import failures, numbers, published_failed
+from fidelity_records import Failed, Published
 from fidelity_rule import VERDICTS, Verdict
 from fidelity_statements import counted, statements
 from fidelity_tables import Fidelity, load_fidelity
@@ -73,7 +73,7 @@ def page(fidelity: Fidelity, folder: Path) -> str:
             facts = [facts_of_statement(key, of_paper[key], suites[key], fidelity.numbers) for key in found]
             named = f"{short(paper.title)}: statements, and numbers not quoted one by one"
             parts.append(Part(named, counted(found), set().union(*facts)))
-    return "\n".join([ABOUT, *summary(parts), *body]).rstrip("\n") + "\n"
+    return "\n".join([ABOUT, *summary(parts), *failed_runs(fidelity, published), *body]).rstrip("\n") + "\n"
 
 
 def short(name: str) -> str:
@@ -91,6 +91,28 @@ def summary(parts: Sequence[Part]) -> list[str]:
     total = sum((part.verdicts for part in parts), Counter[Verdict]())
     shown.append(["**all**", *(f"**{n}**" for n in (total.total(), len(known), *(total[one] for one in VERDICTS)))])
     return ["## All tables", "", *table_lines(shown, ["published", "numbers", "facts", *VERDICTS]), ""]
+
+
+def failed_runs(fidelity: Fidelity, published: Published) -> list[str]:
+    """How many trained networks failed, ours and the published ones, of all tables that have records."""
+    found: dict[tuple[str, str], Failed] = {}
+    theirs: dict[tuple[str, str], set[str]] = {}
+    for key, table in fidelity.numbers.items():
+        if table.suite is None or published.rows(table.suite) is None:
+            continue
+        failed = failures(table, published, f"fidelity.toml: numbers.{key}")
+        for one in failed.values():
+            found[table.suite, one.label] = one
+            if table.fit:
+                told = "failed" if published_failed(table, failed) else "did not fail"
+                theirs.setdefault((table.suite, one.label), set()).add(f"{told} (average {table.fit})")
+    shown = [
+        [f"`{row}`", suite, f"{len(one.seeds)} of {one.runs}", one.interval, one.named, "; ".join(sorted(said)) or "–"]
+        for (suite, row), one in found.items()
+        for said in [theirs.get((suite, row), set())]
+    ]
+    header = ["trained network", "suite", "failed", "95 % interval", "seeds", "published"]
+    return ["## Failed runs", "", *table_lines(shown, header), ""] if shown else []
 
 
 if __name__ == "__main__":

@@ -6,9 +6,9 @@ from fidelity_rule import FEWEST_SEEDS, WIDEST
 
 ABOUT = f"""# Published numbers beside ours
 
-Every number of the papers behind this project's methods that public data allow. Each stands as it is printed, and as we
-find it with the paper's own procedure, faults included (*as published*). Where there is one, our repaired procedure
-stands beside (*repaired*). The verdict says whether the number was reproduced.
+Every number of the papers behind this project's methods that public data allow. Each stands as it is printed, and as
+we find it with the paper's own procedure, faults included (*as published*). Where there is one, our repaired
+procedure stands beside (*repaired*). The verdict says whether the number was reproduced.
 
 Numbers of ours are those of the committed records; where there is no record there is no number. The page is made by
 `python benchmarks/fidelity.py leaderboard` from [fidelity.toml](../fidelity.toml). A test holds that it is what that
@@ -16,13 +16,14 @@ prints.
 
 ## The rule
 
-The rule is code: [fidelity_rule.py](../benchmarks/fidelity_rule.py). Its first form, for levels and orderings, was fixed
-before any number was held against it. The limit of {WIDEST:g} points, drops, failed runs, sizes and clipping came later,
-after verdicts had been seen.
+The rule is code: [fidelity_rule.py](../benchmarks/fidelity_rule.py). Its first form, for levels and orderings, was
+fixed before any number was held against it. The limit of {WIDEST:g} points, drops, failed runs, sizes and
+clipping came later, after verdicts had been seen.
 
-**A level** is a published mean of k runs. Our n runs say where the mean of k further runs is expected, in 95 % of cases:
-mean ± t(n − 1) · s · sqrt(1/n + 1/k). s is the spread of our seeds. The interval is widened by half of the last printed
-digit, or by how well a plot could be read. It is clipped to what the quantity can be, such as 0 to 100 %.
+**A level** is a published mean of k runs. Our n runs say where the mean of k further runs is expected, in 95 % of
+cases: mean ± t(n − 1) · s · sqrt(1/n + 1/k). s is the spread of our seeds. The interval is widened by half of the
+last printed digit, or by how well a plot could be read. It is clipped to what the quantity can be, such as 0
+to 100 %.
 
 - *Reproduced*: the number lies inside, and the interval is at most ± {WIDEST:g} points.
 - *Unresolved*: it lies inside a wider interval, which would hold almost any number.
@@ -31,57 +32,59 @@ digit, or by how well a plot could be read. It is clipped to what the quantity c
 
 Where a paper does not say of how many runs a number is, k = 1, which makes the interval wide.
 
-**A drop** is compared where a paper prunes one trained network at many places. Forty such levels rise and fall with the
-one network that they began with, so their levels would be one comparison, made forty times. A drop is a level less the
-level of the same network before pruning. The published drop is held against ours, paired by seed, by the rule above, with
-k = 1 network. Both printed numbers may be rounded, so the interval is widened for both. It is clipped to what the
-published level before pruning leaves room for. Tables compared so say it in their first line.
+**A drop** is compared where a paper prunes one trained network at many places. Forty such levels rise and fall with
+the one network that they began with, so their levels would be one comparison, made forty times. A drop is a level
+less the level of the same network before pruning. The published drop is held against ours, paired by seed, by the
+rule above, with k = 1 network. Both printed numbers may be rounded, so the interval is widened for both. It is
+clipped to what the published level before pruning leaves room for. Tables compared so say it in their first line.
 
-**A failed run** is one whose trained network collapsed: its accuracy on aligned examples is below half of the way from
-chance to the suite's ceiling. This is the board's definition. Of a pruned row it is asked before pruning: what pruning
-breaks is no failed run. Failed runs are left out on both sides, and their rate is told below the table: k of n, the exact
-95 % interval (Clopper and Pearson), and which seeds. The means of all runs stand beside, and the verdicts with them are
-counted below the table. Of a published network it is asked of its average by training shares, nearly all of which are
-aligned examples.
+**A failed run** is one whose trained network collapsed: its accuracy on aligned examples is below half of the way
+from chance to the suite's ceiling. This is the board's definition. Of a pruned row it is asked before pruning: what
+pruning breaks is no failed run. Failed runs are left out on both sides, and their rate stands apart: k of n, the
+exact 95 % interval (Clopper and Pearson), and which seeds. The means of all runs stand beside, and the verdicts with
+them are counted below the table. Of a published network it is asked of its average by training shares, nearly all of
+which are aligned examples.
 
-**An ordering** is *reproduced* if our difference is told from zero at 5 % in its direction. The difference is paired by
-seed and test example. It is *not reproduced* if it is told in the other direction, else *unresolved*.
+**An ordering** is *reproduced* if the 95 % interval of our difference lies on its side of zero. The difference is
+paired by seed and test example. It is *not reproduced* if the interval lies on the other side, else *unresolved*.
 
-**A size**, such as "loses 11 points", is held against an interval too. For a size that k runs gave, it is the interval
-expected of k further runs; for one said in general, it is the interval of our mean difference.
+**A size**, such as "loses 11 points", is held against an interval too. For a size that k runs gave, it is the
+interval expected of k further runs. For one said in general, it is the 95 % interval of our mean difference.
 
-- *Reproduced*: the direction is told at 5 %, the interval meets the size, and it is at most ± {WIDEST:g} points.
-- *Not reproduced*: the interval lies outside of the size, or the direction is told to be the other.
+- *Reproduced*: the ordering is, the interval meets the size, and it is at most ± {WIDEST:g} points.
+- *Not reproduced*: the interval lies outside of the size, or the ordering is not reproduced.
 - What is said to be *stable* is reproduced where the interval of our mean lies wholly within the size.
 - *Unresolved*: all else.
 
-**A claim** of [claims.toml](../claims.toml) or [claims-before.toml](../claims-before.toml) gives its own verdict, adjusted
-for all claims of its file; `equivalent` is not reproduced. It is of all runs, failed ones included.
+**A claim** of [claims.toml](../claims.toml) or [claims-before.toml](../claims-before.toml) gives its own verdict,
+adjusted for all claims of its file; `equivalent` is not reproduced. It is of all runs, failed ones included.
 
-**Other data.** Where our data or network are not the paper's, nothing is reproduced, and nothing fails to be. What agrees
-there *holds on other data*, what is told to be otherwise *fails on other data*. What ours are is said beside it.
+**Other data.** Where our data or network are not the paper's, nothing is reproduced, and nothing fails to be. What
+agrees there *holds on other data*, what is *not reproduced* by the rules above *fails on other data*. Our data are
+named beside it.
 
 *Not attempted*: there are no records. *Impossible*: nothing that could be run would answer it; why is said.
 
 **Numbers and facts.** A fact is one statement about one trained network, or about one set of runs. All sparsities and
-layers of one pruned network are one fact for each metric, however many numbers show it. A statement asked in two suites is
-two facts. A fact that stands further up is not counted again.
+layers of one pruned network are one fact for each metric, however many numbers show it. A statement asked in two
+suites is two facts. A fact that stands further up is not counted again.
 
 What the rule can and cannot tell:
 
-- If a published run were one more run of ours, it would still fail in 5 % of cases: tests simulate it, for levels and for
-  drops. Of forty numbers two fail by chance. Within one fact they fail or hold together.
-- It takes normal noise. Simulated, equal runs fail in 5 % of cases for normal values, and in 5 to 6 % for the worst of 25
-  groups. For a skewed accuracy near 0 it is 8 to 14 %: there *not reproduced* is said too easily.
-- *Reproduced* is weak where the interval is wide: look at **expected**. It says that the number could have come out of
-  our runs, not that it is right.
-- A network that is pruned to nothing drops by all that it had. There drops tell the level before pruning, and no more.
-- A rate of failures from ten runs is known poorly: look at its interval. One published run that did not fail agrees with
-  nearly any rate.
+- If a published run were one more run of ours, it would still fail in 5 % of cases: tests simulate it, for levels and
+  for drops. Of forty numbers two fail by chance. Within one fact they fail or hold together.
+- It takes normal noise. Simulated, equal runs fail in 5 % of cases for normal values, and in 5 to 6 % for the worst
+  of 25 groups. For a skewed accuracy near 0 it is 8 to 14 %: there *not reproduced* is said too easily.
+- *Reproduced* is weak where the interval is wide: look at **expected**. It says that the number could have come out
+  of our runs, not that it is right.
+- A network that is pruned to nothing drops by all that it had. There drops tell the level before pruning, and no
+  more.
+- A rate of failures from ten runs is known poorly: look at its interval. One published run that did not fail agrees
+  with nearly any rate.
 - It takes their noise for ours: papers here print no spread, or one of an unknown number of runs. The test images are
   the same, or redrawn from the same ones, on both sides: no draw of test images is added.
-- A published number may be the best of many settings on the test split. That is above the mean of runs at its setting,
-  and may rightly fail.
-- Our interval (± half of it, at 95 %) is that of the board: of seeds and test images. The expected interval is of seeds
-  alone.
+- A published number may be the best of many settings on the test split. That is above the mean of runs at its
+  setting, and may rightly fail.
+- Our interval (± half of it, at 95 %) is that of the board: of seeds and test images. The expected interval is of
+  seeds alone.
 """

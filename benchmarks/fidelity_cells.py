@@ -10,7 +10,10 @@ from fidelity_tables import NumbersTable, StatementTable, filled
 
 @dataclass(frozen=True)
 class Cell:
-    """One published number: the text as printed, and which rows of ours answer it (empty: none)."""
+    """One published number: the text as printed, and which rows of ours answer it (empty: none).
+
+    same_as: the table that prints it already.
+    """
 
     row: str
     column: str
@@ -20,6 +23,7 @@ class Cell:
     as_published: str
     repaired: str
     repaired_metric: str
+    same_as: str = ""
 
 
 def cells(table: NumbersTable) -> list[Cell]:
@@ -42,6 +46,7 @@ def cells(table: NumbersTable) -> list[Cell]:
                     as_published if row.as_published else "",
                     repaired if row.repaired else "",
                     column.repaired_metric or metric,
+                    column.same_as,
                 )
             )
     return found
@@ -55,7 +60,7 @@ def facts_of_numbers(name: str, table: NumbersTable) -> set[tuple[str, ...]]:
         "columns": lambda cell: (cell.column,),
         "table": lambda cell: (),
     }
-    return {(name, *whole[table.facts](cell)) for cell in cells(table)}
+    return {(cell.same_as or name, *whole[table.facts](cell)) for cell in cells(table)}
 
 
 def facts_of_statement(

@@ -116,7 +116,8 @@ def about(table: NumbersTable) -> str:
     parts = [f"From the {table.source}; {how}{measured}.", f"Data: {table.data}."]
     if table.pruned:
         levels = ", ".join(f"{title(metric)} {level}" for metric, level in table.pruned.levels.items())
-        parts.append(f"One trained network is pruned, so drops are compared (k = {table.runs or 1} network): {levels}.")
+        parts.append(f"One trained network is pruned: drops are compared, with k = {table.runs or 1} network.")
+        parts.append(f"Before pruning: {levels}.")
     parts += [f"Ours are other data: {table.other_data}."] if table.other_data else []
     return " ".join([*parts, table.notes]).rstrip()
 

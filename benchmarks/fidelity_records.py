@@ -34,12 +34,21 @@ class Failed:
     bound: float | None
 
     @property
-    def text(self) -> str:
-        """The rate with its exact interval, and which seeds."""
+    def interval(self) -> str:
+        """The exact interval of the rate."""
         low, high = (100 * one for one in rate(len(self.seeds), self.runs))
-        told = f"`{self.label}` {len(self.seeds)} of {self.runs} ({low:.1f} to {high:.1f} %)"
-        seeds = ", ".join(map(str, self.seeds))
-        return told + (f", seed{'s' * (len(self.seeds) > 1)} {seeds}" if self.seeds else "")
+        return f"{low:.1f} to {high:.1f} %"
+
+    @property
+    def named(self) -> str:
+        """The seeds, or a dash."""
+        return ", ".join(map(str, self.seeds)) or "–"
+
+    @property
+    def text(self) -> str:
+        """The rate with its exact interval, and which seeds; there is one at least."""
+        seeds = f"seed{'s' * (len(self.seeds) > 1)} {self.named}"
+        return f"`{self.label}` {len(self.seeds)} of {self.runs} ({self.interval}), {seeds}"
 
 
 @dataclass(frozen=True)

@@ -60,10 +60,15 @@ def said(one: StatementTable, published: Published, answers: Mapping[str, Answer
         if name not in answers:
             raise UsageError(unknown("claim", name, answers, where))
     found = [by_claim(name, answers[name]) for name in one.claims] or [by_rows(one, published, where)]
-    if not one.other_data:
-        return found
-    data = f"; ours: {one.other_data}"
-    return [Said(answer.evidence + data, elsewhere(answer.verdict), answer.suite) for answer in found]
+    for answer in found if one.other_data else ():
+        if answer.suite not in one.other_data:
+            raise UsageError(unknown("suite", str(answer.suite), one.other_data, f"{where}: other_data"))
+    return [on_other_data(answer, one.other_data[str(answer.suite)]) if one.other_data else answer for answer in found]
+
+
+def on_other_data(answer: Said, data: str) -> Said:
+    """The same answer where our data are not the paper's."""
+    return Said(f"{answer.evidence}; ours: {data}", elsewhere(answer.verdict), answer.suite)
 
 
 def by_claim(name: str, answer: Answer) -> Said:
@@ -109,7 +114,10 @@ def judged(one: StatementTable, gaps: Mapping[int, Measured]) -> tuple[Verdict, 
     size = Size(one.size.low, one.size.high, rounding, one.size.runs)
     interval = interval_of_size(points(gaps), gap, size)
     told = f"{size.low:+g}" if size.low == size.high else f"{size.low:+g} to {size.high:+g}"
-    text = "" if interval is None else f"; expected {interval.low:+.1f} to {interval.high:+.1f}, published {told}"
+    if interval is None or size.runs is None:
+        text = f"; size {told}"
+    else:
+        text = f"; expected {interval.low:+.1f} to {interval.high:+.1f}, published {told}"
     return verdict_of_size(points(gaps), gap, size, one.expects), text
 
 

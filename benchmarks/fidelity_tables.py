@@ -33,7 +33,8 @@ class PaperTable(TomlTable):
 class ColumnTable(TomlTable):
     """A column of a published table: which row of ours answers it. `{name}` is filled from the row's `fill`.
 
-    as_published, repaired: rows of a board, `method` or `method[name=value]`; empty: there is none.
+    as_published, repaired: rows of a board, `method` or `method[name=value]`; empty: there is none. same_as: the table
+    that prints these runs already, in a column of this name.
     """
 
     name: Text
@@ -41,6 +42,7 @@ class ColumnTable(TomlTable):
     as_published: str = ""
     repaired: str = ""
     repaired_metric: str | None = None
+    same_as: str = ""
 
 
 class RowTable(TomlTable):
@@ -156,8 +158,8 @@ class StatementTable(TomlTable):
 
     Answered by two rows of a suite, by claims (`claims.toml: NAME`), or by a verdict that is fixed, with why.
     size: what the statement says of the size. before: our row of the trained networks that both rows prune.
-    other_data: what our data are, where they are not the paper's. fact: a name that statements share where one set of
-    runs tells the same in several lines; the name of a table of numbers, where these say it already.
+    other_data: what the data of a suite are, by its name, where they are not the paper's. fact: a name that statements
+    share where one set of runs tells the same in several lines; or a table of numbers that says it already.
     """
 
     paper: str
@@ -171,7 +173,7 @@ class StatementTable(TomlTable):
     expects: Expects | None = None
     size: SizeTable | None = None
     before: str = ""
-    other_data: str = ""
+    other_data: Annotated[dict[str, str], Field(default_factory=dict)]
     fact: str = ""
     claims: Annotated[list[str], Field(default_factory=list)]
     verdict: Fixed | None = None
