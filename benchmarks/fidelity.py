@@ -63,7 +63,7 @@ def page(fidelity: Fidelity, folder: Path) -> str:
             if table.paper == name:
                 lines, verdicts = numbers(key, table, published, shipped)
                 body += lines
-                named = f"{short(paper.title)}, {table.place}: {table.title}"
+                named = f"{paper.short}, {table.place}: {table.title}"
                 parts.append(Part(named, verdicts, facts_of_numbers(key, table)))
         of_paper = {key: one for key, one in fidelity.statements.items() if one.paper == name}
         lines, found = statements(of_paper, published, answers)
@@ -71,14 +71,9 @@ def page(fidelity: Fidelity, folder: Path) -> str:
         if found:
             suites = {key: {one.suite for one in several if one.suite} for key, several in found.items()}
             facts = [facts_of_statement(key, of_paper[key], suites[key], fidelity.numbers) for key in found]
-            named = f"{short(paper.title)}: statements, and numbers not quoted one by one"
+            named = f"{paper.short}: statements, and numbers not quoted one by one"
             parts.append(Part(named, counted(found), set().union(*facts)))
     return "\n".join([ABOUT, *summary(parts), *failed_runs(fidelity, published), *body]).rstrip("\n") + "\n"
-
-
-def short(name: str) -> str:
-    """A paper's name for the summary: what stands before the first bracket."""
-    return name.split(" (")[0]
 
 
 def summary(parts: Sequence[Part]) -> list[str]:
@@ -96,7 +91,7 @@ def summary(parts: Sequence[Part]) -> list[str]:
 def failed_runs(fidelity: Fidelity, published: Published) -> list[str]:
     """How many trained networks failed, ours and the published ones, of all tables that have records."""
     found: dict[tuple[str, str], Failed] = {}
-    theirs: dict[tuple[str, str], set[str]] = {}
+    theirs: dict[tuple[str, str], dict[str, bool]] = {}
     for key, table in fidelity.numbers.items():
         if table.suite is None or published.rows(table.suite) is None:
             continue
@@ -104,14 +99,13 @@ def failed_runs(fidelity: Fidelity, published: Published) -> list[str]:
         for one in failed.values():
             found[table.suite, one.label] = one
             if table.fit:
-                told = "failed" if published_failed(table, failed) else "did not fail"
-                theirs.setdefault((table.suite, one.label), set()).add(f"{told} (average {table.fit})")
-    shown = [
-        [f"`{row}`", suite, f"{len(one.seeds)} of {one.runs}", one.interval, one.named, "; ".join(sorted(said)) or "–"]
-        for (suite, row), one in found.items()
-        for said in [theirs.get((suite, row), set())]
-    ]
-    header = ["trained network", "suite", "failed", "95 % interval", "seeds", "published"]
+                theirs.setdefault((table.suite, one.label), {})[table.fit] = published_failed(table, failed)
+    shown = []
+    for (suite, row), one in found.items():
+        fits = theirs.get((suite, row), {})
+        told = f"{sum(fits.values())} of {len(fits)} (average {', '.join(sorted(fits))})" if fits else "–"
+        shown.append([f"`{row}`", suite, f"{len(one.seeds)} of {one.runs}", one.interval, one.named, told])
+    header = ["trained network", "suite", "failed", "95 % interval", "seeds", "published, failed"]
     return ["## Failed runs", "", *table_lines(shown, header), ""] if shown else []
 
 

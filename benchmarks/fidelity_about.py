@@ -65,8 +65,8 @@ named beside it.
 
 *Not attempted*: there are no records. *Impossible*: nothing that could be run would answer it; why is said.
 
-**Numbers and facts.** A fact is one statement about one trained network, or about one set of runs. All sparsities and
-layers of one pruned network are one fact for each metric, however many numbers show it. A statement asked in two
+**Numbers and facts.** A fact is what one table, or one statement, says of one trained network or of one set of runs.
+Forty places at which one network is pruned are one fact, however many numbers show it. A statement asked in two
 suites is two facts. A fact that stands further up is not counted again.
 
 What the rule can and cannot tell:

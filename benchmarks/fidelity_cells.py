@@ -12,7 +12,7 @@ from fidelity_tables import NumbersTable, StatementTable, filled
 class Cell:
     """One published number: the text as printed, and which rows of ours answer it (empty: none).
 
-    same_as: the table that prints it already.
+    network: a name of the trained network, within the table. same_as: the table that prints it already.
     """
 
     row: str
@@ -23,6 +23,7 @@ class Cell:
     as_published: str
     repaired: str
     repaired_metric: str
+    network: str = ""
     same_as: str = ""
 
 
@@ -46,6 +47,7 @@ def cells(table: NumbersTable) -> list[Cell]:
                     as_published if row.as_published else "",
                     repaired if row.repaired else "",
                     column.repaired_metric or metric,
+                    row.network or row.name,
                     column.same_as,
                 )
             )
@@ -53,14 +55,12 @@ def cells(table: NumbersTable) -> list[Cell]:
 
 
 def facts_of_numbers(name: str, table: NumbersTable) -> set[tuple[str, ...]]:
-    """The distinct facts of a table, each by a name: one trained network, or one set of runs, with one statement."""
-    whole = {
-        "cells": lambda cell: (cell.row, cell.column),
-        "rows": lambda cell: (cell.row,),
-        "columns": lambda cell: (cell.column,),
-        "table": lambda cell: (),
-    }
-    return {(cell.same_as or name, *whole[table.facts](cell)) for cell in cells(table)}
+    """The distinct facts of a table, each by a name: what it says of one trained network, or of one set of runs."""
+    found = set()
+    for cell in cells(table):
+        parts = {"cells": (cell.row, cell.column), "rows": (cell.network,), "table": ()}[table.facts]
+        found.add((cell.same_as or name, *parts))
+    return found
 
 
 def facts_of_statement(

@@ -82,7 +82,7 @@ def numbers(
     told = f"Verdict ({counted.total()}): **{table.verdict}**. {table.why}" if table.verdict else totals(counted)
     after = f" {of_failed(table, failed, Counter(one.of_all for one in lines))}" if failed else ""
     shown = table_lines([one.texts for one in lines], header(table, some))
-    return [*head, *shown, "", f"{told}{after} {links(table)}", ""], counted
+    return [*head, *shown, "", f"{told}{after}", "", links(table), ""], counted
 
 
 def header(table: NumbersTable, some_failed: bool) -> list[str]:

@@ -131,7 +131,8 @@ gets all aligned ones right."""
 
 def _conflicting_errors(body: Mapping[str, Any]) -> float:
     totals = zip(body["train_group_total"], body["group_aligned"], strict=True)
-    return float(1 - body["train_conflicting_accuracy"]) * sum(count for count, aligned in totals if not aligned)
+    conflicting = sum(int(count) for count, aligned in totals if not aligned)
+    return float(1 - body["train_conflicting_accuracy"]) * conflicting
 
 
 def without(values: Mapping[int, Measured], seeds: Collection[int]) -> dict[int, Measured]:

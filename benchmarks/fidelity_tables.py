@@ -19,13 +19,14 @@ Source = Literal[
     "paper", "poster", "slides", "released notebook", "released spreadsheet", "README", "issue", "web page"
 ]
 Fixed = Literal["not attempted", "impossible"]
-Whole = Literal["cells", "rows", "columns", "table"]
+Whole = Literal["cells", "rows", "table"]
 
 
 class PaperTable(TomlTable):
-    """`[papers.NAME]`: one publication, in the order of the page. read: what was read of it."""
+    """`[papers.NAME]`: one publication, in the order of the page. short: its name in the summary. read: what of it."""
 
     title: Text
+    short: Text
     read: Text
     about: str = ""
 
@@ -48,12 +49,13 @@ class ColumnTable(TomlTable):
 class RowTable(TomlTable):
     """A row of a published table: its values, as printed, one a column; an empty one is not printed.
 
-    as_published, repaired: false where this row was not run.
+    as_published, repaired: false where this row was not run. network: a name that rows of one trained network share.
     """
 
     name: Text
     values: Annotated[list[str], Field(min_length=1)]
     fill: Annotated[dict[str, str], Field(default_factory=dict)]
+    network: str = ""
     task: str | None = None
     as_published: bool = True
     repaired: bool = True
@@ -84,7 +86,8 @@ class NumbersTable(TomlTable):
 
     unit: accuracies in percent or as fractions, counts, or anything else that is only quoted (`as printed`).
     slack: by how much, in that unit, a number that was read off a plot may be off; else it is half of the last digit.
-    facts: what one trained network, or one set of runs, gives: each cell, each row, each column or the whole table.
+    facts: what one trained network, or one set of runs, gives: each cell, each row (or the rows of
+    one `network`), or the whole table.
     fit: the published accuracy on aligned examples (or the average by training shares, nearly the same), the least of
     the networks here before pruning: it says whether they failed. other_data: what our data are, where not the paper's.
     """

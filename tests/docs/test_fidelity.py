@@ -331,6 +331,7 @@ def test_the_rows_that_answer_are_those_of_the_shipped_suites():
 GOOD = """schema = 1
 [papers.p]
 title = "P"
+short = "P"
 read = "its text"
 [numbers.n]
 paper = "p"
