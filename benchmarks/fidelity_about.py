@@ -51,9 +51,10 @@ paired by seed and test example. It is *not reproduced* if the interval lies on 
 **A size**, such as "loses 11 points", is held against an interval too. For a size that k runs gave, it is the
 interval expected of k further runs. For one said in general, it is the 95 % interval of our mean difference.
 
-- *Reproduced*: the ordering is, the interval meets the size, and it is at most ± {WIDEST:g} points.
+- *Reproduced*: the ordering is reproduced, the interval meets the size, and it is at most ± {WIDEST:g} points.
 - *Not reproduced*: the interval lies outside of the size, or the ordering is not reproduced.
-- What is said to be *stable* is reproduced where the interval of our mean lies wholly within the size.
+- What is said to be *stable* is reproduced where the interval of our mean lies wholly within the size. Where the
+  paper gives no size, it is the margin of our claims, 3 points.
 - *Unresolved*: all else.
 
 **A claim** of [claims.toml](../claims.toml) or [claims-before.toml](../claims-before.toml) gives its own verdict,

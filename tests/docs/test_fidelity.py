@@ -376,6 +376,14 @@ def load(tmp_path: Path, text: str):
         ('why = "no data"\n', 'why = "no data"\nclaims = ["claims.toml: r1"]\n', "it takes one answer"),
         ('verdict = "not attempted"', 'suite = "smoke"', "it takes one answer"),
         ('verdict = "not attempted"', 'verdict = "reproduced"', "statements.s.verdict"),
+        ('why = "no data"\n', 'why = "no data"\nsize = { low = 1.0, high = 2.0 }\n', "is of two rows"),
+        ('why = "no data"\n', 'why = "no data"\nsize = { low = 2.0, high = 1.0 }\n', "is above high"),
+        (
+            'suite = "smoke"\n',
+            'suite = "smoke"\npruned = { row = "erm", levels = {} }\n',
+            "lacks the level of accuracy",
+        ),
+        ('suite = "smoke"\n', 'suite = "smoke"\nfacts = "some"\n', "numbers.n.facts"),
     ],
 )
 def test_a_fault_of_the_file_is_one_message_that_names_the_place(tmp_path: Path, old, new, message):

@@ -306,9 +306,15 @@ def test_a_size_whose_direction_is_not_told_is_unresolved_and_the_other_directio
     assert verdict_of_size(-12, 12, GAP, "higher") == "not reproduced"
     assert verdict_of_size(20, 20, GAP, "higher") == "not reproduced"
     assert verdict_of_size(-11, -11, GAP[:2]) == "too few seeds"
-    close = fidelity_rule.Size(-35.3, -35.3, 0.01, 1)
-    gap = estimate([-0.3529] * 4)
-    assert fidelity_rule.verdict_of_size([-35.29] * 4, gap, close, "lower") == "reproduced", "rounding is forgiven"
+
+
+@pytest.mark.parametrize(
+    ("ours", "verdict"), [(-35.29, "reproduced"), (-35.31, "reproduced"), (-35.28, "not"), (-35.32, "not")]
+)
+def test_rounding_of_a_size_is_forgiven_on_both_sides_and_no_more(tmp_path: Path, ours, verdict):
+    size = {"low": -35.3, "high": -35.3, "decimals": 2, "runs": 1}
+    answer = statement(tmp_path, rows("before", [0.6] * 4) + rows("after", [0.6] * 4, drop=ours / 100), size=size)
+    assert answer.verdict == verdict.replace("not", "not reproduced")
 
 
 def test_what_is_stable_lies_wholly_within_its_size():
@@ -349,6 +355,14 @@ def test_a_statement_is_held_against_its_size_over_the_runs_that_did_not_fail(tm
     assert "n = 6, unresolved" in answer.evidence
     assert statement(tmp_path, drop_of(-8), size=size).verdict == "not reproduced"
     assert statement(tmp_path, drop_of(-8)).verdict == "reproduced", "a direction alone"
+
+
+def test_without_a_named_network_a_run_is_left_out_where_either_row_failed(tmp_path: Path):
+    pair = rows("before", RUNS, failed=[1]) + rows("after", RUNS, failed=[4], drop=-0.1)
+    answer = statement(tmp_path, pair)
+    assert "n = 4; with failed runs (seeds 1, 4) " in answer.evidence
+    assert "n = 6" in answer.evidence
+    assert "n = 5; with failed runs (seed 1) " in statement(tmp_path, pair, before="before").evidence
 
 
 def test_the_sizes_of_the_file_are_the_differences_that_they_quote():
