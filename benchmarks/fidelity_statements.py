@@ -91,7 +91,8 @@ def by_rows(one: StatementTable, published: Published, where: str) -> Said:
     verdict, interval = judged(one, kept)
     text = f"{against}: {gap_text(over_seeds(list(kept.values())))}, n = {len(kept)}{interval}"
     if seeds:
-        text += f"; with failed runs (seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}) {gap_text(over_seeds(list(every.values())))}"
+        named = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
+        text += f"; with failed runs ({named}) {gap_text(over_seeds(list(every.values())))}"
         text += f", n = {len(every)}, {judged(one, every)[0]}"
     return Said(f"{text} ({link(suite)})", verdict, suite)
 
