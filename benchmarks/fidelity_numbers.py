@@ -34,7 +34,7 @@ ROOT = Path(__file__).parent.parent
 
 @dataclass(frozen=True)
 class Compared:
-    """One published number, or drop, beside ours: all runs, and those that did not fail. None: nothing of ours."""
+    """One published number, or drop, beside ours: all runs, and those that did not fail."""
 
     printed: Printed
     every: Mapping[int, Measured]
@@ -239,7 +239,7 @@ def of_failed(table: NumbersTable, failed: Mapping[tuple[str, str], Failed], of_
 
 
 def totals(counted: Counter[Verdict]) -> str:
-    """How many of which."""
+    """The number of each verdict, in words."""
     return f"{', '.join(f'{counted[one]} {one}' for one in VERDICTS if counted[one])} of {counted.total()}."
 
 
