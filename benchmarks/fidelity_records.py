@@ -13,8 +13,8 @@ from fidelity_rule import rate
 from benchbias.board.claims import Answer, answer_claims, load_claims
 from benchbias.board.comparing import row_of_task, tasks_of
 from benchbias.board.evidence import Evidence
+from benchbias.board.marks import collapse_bound, collapsed_seeds
 from benchbias.board.row_trials import Trials, trials_of
-from benchbias.board.rows import collapse_bound, collapsed_seeds
 from benchbias.errors import UsageError, unknown
 from benchbias.records.trial import record_folder
 from benchbias.runner.publishing import published_analyses, published_records

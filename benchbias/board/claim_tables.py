@@ -20,7 +20,7 @@ KINDS = {
 }
 """Subjects of claims: the keys that a claim of each kind must have, and those that it may have besides."""
 LEAST_POINTS = 0.1  # a margin between two rows
-COMMON = ("says", "suite", "task", "expects", "margin", "written")
+COMMON = ("says", "suite", "task", "expects", "margin", "written", "about")
 
 
 class ClaimTable(TomlTable):
@@ -30,6 +30,9 @@ class ClaimTable(TomlTable):
     `value` in the row of its table whose texts are `at`, perhaps less that of the row whose texts are `less`, against
     the number `against`, the margin in the column's unit. A cell of a probe of the board's row `row`: likewise, in
     mean over seeds.
+
+    about: the `merit` of a method, which rows that have not learnt their conflicting examples cannot show, or the
+    `fit` itself: what is learnt at all.
     """
 
     says: Annotated[str, Field(min_length=1, max_length=300)]
@@ -47,6 +50,7 @@ class ClaimTable(TomlTable):
     margin: Annotated[float, Field(gt=0, le=100)] = 100 * MARGIN
     task: str | None = None
     written: Literal["before its seeds", "after its seeds"]
+    about: Literal["merit", "fit"] = "merit"
 
     @model_validator(mode="after")
     def _one_kind(self) -> ClaimTable:
@@ -70,6 +74,12 @@ class ClaimTable(TomlTable):
     def of_rows(self) -> bool:
         """Whether it is about two rows, so that its difference is of fractions."""
         return self.analysis is None and self.probe is None
+
+    @property
+    def rows(self) -> list[str]:
+        """The texts that may name rows of the board: two rows, or those of the table's cells."""
+        named = [row for row in (self.row, self.other) if row is not None]
+        return named if self.of_rows else [*named, *self.at.values(), *self.less.values()]
 
     @property
     def scale(self) -> float:

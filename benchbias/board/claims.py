@@ -9,10 +9,10 @@ from typing import Any, Literal
 from benchbias.board.claim_tables import ClaimTable
 from benchbias.board.claim_tables import load_claims as load_claims
 from benchbias.board.evidence import Evidence
+from benchbias.board.marks import FLOOR_ROOM, LEAST_FIT, Marks
 from benchbias.board.probe_tables import number_text
 from benchbias.board.text import escaped, gap_text, table_lines, title
-from benchbias.statistics.estimates import LEVEL, Estimate, equivalence_p_value, p_value, student_t
-from benchbias.statistics.ranking import SMALLEST_GAP
+from benchbias.statistics.estimates import LEVEL, Estimate, equivalence_p_value, p_value
 
 Verdict = Literal["supported", "refuted", "equivalent", "unresolved", "not run"]
 
@@ -22,8 +22,9 @@ class Answer:
     """The answer of the records to one claim: a verdict and its numbers.
 
     gap: row - other as a fraction, or value - against; None where there is none. different, alike: p-values adjusted
-    over the file. power: the probability of the verdict `supported` at the file's first step. It is for a true
-    difference of the margin in the expected direction (for `equivalent`: of zero).
+    over the file. marks: of the rows that it is about, by their names. power: the probability of the verdict
+    `supported` at the file's first step. It is for a true difference of the margin in the expected direction (for
+    `equivalent`: of zero).
     """
 
     name: str
@@ -33,6 +34,12 @@ class Answer:
     different: float
     alike: float
     power: float | None
+    marks: Mapping[str, Marks]
+
+    @property
+    def shows_no_merit(self) -> bool:
+        """Whether a claim about merit is left unresolved, since a row has not learnt what it is judged by."""
+        return self.claim.about == "merit" and any(one.shows_no_merit for one in self.marks.values())
 
 
 def answer_claims(claims: Mapping[str, ClaimTable], evidence_of: Callable[[str], Evidence | None]) -> list[Answer]:
@@ -47,8 +54,10 @@ def answer_claims(claims: Mapping[str, ClaimTable], evidence_of: Callable[[str],
     found_answers = []
     for (name, claim), (different, alike) in zip(claims.items(), adjusted, strict=True):
         gap = gaps[name]
+        marks = run[name].marks(claim) if name in run else {}
         verdict = _verdict(claim, gap, different, alike) if name in run else "not run"
-        found_answers.append(Answer(name, claim, verdict, gap, different, alike, _power(claim, gap, len(claims))))
+        answer = Answer(name, claim, verdict, gap, different, alike, _power(claim, gap, len(claims)), marks)
+        found_answers.append(replace(answer, verdict="unresolved") if answer.shows_no_merit and gap else answer)
     return found_answers
 
 
@@ -90,29 +99,24 @@ def _verdict(claim: ClaimTable, gap: Estimate | None, different: float, alike: f
         return "unresolved"
     if alike <= 1 - LEVEL:
         return "supported" if claim.expects == "equivalent" else "equivalent"
-    smallest = SMALLEST_GAP if claim.metric == "worst_group_accuracy" else 0.0
-    if different > 1 - LEVEL or abs(gap.mean) < smallest:
+    if different > 1 - LEVEL:
         return "unresolved"
     return "supported" if claim.expects == ("higher" if gap.mean > 0 else "lower") else "refuted"
 
 
 def _power(claim: ClaimTable, gap: Estimate | None, claims: int) -> float | None:
     """The power at 5 % over the number of claims, with the standard error that there is; None without one."""
-    from scipy.special import nctdtr, stdtr
-
-    if gap is None or not gap.standard_error or gap.freedom is None:
+    if gap is None or gap.half_width is None or not gap.over_seeds:
         return None
     level = (1 - LEVEL) / claims
-    size = claim.bound / gap.standard_error
     if claim.expects == "equivalent":
-        room = size - float(student_t(gap.freedom, 1 - level))
-        return max(0.0, 2 * float(stdtr(gap.freedom, room)) - 1)
-    return 1 - float(nctdtr(gap.freedom, size, float(student_t(gap.freedom, 1 - level / 2))))
+        return max(0.0, 1 - 2 * gap.beyond(claim.bound - gap.critical(1 - level) * gap.error))
+    return gap.beyond(gap.critical(1 - level / 2) * gap.error - claim.bound)
 
 
 def claims_text(answers: Sequence[Answer], digest: str) -> str:
     """Markdown: the verdicts, and how to read them."""
-    header = ["claim", "verdict", "says", "suite", "contrast", "metric", "difference", "p", "power", "written"]
+    header = ["claim", "verdict", "says", "suite", "contrast", "metric", "difference", "p", "power", "marks", "written"]
     cells = [_cells(answer) for answer in answers]
     return "\n".join(
         [
@@ -131,6 +135,9 @@ def claims_text(answers: Sequence[Answer], digest: str) -> str:
             "1986); told at 5 %.",
             "- **power**: the probability of `supported` in such runs, at the first step of the adjustment, if the "
             "difference were the margin (for equivalence: nothing).",
+            f"- **marks**: of the rows. A claim about the merit of a method is unresolved where a row fits less than "
+            f"{100 * LEAST_FIT:.0f} % of the conflicting training examples, or stands within {100 * FLOOR_ROOM:.0f} "
+            "points of the floor. A claim that is about the fit itself says so in its file (`about`), and is answered.",
             "- **written**: before the claim's seeds ran, or after they had been seen, which tests no prediction.",
             "",
         ]
@@ -141,7 +148,7 @@ def _cells(answer: Answer) -> list[str]:
     claim = answer.claim
     expected = {"higher": ">", "lower": "<", "equivalent": "="}[claim.expects]
     p = min(answer.different, answer.alike)
-    known = answer.gap is not None and answer.gap.half_width is not None
+    known = answer.gap is not None and answer.gap.over_seeds
     return [
         escaped(answer.name),
         f"**{answer.verdict}**",
@@ -152,8 +159,14 @@ def _cells(answer: Answer) -> list[str]:
         _gap_text(answer) + (f" (n = {answer.gap.n})" if answer.gap else ""),
         ("< 0.0001" if p < 1e-4 else f"{p:.4f}") if known else "–",
         "–" if answer.power is None else f"{answer.power:.2f}",
+        _marks(answer),
         escaped(claim.written),
     ]
+
+
+def _marks(answer: Answer) -> str:
+    told = [f"{escaped(name)}: {', '.join(marks.words())}" for name, marks in answer.marks.items() if marks.words()]
+    return "; ".join(told) or "–"
 
 
 def _contrast(claim: ClaimTable, expected: str) -> str:
@@ -184,6 +197,7 @@ def claims_data(answers: Sequence[Answer], digest: str) -> dict[str, Any]:
             "p_different": answer.different,
             "p_equivalent": answer.alike,
             "power": answer.power,
+            "marks": {name: marks.words() for name, marks in answer.marks.items()},
         }
         for answer in answers
     ]

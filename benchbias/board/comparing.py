@@ -11,9 +11,17 @@ from benchbias.errors import UsageError, unknown
 from benchbias.records.row_name import as_row_name
 from benchbias.records.trial import TrialRecord
 from benchbias.statistics.cells import CellLayout
-from benchbias.statistics.estimates import LEVEL, MARGIN, Estimate, difference, equivalence_p_value, over_seeds, p_value
+from benchbias.statistics.estimates import (
+    FEWEST_SEEDS,
+    LEVEL,
+    MARGIN,
+    Estimate,
+    difference,
+    equivalence_p_value,
+    over_seeds,
+    p_value,
+)
 from benchbias.statistics.influence import Measured, measure_group
-from benchbias.statistics.ranking import SMALLEST_GAP
 
 Line = tuple[str, Mapping[int, Measured] | None, Mapping[int, Measured] | None]
 """One compared quantity: its name, and its value in every seed of the one row and of the other."""
@@ -102,7 +110,7 @@ def _mean(values: Mapping[int, Measured] | None) -> str:
 
 
 def _p(gap: Estimate | None) -> str:
-    if gap is None or gap.half_width is None:
+    if gap is None or not gap.over_seeds:
         return "–"
     p = p_value(gap)
     return "< 0.0001" if p < 1e-4 else f"{p:.4f}"
@@ -111,16 +119,30 @@ def _p(gap: Estimate | None) -> str:
 def _verdict(one: str, other: str, rank_by: str, gap: Estimate | None, margin: float) -> str:
     """The verdict on the difference in the suite's ranking metric, in words."""
     metric, sign = title(rank_by.removeprefix("-")), -1 if rank_by.startswith("-") else 1
-    if gap is None or gap.half_width is None:
-        return f"**Not told apart in {metric}**: it takes two seeds in which both have a value."
+    if gap is None or (gap.half_width is None and p_value(gap) == 1):
+        return f"**Not resolved in {metric}**: it takes {FEWEST_SEEDS} seeds in which both have a value."
+    if not gap.over_seeds:
+        return _by_examples(one, other, metric, sign, gap)
     size = f"{gap_text(gap)} points, p {_p(gap) if _p(gap).startswith('<') else '= ' + _p(gap)}"
-    smallest = SMALLEST_GAP if rank_by.removeprefix("-") == "worst_group_accuracy" else 0.0
-    if p_value(gap) <= 1 - LEVEL and abs(gap.mean) >= smallest:
+    if p_value(gap) <= 1 - LEVEL:
         better = one if sign * gap.mean > 0 else other
         return f"**{escaped(better)} is better in {metric}**: {size}."
     if equivalence_p_value(gap, margin) <= 1 - LEVEL:
         return f"**Equivalent in {metric}** within {100 * margin:g} points (two one-sided tests at 5 %): {size}."
-    return f"**Not told apart in {metric}**, and not shown to be within {100 * margin:g} points: {size}."
+    return f"**Not resolved in {metric}**, and not shown to be within {100 * margin:g} points: {size}."
+
+
+def _by_examples(one: str, other: str, metric: str, sign: int, gap: Estimate) -> str:
+    """The verdict on fewer than three seeds: the test examples speak, of these networks alone."""
+    told = f"{gap_text(gap)} points on the test examples of {gap.n} {'seed' if gap.n == 1 else 'seeds'}"
+    low, high = gap.interval()
+    if low <= 0 <= high:
+        return f"**Not resolved in {metric}**, by test examples alone: {told}."
+    better = one if sign * gap.mean > 0 else other
+    return (
+        f"**These networks of {escaped(better)} are better in {metric}**: {told}. It says nothing of other seeds: "
+        f"that takes {FEWEST_SEEDS}."
+    )
 
 
 def _by_seed(one: str, rank_by: str, ones: Mapping[int, Any] | None, others: Mapping[int, Any] | None) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from benchbias.board.claim_tables import ClaimTable
 from benchbias.board.comparing import row_of_task, tasks_of
+from benchbias.board.marks import Marks, marks_of
 from benchbias.board.row_trials import Trials, trials_of
 from benchbias.errors import UsageError, unknown
 from benchbias.records.analysis import AnalysisRecord, find_analysis
@@ -38,6 +39,16 @@ class Evidence:
             return any(claim.analysis == record.name for record in self.analyses)
         return claim.probe is None or any(claim.probe in row.first.get("probes", {}) for row in self.rows)
 
+    def marks(self, claim: ClaimTable) -> dict[str, Marks]:
+        """The marks of every row that a claim is about, by the row's name; rows that are not there are left out."""
+        task, found = claim.task, {}
+        for name in dict.fromkeys(claim.rows):
+            row = row_of_task(self.rows, task, name) if task else _only(self.rows, name)
+            if row is not None:
+                metric = claim.metric or str(row.first["suite"]["rank_by"]).removeprefix("-")
+                found[name] = marks_of(row, metric, self.rows)
+        return found
+
     def gap(self, name: str, claim: ClaimTable) -> Estimate | None:
         """The difference that a claim is about; None where it is undefined.
 
@@ -47,6 +58,13 @@ class Evidence:
         if claim.analysis is not None:
             return _of_analysis(self.analyses, claim, where)
         return _of_rows(self.rows, claim, where) if claim.probe is None else _of_probe(self.rows, claim, where)
+
+
+def _only(rows: Sequence[Trials], name: str) -> Trials | None:
+    """The row of a suite with one task; None where no row, or several, have this name."""
+    found = [row for row in rows if name in (row.label, row.first["method"])]
+    exact = [row for row in found if row.label == name] or found
+    return exact[0] if len(exact) == 1 else None
 
 
 def _of_rows(rows: Sequence[Trials], claim: ClaimTable, where: str) -> Estimate | None:

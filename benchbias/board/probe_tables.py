@@ -10,7 +10,8 @@ from benchbias.board.text import escaped, points_text, table_lines
 from benchbias.records.row_name import row_name
 from benchbias.records.table import Table
 from benchbias.records.trial import TrialRecord
-from benchbias.statistics.estimates import LEVEL, Estimate, estimate
+from benchbias.statistics.estimates import LEVEL, Estimate, over_seeds
+from benchbias.statistics.influence import UNBOUNDED, Measured
 
 
 def probe_sections(records: Sequence[TrialRecord]) -> list[str]:
@@ -33,7 +34,8 @@ def probe_sections(records: Sequence[TrialRecord]) -> list[str]:
 
 _NOTE = [
     f"What the suite's probes found in the finished models: mean over seeds ± half of the {100 * LEVEL:.0f} % interval "
-    "of Student's t over seeds alone; rows of a seed with equal texts are averaged first. Fractions in percent. "
+    "of Student's t over seeds alone; rows of a seed with equal texts are averaged first. Fractions in percent, with "
+    "the bounds of their interval. "
     "Nothing of a probe reaches training or a score. – : undefined in every seed; (n): in n seeds only.",
 ]
 
@@ -100,10 +102,11 @@ def averaged(seeds: Sequence[dict[str, list[float]]], name: str) -> list[float]:
 
 
 def _cell(kind: str, values: Sequence[float], seeds: int) -> str:
-    found = estimate(values)
+    share = kind == "fraction"
+    found = over_seeds([Measured(value, bounds=(0.0, 1.0) if share else UNBOUNDED) for value in values])
     if found is None:
         return "–"
-    text = points_text(found) if kind == "fraction" else number_text(found)
+    text = points_text(found) if share else number_text(found)
     return text if len(values) == seeds else f"{text} ({len(values)})"
 
 
@@ -111,7 +114,7 @@ def number_text(value: Estimate) -> str:
     """A mean with two digits of its interval's half width: `-3.21 ± 0.45`; four digits where there is none."""
     width = value.half_width
     if not width or not math.isfinite(width):
-        return f"{value.mean:.4g}" + (" ± 0" if width == 0 else "")
+        return f"{value.mean:.4g}"
     digits = max(0, 1 - math.floor(math.log10(width)))
     if digits > 6 or width >= 1e6:
         return f"{value.mean:.3g} ± {width:.2g}"

@@ -10,11 +10,13 @@ from benchbias.board.legend import legend
 from benchbias.board.probe_tables import probe_failures, probe_sections
 from benchbias.board.rows import Row
 from benchbias.board.standings import Board, Standing, board_of
-from benchbias.board.text import bounds_text, count, escaped, gap_text, points_text, table_lines, title
+from benchbias.board.text import count, escaped, gap_text, points_text, table_lines, title
 from benchbias.records.analysis import AnalysisRecord
 from benchbias.records.row_name import row_name
 from benchbias.records.trial import TrialRecord, sorted_records
 from benchbias.statistics.cells import CellLayout
+from benchbias.statistics.estimates import FEWEST_SEEDS
+from benchbias.statistics.influence import LEASTS
 from benchbias.statistics.ranking import Resolution
 
 
@@ -75,11 +77,13 @@ def _ranked(standing: Standing, board: Board, suite: Mapping[str, Any]) -> list[
 def _table(rows: Sequence[tuple[tuple[int, int] | None, Row]], board: Board, suite: Mapping[str, Any]) -> list[str]:
     reference = suite["reference"]
     first, *others = _metrics(suite)
+    counted = [f"{title(first)} as counted"] if first in LEASTS else []
     header = [
-        *("rank", "method", "sparsity", title(first), "worst group, cross-fitted", *map(title, others)),
+        *("rank", "method", "sparsity", title(first), *counted, "worst group of the mean", *map(title, others)),
         "gap to baseline",
         f"gap to {escaped(reference)}" if reference else "gap to reference",
         "fit of conflicting training examples",
+        "marks",
         "seeds",
     ]
     return table_lines([_cells(rank, row, (first, *others), board) for rank, row in rows], header)
@@ -87,19 +91,31 @@ def _table(rows: Sequence[tuple[tuple[int, int] | None, Row]], board: Board, sui
 
 def _cells(rank: tuple[int, int] | None, row: Row, metrics: Sequence[str], board: Board) -> list[str]:
     first, *others = (points_text(row.metrics.get(metric)) for metric in metrics)
-    baseline = f" (to {escaped(row.baseline)})" if row.baseline and row.to_baseline else ""
+    counted = [_plain_points(row.as_counted)] if metrics[0] in LEASTS else []
+    baseline = f" (to {escaped(row.baseline)}{_collapsed(row)})" if row.baseline and row.to_baseline else ""
     gap = gap_text(row.to_baseline)
     shown = f"**{gap}**" if (row.task, row.label) in board.resolved_to_baseline else gap
     return [
         _rank(rank, row),
         escaped(row.label) if row.ranked else f"_{escaped(row.label)}_",
         f"{row.sparsity:.3f}",
-        *(first, bounds_text(row.worst_group), *others),
+        *(first, *counted, points_text(row.worst_group) if row.worst_group else "–", *others),
         shown + baseline,
         gap_text(row.to_reference),
         points_text(row.train_conflicting_accuracy) if row.train_conflicting_accuracy else "–",
+        ", ".join(row.marks.words()) or "–",
         str(len(row.seeds)),
     ]
+
+
+def _plain_points(value: float | None) -> str:
+    return "undefined" if value is None else f"{100 * value:.1f}"
+
+
+def _collapsed(row: Row) -> str:
+    """How many seeds of a row's baseline collapsed, where some did."""
+    of = row.baseline_marks
+    return f"; {of.collapsed} of its {of.seeds} seeds collapsed" if of is not None and of.collapsed else ""
 
 
 def _rank(rank: tuple[int, int] | None, row: Row) -> str:
@@ -129,13 +145,13 @@ def _costs(rows: Sequence[Row]) -> list[str]:
 def _tells_apart(standing: Standing, suite: Mapping[str, Any]) -> list[str]:
     """Lines on what the ranks of one table can and cannot tell."""
     fair = sum(rank is not None for rank in standing.ranks)
-    if standing.resolution is None or fair < 2:
-        return ["Nothing is ranked here: it takes two rows and two seeds."]
+    if standing.resolution is None:
+        return [f"Nothing is ranked here: it takes two rows with {FEWEST_SEEDS} common seeds that did not collapse."]
+    told = f"{fair} rows, {standing.resolution.pairs} comparisons: {_resolves(standing.resolution)}"
+    if len(standing.tiers) < 2:
+        return [f"{told} No two rows are resolved."]
     tiers = " > ".join(escaped(label) for label in standing.tiers)
-    return [
-        f"{fair} rows, {standing.resolution.pairs} comparisons: {_resolves(standing.resolution)} "
-        f"{len(standing.tiers)} tiers, the largest set of rows that are pairwise told apart: {tiers}."
-    ]
+    return [f"{told} {len(standing.tiers)} tiers, the largest set of rows that are pairwise resolved: {tiers}."]
 
 
 def _tested(task: str, records: Sequence[TrialRecord], layouts: Mapping[str, CellLayout]) -> list[str]:
@@ -153,15 +169,20 @@ def _tested(task: str, records: Sequence[TrialRecord], layouts: Mapping[str, Cel
 
 def _baselines(found: Resolution | None) -> list[str]:
     if found is None:
-        return ["No row has a baseline on two seeds."]
+        return [f"No row has a baseline on {FEWEST_SEEDS} seeds."]
     return [f"{found.pairs} gaps to a baseline: {_resolves(found)}"]
 
 
 def _resolves(found: Resolution) -> str:
     return (
-        f"a difference of {100 * found.difference:.1f} points is told apart (median over them), "
-        f"and a true one of {100 * found.with_power:.1f} in 80 % of such runs."
+        f"an observed difference of {_points(found.difference)} points is resolved (median over them), "
+        f"and a true one of {_points(found.with_power)} in 80 % of such runs."
     )
+
+
+def _points(value: float) -> str:
+    """A difference of shares in points; there is none above 100."""
+    return f"{100 * value:.1f}" if value <= 1 else "more than 100"
 
 
 def _failed(records: Sequence[TrialRecord]) -> list[str]:

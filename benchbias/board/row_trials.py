@@ -11,13 +11,13 @@ from benchbias.records.row_name import row_name
 from benchbias.records.trial import TrialRecord, sorted_records
 from benchbias.statistics.cells import CellLayout, Cells, unpack_counts
 from benchbias.statistics.estimates import Estimate, difference
-from benchbias.statistics.influence import Measured, measure
+from benchbias.statistics.influence import UNBOUNDED, Measured, measure
 from benchbias.util import canonical
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-TOLERANCE = 1e-9  # between a metric in a record and the same from the record's own counts
+TOLERANCE = 5e-7  # between a metric in a record and the same from the record's own counts; shares are float32
 
 OF_A_ROW = ("suite", "track", "ranked", "baseline", "settings_from", "num_classes", "group_names", "group_aligned")
 """Keys of a record whose values all seeds of a row share."""
@@ -68,9 +68,13 @@ def _measured(metric: str, record: TrialRecord, cells: Cells | None) -> Measured
     value = record.body["metrics"].get(metric)
     if value is None:
         return None
-    known = measure(metric, cells, record.body["group_aligned"]) if cells is not None else None
+    body = record.body
+    known = None
+    if cells is not None:
+        known = measure(metric, cells, body["group_aligned"], body.get("num_classes"), body.get("train_group_total"))
     if known is None:
-        return Measured(value)
+        share = metric.endswith("accuracy") and 0 <= value <= 1
+        return Measured(value, bounds=(0.0, 1.0) if share else UNBOUNDED)
     if not abs(float(known.value) - value) <= TOLERANCE:
         raise UsageError(
             f"record {record.id[:12]}: {metric} is {value:.6f}, but its own counts give {float(known.value):.6f}"

@@ -7,12 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from benchbias.board.marks import Marks, marks_of
 from benchbias.board.row_trials import Trials, paired, trials_of, twin
 from benchbias.records.row_name import row_name
 from benchbias.records.trial import TrialRecord
 from benchbias.statistics.cells import CellLayout
-from benchbias.statistics.estimates import Estimate, estimate, over_seeds
-from benchbias.statistics.worst_group import CrossFitted, cross_fitted_worst_group
+from benchbias.statistics.estimates import Estimate, over_seeds
+from benchbias.statistics.influence import Measured
+from benchbias.statistics.worst_group import least_mean
 from benchbias.util import canonical
 
 
@@ -20,7 +22,8 @@ from benchbias.util import canonical
 class Row:
     """One line of the leaderboard: a method at one setting on one task, over its seeds.
 
-    collapsed: in how many seeds the model fails on aligned examples, where the shortcut alone would do.
+    as_counted: the mean over seeds of the metric that ranks, as papers print it; metrics take off the bias of a least.
+    worst_group: the least over groups of the mean over seeds. marks: of the metric that ranks.
     """
 
     task: str
@@ -32,8 +35,10 @@ class Row:
     settings_from: str
     seeds: tuple[int, ...]
     metrics: Mapping[str, Estimate | None]
-    worst_group: CrossFitted | None
-    collapsed: int
+    as_counted: float | None
+    worst_group: Estimate | None
+    marks: Marks
+    baseline_marks: Marks | None
     sparsity: float
     parameters: int
     flops: int
@@ -42,6 +47,11 @@ class Row:
     train_conflicting_accuracy: Estimate | None
     to_baseline: Estimate | None
     to_reference: Estimate | None
+
+    @property
+    def collapsed(self) -> int:
+        """The number of seeds in which the model fails on aligned examples, where the shortcut alone would do."""
+        return self.marks.collapsed
 
     @property
     def label(self) -> str:
@@ -75,6 +85,7 @@ def row_of(row: Trials, rows: Sequence[Trials]) -> Row:
     """One line of the board; rows: all, among which its baseline and the reference are found."""
     first, bodies = row.first, [record.body for record in row.records.values()]
     rank_by = str(first["suite"]["rank_by"]).removeprefix("-")
+    baseline = twin(row, first["baseline"], rows)
     return Row(
         task=first["task"],
         method=first["method"],
@@ -85,73 +96,37 @@ def row_of(row: Trials, rows: Sequence[Trials]) -> Row:
         settings_from=first.get("settings_from", "default"),
         seeds=tuple(row.records),
         metrics={name: over_seeds(list((row.measured(name) or {}).values())) for name in first["metrics"]},
+        as_counted=_as_counted(row, rank_by),
         worst_group=_worst_group(row),
-        collapsed=len(collapsed_seeds(row, rows)),
+        marks=marks_of(row, rank_by, rows),
+        baseline_marks=None if baseline is None else marks_of(baseline, rank_by, rows),
         sparsity=statistics.fmean(body["sparsity"] for body in bodies),
         parameters=first["parameters"],
         flops=first["flops"],
         sparse_flops=round(statistics.fmean(body["sparse_flops"] for body in bodies)),
         training_flops=statistics.fmean(body["training_flops"] for body in bodies),
         train_conflicting_accuracy=_complete([body["train_conflicting_accuracy"] for body in bodies]),
-        to_baseline=_gap(row, twin(row, first["baseline"], rows), rank_by),
+        to_baseline=_gap(row, baseline, rank_by),
         to_reference=_gap(row, twin(row, first["suite"]["reference"], rows), rank_by),
     )
 
 
-def _worst_group(row: Trials) -> CrossFitted | None:
+def _as_counted(row: Trials, metric: str) -> float | None:
+    values = row.measured(metric)
+    return statistics.fmean(float(one.value) for one in values.values()) if values else None
+
+
+def _worst_group(row: Trials) -> Estimate | None:
     cells = [one for one in row.cells.values() if one is not None]
     if len(cells) < len(row.cells):
         return None
-    return cross_fitted_worst_group(cells, len(row.first["group_names"]))
-
-
-def aligned_accuracy(body: Mapping[str, Any]) -> float | None:
-    """The accuracy of one trial on aligned test examples: correct predictions over their number; None without any."""
-    groups = [number for number, aligned in enumerate(body.get("group_aligned", ())) if aligned]
-    total = sum(body["group_total"][group] for group in groups)
-    return sum(body["group_correct"][group] for group in groups) / total if total else None
-
-
-def collapsed_seeds(row: Trials, rows: Sequence[Trials]) -> tuple[int, ...]:
-    """The seeds in which a row's model fails on aligned examples, where the shortcut alone would do.
-
-    rows: all, among which the suite's ceiling is found.
-    """
-    ceiling = _ceiling(row.first, rows)
-    return tuple(seed for seed, record in row.records.items() if _collapsed(record.body, ceiling))
-
-
-def collapse_bound(row: Trials, rows: Sequence[Trials]) -> float | None:
-    """The aligned accuracy below which a model of a row counts as collapsed; None where classes are not counted."""
-    return _bound(row.first, _ceiling(row.first, rows))
-
-
-def _ceiling(first: Mapping[str, Any], rows: Sequence[Trials]) -> float:
-    """The mean aligned accuracy of the suite's ceiling on this task; 1 where it has none."""
-    for row in rows:
-        if (row.first["task"], row.first["method"]) == (first["task"], first["suite"].get("ceiling")):
-            found = [aligned_accuracy(record.body) for record in row.records.values()]
-            return statistics.fmean([value for value in found if value is not None] or [1.0])
-    return 1.0
-
-
-def _collapsed(body: Mapping[str, Any], ceiling: float) -> bool:
-    """Whether aligned accuracy is below half of the way from chance to the ceiling."""
-    accuracy, bound = aligned_accuracy(body), _bound(body, ceiling)
-    return accuracy is not None and bound is not None and accuracy < bound
-
-
-def _bound(body: Mapping[str, Any], ceiling: float) -> float | None:
-    """Half of the way from chance to the ceiling; None without a number of classes."""
-    if "num_classes" not in body:
-        return None
-    chance = 1 / int(body["num_classes"])
-    return chance + (ceiling - chance) / 2
+    return least_mean(cells, len(row.first["group_names"]))
 
 
 def _complete(values: Sequence[float | None]) -> Estimate | None:
     """None where a value is undefined in some seed: a mean over the others would be of another quantity."""
-    return None if None in values else estimate([value for value in values if value is not None])
+    known = [Measured(value, bounds=(0.0, 1.0)) for value in values if value is not None]
+    return over_seeds(known) if len(known) == len(values) else None
 
 
 def _gap(row: Trials, other: Trials | None, metric: str) -> Estimate | None:

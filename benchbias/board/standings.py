@@ -12,7 +12,7 @@ from benchbias.records.schema import TRACKS
 from benchbias.records.trial import TrialRecord
 from benchbias.statistics.cells import CellLayout
 from benchbias.statistics.estimates import LEVEL, Estimate, p_value
-from benchbias.statistics.ranking import SMALLEST_GAP, Resolution, holm, ranks, resolution, resolved_pairs, tiers
+from benchbias.statistics.ranking import Resolution, holm, ranks, resolution, resolved_pairs, tiers
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,9 @@ class Standing:
     """The ranked rows of one task and track.
 
     rows: the best first. ranks: of each row, by a Holm-adjusted paired test, 1 + the number of rows that are better,
-    and the number of rows less those that are worse; None for a collapsed row, which stands last and is compared
-    with none. tiers: the largest set of rows that are pairwise resolved, the best first.
+    and the number of rows less those that are worse. None for a collapsed row, which stands last and is compared with
+    none, and where no two rows have three common seeds. tiers: the largest set of rows that are pairwise resolved,
+    the best first.
     """
 
     task: str
@@ -63,27 +64,19 @@ def board_of(records: Iterable[TrialRecord], layouts: Mapping[str, CellLayout]) 
     return Board(
         tuple(standings),
         unranked,
-        frozenset((row.task, row.label) for family in gaps.values() for row in _resolved(family, _smallest(rank_by))),
+        frozenset((row.task, row.label) for family in gaps.values() for row in _resolved(family)),
         {
-            task: resolution({(at, -1): row.to_baseline for at, row in enumerate(family)}, _smallest(rank_by))
+            task: resolution({(at, -1): row.to_baseline for at, row in enumerate(family)})
             for task, family in gaps.items()
         },
     )
 
 
-def _smallest(rank_by: str) -> float:
-    return SMALLEST_GAP if rank_by.removeprefix("-") == "worst_group_accuracy" else 0.0
-
-
-def _resolved(family: Sequence[Row], smallest: float) -> list[Row]:
+def _resolved(family: Sequence[Row]) -> list[Row]:
     """The rows of a family of comparisons with a baseline whose gap is told from zero."""
     gaps = [row.to_baseline for row in family]
     adjusted = holm([p_value(gap) for gap in gaps])
-    return [
-        row
-        for row, gap, p in zip(family, gaps, adjusted, strict=True)
-        if gap is not None and p <= 1 - LEVEL and abs(gap.mean) >= smallest
-    ]
+    return [row for row, gap, p in zip(family, gaps, adjusted, strict=True) if gap is not None and p <= 1 - LEVEL]
 
 
 def _standing(pairs: Sequence[tuple[Row, Trials]], rank_by: str) -> Standing:
@@ -95,14 +88,16 @@ def _standing(pairs: Sequence[tuple[Row, Trials]], rank_by: str) -> Standing:
         (one, other): paired(fair[one][1], fair[other][1], metric)
         for one, other in itertools.combinations(range(len(fair)), 2)
     }
-    higher = resolved_pairs(gaps, _smallest(rank_by))
+    higher = resolved_pairs(gaps)
     better = higher if sign > 0 else {(lower, upper) for upper, lower in higher}
     means = [sign * value.mean for row, _ in fair if (value := row.metrics[metric]) is not None]
+    found = resolution(gaps)
+    own = ranks(len(fair), better) if found is not None else [None for _ in fair]
     return Standing(
         pairs[0][0].task,
         pairs[0][0].track,
         tuple(row for row, _ in (*fair, *rest)),
-        (*ranks(len(fair), better), *(None for _ in rest)),
+        (*own, *(None for _ in rest)),
         tuple(fair[at][0].label for at in tiers(means, better)),
-        resolution(gaps, _smallest(rank_by)),
+        found,
     )

@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 
 from benchbias.statistics.estimates import Estimate
-from benchbias.statistics.worst_group import CrossFitted
 
 
 def escaped(text: str) -> str:
@@ -16,28 +15,34 @@ def escaped(text: str) -> str:
     return re.sub(r"(?i)(://)|(?<=www)(\.)", r"\\\g<0>", marked)  # GitHub makes links of bare addresses
 
 
+EXAMPLES_ALONE = "\N{DAGGER}"
+"""Marks an interval that is of the test examples alone, for fewer than three seeds."""
+
+
 def points_text(value: Estimate | None) -> str:
-    """A fraction in percent, with its interval: `43.0 ± 9.4`."""
+    """A fraction in percent, with its interval: `43.0 (33.6–52.4)`."""
     if value is None:
         return "undefined"
-    if value.half_width is None:
-        return f"{100 * value.mean:.1f}"
-    return f"{100 * value.mean:.1f} ± {100 * value.half_width:.1f}"
-
-
-def bounds_text(value: CrossFitted | None) -> str:
-    """An accuracy in percent with the bounds of its interval: `43.0 (38.1 to 47.9)`."""
-    if value is None:
-        return "–"
-    return f"{100 * value.value:.1f} ({100 * value.lower:.1f} to {100 * value.upper:.1f})"
+    return f"{100 * value.mean:.1f}{_interval(value)}"
 
 
 def gap_text(value: Estimate | None) -> str:
-    """A difference of fractions in points, with its sign and interval: `+25.9 ± 5.1`."""
+    """A difference of fractions in points, with its sign and interval: `+25.9 ± 5.1`; its bounds where one is cut."""
     if value is None:
         return "–"
-    spread = "" if value.half_width is None else f" ± {100 * value.half_width:.1f}"
-    return f"{100 * value.mean:+.1f}{spread}"
+    return f"{100 * value.mean:+.1f}{_interval(value)}"
+
+
+def _interval(value: Estimate) -> str:
+    if value.half_width is None:
+        return ""
+    lower, upper = value.interval()
+    half, note = value.half_width, "" if value.over_seeds else EXAMPLES_ALONE
+    if value.bounds[0] == 0:
+        return f" ({100 * lower:.1f}–{100 * upper:.1f}){note}"
+    if value.mean - half < lower or upper < value.mean + half:
+        return f" ({100 * lower:+.1f} to {100 * upper:+.1f}){note}"
+    return f" ± {100 * half:.1f}{note}"
 
 
 def count(value: float) -> str:

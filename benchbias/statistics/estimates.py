@@ -1,30 +1,37 @@
-"""Estimates over seeds with Student's t intervals, from the spread of seeds and the draw of test examples. No torch.
+"""Estimates over seeds with intervals from the spread of seeds and the draw of test examples. No torch.
 
 Seeds share their test examples, so examples are drawn once for all seeds: an interval that resamples them for each
-seed anew, or not at all, is too short (`benchmarks/interval_coverage.py` simulates both).
+seed anew, or not at all, is too short (`benchmarks/interval_coverage.py` simulates both). Both errors are added as they
+are (`behrens_fisher`), and intervals stay inside what the quantity can be (`bounds`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from benchbias.statistics.influence import Measured, example_variance
+from benchbias.statistics import behrens_fisher
+from benchbias.statistics.bounds import least_variance, score_interval
+from benchbias.statistics.influence import UNBOUNDED, Measured, example_variance
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LEVEL = 0.95
 MARGIN = 0.03  # differences within it are too small to matter, unless the user says otherwise
+FEWEST_SEEDS = 3  # of an interval over seeds, a p-value, a rank
 
 
 @dataclass(frozen=True)
 class Estimate:
     """A mean over n seeds: its standard error, degrees of freedom and half the width of its 95 % interval.
 
-    sd: the spread of the seeds (n - 1). What needs two seeds is None for n < 2.
+    sd: the spread of the seeds (n - 1), None for one. Below three seeds the interval is of the test examples alone,
+    for these seeds; half_width is None where they are not known either, and where nothing was seen to vary.
+    freedom: Satterthwaite's, which describes. seed_share: of the variance, from 0 to 1. example_freedom, clusters: of
+    the test examples that decide the mean. bounds: what it cannot leave.
     """
 
     mean: float
@@ -33,6 +40,10 @@ class Estimate:
     half_width: float | None
     standard_error: float | None = None
     freedom: float | None = None
+    seed_share: float = 1.0
+    example_freedom: float = math.inf
+    clusters: float | None = None
+    bounds: tuple[float, float] = UNBOUNDED
 
     @property
     def parts(self) -> tuple[float, float | None, float | None, int]:
@@ -44,15 +55,63 @@ class Estimate:
         """Make it from `parts`."""
         if standard_error is None or freedom is None:
             return Estimate(mean, None, n, None)
-        half = float(student_t(freedom)) * standard_error
-        return Estimate(mean, None, n, half, standard_error, freedom)
+        found = Estimate(mean, None, n, None, standard_error, freedom, _seed_share(freedom, n))
+        half = found.critical((1 + LEVEL) / 2) * found.error if found.error else None
+        return replace(found, half_width=half)
+
+    @property
+    def over_seeds(self) -> bool:
+        """Whether the interval, if there is one, is of the seeds too."""
+        return self.n >= FEWEST_SEEDS
+
+    @property
+    def lower(self) -> float | None:
+        """The lower bound of the 95 % interval; None where there is none."""
+        return None if self.half_width is None else self.interval()[0]
+
+    @property
+    def upper(self) -> float | None:
+        """The upper bound of the 95 % interval; None where there is none."""
+        return None if self.half_width is None else self.interval()[1]
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
-        """The bounds of the two-sided interval at a level; NaN where there is none."""
-        if self.standard_error is None or self.freedom is None:
+        """The bounds of the two-sided interval at a level; NaN where there is none.
+
+        A share of examples has Wilson's bounds, which lie inside 0 and 1; of a difference what is impossible is cut.
+        """
+        if self.half_width is None:
             return math.nan, math.nan
-        half = float(student_t(self.freedom, (1 + level) / 2)) * self.standard_error
-        return self.mean - half, self.mean + half
+        critical, (low, high) = self.critical((1 + level) / 2), self.bounds
+        if low == 0 and math.isfinite(high):
+            share, error = self.mean / high, self.error / high
+            clusters = self.clusters or math.inf
+            lower, upper = score_interval(share, error, critical, clusters, clusters * self.n)
+            return lower * high, upper * high
+        half = critical * self.error
+        return max(low, self.mean - half), min(high, self.mean + half)
+
+    @property
+    def error(self) -> float:
+        """The standard error of what the interval is of: below three seeds of the test examples alone."""
+        whole = self.standard_error or 0.0
+        return whole if self.over_seeds else whole * math.sqrt(1 - self.seed_share)
+
+    def critical(self, probability: float) -> float:
+        """The quantile, in standard errors, that bounds the error of the mean with a probability."""
+        share, seeds = (self.seed_share, self.n - 1.0) if self.over_seeds else (0.0, 1.0)
+        return float(behrens_fisher.quantile(share, seeds, self.example_freedom, probability))
+
+    def beyond(self, distance: float) -> float:
+        """The probability that the error of the mean exceeds a distance (one-sided); NaN without an interval."""
+        if not self.error:
+            return math.nan
+        share, seeds = (self.seed_share, self.n - 1.0) if self.over_seeds else (0.0, 1.0)
+        return behrens_fisher.tail(distance / self.error, share, seeds, self.example_freedom)
+
+
+def _seed_share(freedom: float, n: int) -> float:
+    """The share of the seeds in a variance of Satterthwaite's degrees of freedom, were all else known exactly."""
+    return min(1.0, math.sqrt((n - 1) / freedom))
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +122,24 @@ class Spread:
     sd: NDArray[Any]
     standard_error: NDArray[Any]
     freedom: NDArray[Any]
-    half_width: NDArray[Any]
+    from_seeds: NDArray[Any]
+    seeds: int
+    example_freedom: NDArray[Any] | float
+
+    @property
+    def half_width(self) -> NDArray[Any]:
+        """Half the width of the 95 % interval; NaN where there is none."""
+        import numpy as np
+
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = self.from_seeds / self.standard_error**2
+        shares, freedoms = np.broadcast_arrays(share, self.example_freedom)
+        found = np.full(shares.shape, np.nan)
+        for freedom in np.unique(freedoms[~np.isnan(shares)]):
+            here = freedoms == freedom
+            found[here] = behrens_fisher.quantile(shares[here], max(self.seeds - 1, 1), freedom, (1 + LEVEL) / 2)
+        half: NDArray[Any] = found * self.standard_error
+        return half
 
 
 def estimate(values: Sequence[float | Measured]) -> Estimate | None:
@@ -78,19 +154,28 @@ def estimate(values: Sequence[float | Measured]) -> Estimate | None:
 def over_seeds(measured: Sequence[Measured]) -> Estimate | None:
     """The mean of a metric over a row's seeds; None without seeds, and where it is undefined in one of them.
 
-    The mean is rounded once, so that what a board prints depends neither on the order of seeds nor on the machine.
+    The bias of a least is taken off. The mean is rounded once, so that what a board prints depends neither on the
+    order of seeds nor on the machine.
     """
     if not measured:
         return None
-    found = spread_over_seeds(measured)
-    seeds = len(measured)
-    mean = math.fsum(float(one.value) for one in measured) / seeds
+    found, seeds, bounds = spread_over_seeds(measured), len(measured), measured[0].bounds
+    mean = math.fsum(float(one.value) - float(one.bias) for one in measured) / seeds
     if math.isnan(mean):
         return None
-    sd = float(found.sd) if seeds > 1 else None
-    if not found.half_width >= 0:
-        return Estimate(mean, sd, seeds, None)
-    return Estimate(mean, sd, seeds, float(found.half_width), float(found.standard_error), float(found.freedom))
+    mean, sd = min(max(mean, bounds[0]), bounds[1]), float(found.sd) if seeds > 1 else None
+    half, clusters = float(found.half_width), _clusters(measured)
+    if not half > 0:
+        return Estimate(mean, sd, seeds, None, clusters=clusters, bounds=bounds)
+    error, freedom, examples = float(found.standard_error), float(found.freedom), float(found.example_freedom)
+    share = min(1.0, float(found.from_seeds) / error**2)
+    return Estimate(mean, sd, seeds, half, error, freedom, share, examples, clusters, bounds)
+
+
+def _clusters(measured: Sequence[Measured]) -> float | None:
+    """The number of example clusters that decide a mean over seeds; None where it is not known."""
+    size = deciding_clusters(measured)
+    return None if size is None else float(size)
 
 
 def difference(ones: Mapping[int, Measured], others: Mapping[int, Measured]) -> Estimate | None:
@@ -103,73 +188,82 @@ def difference(ones: Mapping[int, Measured], others: Mapping[int, Measured]) -> 
 
 
 def spread_over_seeds(measured: Sequence[Measured]) -> Spread:
-    """The mean over seeds, of shape (...), with its interval; where a seed has no influence, of seeds alone."""
+    """The mean over seeds, of shape (...), with its interval; where a seed has no influence, of seeds alone.
+
+    The bias of a least is taken off every seed's value.
+    """
     import numpy as np
 
-    values = np.stack([np.asarray(one.value, dtype=float) for one in measured], axis=-1)  # (..., S)
+    values = np.stack([np.asarray(one.value - one.bias, dtype=float) for one in measured], axis=-1)  # (..., S)
+    influences = [one.influence for one in measured if one.influence is not None]
+    clusters = deciding_clusters(measured)
+    if clusters is None:
+        return spread(values)
+    variance, _ = example_variance(influences)
+    return spread(values, variance + least_variance(measured[0].bounds, clusters), clusters)
+
+
+def deciding_clusters(measured: Sequence[Measured]) -> NDArray[Any] | None:
+    """The number of example clusters that decide the mean over seeds, (...); None where a seed has no influence.
+
+    Seeds that test the same examples count them once; those that test others add theirs.
+    """
+    import numpy as np
+
     influences = [one.influence for one in measured if one.influence is not None]
     if len(influences) < len(measured):
-        return spread(values)
-    return spread(values, *example_variance(influences))
+        return None
+    drawn = len(np.unique(np.concatenate([one.cluster for one in influences])))
+    each = sum(len(one.cluster) for one in influences) / len(influences)
+    size = np.mean([np.asarray(one.clusters, dtype=float) for one in influences], axis=0)
+    return np.asarray(size * drawn / each)
 
 
-def spread(values: NDArray[Any], from_examples: float | NDArray[Any] = 0.0, clusters: int = 2) -> Spread:
+def spread(
+    values: NDArray[Any], from_examples: float | NDArray[Any] = 0.0, clusters: float | NDArray[Any] = 2
+) -> Spread:
     """Means over the last axis, (..., S) -> (...), with their intervals.
 
     The variance is s^2 / S + v: s^2 between seeds (S - 1), v = from_examples, a number or (...), the variance from
-    the draw of test examples, estimated from so many clusters. The degrees of freedom are Satterthwaite's (1946).
-    The sum is conservative: seeds with disjoint test examples (the folds of a cross-fitting) differ by their
-    examples too, which s^2 holds already. Without any spread, such as 1 in every seed, the interval has no width;
-    of one seed, or from one cluster, it is NaN.
+    the draw of test examples, estimated from so many clusters. The degrees of freedom are Satterthwaite's (1946);
+    intervals add both errors as they are. The sum is conservative: seeds with disjoint test examples (the folds of a
+    cross-fitting) differ by their examples too, which s^2 holds already. Below three seeds v alone counts. Without
+    any variance there is no interval.
     """
     import numpy as np
 
     first, seeds = values[..., :1], values.shape[-1]
     mean = first[..., 0] + (values - first).mean(axis=-1)  # exact where all values are equal
+    examples = np.where(np.asarray(clusters) > 1, np.asarray(clusters, dtype=float) - 1, np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         between = np.square(values - mean[..., None]).sum(axis=-1) / np.float64(seeds - 1)
-        from_seeds, shared = between / seeds, np.asarray(from_examples)
+        shared = np.asarray(from_examples)
+        from_seeds = between / seeds if seeds >= FEWEST_SEEDS else np.zeros_like(mean)
         variance = from_seeds + shared
-        freedom = variance**2 / (from_seeds**2 / np.float64(seeds - 1) + shared**2 / np.float64(clusters - 1))
-    freedom = np.where(variance == 0, seeds - 1, freedom)
-    error = np.sqrt(variance)
-    return Spread(mean, np.sqrt(between), error, freedom, student_t(freedom) * error)
-
-
-def student_t(freedom: float | NDArray[Any], probability: float = (1 + LEVEL) / 2) -> NDArray[Any]:
-    """A quantile of Student's t: by default the one that bounds a two-sided 95 % interval."""
-    from scipy.special import stdtrit
-
-    quantile: NDArray[Any] = stdtrit(freedom, probability)
-    return quantile
+        freedom = variance**2 / (from_seeds**2 / np.float64(max(seeds - 1, 1)) + shared**2 / examples)
+    error = np.where(variance > 0, np.sqrt(variance), np.nan)
+    return Spread(mean, np.sqrt(between), error, freedom, from_seeds, seeds, examples)
 
 
 def p_value(gap: Estimate | None) -> float:
-    """The two-sided p-value of a mean of zero, from 0 to 1; 1 without an interval.
+    """The two-sided p-value of a mean of zero, above 0 to 1; 1 without an interval, and below three seeds.
 
-    Without any spread it is 0, or 1 where the observed mean is zero.
+    By Behrens-Fisher (`behrens_fisher`). Where nothing was seen to vary it is that of the sign test.
     """
-    from scipy.special import stdtr
-
-    if gap is None or gap.standard_error is None or gap.freedom is None or gap.mean == 0:
+    if gap is None or gap.n < FEWEST_SEEDS or gap.mean == 0:
         return 1.0
-    if gap.standard_error == 0:
-        return 0.0
-    return float(2 * stdtr(gap.freedom, -abs(gap.mean) / gap.standard_error))
+    if gap.half_width is None:
+        return 2.0 ** (1 - gap.n) if gap.sd == 0 else 1.0
+    return min(1.0, 2 * gap.beyond(abs(gap.mean)))
 
 
 def equivalence_p_value(gap: Estimate | None, margin: float) -> float:
-    """The p-value of a mean outside of (-margin, margin), from 0 to 1; 1 without an interval.
+    """The p-value of a mean outside of (-margin, margin), above 0 to 1; 1 without an interval, and below three seeds.
 
-    By two one-sided t tests (Schuirmann, 1987). Raises ValueError for a margin that is not positive.
+    By two one-sided tests (Schuirmann, 1987). Raises ValueError for a margin that is not positive.
     """
-    from scipy.special import stdtr
-
     if not margin > 0:
         raise ValueError(f"a margin of equivalence is positive, not {margin}")
-    if gap is None or gap.standard_error is None or gap.freedom is None:
+    if gap is None or gap.half_width is None or gap.n < FEWEST_SEEDS:
         return 1.0
-    room = margin - abs(gap.mean)  # to the nearer bound: the test that is harder to pass
-    if gap.standard_error == 0:
-        return 0.0 if room > 0 else 1.0
-    return float(stdtr(gap.freedom, -room / gap.standard_error))
+    return gap.beyond(margin - abs(gap.mean))  # to the nearer bound: the test that is harder to pass

@@ -6,10 +6,7 @@ import statistics
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchbias.statistics.estimates import LEVEL, Estimate, p_value, student_t
-
-SMALLEST_GAP = 0.02
-"""The least difference of worst_group_accuracy that counts: up to it, the bias of a minimum may not cancel."""
+from benchbias.statistics.estimates import LEVEL, Estimate, p_value
 
 POWER = 0.8
 
@@ -40,16 +37,15 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def resolved_pairs(differences: Mapping[Pair, Estimate | None], smallest_gap: float = 0.0) -> set[Pair]:
+def resolved_pairs(differences: Mapping[Pair, Estimate | None]) -> set[Pair]:
     """(higher, lower) of every pair of rows whose means are told apart at 5 % after Holm's adjustment.
 
-    differences: by (one, other), the estimate of one - other; every one counts in the adjustment. A gap below
-    smallest_gap is never resolved, whatever its interval.
+    differences: by (one, other), the estimate of one - other; every one counts in the adjustment.
     """
     gaps = list(differences.items())
     found = set()
     for ((one, other), gap), adjusted in zip(gaps, holm([p_value(gap) for _, gap in gaps]), strict=True):
-        if gap is not None and adjusted <= 1 - LEVEL and abs(gap.mean) >= smallest_gap:
+        if gap is not None and adjusted <= 1 - LEVEL:
             found.add((one, other) if gap.mean > 0 else (other, one))
     return found
 
@@ -91,14 +87,13 @@ def tiers(scores: Sequence[float], resolved: Collection[Pair]) -> list[int]:
     return best
 
 
-def resolution(differences: Mapping[Pair, Estimate | None], smallest_gap: float = 0.0) -> Resolution | None:
-    """The resolution of these comparisons; None where no difference has an interval."""
+def resolution(differences: Mapping[Pair, Estimate | None]) -> Resolution | None:
+    """The resolution of these comparisons; None where no difference has an interval over seeds."""
     resolvable, powered = [], []
     for gap in differences.values():
-        if gap is not None and gap.standard_error is not None and gap.freedom is not None:
-            critical = student_t(gap.freedom, 1 - (1 - LEVEL) / (2 * len(differences))) * gap.standard_error
-            resolvable.append(max(float(critical), smallest_gap))
-            powered.append(resolvable[-1] + float(student_t(gap.freedom, POWER) * gap.standard_error))
+        if gap is not None and gap.half_width is not None and gap.over_seeds:
+            resolvable.append(gap.critical(1 - (1 - LEVEL) / (2 * len(differences))) * gap.error)
+            powered.append(resolvable[-1] + gap.critical(POWER) * gap.error)
     if not resolvable:
         return None
     return Resolution(len(resolvable), statistics.median(resolvable), statistics.median(powered))

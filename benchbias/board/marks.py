@@ -1,0 +1,103 @@
+"""Marks that tell what a row cannot show: seeds that collapsed, the floor, the ceiling, a poor fit. No torch."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchbias.board.row_trials import Trials
+from benchbias.statistics.estimates import over_seeds
+
+LEAST_FIT = 0.8  # of the conflicting training examples: below it a row shows what it has not learnt
+FLOOR_ROOM = 0.05  # from what a constant answer or the shortcut alone reaches
+CEILING_ROOM = 0.01  # from the mean of the suite's ceiling
+FROM_ZERO = ("worst_group_accuracy", "worst_class_accuracy", "conflicting_accuracy")
+BY_CHANCE = ("accuracy", "mean_group_accuracy", "aligned_accuracy")
+"""Metrics by their floor: 0, since one answer or the shortcut fails some part wholly; or one over the classes."""
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Marks of a row: how many of its seeds collapsed, its metric at the floor or the ceiling, its fit if too low."""
+
+    collapsed: int
+    seeds: int
+    floor: bool
+    ceiling: bool
+    unfitted: float | None
+
+    @property
+    def shows_no_merit(self) -> bool:
+        """Whether a comparison says more of learning at all than of a method: at the floor, or not fitted."""
+        return self.floor or self.unfitted is not None
+
+    def words(self) -> list[str]:
+        """The marks, each in a few words; nothing where there is none."""
+        found = [f"{self.collapsed} of {self.seeds} seeds collapsed"] if self.collapsed else []
+        found += ["at the floor"] if self.floor else []
+        found += ["at the ceiling"] if self.ceiling else []
+        return found + ([f"fits {100 * self.unfitted:.0f} %"] if self.unfitted is not None else [])
+
+
+def marks_of(row: Trials, metric: str, rows: Sequence[Trials]) -> Marks:
+    """The marks of a row in a metric; rows: all, among which the ceiling is found."""
+    first, bodies = row.first, [record.body for record in row.records.values()]
+    found = over_seeds(list((row.measured(metric) or {}).values()))
+    floor = floor_of(metric, first.get("num_classes"))
+    fits = [value for body in bodies if (value := body["train_conflicting_accuracy"]) is not None]
+    fit = statistics.fmean(fits) if fits else 1.0
+    best = _ceiling_row(first, rows)
+    top = None if best is None or best is row else over_seeds(list((best.measured(metric) or {}).values()))
+    return Marks(
+        collapsed=len(collapsed_seeds(row, rows)),
+        seeds=len(bodies),
+        floor=found is not None and floor is not None and found.mean <= floor + FLOOR_ROOM,
+        ceiling=found is not None and top is not None and found.mean >= top.mean - CEILING_ROOM,
+        unfitted=fit if fit < LEAST_FIT else None,
+    )
+
+
+def floor_of(metric: str, classes: int | None) -> float | None:
+    """The value that one constant answer or the shortcut alone reaches; None where it is not known."""
+    if metric in FROM_ZERO:
+        return 0.0
+    return 1 / classes if metric in BY_CHANCE and classes else None
+
+
+def collapsed_seeds(row: Trials, rows: Sequence[Trials]) -> tuple[int, ...]:
+    """The seeds in which a row's model fails on aligned examples, where the shortcut alone would do.
+
+    rows: all, among which the suite's ceiling is found.
+    """
+    bound = collapse_bound(row, rows)
+    found = {seed: aligned_accuracy(record.body) for seed, record in row.records.items()}
+    return tuple(seed for seed, value in found.items() if value is not None and bound is not None and value < bound)
+
+
+def collapse_bound(row: Trials, rows: Sequence[Trials]) -> float | None:
+    """The aligned accuracy below which a model counts as collapsed; None where classes are not counted.
+
+    Half of the way from chance to the mean of the suite's ceiling; to 1 where it has none.
+    """
+    first = row.first
+    if first.get("num_classes") is None:
+        return None
+    best = _ceiling_row(first, rows)
+    found = [] if best is None else [aligned_accuracy(record.body) for record in best.records.values()]
+    ceiling = statistics.fmean([value for value in found if value is not None] or [1.0])
+    chance = 1 / int(first["num_classes"])
+    return chance + (ceiling - chance) / 2
+
+
+def aligned_accuracy(body: Mapping[str, Any]) -> float | None:
+    """The accuracy of one trial on aligned test examples: correct predictions over their number; None without any."""
+    groups = [number for number, aligned in enumerate(body.get("group_aligned", ())) if aligned]
+    total = sum(body["group_total"][group] for group in groups)
+    return sum(body["group_correct"][group] for group in groups) / total if total else None
+
+
+def _ceiling_row(first: Mapping[str, Any], rows: Sequence[Trials]) -> Trials | None:
+    name = (first["task"], first["suite"].get("ceiling"))
+    return next((row for row in rows if (row.first["task"], row.first["method"]) == name), None)

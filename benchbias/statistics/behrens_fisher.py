@@ -1,0 +1,85 @@
+"""The Behrens-Fisher distribution: the sum of two independent t variables of unlike scale. No torch.
+
+A mean over seeds has two unknown errors: that of the seeds, whose variance few degrees of freedom estimate, and that
+of the test images, which all seeds share. Satterthwaite's single t replaces both by one whose degrees of freedom grow
+where the seeds' spread is small by luck, so its tail is too short just there. The fiducial distribution (Behrens,
+1929; Fisher, 1935) adds both errors as they are: its tests stay at or below their level (Robinson, 1976).
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SMALLEST = 1e-14  # probability beyond the outermost nodes
+NODES = 150  # on each side of zero
+DEGREE = 20  # of the polynomial that quantiles are interpolated by
+LARGEST_FREEDOM = 1e7  # beyond it a t variable is normal to all digits that are printed
+
+
+def tail(distance: float, seed_share: float, seeds: float, images: float) -> float:
+    """The probability, from 0 to 1, that the sum exceeds a distance; its whole variance factor is 1.
+
+    The sum is sqrt(share) * t(seeds) + sqrt(1 - share) * t(images); seeds, images: degrees of freedom, above 0.
+    """
+    import numpy as np
+    from scipy.special import stdtr
+
+    first, second = (math.sqrt(seed_share), seeds), (math.sqrt(1 - seed_share), images)
+    (small, inner), (large, outer) = sorted((first, second))
+    if small == 0:
+        return float(stdtr(min(outer, LARGEST_FREEDOM), -distance / large))
+    nodes, weights = _nodes(min(inner, LARGEST_FREEDOM))
+    return float(np.dot(weights, stdtr(min(outer, LARGEST_FREEDOM), (small * nodes - distance) / large)))
+
+
+def quantile(seed_share: NDArray[Any] | float, seeds: float, images: float, probability: float) -> NDArray[Any]:
+    """The value that the sum stays below with a probability between 0.5 and 1, for shares of any shape (...)."""
+    import numpy as np
+    from numpy.polynomial import chebyshev
+
+    angle = np.arcsin(np.sqrt(np.clip(seed_share, 0, 1)))  # from 0 to pi / 2
+    found: NDArray[Any] = chebyshev.chebval(4 * angle / np.pi - 1, _curve(float(seeds), float(images), probability))
+    return found
+
+
+@functools.lru_cache(maxsize=4096)
+def _curve(seeds: float, images: float, probability: float) -> tuple[float, ...]:
+    """Coefficients of the quantile over the angle of the share, as a polynomial of Chebyshev."""
+    import numpy as np
+    from numpy.polynomial import chebyshev
+
+    def at(position: NDArray[Any]) -> NDArray[Any]:
+        shares = np.sin((position + 1) * np.pi / 4) ** 2
+        return np.array([_solved(float(share), seeds, images, 1 - probability) for share in shares])
+
+    return tuple(chebyshev.chebinterpolate(at, DEGREE))
+
+
+def _solved(share: float, seeds: float, images: float, above: float) -> float:
+    from scipy.optimize import brentq
+    from scipy.special import ndtri, stdtrit
+
+    low = -float(ndtri(above)) * (1 - 1e-9)
+    high = math.sqrt(2) * float(stdtrit(min(seeds, images), 1 - above)) + 1
+    return float(brentq(lambda x: tail(x, share, seeds, images) - above, low * 0.99, high, xtol=1e-10))
+
+
+@functools.lru_cache(maxsize=256)
+def _nodes(freedom: float) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Quantiles of a t variable at which a function is to be summed, and the weights: its expectation.
+
+    Gauss and Legendre's rule in the logarithm of the probability, so that far tails are exact too.
+    """
+    import numpy as np
+    from scipy.special import roots_legendre, stdtrit
+
+    at, weights = roots_legendre(NODES)
+    half = (np.log(0.5) - np.log(SMALLEST)) / 2
+    probability = np.exp(np.log(SMALLEST) + half * (at + 1))
+    lower, weight = stdtrit(freedom, probability), half * weights * probability
+    return np.concatenate([lower, -lower]), np.concatenate([weight, weight])
