@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchbias.statistics import behrens_fisher
 from benchbias.statistics.bounds import least_variance, score_interval
-from benchbias.statistics.influence import UNBOUNDED, Measured, example_variance
+from benchbias.statistics.influence import UNBOUNDED, Measured, drawn_clusters, example_variance
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -213,7 +213,7 @@ def deciding_clusters(measured: Sequence[Measured]) -> NDArray[Any] | None:
     influences = [one.influence for one in measured if one.influence is not None]
     if len(influences) < len(measured):
         return None
-    drawn = len(np.unique(np.concatenate([one.cluster for one in influences])))
+    drawn = len(drawn_clusters(influences))
     each = sum(len(one.cluster) for one in influences) / len(influences)
     size = np.mean([np.asarray(one.clusters, dtype=float) for one in influences], axis=0)
     return np.asarray(size * drawn / each)

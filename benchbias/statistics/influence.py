@@ -144,6 +144,16 @@ def first_lowest(values: NDArray[Any]) -> NDArray[Any]:
     return lowest
 
 
+def drawn_clusters(influences: Sequence[Influence]) -> NDArray[Any]:
+    """The example clusters that any of the seeds tests, in order."""
+    import numpy as np
+
+    first = influences[0].cluster
+    if all(one.cluster is first or np.array_equal(one.cluster, first) for one in influences):
+        return first
+    return np.unique(np.concatenate([one.cluster for one in influences]))
+
+
 def example_variance(influences: Sequence[Influence]) -> tuple[NDArray[Any], int]:
     """Variance of the mean over seeds from the draw of test examples, of shape (...), and the number of clusters.
 
@@ -153,7 +163,7 @@ def example_variance(influences: Sequence[Influence]) -> tuple[NDArray[Any], int
     """
     import numpy as np
 
-    clusters = np.unique(np.concatenate([influence.cluster for influence in influences]))
+    clusters = drawn_clusters(influences)
     mean = np.zeros((*influences[0].value.shape[:-1], len(clusters)))
     for influence in influences:
         mean[..., np.searchsorted(clusters, influence.cluster)] += influence.value / len(influences)

@@ -23,30 +23,32 @@ def least_mean(cells: Sequence[Cells], groups: int) -> Estimate | None:
     """
     import numpy as np
 
-    found = [_group(cells, group) for group in range(groups)]
-    known = [one for one in found if one is not None]
-    if not known or len(known) < len(found):
+    tested = [[(one.group == group).any() for group in range(groups)] for one in cells]  # by seed, group
+    measured = [
+        [measure_group(group, one) for one, has in zip(cells, tested, strict=True) if has[group]]
+        for group in range(groups)
+    ]
+    known = [one for values in measured if (one := over_seeds(values)) is not None]
+    if not known or len(known) < groups:
         return None
+    by_seed = np.full((len(cells), groups), np.nan)
+    for group, values in enumerate(measured):
+        by_seed[[has[group] for has in tested], group] = [float(one.value) for one in values]
     accuracy = np.array([one.mean for one in known])
     lowest = known[int(first_lowest(accuracy))]
-    bias = bias_of_least(accuracy, _independent(cells, known))
+    bias = bias_of_least(accuracy, _independent(by_seed, known))
     return replace(lowest, mean=min(1.0, lowest.mean - float(bias)))
 
 
-def _group(cells: Sequence[Cells], group: int) -> Estimate | None:
-    """The accuracy of one group over the seeds that test it."""
-    return over_seeds([measure_group(group, one) for one in cells if (one.group == group).any()])
-
-
-def _independent(cells: Sequence[Cells], groups: Sequence[Estimate]) -> NDArray[Any]:
+def _independent(accuracy: NDArray[Any], groups: Sequence[Estimate]) -> NDArray[Any]:
     """The number of independent examples that would let the groups' means differ as they do: (G,).
 
-    What a seed adds to all groups alike decides nothing between them, so the variance is that of the differences
-    from the seed's own mean, and that of the examples.
+    accuracy: by seed and group, (S, G); NaN where a seed does not test a group. What a seed adds to all groups alike
+    decides nothing between them, so the variance is that of the differences from the seed's own mean, and that of the
+    examples.
     """
     import numpy as np
 
-    accuracy = np.array([[measure_group(group, one).value for group in range(len(groups))] for one in cells])
     apart = accuracy - np.nanmean(accuracy, axis=1, keepdims=True)
     tested = (~np.isnan(apart)).sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
