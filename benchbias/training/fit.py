@@ -205,7 +205,7 @@ def worst_share(correct: Tensor, kinds: Tensor) -> float:
 
 
 def epoch_quality(correct: Tensor, kinds: Tensor, select: str) -> tuple[float, ...]:
-    """How good an epoch is on the validation split: of two epochs the better one has the larger tuple.
+    """The quality of an epoch on the validation split: of two epochs the better one has the larger tuple.
 
     correct: bool (N,). kinds: int64 (N,), the part of each example. The lowest accuracy of a part, and where it is the
     same the accuracy: in small parts the lowest is 0 for many epochs. REST's released rule
