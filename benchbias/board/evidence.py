@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from benchbias.board.claim_tables import ClaimTable
@@ -106,7 +106,7 @@ def _of_analysis(analyses: Sequence[AnalysisRecord], claim: ClaimTable, where: s
 def _less(one: Estimate, other: Estimate | None, against: float) -> Estimate:
     """one - other - against: as of other models (Welch); where they share models the interval is too wide."""
     if other is None:
-        return replace(one, mean=one.mean - against)
+        return one.less(against)
     mean, number = one.mean - other.mean - against, min(one.n, other.n)
     if one.standard_error is None or other.standard_error is None or one.freedom is None or other.freedom is None:
         return Estimate.of(mean, None, None, number)

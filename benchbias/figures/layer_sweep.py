@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchbias.board.sweeps import LayerSweep, layer_sweeps, metric_at
 from benchbias.board.text import gap_text
-from benchbias.figures.material import Material
+from benchbias.figures.material import Material, band
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,10 +69,9 @@ def _curves(sweep: LayerSweep, metric: str, axes: Axes) -> None:
         points = [(amount, value) for amount, value in found if value is not None]
         amounts = [amount for amount, _ in points]
         means = [100 * value.mean for _, value in points]
-        spread = [100 * (value.half_width or 0.0) for _, value in points]
+        low, high = ([100 * band(value)[side] for _, value in points] for side in (0, 1))
         colour = f"C{number}"
         axes.plot(amounts, means, marker="o", markersize=3, color=colour, label=layers)
-        low, high = ([m + sign * s for m, s in zip(means, spread, strict=True)] for sign in (-1, 1))
         axes.fill_between(amounts, low, high, color=colour, alpha=0.12, linewidth=0)
     axes.set_ylim(0, 100)
     if sweep.amount == "density":

@@ -85,6 +85,11 @@ def half(value: Estimate) -> float:
     return value.half_width or 0.0
 
 
+def band(value: Estimate) -> tuple[float, float]:
+    """The bounds of the 95 % interval; twice the mean where there is none, so that nothing is drawn."""
+    return (value.mean, value.mean) if value.half_width is None else value.interval()
+
+
 def told(value: Estimate | None) -> str:
     """An estimate in a line of text."""
     return "–" if value is None else number_text(value)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from benchbias.board.row_trials import Trials, twin
 from benchbias.board.sweeps import metric_at
 from benchbias.board.text import points_text
-from benchbias.figures.material import Material, colour, half
+from benchbias.figures.material import Material, band, colour
 from benchbias.statistics.estimates import Estimate
 
 if TYPE_CHECKING:
@@ -93,8 +93,8 @@ def _panel(curves: Curves, baselines: dict[str, Trials], metric: str, axes: Axes
         lines.append(f"  {method}, baseline: {points_text(value)}")
         if value is not None:
             axes.axhline(100 * value.mean, color=colour(number), linestyle="--", linewidth=1, label=method)
-            low, high = 100 * (value.mean - half(value)), 100 * (value.mean + half(value))
-            axes.axhspan(low, high, color=colour(number), alpha=0.1, linewidth=0)
+            low, high = band(value)
+            axes.axhspan(100 * low, 100 * high, color=colour(number), alpha=0.1, linewidth=0)
     _axis(axes, [_sparsity(row) for members in curves.values() for row in members])
     axes.set_ylabel(f"{_words(metric)}, %")
     return lines
@@ -104,14 +104,14 @@ def _curve(axes: Axes, method: str, number: int, points: Sequence[tuple[float, E
     """Points joined in a band of 95 % intervals; a single one with its interval as a bar, a little aside of others."""
     places = [1 - at for at, _ in points]  # density: see _axis
     means = [100 * value.mean for _, value in points]
-    spread = [100 * half(value) for _, value in points]
+    low, high = ([100 * band(value)[side] for _, value in points] for side in (0, 1))
     shade = colour(number)
     if len(points) == 1:
         places = [place * ASIDE ** (number % 20 - 10) for place in places]
+        spread = [[means[0] - low[0]], [high[0] - means[0]]]
         axes.errorbar(places, means, spread, fmt="o", markersize=3, capsize=2, color=shade, label=method)
         return
     axes.plot(places, means, marker="o", markersize=3, color=shade, label=method)
-    low, high = ([m + sign * s for m, s in zip(means, spread, strict=True)] for sign in (-1, 1))
     axes.fill_between(places, low, high, color=shade, alpha=0.15, linewidth=0)
 
 

@@ -41,11 +41,15 @@ def quantile(seed_share: NDArray[Any] | float, seeds: float, images: float, prob
     """The value that the sum stays below with a probability between 0.5 and 1, for shares of any shape (...)."""
     import numpy as np
     from numpy.polynomial import chebyshev
+    from scipy.special import stdtrit
 
     angle = np.arcsin(np.sqrt(np.clip(seed_share, 0, 1)))  # from 0 to pi / 2
     curve = _curve(float(seeds), float(images), probability)
-    found: NDArray[Any] = np.exp(chebyshev.chebval(4 * angle / np.pi - 1, curve))
-    return found
+    found = np.exp(chebyshev.chebval(4 * angle / np.pi - 1, curve))
+    alone = (stdtrit(min(freedom, LARGEST_FREEDOM), probability) for freedom in (seeds, images))
+    found = np.where(angle >= np.pi / 2, next(alone), found)
+    exact: NDArray[Any] = np.where(angle <= 0, next(alone), found)
+    return exact
 
 
 @functools.lru_cache(maxsize=4096)

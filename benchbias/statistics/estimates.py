@@ -82,7 +82,7 @@ class Estimate:
         if self.half_width is None:
             return math.nan, math.nan
         critical, (low, high) = self.critical((1 + level) / 2), self.bounds
-        if low == 0 and math.isfinite(high):
+        if low == 0 and self.mean <= high < math.inf:
             share, error = self.mean / high, self.error / high
             clusters = self.clusters or math.inf
             lower, upper = score_interval(share, error, critical, clusters, clusters * self.n)
@@ -98,15 +98,27 @@ class Estimate:
 
     def critical(self, probability: float) -> float:
         """The quantile, in standard errors, that bounds the error of the mean with a probability."""
-        share, seeds = (self.seed_share, self.n - 1.0) if self.over_seeds else (0.0, math.inf)
+        share, seeds = self._seeds()
         return float(behrens_fisher.quantile(share, seeds, self.example_freedom, probability))
 
     def beyond(self, distance: float) -> float:
         """The probability that the error of the mean exceeds a distance (one-sided); NaN without an interval."""
         if not self.error:
             return math.nan
-        share, seeds = (self.seed_share, self.n - 1.0) if self.over_seeds else (0.0, math.inf)
+        share, seeds = self._seeds()
         return behrens_fisher.tail(distance / self.error, share, seeds, self.example_freedom)
+
+    def less(self, number: float) -> Estimate:
+        """The estimate of the mean less a number that is known exactly."""
+        low, high = self.bounds
+        return replace(self, mean=self.mean - number, bounds=(low - number, high - number))
+
+    def _seeds(self) -> tuple[float, float]:
+        """The seeds' share of the variance and its degrees of freedom: Welch's where two samples of models differ."""
+        if not self.over_seeds or self.freedom is None:
+            return 0.0, math.inf
+        fewer = math.isinf(self.example_freedom) and self.freedom < self.n - 1
+        return self.seed_share, self.freedom if fewer else self.n - 1.0
 
 
 def _seed_share(freedom: float, n: int) -> float:
@@ -167,7 +179,8 @@ def over_seeds(measured: Sequence[Measured]) -> Estimate | None:
     mean, sd = min(max(mean, bounds[0]), bounds[1]), float(found.sd) if seeds > 1 else None
     half, clusters = float(found.half_width), _clusters(measured)
     if not half > 0:
-        return Estimate(mean, sd, seeds, None, clusters=clusters, bounds=bounds)
+        still = (0.0, seeds - 1.0) if sd == 0 and found.standard_error == 0 else (None, None)
+        return Estimate(mean, sd, seeds, None, *still, clusters=clusters, bounds=bounds)
     error, freedom, examples = float(found.standard_error), float(found.freedom), float(found.example_freedom)
     share = min(1.0, float(found.from_seeds) / error**2)
     return Estimate(mean, sd, seeds, half, error, freedom, share, examples, clusters, bounds)
@@ -243,7 +256,8 @@ def spread(
         from_seeds = between / seeds if seeds >= FEWEST_SEEDS else np.zeros_like(mean)
         variance = from_seeds + shared
         freedom = variance**2 / (from_seeds**2 / np.float64(max(seeds - 1, 1)) + shared**2 / examples)
-    error = np.where(variance > 0, np.sqrt(variance), np.nan)
+    error = np.sqrt(variance)
+    freedom = np.where(variance == 0, seeds - 1, freedom)
     return Spread(mean, np.sqrt(between), error, freedom, from_seeds, seeds, examples)
 
 
@@ -255,7 +269,7 @@ def p_value(gap: Estimate | None) -> float:
     if gap is None or gap.n < FEWEST_SEEDS or gap.mean == 0:
         return 1.0
     if gap.half_width is None:
-        return 2.0 ** (1 - gap.n) if gap.sd == 0 else 1.0
+        return 2.0 ** (1 - gap.n) if gap.standard_error == 0 else 1.0
     return min(1.0, 2 * gap.beyond(abs(gap.mean)))
 
 

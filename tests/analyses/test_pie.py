@@ -145,7 +145,7 @@ def test_the_test_is_scipys_on_shifted_recalls_and_its_interval_agrees(two, shif
     assert table.columns["p"][2] == pytest.approx(expected.pvalue)
     assert table.columns["p holm"][2] == pytest.approx(core_holm(expected.pvalue.tolist()))
     changes = table.columns["normalised change"][2]
-    assert [p_value(one) for one in changes] == pytest.approx(expected.pvalue)
+    assert [p_value(one) for one in changes] == pytest.approx(expected.pvalue, rel=1e-6)
     assert [one.freedom for one in changes] == pytest.approx(expected.df)
     assert [one.mean for one in changes] == pytest.approx(100 * (shifted[1].mean(axis=0) - shifted[0].mean(axis=0)))
     verdicts = list(zip(table.columns["verdict"][2], changes, strict=True))
@@ -305,7 +305,8 @@ def test_without_an_effect_pruned_and_dense_differ_as_dense_and_dense_do(counted
         gap = means(counted[0.0], name, "halves") - means(counted[0.0], name, "A/A halves")
         assert abs(gap.mean()) < 3 * gap.std(ddof=1) / math.sqrt(len(gap))
         beyond = [column(table, name, compared="beyond A/A")[0] for table in counted[0.0]]
-        assert np.mean([one.interval()[0] <= 0 <= one.interval()[1] for one in beyond]) >= 0.93
+        held = [one.mean == 0 if one.half_width is None else one.lower <= 0 <= one.upper for one in beyond]
+        assert np.mean(held) >= 0.93
     rate = means(counted[0.0], "significant classes", "A/A halves").mean() / 5
     assert 0.02 < rate < 0.08
     for name in ("p of PIEs", "p of classes"):
@@ -523,7 +524,7 @@ def test_corruption_is_relative_to_the_baseline_and_to_the_clean_change():
     for name, values in expected.items():
         found = table.columns[name][2][0]
         assert found.mean == pytest.approx(np.mean(values)), name
-        assert found.standard_error == pytest.approx(np.std(values, ddof=1) / math.sqrt(2)), name
+        assert found.half_width is None, f"two seeds have no interval: {name}"
 
 
 def test_corruption_of_what_is_never_right_is_undefined_and_without_splits_it_is_skipped():

@@ -72,12 +72,12 @@ def test_a_task_on_which_plain_training_fails_says_so():
     assert gap.mean == pytest.approx(100 * np.mean([a - c for a, c, _ in accuracy.values()]))
     assert answer == "yes"
     worst, answer = value(table, "worst group accuracy less chance")
-    assert worst.mean == pytest.approx(100 * np.mean([min(groups) for *_, groups in accuracy.values()]) - 50)
+    counted = 100 * np.mean([min(groups) for *_, groups in accuracy.values()]) - 50
+    assert counted <= worst.mean < counted + 3, "the bias of a least is taken off"
     assert answer == "yes: worse than guessing"
     short, answer = value(table, "average less worst")
-    assert short.mean == pytest.approx(
-        100 * np.mean([np.mean(groups) - min(groups) for *_, groups in accuracy.values()])
-    )
+    counted = 100 * np.mean([np.mean(groups) - min(groups) for *_, groups in accuracy.values()])
+    assert counted - 3 < short.mean <= counted
     assert answer == "yes"
     assert value(table, "ceiling's less its worst")[1] == "yes: there is room for methods"
 
@@ -242,7 +242,7 @@ def test_a_table_can_be_kept_as_a_record_keeps_it():
 
 def test_one_seed_settles_nothing():
     table = task_validity(task(BIASED, seeds=1))
-    assert all(one is None or one.half_width is None for one in table.columns["value"][2])
+    assert not any(one is not None and one.over_seeds for one in table.columns["value"][2])
     assert set(table.columns["answer"][2]) == {"not known", "not known: 3 rows over 1 common seeds"}
 
 

@@ -28,8 +28,8 @@ def test_without_counts_the_difference_and_its_p_are_scipys_paired_test():
     test = stats.ttest_rel(one, other)
     low, high = test.confidence_interval(0.95)
     left, right, gap, p = cells_by_name(compare(records, {}, "good", "plain"))["accuracy"]
-    assert left.startswith(f"{100 * one.mean():.1f} ± ")
-    assert right.startswith(f"{100 * other.mean():.1f} ± ")
+    assert left.startswith(f"{100 * one.mean():.1f} (")
+    assert right.startswith(f"{100 * other.mean():.1f} (")
     assert gap == f"{50 * (high + low):+.1f} ± {50 * (high - low):.1f}"
     assert p == "< 0.0001"
     assert test.pvalue < 1e-4
@@ -62,14 +62,19 @@ def test_the_verdict_follows_the_difference():
     assert verdict(compare(records, LAYOUTS, "bad", "good")).startswith("**good is better in worst group accuracy**")
     same = [*records, *(type(r)({**r.body, "method": "twin", "trial": f"t{n}"}, {}) for n, r in enumerate(records[:8]))]
     text = compare(same, LAYOUTS, "twin", "good")
-    assert verdict(text).startswith("**Equivalent in worst group accuracy** within 3 points")
+    assert verdict(text).startswith("**Not resolved in worst group accuracy**, and not"), "40 images are too few"
+    assert verdict(compare(same, LAYOUTS, "twin", "good", margin=0.3)).startswith("**Equivalent in worst group")
     assert "twin is ahead in 0 of 8 seeds, equal in 8." in text
     few = [r for r in records if r.body["seed"] < 2]
     assert verdict(compare(few, LAYOUTS, "good", "alike")).startswith(
-        "**Not told apart in worst group accuracy**, and not"
+        "**Not resolved in worst group accuracy**, by test examples alone"
     )
     single = [r for r in records if r.body["seed"] == 0]
-    assert "it takes two seeds" in verdict(compare(single, LAYOUTS, "good", "bad"))
+    alone = verdict(compare(single, LAYOUTS, "bad", "good"))
+    assert alone.startswith("**These networks of good are better in worst group accuracy**")
+    assert "It says nothing of other seeds: that takes 3." in alone
+    bare = [without_counts(r) for r in single]
+    assert "it takes 3 seeds" in verdict(compare(bare, {}, "good", "bad"))
 
 
 def test_where_lower_is_better_the_lower_one_is():

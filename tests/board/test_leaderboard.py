@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from benchbias.board.text import escaped
+from benchbias.statistics.bounds import score_interval
 from support.made_records import board, failure, record
 from support.markdown import MARKDOWN, plain, structure, tables
 
@@ -53,12 +54,14 @@ def test_rank_by_with_a_minus_puts_the_lowest_first():
     assert [cells[0] for cells in rows(text)] == ["method", "fine", "plain", "cut"]
 
 
-def test_a_cell_is_the_mean_in_percent_with_half_of_scipys_interval():
+def test_a_cell_is_the_mean_in_percent_with_bounds_inside_0_and_100():
     head, *body = rows(board(three_methods()))
     for cells in body:
         values = np.array(VALUES[cells[0]])
-        low, high = stats.t.interval(0.95, 2, loc=values.mean(), scale=stats.sem(values))
-        assert cells[head.index("accuracy")] == f"{100 * values.mean():.1f} ± {50 * (high - low):.1f}"
+        critical = float(stats.t.ppf(0.975, 2))
+        low, high = score_interval(values.mean(), stats.sem(values), critical, np.inf, np.inf)
+        assert cells[head.index("accuracy")] == f"{100 * values.mean():.1f} ({100 * low:.1f}–{100 * high:.1f})"
+        assert 0 < low < high < 1
 
 
 def test_a_gap_is_the_paired_difference_in_percent_with_its_sign():

@@ -6,15 +6,14 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from benchbias import Table, equivalence_p_value, estimate, holm, p_value
+from benchbias import Measured, Table, equivalence_p_value, estimate, holm, p_value
 
-from .twins import WORST, Accuracies, Twins, class_parts, group_parts, require_margin, summary_parts, twin_rows
+from .twins import Accuracies, Twins, class_parts, group_parts, require_margin, summary_parts, twin_rows
 
 if TYPE_CHECKING:
     from benchbias import Estimate, Population
 
 LEVEL = 0.05
-SMALLEST_GAP = 2.0  # points of the worst group: the bias of a least of noisy numbers cancels only up to this
 
 
 def twin_changes(
@@ -59,11 +58,17 @@ def _lines(row: Twins, accuracies: Accuracies, margin: float) -> list[tuple[Any,
     )
     lines = []
     for at, (name, change) in enumerate(zip(names, changes, strict=True)):
-        before = _mean([float(accuracies.of(control)[name].value) for control, _ in row.pairs])
-        after = _mean([float(accuracies.of(member)[name].value) for _, member in row.pairs])
-        verdict = _verdict(name, change, different.get(at, 1.0), alike.get(at, 1.0))
+        before = _mean([_corrected(accuracies.of(control)[name]) for control, _ in row.pairs])
+        after = _mean([_corrected(accuracies.of(member)[name]) for _, member in row.pairs])
+        verdict = _verdict(change, different.get(at, 1.0), alike.get(at, 1.0))
         lines.append((row.row, row.control, name, before, after, change, different.get(at), verdict, len(row.pairs)))
     return lines
+
+
+def _corrected(accuracy: Measured) -> float:
+    """An accuracy without the bias of a least, as the change has it; still a share."""
+    value = float(accuracy.value) - float(accuracy.bias)
+    return 1.0 if value > 1 else value
 
 
 def _mean(values: Sequence[float]) -> float | None:
@@ -71,11 +76,11 @@ def _mean(values: Sequence[float]) -> float | None:
     return None if math.isnan(mean) else mean
 
 
-def _verdict(part: str, change: Estimate | None, different: float, alike: float) -> str:
+def _verdict(change: Estimate | None, different: float, alike: float) -> str:
     """The verdict in words; p values are adjusted."""
     if change is None:
         return "no examples"
-    if different <= LEVEL and abs(change.mean) >= (SMALLEST_GAP if part == WORST else 0.0):
+    if different <= LEVEL:
         return "lower" if change.mean < 0 else "higher"
     return "equivalent" if alike <= LEVEL else "not told apart"
 

@@ -23,7 +23,7 @@ class Ratio:
 
     def told(self, level: float) -> bool:
         """Whether the denominator is told from zero, so that the ratio's interval at this level is bounded."""
-        return self.denominator.estimate().interval(level)[0] > 0
+        return self.denominator.interval(level)[0] > 0
 
     def linearised(self) -> Influence:
         """The ratio by the delta method."""
@@ -43,14 +43,14 @@ class Ratio:
         gap = self.numerator.minus(self.denominator)
         if abs(gap.value) <= TINY:
             return "?"
-        low, high = gap.estimate().interval(level)
+        low, high = gap.interval(level)
         return ">" if low > 0 else "<" if high < 0 else "?"
 
     def _excess(self, a: float, level: float) -> float:
         """The distance of numerator - a denominator from 0, less what noise allows: below zero within the interval."""
-        gap = self.numerator.minus(self.denominator, a).estimate()
+        gap = self.numerator.minus(self.denominator, a)
         low, high = gap.interval(level)
-        return abs(gap.mean) - (high - low) / 2
+        return abs(gap.value) - (high - low) / 2
 
     def _bound(self, middle: float, step: float, level: float) -> float | None:
         if step == 0:

@@ -62,6 +62,11 @@ class Influence:
         rest = self.minus(other, ratio)
         return Influence(ratio, rest.model / other.value, rest.image / other.value)
 
+    def interval(self, level: float) -> tuple[float, float]:
+        """The bounds of the estimate's interval; the value twice where neither models nor images vary it."""
+        found = self.estimate()
+        return (self.value, self.value) if found.standard_error == 0 else found.interval(level)
+
     def estimate(self) -> Estimate:
         """An estimate with the variance of the infinitesimal jackknife (Efron, 1982), s^2 / M + v.
 

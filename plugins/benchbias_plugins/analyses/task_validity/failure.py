@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from benchbias import estimate
@@ -24,7 +23,7 @@ def failure(population: Population, margin: float) -> list[Line]:
     short = estimate([in_points(one, "accuracy") - in_points(one, WORST) for one in plain])
     worst = estimate([in_points(one, WORST) for one in plain])
     chance = 100 / body["num_classes"]
-    over = None if worst is None else replace(worst, mean=worst.mean - chance)
+    over = None if worst is None else worst.less(chance)
     lines = [
         Line(QUESTION, "aligned less conflicting accuracy, points", gap, fails(gap, margin)),
         Line(QUESTION, "average less worst group accuracy, points", short, fails(short, margin)),
@@ -42,7 +41,7 @@ def failure(population: Population, margin: float) -> list[Line]:
 
 def fails(gap: Estimate | None, margin: float) -> str:
     """Whether a gap is shown to be above the margin, or below it."""
-    if gap is None or gap.half_width is None:
+    if gap is None or gap.half_width is None or not gap.over_seeds:
         return "not known"
     low, high = gap.interval()
     if low > margin:
@@ -51,7 +50,7 @@ def fails(gap: Estimate | None, margin: float) -> str:
 
 
 def _against_chance(over: Estimate | None) -> str:
-    if over is None or over.half_width is None:
+    if over is None or over.half_width is None or not over.over_seeds:
         return "not known"
     low, high = over.interval()
     if high < 0:

@@ -58,7 +58,7 @@ def _fit(member: Member) -> float:
 
 
 def _first(pull: Estimate | None) -> str:
-    if pull is None or pull.half_width is None or math.isnan(pull.mean):
+    if pull is None or pull.half_width is None or not pull.over_seeds or math.isnan(pull.mean):
         return "not known"
     low, high = pull.interval()
     if low > 0:
