@@ -11,7 +11,7 @@ from benchbias.plan.stages import BlockedError, Stages
 from benchbias.plugin.components import STAGE_KEYS, Component
 from benchbias.records.schema import TRACKS
 from benchbias.suite.settings import recipe_of, recipe_settings, settings_from, substitute
-from benchbias.suite.tables import LATER_UPDATE_KEYS, UPDATE_KEYS, UpdatesTable, Use, checked
+from benchbias.suite.tables import GROUP_SELECTIONS, LATER_UPDATE_KEYS, UPDATE_KEYS, UpdatesTable, Use, checked
 
 _SETTINGS_TRACK = {"default": 0, "iid-val": 0, "paper": 1, "val-groups": 1}
 
@@ -147,7 +147,7 @@ class TrialPath:
     def _train(self, stage: Mapping[str, Any], place: str, number: int, parents: Mapping[str, str]) -> str:
         component, call = self._component("trainer", Use(stage["train"], stage), place)
         recipe = self._recipe(number)
-        if recipe["select"] == "val_worst_group":
+        if recipe["select"] in GROUP_SELECTIONS:
             self.track = max(self.track, TRACKS.index("val-select"))
         components = [component]
         inputs: dict[str, Any] = {"component": call, "recipe": recipe, "seed": self.seed, "parents": parents}

@@ -26,7 +26,7 @@ from benchbias.stages.job import (
 from benchbias.stages.make_mask import search_cost
 from benchbias.stages.masking import Masking
 from benchbias.stages.seeding import generator
-from benchbias.suite.tables import Recipe
+from benchbias.suite.tables import GROUP_SELECTIONS, Recipe
 from benchbias.training.context import TrainContext
 from benchbias.training.fit import EpochSelector, eval_copy, snapshot
 
@@ -99,7 +99,10 @@ def _selection_kinds(job: Job, recipe: Recipe, data: TrainingData) -> torch.Tens
         return torch.zeros_like(data.val.labels.cpu())
     if recipe.select == "val_worst_class":
         return data.val.labels.cpu()
-    return job.groups("data", "val").groups if recipe.select == "val_worst_group" else None
+    if recipe.select not in GROUP_SELECTIONS:
+        return None
+    groups = job.groups("data", "val")
+    return groups.groups if recipe.select == "val_worst_group" else groups.aligned.long()
 
 
 def _checkpoints(job: Job, role: str) -> dict[int, Any]:

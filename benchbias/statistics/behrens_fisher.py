@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SMALLEST = 1e-14  # probability beyond the outermost nodes
 NODES = 150  # on each side of zero
-DEGREE = 20  # of the polynomial that quantiles are interpolated by
+DEGREE = 30  # of the polynomial that quantiles are interpolated by
 LARGEST_FREEDOM = 1e7  # beyond it a t variable is normal to all digits that are printed
 
 
@@ -43,19 +43,20 @@ def quantile(seed_share: NDArray[Any] | float, seeds: float, images: float, prob
     from numpy.polynomial import chebyshev
 
     angle = np.arcsin(np.sqrt(np.clip(seed_share, 0, 1)))  # from 0 to pi / 2
-    found: NDArray[Any] = chebyshev.chebval(4 * angle / np.pi - 1, _curve(float(seeds), float(images), probability))
+    curve = _curve(float(seeds), float(images), probability)
+    found: NDArray[Any] = np.exp(chebyshev.chebval(4 * angle / np.pi - 1, curve))
     return found
 
 
 @functools.lru_cache(maxsize=4096)
 def _curve(seeds: float, images: float, probability: float) -> tuple[float, ...]:
-    """Coefficients of the quantile over the angle of the share, as a polynomial of Chebyshev."""
+    """Coefficients of the logarithm of the quantile over the angle of the share, as a polynomial of Chebyshev."""
     import numpy as np
     from numpy.polynomial import chebyshev
 
-    def at(position: NDArray[Any]) -> NDArray[Any]:
+    def at(position: NDArray[Any]) -> Any:
         shares = np.sin((position + 1) * np.pi / 4) ** 2
-        return np.array([_solved(float(share), seeds, images, 1 - probability) for share in shares])
+        return np.log([_solved(float(share), seeds, images, 1 - probability) for share in shares])
 
     return tuple(chebyshev.chebinterpolate(at, DEGREE))
 

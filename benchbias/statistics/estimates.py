@@ -98,14 +98,14 @@ class Estimate:
 
     def critical(self, probability: float) -> float:
         """The quantile, in standard errors, that bounds the error of the mean with a probability."""
-        share, seeds = (self.seed_share, self.n - 1.0) if self.over_seeds else (0.0, 1.0)
+        share, seeds = (self.seed_share, self.n - 1.0) if self.over_seeds else (0.0, math.inf)
         return float(behrens_fisher.quantile(share, seeds, self.example_freedom, probability))
 
     def beyond(self, distance: float) -> float:
         """The probability that the error of the mean exceeds a distance (one-sided); NaN without an interval."""
         if not self.error:
             return math.nan
-        share, seeds = (self.seed_share, self.n - 1.0) if self.over_seeds else (0.0, 1.0)
+        share, seeds = (self.seed_share, self.n - 1.0) if self.over_seeds else (0.0, math.inf)
         return behrens_fisher.tail(distance / self.error, share, seeds, self.example_freedom)
 
 
@@ -135,9 +135,10 @@ class Spread:
             share = self.from_seeds / self.standard_error**2
         shares, freedoms = np.broadcast_arrays(share, self.example_freedom)
         found = np.full(shares.shape, np.nan)
+        seeds = self.seeds - 1.0 if self.seeds >= FEWEST_SEEDS else math.inf
         for freedom in np.unique(freedoms[~np.isnan(shares)]):
             here = freedoms == freedom
-            found[here] = behrens_fisher.quantile(shares[here], max(self.seeds - 1, 1), freedom, (1 + LEVEL) / 2)
+            found[here] = behrens_fisher.quantile(shares[here], seeds, freedom, (1 + LEVEL) / 2)
         half: NDArray[Any] = found * self.standard_error
         return half
 
@@ -234,10 +235,11 @@ def spread(
 
     first, seeds = values[..., :1], values.shape[-1]
     mean = first[..., 0] + (values - first).mean(axis=-1)  # exact where all values are equal
-    examples = np.where(np.asarray(clusters) > 1, np.asarray(clusters, dtype=float) - 1, np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         between = np.square(values - mean[..., None]).sum(axis=-1) / np.float64(seeds - 1)
-        shared = np.asarray(from_examples)
+        shared = np.asarray(from_examples, dtype=float)
+        examples = np.where(np.asarray(clusters) > 1, np.asarray(clusters, dtype=float) - 1, np.nan)
+        examples = np.where(shared == 0, np.inf, examples)
         from_seeds = between / seeds if seeds >= FEWEST_SEEDS else np.zeros_like(mean)
         variance = from_seeds + shared
         freedom = variance**2 / (from_seeds**2 / np.float64(max(seeds - 1, 1)) + shared**2 / examples)

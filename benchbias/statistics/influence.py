@@ -237,7 +237,7 @@ def _by_part_and_cluster(part: NDArray[Any], cluster: NDArray[Any]) -> tuple[NDA
 
     order = np.lexsort((cluster, part))
     new = (np.diff(part[order]) != 0) | (np.diff(cluster[order]) != 0)
-    return order, np.flatnonzero(np.concatenate([[True], new]))
+    return order, np.flatnonzero(np.concatenate([[True], new])[: len(order)])
 
 
 def _independent(by_part: NDArray[Any], drawn_apart: NDArray[Any], clusters: NDArray[Any]) -> NDArray[Any]:

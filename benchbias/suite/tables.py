@@ -25,6 +25,11 @@ Shown = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
 Parameter = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,63}$")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Value = bool | int | float | str | list[Any]
+Selection = Literal[
+    "last", "val_accuracy", "val_worst_class", "val_worst_group", "val_conflicting", "val_conflicting_as_published"
+]
+GROUP_SELECTIONS = ("val_worst_group", "val_conflicting", "val_conflicting_as_published")
+"""Selections of an epoch that use the validation split's group labels."""
 LATER_RECIPE_KEYS = ("nesterov", "drops", "drop_factor", "patience")
 """At their defaults they stand in no recipe of a stage, for the same reason as LATER_UPDATE_KEYS."""
 TRAIN_KEYS = ("train", "start", "prune", "recipe")
@@ -58,8 +63,9 @@ class Recipe(TomlTable):
     halved after 40, 60 and 80 % of the steps), steps (constant, but times drop_factor after each fraction of the steps
     in drops), or plateau (times drop_factor after `patience` epochs in a row without a lower loss on the validation
     split). augment: see `benchbias.data.augment.augmented`. precision: bfloat16 is autocast. select: which epoch's
-    weights are kept: the last, or the best on the validation split by accuracy, by its worst class, or by its worst
-    group (which uses group labels). keep_epochs: epochs whose weights later stages may ask for.
+    weights are kept: the last, or the best on the validation split by accuracy, its worst class, its worst group, or
+    the worse of its aligned and its conflicting examples (the last two use group labels); accuracy breaks ties, then
+    the first epoch wins. keep_epochs: epochs whose weights later stages may ask for.
     """
 
     epochs: Annotated[int, Field(ge=0, le=100_000)] = 10
@@ -72,7 +78,7 @@ class Recipe(TomlTable):
     augment: Literal["none", "shift", "flip-crop", "flip-crop-zeros", "flip-resized-crop"] = "none"
     precision: Literal["float32", "bfloat16"] = "float32"
     channels_last: bool = False
-    select: Literal["last", "val_accuracy", "val_worst_class", "val_worst_group"] = "last"
+    select: Selection = "last"
     keep_epochs: list[Annotated[int, Field(ge=1)]] = []
     nesterov: bool = False
     drops: list[Annotated[float, Field(gt=0, lt=1)]] = []

@@ -121,17 +121,40 @@ def test_mistakes_are_named():
         plugin.equal_fit(whole(), family="dense", metric="accuracy")
 
 
-@given(
-    st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=6),
-    st.floats(0, 1),
-)
+SHARES = st.floats(0, 1, allow_subnormal=False)
+
+
+@given(st.lists(st.tuples(SHARES, SHARES), min_size=2, max_size=6), SHARES)
 def test_a_match_lies_on_the_curve(points, amount):
     found = plugin.interpolated(points, amount)
+    last = plugin.interpolated(points[::-1], amount)
+    assert last.inside == found.inside
     amounts, values = zip(*points, strict=True)
     assert found.inside == (min(amounts) <= amount <= max(amounts))
     assert min(values) - 1e-12 <= found.value <= max(values) + 1e-12
     if sorted(amounts) == list(amounts) and len(set(amounts)) == len(amounts) and found.inside:
         assert found.value == pytest.approx(float(np.interp(amount, amounts, values)), abs=1e-9)
+        assert last.value == pytest.approx(found.value, abs=1e-9)  # a curve that rises has one match
+
+
+def test_a_curve_that_comes_back_has_a_first_match_and_a_last_one():
+    """The dense fit rises to 0.6, falls to 0.2 and rises again; the metric rises with the length all the while."""
+    members = []
+    for seed in range(SEEDS):
+        for epochs, fit, harm in ((1, 0.2, 0.0), (2, 0.6, 0.0), (3, 0.2, -0.3), (4, 0.6, -0.3)):
+            members.append(one("dense", seed, fit=fit, harm=harm, epochs=epochs, steps=100 * epochs))
+        members.append(one("sparse", seed, fit=0.4, steps=400))
+    line = table(population(members)).loc[("sparse", "fit of conflicting")]
+    assert line["harm"] == pytest.approx(0.0, abs=1e-9)
+    assert line["harm at the last match"] == pytest.approx(-30.0)
+    assert line["matched"] == pytest.approx(0.3 + 0.6 * 0.4)
+    assert line["outside"] == 0
+
+
+def test_where_the_amount_is_the_same_for_long_the_first_match_is_the_shortest_and_the_last_the_longest():
+    points = [(0.5, 0.1), (1.0, 0.2), (1.0, 0.3), (1.0, 0.4)]
+    assert plugin.interpolated(points, 1.0).value == 0.2
+    assert plugin.interpolated(points[::-1], 1.0).value == 0.4
 
 
 def test_nothing_is_matched_with_nothing():

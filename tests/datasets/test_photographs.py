@@ -377,6 +377,22 @@ def test_the_hubs_copy_of_celeba_is_the_same_data(originals, tmp_path: Path):
         celeba_hub(tmp_path, 0, target="Eyeglasses", size=SIZE)
 
 
+def test_a_copy_of_celeba_without_its_readme_is_read_too(originals, tmp_path: Path):
+    """Without the README's list of files `datasets` calls the split of `valid-*` validation."""
+    root, _ = originals
+    hub_faces(tmp_path)
+    (tmp_path / "flwrlabs/celeba/README.md").unlink()
+    assert same(celeba(root, 0, **SMALL), celeba_hub(tmp_path, 0, **SMALL))
+
+
+def test_a_copy_of_celeba_without_validation_is_refused_by_the_name_that_the_hub_has(tmp_path: Path):
+    hub_faces(tmp_path)
+    for path in [*(tmp_path / "flwrlabs/celeba").rglob("valid-*"), tmp_path / "flwrlabs/celeba/README.md"]:
+        path.unlink()
+    with pytest.raises(DataError, match="flwrlabs/celeba, split valid: "):
+        celeba_hub(tmp_path, 0, **SMALL)
+
+
 @pytest.mark.parametrize("text", [True, False])
 @pytest.mark.parametrize(
     ("change", "message"),

@@ -111,6 +111,17 @@ def test_the_readme_has_the_two_commands_on_one_line_each():
     assert commands[1] in (line for line in README.splitlines() if re.match(r"^python3 -m venv .*pytest", line))
 
 
+def test_every_metric_that_a_data_card_names_is_there():
+    known = {name for kind, name in Workspace.open(shipped_file(), quiet=True).registry.components if kind == "metric"}
+    named = {
+        (page.name, name)
+        for page in (ROOT / "docs/data").glob("*.md")
+        for name in re.findall(r"`(\w*accuracy\w*)`", page.read_text())
+    }
+    assert len(named) >= 3
+    assert {name for _, name in named} <= known, sorted(one for one in named if one[1] not in known)
+
+
 PUBLISHED = sorted(folder.name for folder in (ROOT / "leaderboard/records").iterdir())
 LONG = ("equal-fit-mnist", "prune-layers-spuco", "pruning-mnist", "spuco-mnist", "ucla-large")  # 10,000 test images
 

@@ -386,7 +386,8 @@ def test_the_published_weights_by_the_share_of_conflicting_examples(share, paper
 
 def test_shares_beyond_the_published_ones_have_the_nearest_weight():
     assert [beta("paper", flags(share)) for share in (0.0, 0.001, 0.5, 1.0)] == [10, 10, 80, 80]
-    assert set(BETAS) == {"paper", "code80", "dcwp"}
+    assert set(BETAS) == {"paper", "paper_bffhq", "code80", "dcwp"}
+    assert beta("paper_bffhq", flags(0.005)) == 80
     assert all(len(row) == len(RATIOS) for row in BETAS.values())
     assert all(later > earlier for earlier, later in itertools.pairwise(BETAS["paper"]))
     assert tuple(reversed(BETAS["paper"])) == BETAS["dcwp"]

@@ -22,6 +22,7 @@ from benchbias.records.schema import TRACKS
 from benchbias.runner.workspace import Workspace
 from benchbias.store.store import Store
 from benchbias.suite.catalogue import load, shipped_file
+from benchbias.suite.tables import GROUP_SELECTIONS
 
 OTHER_DATA = "erm-unbiased-spuco"  # a ceiling by an option that this data set has not
 SHIPPED = {name: table for name, table in load(shipped_file()).methods.items() if name != OTHER_DATA}
@@ -285,7 +286,7 @@ def test_of_the_data_a_stage_that_learns_opens_train_val_and_the_group_labels_th
         assert product is not None
         calls = [stage.inputs["component"], stage.inputs.get("prune", {}).get("component", {})]
         allowed = {group.replace("_", "-") for call in calls for group in call.get("groups", ())}
-        if stage.inputs.get("recipe", {}).get("select") == "val_worst_group":
+        if stage.inputs.get("recipe", {}).get("select") in GROUP_SELECTIONS:
             allowed.add("val-groups")
         opened = {blob for blob, sha256 in product.blobs.items() if sha256 in store.opened.get(key, ())}
         assert opened == (allowed | {"train", "val"} if stage.kind != "init" else set())
@@ -308,7 +309,7 @@ def test_the_group_labels_of_validation_matter_on_no_track_without_them(
 ):
     trial = trial_of(plan, name)
     uses = any(
-        stage.inputs.get("recipe", {}).get("select") == "val_worst_group"
+        stage.inputs.get("recipe", {}).get("select") in GROUP_SELECTIONS
         or "val_groups" in stage.inputs["component"].get("groups", ())
         for stage in (plan.stages[key] for key in trial.stages if plan.stages[key].kind in ("train", "prune"))
     )

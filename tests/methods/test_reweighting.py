@@ -79,8 +79,8 @@ class Constant(nn.Module):
         return nn.functional.one_hot(torch.full((len(images),), self.said), 2).float()
 
 
-def context(data: TrainingData, reference: nn.Module | None = None) -> TrainContext:
-    recipe = Recipe(epochs=2, batch_size=16, lr=0.05, weight_decay=1e-3, optimizer="adamw", schedule="onecycle")
+def context(data: TrainingData, reference: nn.Module | None = None, batch_size: int = 16) -> TrainContext:
+    recipe = Recipe(epochs=2, batch_size=batch_size, lr=0.05, weight_decay=1e-3, optimizer="adamw", schedule="onecycle")
     return TrainContext(
         device=torch.device("cpu"),
         generator=torch.Generator().manual_seed(1),
@@ -451,6 +451,26 @@ def test_identification_is_erm_that_notes_its_errors_in_training_mode_while_it_m
     found = asked.written["online_error_set"]
     assert torch.equal(found, wanted)
     assert not torch.equal(found, error_set(model, data)), "an evaluation pass at the end says the same: a weak test"
+
+
+def test_an_example_that_the_last_epoch_leaves_out_keeps_no_earlier_verdict():
+    """53 examples in batches of 13: a last batch of one is left out, another example in each epoch."""
+    earlier = set()
+    for seed in range(10):
+        model, data = network(), source()
+        said: list[Tensor] = []
+        model.register_forward_hook(lambda module, images, logits, said=said: said.append(logits.detach().argmax(1)))
+        asked = context(data, batch_size=13)
+        asked.order.manual_seed(seed)
+        jtt_identify(model, data, asked)
+        first, last = data.order[:52], data.order[52:]
+        (left_out,) = set(range(COUNT)) - set(last.tolist())
+        wrong = torch.cat(said) != data.train.labels[data.order]
+        earlier |= set(wrong[:52][first == left_out].tolist())
+        found = asked.written["online_error_set"]
+        assert not found[left_out]
+        assert torch.equal(found[last], wrong[52:])
+    assert True in earlier, "no example that was wrong in the first epoch was left out of the last: a weak test"
 
 
 def test_jtt_takes_the_errors_that_identification_noted_and_not_the_references():

@@ -421,6 +421,8 @@ def test_a_plugins_option_renames_the_stages_that_it_is_set_for(planned, loose):
         (", val_groups", "", "val-fit"),
         (", val_groups, train_groups", "", "train"),
         ("", 'recipe = { select = "val_worst_group" }', "val-select"),
+        ("", 'recipe = { select = "val_conflicting" }', "val-select"),
+        ("", 'recipe = { select = "val_conflicting_as_published" }', "val-select"),
         ("", 'recipe = { select = "val_worst_class" }', "labels-none"),
         ("", 'settings_from = "default"', "labels-none"),
         ("", 'settings_from = "iid-val"', "labels-none"),

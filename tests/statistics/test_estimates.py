@@ -1,4 +1,4 @@
-"""Estimates: the closed form of the example variance is the bootstrap's, intervals and tests are scipy's."""
+"""Estimates: the example variance is the bootstrap's, tests are scipy's, intervals are bounded and have a width."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from benchbias.statistics.bounds import least_variance
 from benchbias.statistics.estimates import (
     Estimate,
     difference,
@@ -79,9 +80,33 @@ def test_influence_is_the_derivative_in_the_weight_of_a_cluster(seed, metric):
         assert found.value[found.cluster == cluster] == pytest.approx(slope, abs=1e-6)
 
 
-@pytest.mark.parametrize("metric", ["worst_class_accuracy", "spurious_attribute_accuracy", "anything"])
+@pytest.mark.parametrize("metric", ["digit_one_accuracy", "anything"])
 def test_another_metric_is_not_measured_from_cells(metric):
-    assert measure(metric, drawn(RNG(0), [0.5] * 4, seeds=1)[0], ALIGNED) is None
+    assert measure(metric, drawn(RNG(0), [0.5] * 4, seeds=1)[0], ALIGNED, 2, [1] * 4) is None
+
+
+@quick
+@given(any_seed)
+def test_metrics_of_classes_and_of_training_shares_are_functions_of_group_counts(seed):
+    (cells,) = drawn(RNG(seed), RNG(seed).uniform(0.2, 0.9, 4), seeds=1)
+    correct, total = counts(cells)
+    by_class = correct.reshape(2, 2).sum(1) / total.reshape(2, 2).sum(1)
+    assert measure("worst_class_accuracy", cells, ALIGNED, 2).value == pytest.approx(by_class.min())
+    trained = np.array([7, 0, 2, 1])
+    shares = (trained / trained.sum() * correct / total).sum()
+    assert measure("accuracy_train_weighted", cells, ALIGNED, 2, trained.tolist()).value == pytest.approx(shares)
+    as_the_attribute = correct[[0, 3]].sum() + (total - correct)[[1, 2]].sum()
+    spurious = measure("spurious_attribute_accuracy", cells, ALIGNED, 2)
+    assert spurious.value == pytest.approx(as_the_attribute / total.sum())
+    assert spurious.bounds == (0, 1)
+    assert spurious.influence.value.sum() == pytest.approx(0, abs=1e-12)
+
+
+def test_an_attribute_that_is_aligned_with_no_class_is_left_out_of_the_shortcut():
+    cells = table([0, 1, 2, 3], [0, 1, 2, 3], [4] * 4, [1, 3, 2, 4])
+    found = measure("spurious_attribute_accuracy", cells, (True, False, False, False), 2)
+    assert found.value == pytest.approx((1 + 4 - 2) / 8)
+    assert measure("spurious_attribute_accuracy", cells, (True, False, True, False), 2) is None, "aligned with both"
 
 
 def test_of_tied_groups_the_first_is_the_worst():
@@ -149,7 +174,9 @@ def test_of_a_difference_it_is_the_variance_of_a_bootstrap_that_both_rows_share(
     ]
     gap = difference(by_seed(metric, one), by_seed(metric, other))
     means = bootstrap_means([one, other], SHARES[metric], RNG(5))
-    variance = gap.standard_error**2 - gap.sd**2 / gap.n
+    values = [one.value - two.value for one, two in zip(*(measured(metric, row) for row in (one, other)), strict=True)]
+    variance = gap.standard_error**2 - gap.sd**2 / gap.n - least_variance((-1, 1), gap.clusters)
+    assert gap.mean == pytest.approx(np.mean(values), abs=0.01), "up to the bias of a least"
     assert variance == pytest.approx((means[:, 0] - means[:, 1]).var(), rel=0.1)
     assert variance < 0.5 * means.var(axis=0).sum()
 
@@ -188,8 +215,10 @@ def test_a_group_is_measured_on_its_own_cells():
 def test_without_example_variance_it_is_scipys_t_interval(values):
     found = estimate(values)
     assert (found.mean, found.n) == (pytest.approx(np.mean(values)), len(values))
-    assert found.freedom == pytest.approx(len(values) - 1)
-    if found.sd > 1e-9:
+    if len(values) < 3:
+        assert found.half_width is None, "two seeds say too little"
+    elif found.sd > 1e-9:
+        assert found.freedom == pytest.approx(len(values) - 1)
         low, high = stats.ttest_1samp(values, 0).confidence_interval(0.95)
         bounds = found.mean - found.half_width, found.mean + found.half_width
         assert bounds == (pytest.approx(low), pytest.approx(high))
@@ -197,22 +226,23 @@ def test_without_example_variance_it_is_scipys_t_interval(values):
 
 
 @quick
-@given(any_seed, st.integers(2, 12), st.integers(2, 50))
+@given(any_seed, st.integers(3, 12), st.integers(2, 50))
 def test_the_degrees_of_freedom_of_two_variances_are_welchs(seed, seeds, clusters):
     """A mean over seeds and a mean over clusters are two samples: Welch's test has the same standard error."""
     values, examples = RNG(seed).random(seeds), RNG(seed + 1).random(clusters)
     found = spread(values, examples.var(ddof=1) / clusters, clusters)
     test = stats.ttest_ind(values, examples, equal_var=False)
-    low, high = test.confidence_interval(0.95)
     assert found.freedom == pytest.approx(test.df)
-    assert 2 * found.half_width == pytest.approx(high - low)
+    assert found.standard_error == pytest.approx(abs(values.mean() - examples.mean()) / abs(test.statistic))
+    low, high = test.confidence_interval(0.95)
+    assert found.half_width > 0.97 * (high - low) / 2, "Welch's interval is the shorter one, as a rule"
 
 
 def test_a_row_adds_both_variances():
     row = drawn(RNG(8), [0.9, 0.3, 0.6, 0.8])
     one = measured("worst_group_accuracy", row)
     found = over_seeds(one)
-    values = [float(m.value) for m in one]
+    values = [float(m.value) - float(m.bias) for m in one]
     variance, _ = example_variance([m.influence for m in one])
     assert found.mean == pytest.approx(np.mean(values))
     assert found.sd == pytest.approx(np.std(values, ddof=1))
@@ -222,11 +252,11 @@ def test_a_row_adds_both_variances():
 
 @quick
 @given(fractions | st.sampled_from([0.1, 0.7]), st.integers(2, 12))
-def test_equal_values_have_an_interval_of_no_width_at_all(value, seeds):
-    """Not of a width of 1e-17, by which two equal rows would differ significantly."""
+def test_equal_values_have_no_interval(value, seeds):
+    """Not one of a width of 1e-17, by which two equal rows would differ significantly, nor one of none."""
     found = estimate([value] * seeds)
     assert found.mean == pytest.approx(value)
-    assert (found.sd, found.half_width, found.freedom) == (0, 0, seeds - 1)
+    assert (found.sd, found.half_width, found.lower, found.upper) == (0, None, None, None)
 
 
 @quick
@@ -238,15 +268,28 @@ def test_a_mean_is_rounded_once_whatever_the_order(values, random):
 
 def test_where_a_seed_has_no_influence_the_interval_is_of_seeds_alone():
     one = measured("accuracy", drawn(RNG(9), [0.5] * 4))
-    assert over_seeds([*one[:4], Measured(one[4].value)]) == estimate([float(m.value) for m in one])
+    found, alone = over_seeds([*one[:4], Measured(one[4].value)]), estimate([float(m.value) for m in one])
+    assert found.parts == alone.parts
+    assert (found.seed_share, found.half_width) == (1, alone.half_width)
 
 
 def test_one_seed_has_a_mean_and_no_interval_and_none_has_nothing():
     (one,) = measured("accuracy", drawn(RNG(9), [0.5] * 4, seeds=1))
-    found = over_seeds([one])
+    found = over_seeds([Measured(one.value)])
     assert found == Estimate(float(one.value), None, 1, None)
     assert over_seeds([]) is None
     assert p_value(found) == equivalence_p_value(found, 0.1) == 1
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_below_three_seeds_the_test_examples_speak_alone(seeds):
+    row = measured("accuracy", drawn(RNG(9), [0.5] * 4, seeds=seeds, clusters=400))
+    found = over_seeds(row)
+    variance, _ = example_variance([one.influence for one in row])
+    assert not found.over_seeds
+    assert found.error == pytest.approx(math.sqrt(variance))
+    assert found.half_width == pytest.approx(float(stats.t.ppf(0.975, found.example_freedom)) * found.error, rel=1e-5)
+    assert p_value(found) == equivalence_p_value(found, 0.5) == 1, "nothing is concluded"
 
 
 def test_one_cluster_says_nothing_of_others():
@@ -274,24 +317,66 @@ def test_on_other_test_splits_only_seeds_are_paired():
     values = [
         float(a.value - b.value) for a, b in zip(*(measured("accuracy", row) for row in (one, other)), strict=True)
     ]
-    assert difference(by_seed("accuracy", one), by_seed("accuracy", moved)) == estimate(values)
-    assert difference(by_seed("accuracy", one), by_seed("accuracy", other)) != estimate(values)
+    assert difference(by_seed("accuracy", one), by_seed("accuracy", moved)).parts == estimate(values).parts
+    assert difference(by_seed("accuracy", one), by_seed("accuracy", other)).parts != estimate(values).parts
 
 
-def test_a_row_does_not_differ_from_itself():
-    row = by_seed("worst_group_accuracy", drawn(RNG(1), [0.7] * 4))
+def test_a_row_does_not_differ_from_itself_but_its_images_are_few():
+    """Bonett and Price's two more clusters: rows that agree on 21 examples are not shown to be equivalent."""
+    row = by_seed("accuracy", drawn(RNG(1), [0.7] * 4, clusters=21))
     gap = difference(row, row)
-    assert (gap.mean, gap.half_width, p_value(gap)) == (0, 0, 1)
+    assert (gap.mean, p_value(gap)) == (0, 1)
+    assert gap.half_width > 0.06
+    assert equivalence_p_value(gap, 0.03) > 0.05
+    many = by_seed("accuracy", drawn(RNG(1), [0.7] * 4, clusters=2000))
+    assert equivalence_p_value(difference(many, many), 0.03) < 0.001
 
 
-def test_a_difference_that_is_the_same_everywhere_is_certain():
-    values = [Measured(value) for value in (0.25, 0.5, 0.75)]
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+def test_a_difference_that_is_the_same_everywhere_is_as_sure_as_a_sign_test(seeds):
+    values = [Measured(seed / 16) for seed in range(seeds)]
     gap = difference(dict(enumerate(values)), {seed: Measured(v.value - 0.125) for seed, v in enumerate(values)})
-    assert (gap.mean, gap.half_width, p_value(gap)) == (0.125, 0, 0)
+    assert (gap.mean, gap.half_width) == (0.125, None)
+    assert p_value(gap) == pytest.approx(stats.binomtest(seeds, seeds).pvalue)
+
+
+def test_all_right_on_few_examples_is_not_certain():
+    """The exact bound on the errors of 21 that are all right is 16 % (Clopper and Pearson)."""
+    row = [measure("accuracy", table(range(21), [0] * 21, [1] * 21, [1] * 21), (True,)) for _ in range(5)]
+    found = over_seeds(row)
+    assert (found.mean, found.half_width) == (1, None)
+    wrong = [measure("accuracy", table(range(21), [0] * 21, [1] * 21, [1] * 20 + [0]), (True,)), *row[1:]]
+    low, high = over_seeds(wrong).interval()
+    assert 0.7 < low < 0.95
+    assert 0.99 < high < 1
 
 
 @quick
-@given(any_seed, st.integers(2, 12))
+@given(any_seed, st.floats(0, 1), st.integers(3, 10), st.integers(5, 40))
+def test_an_interval_of_a_share_lies_inside_0_and_1_and_holds_its_mean(seed, accuracy, seeds, clusters):
+    row = measured("accuracy", drawn(RNG(seed), [accuracy] * 4, seeds=seeds, clusters=clusters))
+    found = over_seeds(row)
+    low, high = found.interval()
+    if found.half_width is not None:
+        assert 0 <= low <= found.mean <= high <= 1
+        assert low < high
+
+
+@quick
+@given(any_seed, st.integers(3, 6))
+def test_an_interval_of_a_difference_lies_inside_minus_1_and_1(seed, seeds):
+    ones, others = (
+        drawn(RNG(seed), [0.97] * 4, clusters=8, seeds=seeds),
+        drawn(RNG(seed), [0.03] * 4, clusters=8, seeds=seeds),
+    )
+    gap = difference(by_seed("accuracy", ones), by_seed("accuracy", others))
+    low, high = gap.interval()
+    assert -1 <= low < high <= 1
+    assert gap.half_width > 0
+
+
+@quick
+@given(any_seed, st.integers(3, 12))
 def test_a_p_value_is_that_of_scipys_paired_test(seed, seeds):
     ones, others = RNG(seed).random((2, seeds))
     gap = difference(*({s: Measured(v) for s, v in enumerate(values)} for values in (ones, others)))
@@ -307,8 +392,8 @@ def test_equivalence_is_the_worse_of_two_one_sided_tests(seed, seeds, margin):
     assert equivalence_p_value(estimate(list(values)), margin) == pytest.approx(max(above, below))
 
 
-def test_equivalence_without_spread_is_a_matter_of_the_margin():
-    assert [equivalence_p_value(estimate([0.25] * 3), margin) for margin in (0.2, 0.25, 0.3)] == [1, 1, 0]
+def test_equivalence_is_not_shown_without_spread():
+    assert [equivalence_p_value(estimate([0.25] * 3), margin) for margin in (0.2, 0.25, 0.3)] == [1, 1, 1]
     assert equivalence_p_value(None, 0.1) == p_value(None) == 1
 
 

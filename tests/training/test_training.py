@@ -18,7 +18,7 @@ from benchbias.suite.settings import Setting, recipe_of
 from benchbias.suite.tables import LATER_RECIPE_KEYS, Recipe
 from benchbias.training import fit as training
 from benchbias.training.context import TrainContext, head_name, prunable_weights
-from benchbias.training.fit import EpochSelector, fit, validation_loss, worst_share
+from benchbias.training.fit import EpochSelector, epoch_quality, fit, validation_loss, worst_share
 
 
 def split(count: int, name: str = "train") -> Split:
@@ -243,7 +243,7 @@ def test_only_the_given_parameters_move():
     assert net[4].weight.grad is not None
 
 
-def test_selection_keeps_the_first_best_epoch_by_the_worst_kind():
+def test_selection_keeps_the_best_epoch_by_the_worst_kind_then_by_accuracy_then_the_first():
     chosen = recipe(epochs=6, select="val_worst_class", keep_epochs=[2, 5])
     source = data()
     selector = EpochSelector(chosen, source, source.val.labels)
@@ -253,7 +253,8 @@ def test_selection_keeps_the_first_best_epoch_by_the_worst_kind():
         selector.after_epoch(epoch, net)
         net.eval()
         right = torch.cat([net(b.images).argmax(1) == b.labels for b in source.batches(source.val)])
-        values.append(min(float(right[source.val.labels == label].double().mean()) for label in (0, 1)))
+        worst = min(float(right[source.val.labels == label].double().mean()) for label in (0, 1))
+        values.append((worst, float(right.double().mean())))
         snapshots.append({name: t.clone() for name, t in net.state_dict().items()})
         net.train()
 
@@ -264,6 +265,83 @@ def test_selection_keeps_the_first_best_epoch_by_the_worst_kind():
     assert all(torch.equal(snapshots[best - 1][name], tensor) for name, tensor in net.state_dict().items())
     assert sorted(selector.kept) == [2, 5]
     assert torch.equal(selector.kept[5]["0.weight"], snapshots[4]["0.weight"])
+
+
+class Planted(nn.Module):
+    """A network that gets a planted set of the validation examples right: every image says its class and number."""
+
+    def __init__(self, labels: torch.Tensor) -> None:
+        super().__init__()
+        self.labels, self.right = labels, torch.zeros(len(labels))
+        self.epoch = nn.Parameter(torch.zeros(()))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        index = (255 * images[:, 0, 0, 0]).round().long()
+        answer = torch.where(self.right[index].bool(), self.labels[index], 1 - self.labels[index])
+        return nn.functional.one_hot(answer, 2).float()
+
+
+def selected(select: str, kinds: list[int], epochs: list[list[int]]) -> int:
+    """The epoch that is kept (from 1), where each epoch gets these validation examples right, of as many as kinds."""
+    images = torch.arange(len(kinds), dtype=torch.uint8)[:, None, None, None].expand(-1, 3, 8, 8).clone()
+    val = Split(images, torch.arange(len(kinds)) % 2, 2, "val")
+    source = replace(data(), val=val, mean=(0.0,) * 3, std=(1.0,) * 3)
+    net = Planted(val.labels)
+    selector = EpochSelector(recipe(epochs=len(epochs), select=select), source, torch.tensor(kinds))
+    for epoch, right in enumerate(epochs, 1):
+        net.right = torch.zeros(len(kinds)).index_fill(0, torch.tensor(right, dtype=torch.int64), 1.0)
+        net.epoch.data.fill_(float(epoch))
+        selector.after_epoch(epoch, net)
+    best = selector.finish(net)
+    assert best == float(net.epoch.detach())  # its weights are the kept ones
+    return best
+
+
+TINY = [0, 0, 0, 0, 0, 0, 0, 1, 2, 3]  # three parts of one example each, as the groups of a small validation split
+MOST = [0, 1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("select", ["val_worst_class", "val_worst_group"])
+def test_where_every_minimum_is_0_the_first_epoch_does_not_win_by_being_first(select: str):
+    assert selected(select, TINY, [[0, 1], MOST, [*MOST, 8], [0]]) == 3
+    assert selected(select, TINY, [[0, 1, 2], [3, 4, 5]]) == 1  # alike in both: the first
+    assert selected(select, TINY, [[*MOST, 8, 9], [0, 7, 8, 9], [0, 1, 7, 8, 9]]) == 3  # a minimum above 0 goes first
+
+
+HALF = [0] * 8 + [1] * 2  # eight aligned examples, two conflicting ones
+
+
+def test_the_worse_of_aligned_and_conflicting_selects_and_accuracy_where_it_is_0():
+    none_right = [[0, 1], [0, 1, 2, 3, 4, 5, 6], [0, 1, 2]]
+    for select in ("val_conflicting", "val_conflicting_as_published"):
+        assert selected(select, HALF, none_right) == 2
+    rising = [[*range(8)], [*range(6), 8], [*range(8), 8, 9]]
+    for select in ("val_conflicting", "val_conflicting_as_published"):
+        assert selected(select, HALF, rising) == 3
+
+
+def test_the_released_rule_may_keep_an_epoch_that_gets_no_conflicting_example_right():
+    """Its accuracy of 80 % stands in the place of a minimum of 0, and no later minimum of 50 % is above it."""
+    curve = [[*range(8)], [*range(6), 8]]
+    assert selected("val_conflicting_as_published", HALF, curve) == 1
+    assert selected("val_conflicting", HALF, curve) == 2
+
+
+def test_the_released_rule_breaks_no_tie_by_accuracy():
+    curve = [[*range(6), 8], [*range(8), 8]]  # minima of 50 %
+    assert selected("val_conflicting_as_published", HALF, curve) == 1
+    assert selected("val_conflicting", HALF, curve) == 2
+
+
+@pytest.mark.parametrize("select", ["val_accuracy", "val_worst_class", "val_worst_group", "val_conflicting"])
+def test_an_epoch_without_ties_is_chosen_as_before_there_were_tie_breaks(select: str):
+    stream = torch.Generator().manual_seed(3)
+    kinds = torch.randint(0, 3, (40,), generator=stream)
+    curves = [torch.rand(40, generator=stream) < level for level in (0.3, 0.5, 0.7, 0.9)]
+    worst = [worst_share(correct, kinds) for correct in curves]
+    assert len(set(worst)) == 4
+    best = max(range(4), key=lambda at: epoch_quality(curves[at], kinds, select))
+    assert best == worst.index(max(worst))
 
 
 def test_worst_share_ignores_kinds_that_do_not_occur():

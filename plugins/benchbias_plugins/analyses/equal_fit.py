@@ -55,7 +55,7 @@ def interpolated(points: Sequence[tuple[float, float]], amount: float) -> Matche
     """The value of a curve (amount, value) in order of length, where its amount is first the one asked for.
 
     Linear between neighbours. Where the curve never comes to it, the value of the first of the nearest points. None
-    without a point, or where an amount is undefined.
+    without a point, or where an amount is undefined. Of the curve turned round: where it is last the one asked for.
     """
     if not points or any(math.isnan(number) for number in (amount, *itertools.chain(*points))):
         return None
@@ -75,10 +75,11 @@ def equal_fit(
 
     family: the method whose rows are the dense network trained for different lengths; of every seed its curve is
     followed from the shortest to the longest, and the metric is interpolated where the curve first has the row's
-    amount (steps and FLOPs on a logarithmic scale). small: a method of dense networks that have as many weights as
-    sparse rows keep (within a tenth), likewise interpolated in steps. metric: of the suite's. Average accuracy is
-    weighted by the groups' shares in training. outside: in how many seeds the family does not reach the row's amount,
-    so that its nearest member was taken: a bound, not a match. Intervals are over seeds alone. Raises BenchbiasError.
+    amount, and beside it where it last has it (steps and FLOPs on a logarithmic scale). small: a method of dense
+    networks that have as many weights as sparse rows keep (within a tenth), likewise interpolated in steps. metric: of
+    the suite's. Average accuracy is weighted by the groups' shares in training. outside: in how many seeds the family
+    does not reach the row's amount, so that its nearest member was taken: a bound, not a match. Intervals are over
+    seeds alone. Raises BenchbiasError.
     """
     families = {name: _by_seed(population, name) for name in (family, small) if name is not None}
     lines = []
@@ -93,14 +94,16 @@ def equal_fit(
         if small is not None and members[0].method != small:
             dense = _of_as_many_weights(members, families[small])
             lines.append(_line(row, "weights", members, dense, MATCHED["steps"], metric))
-    kinds = {"row": ("text", ""), "matched in": ("text", ""), "harm": ("estimate", "points"), "own": ("fraction", "")}
-    kinds |= {"matched": ("fraction", ""), "outside": ("count", ""), "seeds": ("count", "")}
+    kinds = {"row": ("text", ""), "matched in": ("text", ""), "harm": ("estimate", "points")}
+    kinds |= {"harm at the last match": ("estimate", "points"), "own": ("fraction", ""), "matched": ("fraction", "")}
+    kinds |= {"outside": ("count", ""), "seeds": ("count", "")}
     columns = {name: (*kind, tuple(line[place] for line in lines)) for place, (name, kind) in enumerate(kinds.items())}
     return Table(
         columns,
         f"{metric.replace('_', ' ')} of every row (own) minus that of {family} at the row's own steps, training FLOPs, "
         "average accuracy, or fit of the conflicting training examples (matched), in points"
         + (f"; in weights: minus that of {small}. " if small else ". ")
+        + "Matched where the curve first has the row's amount; at the last match: where it last has it. "
         + "Outside: seeds in which the family does not reach the row, so that its nearest member stands there.",
     )
 
@@ -150,20 +153,26 @@ def _line(
     found = [_matched(member, family.get(member.seed, ()), amount, metric) for member in members]
     known = [one for one in found if one is not None]
     if len(known) < len(found) or any(value is None for value in own):
-        return row, name, None, None, None, None, len(members)
-    gaps = [100 * (value - one.value) for value, one in zip(own, known, strict=True)]
-    outside = sum(not one.inside for one in known)
-    means = (math.fsum(values) / len(values) for values in (own, [one.value for one in known]))
-    return row, name, estimate(gaps), *means, outside, len(members)
+        return row, name, None, None, None, None, None, len(members)
+    harms = [
+        estimate([100 * (value - one.value) for value, one in zip(own, matches, strict=True)])
+        for matches in zip(*known, strict=True)  # the first matches of all seeds, the last ones
+    ]
+    outside = sum(not first.inside for first, _ in known)
+    means = (math.fsum(values) / len(values) for values in (own, [first.value for first, _ in known]))
+    return row, name, *harms, *means, outside, len(members)
 
 
 def _matched(
     member: Member, dense: Sequence[Member], amount: Callable[[Mapping[str, Any]], float], metric: str
-) -> Matched | None:
+) -> tuple[Matched, Matched] | None:
+    """A member's first match and its last one on the curve of its dense twins."""
     values = [(amount(one.record.body), one.record.body["metrics"][metric]) for one in dense]
     if any(value is None for _, value in values):
         return None
-    return interpolated(values, amount(member.record.body))
+    own = amount(member.record.body)
+    first, last = interpolated(values, own), interpolated(values[::-1], own)
+    return None if first is None or last is None else (first, last)
 
 
 @hookimpl

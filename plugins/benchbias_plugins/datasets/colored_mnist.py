@@ -123,10 +123,14 @@ def held_out(digit: NDArray[np.int64], count: int) -> NDArray[np.int64]:
 
 
 def milestones(count: int, label: int, conflict_ratio: float) -> NDArray[np.int64]:
-    """Ends of each attribute among a digit's `count` images, int64 (10,): rounded cumulative shares (LfF)."""
-    shares = np.full(10, conflict_ratio / 9)
-    shares[label] = 1 - conflict_ratio
-    upto = np.round(np.cumsum(shares) * count).astype(np.int64)
+    """Ends of each attribute among a digit's `count` images, int64 (10,): rounded cumulative shares (LfF).
+
+    In the published generator's order of operations: at a share that is a half exactly, the last bit decides.
+    """
+    aligned = 1 - conflict_ratio
+    shares = np.full(10, (1 - aligned) / 9)
+    shares[label] = aligned
+    upto = np.round(count * np.cumsum(shares)).astype(np.int64)
     upto[-1] = count  # the shares add up to one but for rounding
     return upto
 

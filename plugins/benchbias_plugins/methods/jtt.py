@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import torch
 from torch.nn.functional import cross_entropy
 
-from benchbias import BenchbiasError, Range, hookimpl, predicted_classes, weighted_cross_entropy
+from benchbias import BenchbiasError, Range, hookimpl, predicted_classes, step_count, weighted_cross_entropy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,14 +24,18 @@ ONLINE = "online_error_set"  # what jtt_identify saves
 
 
 def jtt_identify(model: nn.Module, data: TrainingData, context: TrainContext) -> None:
-    """Train as erm does, and save which examples were wrong at their last visit, for jtt.
+    """Train as erm does, and save which examples were wrong in the last epoch, for jtt.
 
     The official code's error set: in training mode, augmented, and while the weights move through the last epoch. An
-    example that no batch held is not in it.
+    example that no batch of that epoch held is not in it, whatever it was before.
     """
     wrong = torch.zeros_like(data.train.labels, dtype=torch.bool)  # (N,), by index
+    steps = itertools.count()
+    a_epoch = step_count(data, context.recipe) // max(context.recipe.epochs, 1)
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
+        if next(steps) % a_epoch == 0:
+            wrong.fill_(False)  # an epoch's last batch of one example is left out
         logits = model(batch.images)  # (B, K)
         wrong[batch.index] = logits.detach().argmax(1) != batch.labels
         return cross_entropy(logits, batch.labels)

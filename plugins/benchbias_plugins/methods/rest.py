@@ -25,6 +25,7 @@ RATIOS = (0.005, 0.01, 0.02, 0.05)  # of conflicting examples in training
 BETAS: Mapping[str, tuple[float, ...]] = MappingProxyType(
     {
         "paper": (10, 30, 50, 80),  # section 4.3: the rarer the conflicting examples, the less they weigh
+        "paper_bffhq": (80, 80, 80, 80),  # section 4.3, of BFFHQ
         "code80": (80, 80, 80, 80),  # hard-coded in the released sampler
         "dcwp": (80, 50, 30, 10),  # DCWP's scripts, of the same code family
     }
@@ -55,18 +56,19 @@ def rest_preset(
     context: TrainContext,
     train_groups: GroupLabels,
     *,
-    betas: Literal["paper", "code80", "dcwp"] = "paper",
+    betas: Literal["paper", "paper_bffhq", "code80", "dcwp"] = "paper",
     weighting: Literal["loss", "sampling"] = "loss",
 ) -> None:
-    """REST with a published weight for the share of conflicting examples in training: `paper`, `code80`, `dcwp`.
+    """REST with a published weight for the share of conflicting examples in training.
 
-    betas: for shares of 0.5, 1, 2 and 5 %: 10, 30, 50, 80; 80 for all; 80, 50, 30, 10. The nearest share counts, on
-    a logarithmic scale. weighting: as for `rest`.
+    betas: for shares of 0.5, 1, 2 and 5 %: `paper` 10, 30, 50, 80; `dcwp` 80, 50, 30, 10; 80 for all in `paper_bffhq`
+    (the text, of BFFHQ) and `code80` (the released sampler). The nearest share counts, on a logarithmic scale.
+    weighting: as for `rest`.
     """
     rest(model, data, context, train_groups, upweight=beta(betas, train_groups), weighting=weighting)
 
 
-def beta(betas: Literal["paper", "code80", "dcwp"], train_groups: GroupLabels) -> float:
+def beta(betas: Literal["paper", "paper_bffhq", "code80", "dcwp"], train_groups: GroupLabels) -> float:
     """The weight of the nearest published conflict ratio; with no conflicting example, of the lowest."""
     share = 1 - float(train_groups.aligned.double().mean())
     near = min(range(len(RATIOS)), key=lambda at: abs(math.log(max(share, 1e-9) / RATIOS[at])))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import torch
 
-from benchbias import BiasedDataset, DataError, Range, Row, folder_images, hub_images, reads, table_rows
+from benchbias import BiasedDataset, DataError, HubImages, Range, Row, folder_images, hub_images, reads, table_rows
 
 from .published import (
     Kind,
@@ -32,7 +32,8 @@ IMAGES, LABELS, PARTITION = "img_align_celeba", "list_attr_celeba", "list_eval_p
 BITS = {"-1": 0, "1": 1, "0": 0}  # absent is -1 in the files of its authors
 TRUTH = {"False": 0, "True": 1, **BITS}
 SPLITS = {"0": "train", "1": "val", "2": "test"}
-HUB_SPLITS = {"train": "train", "val": "valid", "test": "test"}
+HUB_SPLITS = {"train": ("train",), "val": ("valid", "validation"), "test": ("test",)}
+"""Names of each split: a copy without the repository's README has another one for its files `valid-*`."""
 TOTALS = {"train": 162_770, "val": 19_867, "test": 19_962}
 BLOND_MALE = {  # by group, for the target Blond_Hair and the attribute Male
     "train": (71_629, 66_874, 22_880, 1_387),
@@ -96,14 +97,14 @@ def celeba_hub(
 ) -> BiasedDataset:
     """Faces with or without a target attribute, blond hair, and a spurious one, male, from a copy on the hub.
 
-    repository: owner/name, with the splits train, valid and test, a column image and one for every attribute; target,
-    attribute, size, partial: as for `celeba`.
+    repository: owner/name, with the splits train, valid (or validation) and test, a column image and one for every
+    attribute; target, attribute, size, partial: as for `celeba`.
     """
     kind = kind_of(target, attribute)
     parts: dict[str, Photos] = {}
     start = 0
-    for name, own in HUB_SPLITS.items():
-        got = hub_images(root, repository, own, columns=(target, attribute), size=size, channels=3)
+    for name, names in HUB_SPLITS.items():
+        own, got = _of_hub(root, repository, names, (target, attribute), size)
         label, value = (
             hub_binary(got.columns[column], got.names.get(column), TRUTH, column, f"{repository}, split {own}")
             for column in (target, attribute)
@@ -113,6 +114,19 @@ def celeba_hub(
     found = {name: group_counts(kind, name, part.groups) for name, part in parts.items()}
     _check(kind, repository, found, partial=partial)
     return _built(kind, parts, repository)
+
+
+def _of_hub(
+    root: Path, repository: str, names: Sequence[str], columns: tuple[str, str], size: int
+) -> tuple[str, HubImages]:
+    """A split by the first of its names that can be read. Raises the first name's DataError where none can."""
+    faults: list[DataError] = []
+    for name in names:
+        try:
+            return name, hub_images(root, repository, name, columns=columns, size=size, channels=3)
+        except DataError as error:
+            faults.append(error)
+    raise faults[0]
 
 
 def kind_of(target: str, attribute: str) -> Kind:
