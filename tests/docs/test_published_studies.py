@@ -1,4 +1,4 @@
-"""The published boards of contrastive and prune-layers, their pages and figures are those of the committed records."""
+"""The published boards of contrastive, prune-layers and rest-density-long, their pages and figures are those of the committed records."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchbias.runner.publishing import published_records, rebuild
 from support import ROOT
 
 BOARDS = ROOT / "leaderboard"
-STUDIES = ("contrastive", "prune-layers")
+STUDIES = ("contrastive", "prune-layers", "rest-density-long")
 PAGES = {name: (ROOT / f"docs/suites/{name}.md").read_text() for name in STUDIES}
 
 
