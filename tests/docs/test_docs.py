@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -265,6 +267,23 @@ def test_a_verdict_names_its_claim_and_is_the_ledgers(page: Path):
             named = [name for name in re.findall(r"\[([a-z0-9-]+)\]", text) if name in ledger]
             assert named, f"{verdict} of no claim: {block}"
             assert {ledger[name] for name in named} == {verdict}, block
+
+
+@pytest.mark.slow
+def test_the_tables_on_the_agreement_of_tasks_are_those_of_their_script():
+    page = (ROOT / "docs/analyses/task-validity.md").read_text()
+    command = [
+        sys.executable,
+        "benchmarks/task_agreement.py",
+        "spurious-small",
+        "spuco-mnist",
+        "--records",
+        "leaderboard",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    tables = [table.strip() for table in re.findall(r"(?:^\|.*\n)+", done.stdout, re.MULTILINE)]
+    assert len(tables) == 4
+    assert all(table in page for table in tables)
 
 
 def test_what_the_page_on_critical_neurons_quotes_stands_on_its_board():
