@@ -1,4 +1,4 @@
-"""The published boards of contrastive, prune-layers and rest-density-long, their pages and figures are those of the committed records."""
+"""Published boards of studies, their pages and figures are those of the committed records."""
 
 from __future__ import annotations
 
