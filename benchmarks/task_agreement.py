@@ -5,7 +5,7 @@
 The rows that both suites have by name and swept values: Kendall's tau between their means over seeds with its exact
 permutation p-value, and the 2.5 and 97.5 % points of a bootstrap of seeds (drawn once for all rows of a suite, each
 suite for itself). Beside it how well halves of the seeds agree within a suite, for noise alone keeps tau below 1; and
-which pairs of rows both suites tell apart, in the same order and in opposite orders.
+which pairs of rows both suites resolve, in the same order and in opposite orders. The bias of a least is taken off.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from benchbias.board.text import escaped, points_text, table_lines, title
 from benchbias.errors import UsageError
 from benchbias.runner.publishing import published_records
 from benchbias.statistics.estimates import over_seeds
-from benchbias.statistics.ranking import SMALLEST_GAP, resolved_pairs
+from benchbias.statistics.ranking import resolved_pairs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,7 +80,7 @@ def values_of(rows: Mapping[str, Trials], shared: Sequence[str], metric: str) ->
         measured = rows[label].measured(metric, seeds)
         if measured is None:
             raise UsageError(f"{label} has no {metric} in some seed")
-        found.append([float(one.value) for one in measured.values()])
+        found.append([float(one.value) - float(one.bias) for one in measured.values()])
     return np.array(found)
 
 
@@ -110,12 +110,12 @@ def halves(values: Values) -> float:
 
 
 def orders(rows: Mapping[str, Trials], shared: Sequence[str], metric: str) -> set[tuple[int, int]]:
-    """(higher, lower) of every pair of the shared rows that the suite tells apart, after Holm."""
+    """(higher, lower) of every pair of the shared rows that the suite resolves, after Holm."""
     gaps = {
         (one, other): paired(rows[shared[one]], rows[shared[other]], metric)
         for one, other in itertools.combinations(range(len(shared)), 2)
     }
-    return resolved_pairs(gaps, SMALLEST_GAP if metric == "worst_group_accuracy" else 0.0)
+    return resolved_pairs(gaps)
 
 
 def means_table(
@@ -150,11 +150,11 @@ def agreement_table(
         ["Kendall's tau between the suites", f"{found.tau:.2f} ({found.low:.2f} to {found.high:.2f}), p {found.p:.2g}"],
         *([f"between halves of the seeds of {n}", f"{halves(v):.2f}"] for n, v in zip(names, values, strict=True)),
         *(
-            [f"pairs told apart in {name}", f"{len(pairs)} of {len(shared) * (len(shared) - 1) // 2}"]
+            [f"pairs resolved in {name}", f"{len(pairs)} of {len(shared) * (len(shared) - 1) // 2}"]
             for name, pairs in zip(names, told, strict=True)
         ),
-        ["told apart in both, in the same order", str(len(told[0] & told[1]))],
-        [f"told apart in both, in opposite orders (as in {names[0]})", ", ".join(opposite) or "none"],
+        ["resolved in both, in the same order", str(len(told[0] & told[1]))],
+        [f"resolved in both, in opposite orders (as in {names[0]})", ", ".join(opposite) or "none"],
     ]
     return table_lines(cells, ["quantity", "value"])
 

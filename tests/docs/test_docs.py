@@ -5,16 +5,22 @@ from __future__ import annotations
 import itertools
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from benchbias.board import comparing
+from benchbias.board.marks import marks_of
+from benchbias.board.text import gap_text
 from benchbias.cli import app
 from benchbias.records.analysis import read_analyses
+from benchbias.records.row_name import as_row_name
 from benchbias.runner.publishing import published_records
 from benchbias.runner.workspace import Workspace
+from benchbias.statistics.estimates import MARGIN, Estimate, difference, equivalence_p_value
 from benchbias.suite import tables
 from benchbias.suite.catalogue import checked, load, shipped_file
 from support import ROOT
@@ -149,30 +155,54 @@ def test_every_suite_with_records_is_shipped_and_has_a_board_a_page_and_no_trial
 
 
 def board_rows() -> dict[str, dict[str, str]]:
-    """The published results by method: column -> cell."""
+    """The published results by method: column -> cell; `labels used` is the section's, and no control has it."""
     found: dict[str, dict[str, str]] = {}
     for section in (ROOT / "leaderboard/spurious-small.md").read_text().split("### Cost")[0].split("### ")[1:]:
         head, _, *body = [
             [c.strip() for c in line.strip("|").split("|")] for line in section.splitlines() if "|" in line
         ]
-        found |= {cells[1]: dict(zip(head, cells, strict=True)) for cells in body}
+        track = re.match(r"Labels used: (.*)", section)
+        labels = {"labels used": track[1] if track else "–"}
+        found |= {cells[1]: dict(zip(head, cells, strict=True)) | labels for cells in body}
     return found
 
 
 def test_the_readme_shows_the_head_of_the_published_board():
     lines = [cells_of(line) for line in README.splitlines() if line.startswith("|")]
-    start = next(at for at, cells in enumerate(lines) if cells[:2] == ["rank", "method"])
+    start = next(at for at, cells in enumerate(lines) if cells[1:3] == ["rank", "method"])
     rows = list(itertools.takewhile(lambda cells: len(cells) == len(lines[start]), lines[start + 2 :]))
     head, published = lines[start], board_rows()
     text = (ROOT / "leaderboard/spurious-small.md").read_text().split("### Cost")[0]
     tables = [section.count("\n| ") - 1 for section in text.split("### ")[1:]]  # one a track, and the controls'
     assert len(rows) == sum(min(3, count) for count in tables)
     for cells in rows:
-        assert dict(zip(head, cells, strict=True)).items() <= published[cells[1]].items(), cells
+        assert dict(zip(head, cells, strict=True)).items() <= published[cells[2]].items(), cells
 
 
-WORST, CONFLICTING = "worst group accuracy", "conflicting accuracy"
+WORST, CONFLICTING = "worst_group_accuracy", "conflicting_accuracy"
 VARIANTS = ("mrm", "rest", "rigl", "undecayed", "gradual-magnitude", "jtt", "disent", "dfr")
+SHOWN = ["row", "other", "difference", "interval", "board", "marks", "what is compared"]
+
+
+def reading_of(gap: Estimate) -> str:
+    """Where the interval of a difference lies, looked at alone."""
+    low, high = gap.interval()
+    side = "above 0" if low > 0 else "below 0" if high < 0 else "includes 0"
+    return side + (", equivalent within 3 points" if equivalence_p_value(gap, MARGIN) <= 0.05 else "")
+
+
+def gaps_of_board(name: str) -> dict[tuple[str, str], str]:
+    """(row, baseline) of every gap to a baseline of a board: whether it is resolved, which is bold there."""
+    found, head = {}, []
+    for line in (ROOT / f"leaderboard/{name}.md").read_text().replace("\\", "").splitlines():
+        cells = cells_of(line) if line.startswith("|") else []
+        head = cells if "gap to baseline" in cells else head
+        if len(cells) == len(head) and cells != head:
+            gap = re.match(r"(\*\*)?[-+].*\(to ([^;]+?)(;.*)?\)$", cells[head.index("gap to baseline")])
+            if gap:
+                row = cells[head.index("method")].strip("_")
+                found[row, gap[2]] = "resolved" if gap[1] else "not resolved"
+    return found
 
 
 @pytest.mark.parametrize(
@@ -182,24 +212,78 @@ VARIANTS = ("mrm", "rest", "rigl", "undecayed", "gradual-magnitude", "jtt", "dis
         pytest.param("suites/spuco-mnist", "spuco-mnist", CONFLICTING, 9, marks=pytest.mark.slow),
         ("suites/named-variants", "named-variants", WORST, 20),
         ("suites/critical-finetuning", "critical-finetuning", WORST, 6),
+        ("suites/contrastive", "contrastive", CONFLICTING, 9),
+        ("suites/prune-layers", "prune-layers", WORST, 14),
         *((f"methods/{method}", "named-variants", WORST, 1) for method in VARIANTS),
     ],
 )
-def test_the_differences_that_a_page_shows_are_those_of_the_records(
-    monkeypatch: pytest.MonkeyPatch, page: str, name: str, metric: str, least: int
-):
-    page = (ROOT / f"docs/{page}.md").read_text()
-    shown = re.findall(r"^\| `([^`]+)` \| `([^`]+)` \| ([-+][0-9.]+ ± [0-9.]+) \|", page, re.MULTILINE)
+def test_the_differences_that_a_page_shows_are_those_of_the_records(page: str, name: str, metric: str, least: int):
+    """A line `row | other | difference | interval | board | marks | what is compared`."""
+    text = (ROOT / f"docs/{page}.md").read_text()
+    tables = re.findall(r"^(\| row \| other .*)\n\|[-|]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
+    assert [cells_of(head) for head, _ in tables] == [SHOWN]
+    shown = [cells_of(line) for line in tables[0][1].splitlines()]
     assert len(shown) >= least
-    records = published_records(name, ROOT / "leaderboard")
-    trials = comparing.trials_of(*records)  # once, and not for every pair
-    monkeypatch.setattr(comparing, "trials_of", lambda *_: trials)
-    for row, other, gap in shown:
-        told = comparing.compare(*records, row, other)
-        (line,) = [line for line in told.splitlines() if line.startswith(f"| {metric}")]
-        assert f"| {gap} " in line, f"{row} against {other}: {line}"
-        if "equivalent within 3 points" in page.split(f"`{row}` | `{other}` | {gap}")[1].split("\n")[0]:
-            assert f"**Equivalent in {metric}** within 3 points" in told
+    rows = comparing.trials_of(*published_records(name, ROOT / "leaderboard"))
+    (task,), board = comparing.tasks_of(rows), gaps_of_board(name)
+    for one, other, *cells, compared in shown:
+        both = [comparing.row_of_task(rows, task, as_row_name(row.strip("`"))) for row in (one, other)]
+        assert all(both), (one, other)
+        gap = difference(*(row.measured(metric) for row in both))
+        marks = [marks_of(row, metric, rows).words() for row in both]
+        told = [f"{side}: {', '.join(words)}" for side, words in zip(("row", "other"), marks, strict=True) if words]
+        named = [(both[0].label, baseline) for baseline in (both[1].label, both[1].first["method"])]
+        resolved = next((board[pair] for pair in named if pair in board), "–")
+        assert cells == [gap_text(gap), reading_of(gap), resolved, "; ".join(told) or "–"], (one, other)
+        assert not CONCLUDING.search(compared), compared
+
+
+CONCLUDING = re.compile(
+    r"\b(supported|refuted|helps?|mends?|hurts?|costs?|loses?|gains?|better|worse|best|nothing costs|no difference"
+    r"|told|shows?|proves?|equivalent|collapses)\b"
+)
+PUBLIC = [ROOT / "README.md", *(ROOT / "docs").glob("findings.md"), *sorted((ROOT / "docs/suites").glob("*.md"))]
+PUBLIC += sorted((ROOT / "docs/methods").glob("*.md"))
+
+
+@pytest.mark.parametrize("page", PUBLIC, ids=lambda p: p.stem)
+def test_a_verdict_names_its_claim_and_is_the_ledgers(page: Path):
+    """`**supported** ([r1-digits](...))`; tables of numbers that nobody adjusted say so in their heading."""
+    ledger = {}
+    for file in ("claims.md", "claims-before.md"):
+        lines = [cells_of(line) for line in (ROOT / "leaderboard" / file).read_text().splitlines() if line[:1] == "|"]
+        ledger |= {cells[0]: cells[1].strip("*") for cells in lines[2:]}
+    heading = ""
+    for block in re.split(r"\n\s*\n|\n(?=#|- )", page.read_text()):
+        heading = block.split("\n")[0] if block.startswith("#") else heading
+        if block.lstrip("\n").startswith("|"):
+            head = cells_of(block.strip().split("\n")[0])
+            adjusted = {"rank", "claim"} & {*head}
+            assert adjusted or "not adjusted" in heading or not re.search(r"\d ± \d", block), heading
+            continue
+        words = re.split(r"\*\*(supported|refuted|equivalent|unresolved)\*\*", " ".join(block.split()))
+        assert not any(re.search(r"\b(supported|refuted|unresolved|told apart|told from)\b", one) for one in words[::2])
+        for verdict, text in zip(words[1::2], words[2::2], strict=True):
+            named = [name for name in re.findall(r"\[([a-z0-9-]+)\]", text) if name in ledger]
+            assert named, f"{verdict} of no claim: {block}"
+            assert {ledger[name] for name in named} == {verdict}, block
+
+
+@pytest.mark.slow
+def test_the_tables_on_the_agreement_of_tasks_are_those_of_their_script():
+    page = (ROOT / "docs/analyses/task-validity.md").read_text()
+    command = [
+        sys.executable,
+        "benchmarks/task_agreement.py",
+        "spurious-small",
+        "spuco-mnist",
+        "--records",
+        "leaderboard",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    tables = [table.strip() for table in re.findall(r"(?:^\|.*\n)+", done.stdout, re.MULTILINE)]
+    assert len(tables) == 4
+    assert all(table in page for table in tables)
 
 
 def test_what_the_page_on_critical_neurons_quotes_stands_on_its_board():

@@ -100,7 +100,7 @@ def test_the_page_shows_what_each_step_of_the_ten_minutes_prints():
     assert [command.split()[1] for command in OUTPUTS] == ["check", "run", "compare"]
     rows = rows_of(next(text for command, text in OUTPUTS.items() if command.startswith("benchbias run")))
     assert {cells[1] for cells in rows[2:]} == {"erm", *(f"wanda[sparsity={value}]" for value in (0.5, 0.8, 0.9))}
-    assert all(re.search(r"\d\.\d ± \d+\.\d", cells[3]) for cells in rows[2:])
+    assert all(re.search(r"\d\.\d \(\d+\.\d–\d+\.\d\)", cells[3]) for cells in rows[2:])
 
 
 def test_the_test_of_the_page_passes(folder: Path, monkeypatch: pytest.MonkeyPatch):
