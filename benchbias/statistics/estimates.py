@@ -179,11 +179,12 @@ def over_seeds(measured: Sequence[Measured]) -> Estimate | None:
     mean, sd = min(max(mean, bounds[0]), bounds[1]), float(found.sd) if seeds > 1 else None
     half, clusters = float(found.half_width), _clusters(measured)
     if not half > 0:
-        still = (0.0, seeds - 1.0) if sd == 0 and found.standard_error == 0 else (None, None)
-        return Estimate(mean, sd, seeds, None, *still, clusters=clusters, bounds=bounds)
-    error, freedom, examples = float(found.standard_error), float(found.freedom), float(found.example_freedom)
+        still = sd == 0 and found.standard_error == 0
+        error, freedom = (0.0, seeds - 1.0) if still else (None, None)
+        return Estimate(mean, sd, seeds, None, error, freedom, clusters=clusters, bounds=bounds)
+    error, freedom = float(found.standard_error), float(found.freedom)
     share = min(1.0, float(found.from_seeds) / error**2)
-    return Estimate(mean, sd, seeds, half, error, freedom, share, examples, clusters, bounds)
+    return Estimate(mean, sd, seeds, half, error, freedom, share, float(found.example_freedom), clusters, bounds)
 
 
 def _clusters(measured: Sequence[Measured]) -> float | None:
