@@ -86,6 +86,6 @@ What the rule can and cannot tell:
   the same, or redrawn from the same ones, on both sides: no draw of test images is added.
 - A published number may be the best of many settings on the test split. That is above the mean of runs at its
   setting, and may rightly fail.
-- Our interval (± half of it, at 95 %) is that of the board: of seeds and test images. The expected interval is of
-  seeds alone.
+- Our interval (at 95 %) is that of the board: of seeds and test images. A worst group is as counted, as papers have
+  it. The expected interval is of seeds alone.
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -146,15 +146,21 @@ def gaps_of(ones: Mapping[int, Measured], others: Mapping[int, Measured]) -> dic
 
 
 def mean_text(values: Mapping[int, Measured], scale: float, digits: int, sign: str = "") -> str:
-    """The mean in the printed unit with half of the board's interval, of seeds and test examples; a dash without any.
+    """The mean in the printed unit with its 95 % interval, of seeds and test examples; a dash without any.
 
-    sign: `+` for differences.
+    As counted: papers do not take off the bias of a least, so neither does what stands beside them. sign: `+` for
+    differences.
     """
-    found = over_seeds(list(values.values()))
+    found = over_seeds([replace(one, bias=0.0) for one in values.values()])
     if found is None:
         return "–"
     text = f"{scale * found.mean:{sign}.{digits}f}"
-    return text if found.half_width is None else f"{text} ± {scale * found.half_width:.{digits}f}"
+    if found.half_width is None:
+        return text
+    if sign:
+        return f"{text} ± {scale * found.half_width:.{digits}f}"
+    low, high = found.interval()
+    return f"{text} ({scale * low:.{digits}f}–{scale * high:.{digits}f})"
 
 
 def points(values: Mapping[int, Measured], scale: float = 100.0) -> list[float]:

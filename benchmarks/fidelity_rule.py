@@ -21,8 +21,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from scipy import stats
+
 from benchbias.errors import UsageError
-from benchbias.statistics.estimates import Estimate, student_t
+from benchbias.statistics.estimates import Estimate
 
 WIDEST = 10.0  # points of accuracy, half of an interval: one that is wider tells nothing by holding a number
 FEWEST_SEEDS = 3  # with two, t is 12.7: nearly every number would count as reproduced
@@ -99,7 +101,7 @@ def prediction(values: Sequence[float], runs: int) -> Interval:
     n, mean = len(values), statistics.fmean(values)
     if n < 2:
         raise ValueError("a prediction interval takes two values")
-    half = float(student_t(n - 1)) * statistics.stdev(values) * math.sqrt(1 / n + 1 / runs)
+    half = float(stats.t.ppf(0.975, n - 1)) * statistics.stdev(values) * math.sqrt(1 / n + 1 / runs)
     return Interval(mean - half, mean + half)
 
 
@@ -132,7 +134,7 @@ def bounds_of(gap: Estimate | None) -> Interval | None:
     """The interval of a difference at 95 %, as a fraction; None where there is none."""
     if gap is None or gap.half_width is None or gap.n < FEWEST_SEEDS:
         return None
-    return Interval(gap.mean - gap.half_width, gap.mean + gap.half_width)
+    return Interval(*gap.interval())
 
 
 def verdict_of_order(gap: Estimate | None, expects: Expects) -> Verdict:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchbias.board.marks import marks_of
 from benchbias.board.row_trials import Trials, trials_of
 from benchbias.board.text import escaped, gap_text, points_text, table_lines, title
 from benchbias.errors import UsageError, unknown
@@ -42,7 +43,7 @@ def compare(
     common = [pair for pair in both if pair[0].records.keys() & pair[1].records.keys()]
     if not common:
         raise UsageError(f"{one} and {other} have no task and seed in common")
-    return "\n".join("\n".join(_section(left, right, margin)) for left, right in common) + "\n"
+    return "\n".join("\n".join(_section(left, right, rows, margin)) for left, right in common) + "\n"
 
 
 def tasks_of(rows: Sequence[Trials]) -> list[str]:
@@ -67,7 +68,7 @@ def row_of_task(rows: Sequence[Trials], task: str, name: str) -> Trials | None:
     return found[0] if found else None
 
 
-def _section(one: Trials, other: Trials, margin: float) -> list[str]:
+def _section(one: Trials, other: Trials, rows: Sequence[Trials], margin: float) -> list[str]:
     seeds = sorted(one.records.keys() & other.records.keys())
     left, right = escaped(one.label), escaped(other.label)
     rank_by = str(one.first["suite"]["rank_by"])
@@ -84,12 +85,20 @@ def _section(one: Trials, other: Trials, margin: float) -> list[str]:
         "",
         _verdict(one.label, other.label, rank_by, gaps.get(title(ranked)), margin),
         _by_seed(one.label, rank_by, one.measured(ranked, seeds), other.measured(ranked, seeds)),
+        *_marks(ranked, rows, (one, other)),
         "",
         f"{len(seeds)} common seeds; labels used: {one.first['track']} and {other.first['track']}. Accuracies in "
-        f"percent, ± half of the {100 * LEVEL:.0f} % interval of the mean over seeds, paired by seed and test example. "
-        "p: two-sided, of no difference, not adjusted for looking at several lines.",
+        f"percent with the {100 * LEVEL:.0f} % interval of the mean over seeds; differences paired by seed and test "
+        "example. p: two-sided, of no difference, not adjusted for looking at several lines.",
         "",
     ]
+
+
+def _marks(metric: str, rows: Sequence[Trials], sides: Sequence[Trials]) -> list[str]:
+    """What a row cannot show: seeds that collapsed, the floor, the ceiling, a poor fit."""
+    found = [(row.label, marks_of(row, metric, rows).words()) for row in sides]
+    told = "; ".join(f"{escaped(label)}: {', '.join(words)}" for label, words in found if words)
+    return [f"{told}."] if told else []
 
 
 def _groups(one: Trials, other: Trials, seeds: Sequence[int]) -> list[Line]:

@@ -13,6 +13,7 @@ from benchbias.records.trial import TrialRecord
 from benchbias.statistics.cells import CellLayout
 from benchbias.statistics.estimates import LEVEL, Estimate, p_value
 from benchbias.statistics.ranking import Resolution, holm, ranks, resolution, resolved_pairs, tiers
+from benchbias.statistics.seeds import SeedsNeeded, seeds_needed
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,30 @@ def board_of(records: Iterable[TrialRecord], layouts: Mapping[str, CellLayout]) 
             for task, family in gaps.items()
         },
     )
+
+
+def needed_seeds(records: Iterable[TrialRecord], layouts: Mapping[str, CellLayout]) -> dict[str, SeedsNeeded]:
+    """The seeds that a difference of five points takes on each task, by pairs of ranked rows of one track.
+
+    Raises UsageError where records contradict themselves.
+    """
+    found: dict[str, list[Estimate | None]] = {}
+    trials = trials_of([_ranking_alone(record) for record in records], layouts)
+    ranked = [row for row in trials if row.first["ranked"]]
+    for one, other in itertools.combinations(ranked, 2):
+        if all(one.first[key] == other.first[key] for key in ("task", "track")):
+            metric = str(one.first["suite"]["rank_by"]).removeprefix("-")
+            found.setdefault(one.first["task"], []).append(paired(one, other, metric))
+    needed = {task: seeds_needed(gaps) for task, gaps in found.items()}
+    return {task: one for task, one in needed.items() if one is not None}
+
+
+def _ranking_alone(record: TrialRecord) -> TrialRecord:
+    """A record with the metric that ranks alone: the others need not be measured."""
+    if record.body["status"] != "ok":
+        return record
+    metric = str(record.body["suite"]["rank_by"]).removeprefix("-")
+    return TrialRecord({**record.body, "metrics": {metric: record.body["metrics"][metric]}}, record.measured)
 
 
 def _resolved(family: Sequence[Row]) -> list[Row]:

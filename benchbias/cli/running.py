@@ -142,13 +142,17 @@ def plan(
     device: Device = "cpu",
     as_json: Json = False,
 ) -> None:
-    """Say what a run would do, and its cost."""
-    from benchbias.cli.status import summary, summary_text
+    """Say what a run would do, its cost, and the seeds that a difference of 5 points needs."""
+    from benchbias.cli.status import seeds_needed, seeds_text, summary, summary_text
 
     workspace = open_workspace(config, plugin, data_dir)
     made = workspace.plan(suite, selected(method, task, seeds, set_, limit, device))
     found = summary(made, out)
-    print(json.dumps(found) if as_json else printable(summary_text(found)))
+    needed = seeds_needed(made, out)
+    if as_json:
+        print(json.dumps({**found, "seeds_needed": needed}))
+    else:
+        print(printable("\n".join([summary_text(found), *seeds_text(needed)])))
 
 
 def status(

@@ -7,9 +7,11 @@ import fcntl
 import os
 import shutil
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchbias.board.standings import needed_seeds
 from benchbias.cli.showing import table
 from benchbias.errors import UsageError, plain, unknown
 from benchbias.plan.trials import Plan, Trial
@@ -23,7 +25,9 @@ from benchbias.runner.failures import (
     trial_failure,
     with_descendants,
 )
+from benchbias.runner.publishing import nearest_records
 from benchbias.runner.report import current_records
+from benchbias.statistics.seeds import MOST_SEEDS
 from benchbias.store.store import FOLDERS, Store
 
 
@@ -82,6 +86,34 @@ def summary_text(found: dict[str, Any]) -> str:
         *(f"  no such folder: {item['name']}" for item in found["missing"] if item["kind"] == "folder"),
     ]
     return "\n".join([*lines, *(f"  cannot run: {plain(text)}" for text in found["blocked"])])
+
+
+def seeds_needed(plan: Plan, out: Path) -> dict[str, Any] | None:
+    """The seeds that a difference of 5 points takes, by task, from the records that are there; None without any."""
+    try:
+        (records, layouts), place = nearest_records(plan, out)
+        found = needed_seeds(records, layouts)
+    except UsageError:
+        return None  # a run is planned all the same
+    metric = records[0].body["suite"]["rank_by"].removeprefix("-")
+    tasks = {task: asdict(one) for task, one in found.items()}
+    return {"metric": metric, "records": len(records), "folder": str(place), "tasks": tasks}
+
+
+def seeds_text(found: dict[str, Any] | None) -> list[str]:
+    """The lines of `seeds_needed` for a reader."""
+    if not found or not found["tasks"]:
+        return ["  seeds: no finished runs here tell how many a difference of 5 points would need"]
+    head = f"  seeds for a difference of 5 points in {found['metric'].replace('_', ' ')}, resolved in 80 % of runs"
+    lines = [f"{head} (from {found['records']} records of {found['folder']}):"]
+    for task, one in found["tasks"].items():
+        alone, together = (_seeds(one[name]) for name in ("alone", "together"))
+        lines.append(f"    {task}: {alone} by one comparison, {together} by all {one['pairs']} of its tables")
+    return lines
+
+
+def _seeds(number: int | None) -> str:
+    return f"more than {MOST_SEEDS}" if number is None else str(number)
 
 
 def status_text(plan: Plan, out: Path) -> str:

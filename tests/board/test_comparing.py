@@ -77,6 +77,14 @@ def test_the_verdict_follows_the_difference():
     assert "it takes 3 seeds" in verdict(compare(bare, {}, "good", "bad"))
 
 
+def test_what_a_row_cannot_show_stands_below_the_verdict():
+    low = [counted("low", seed, (0.4 if seed < 2 else 0.9, 0.6)) for seed in range(8)]
+    text = compare([*four_methods(), *low], LAYOUTS, "low", "good")
+    assert "low: 2 of 8 seeds collapsed" in text
+    fitted = four_methods(train_conflicting_accuracy=1.0)
+    assert "collapsed" not in compare(fitted, LAYOUTS, "plain", "good")
+
+
 def test_where_lower_is_better_the_lower_one_is():
     records = four_methods(suite={"rank_by": "-worst_group_accuracy"})
     text = compare(records, LAYOUTS, "bad", "good")
