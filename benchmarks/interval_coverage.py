@@ -62,7 +62,7 @@ SECTIONS = {
         "False findings that a family of so many equal pairs expects, each tested at 5 % over their number; 180 images "
         "decide each. A family is safe where it expects at most 0.05. Before: Satterthwaite's t.",
         tail_table,
-        1000,
+        4000,
     ),
     "boards": Section(
         "Whole boards",
@@ -75,8 +75,8 @@ SECTIONS = {
     "claims": Section(
         "Whole claims files",
         "36 claims (`higher`, `lower`, `equivalent`) on rows of one board. A third has a true difference of zero, a "
-        "third of just the margin (3 points), a third of 8 points. Percent of files with any wrong verdict, and percent "
-        "of claims that get another verdict than `unresolved`.",
+        "third of just the margin (3 points), a third of 8 points. Percent of files with any wrong verdict, and "
+        "percent of claims that get another verdict than `unresolved`.",
         claims_table,
         0.4,
     ),

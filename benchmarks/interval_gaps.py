@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 FAMILIES = (1, 78, 2415)  # comparisons: one, all pairs of 13 rows, all pairs of 70
 LEVEL = 0.05
-ALONE = 1_000_000  # repetitions of the test alone
 SHARES = (0.1, 0.5, 0.9)  # of the variance, that the seeds have
 
 

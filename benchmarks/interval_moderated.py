@@ -96,7 +96,7 @@ def p_values(mean: Values, variance: Values, shared: Values, seeds: int, freedom
 
 
 def judged(world: Spreads, seeds: int, levels: Values, repetitions: int, numbers: Generator) -> Values:
-    """Shares of boards with a false "better", and of true differences found: of the board's test and of this, (2, 2)."""
+    """Shares of boards with a false "better" and of differences found, (2, 2): of the board's test and of this."""
     true, found = levels[FIRST] - levels[SECOND], np.zeros((2, 2))
     for _ in range(repetitions):
         mean, variance, shared = draw_board(world, seeds, levels, numbers)

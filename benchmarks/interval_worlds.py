@@ -1,4 +1,4 @@
-"""Worlds of `interval_coverage.py`: test sets, accuracies of groups and spreads of seeds that are told by their names."""
+"""Worlds of `interval_coverage.py`: test sets, accuracies of groups and spreads of seeds."""
 
 from __future__ import annotations
 
