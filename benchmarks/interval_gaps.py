@@ -73,8 +73,8 @@ def gaps_table(repetitions: int, seed: int) -> list[str]:
     )
     lines = []
     for number, pair in enumerate(PAIRS):
-        number_of = 2 * repetitions if pair.first.groups <= 4 else at_least(repetitions, pair.first.groups)
-        lines += pair_lines(pair, number_of, np.random.default_rng([seed, 4, number]))
+        numbers = np.random.default_rng([seed, 4, number])
+        lines += pair_lines(pair, at_least(repetitions, pair.first.groups), numbers)
     return table(head, lines)
 
 
