@@ -34,9 +34,10 @@ SECTIONS = {
     "rows": Section(
         "Rows",
         "Coverage in percent, in brackets the percent of truths below and above the interval; truth, mean width and "
-        "bias in points. Truth and coverage are of the mean over seeds of the least accuracy (`Worst-group accuracy`). "
-        "Before: the least without its correction, with Satterthwaite's t. Least of means: the least over groups of "
-        f"the mean over seeds, from one in {SLOWER} of the repetitions.",
+        "bias in points. None: percent of repetitions without an interval, since nothing varied. Truth and coverage "
+        "are of the mean over seeds of the least accuracy (`Worst-group accuracy`). Before: the least without its "
+        "correction, with Satterthwaite's t. Least of means: the least over groups of the mean over seeds, from one "
+        f"in {SLOWER} of the repetitions.",
         rows_table,
     ),
     "collapse": Section(

@@ -23,12 +23,16 @@ CHUNK = 400_000  # counts of one seed that are held at a time
 
 @dataclass(frozen=True)
 class Told:
-    """The intervals of all repetitions against the truth: shares of truths below and above, mean width, bias."""
+    """The intervals of all repetitions against the truth: shares of truths below and above, mean width, bias.
+
+    none: the share of repetitions without an interval, which count in the bias alone.
+    """
 
     below: float
     above: float
     width: float
     bias: float
+    none: float
 
     @property
     def held(self) -> float:
@@ -38,21 +42,24 @@ class Told:
     def words(self) -> tuple[str, str, str]:
         """In percent and points: the coverage with the truths below and above, the width, the bias."""
         covered = f"{100 * self.held:.1f} ({100 * self.below:.1f}, {100 * self.above:.1f})"
-        return covered, f"{100 * self.width:.1f}", f"{100 * self.bias:+.1f}"
+        without = f", none in {100 * self.none:.1f}" if self.none else ""
+        return covered + without, f"{100 * self.width:.1f}", f"{100 * self.bias:+.1f}"
 
 
 def told(found: Sequence[Estimate], true: float) -> Told:
-    """Intervals against the truth; one that is undefined holds nothing."""
+    """Intervals against the truth."""
     bounds = np.array([one.interval() for one in found])
-    bounds = np.where(np.isnan(bounds), np.array([one.mean for one in found])[:, None], bounds)
     mean = float(np.mean([one.mean for one in found]))
     return told_bounds(bounds[:, 0], bounds[:, 1], mean, true)
 
 
 def told_bounds(lower: Values, upper: Values, mean: float, true: float) -> Told:
-    """The same of bounds (R,)."""
-    width = float((upper - lower).mean())
-    return Told(float((true < lower).mean()), float((true > upper).mean()), width, mean - true)
+    """The same of bounds (R,); NaN where there is no interval."""
+    known = ~np.isnan(lower)
+    lower, upper = lower[known], upper[known]
+    below, above = (float(side.mean()) if known.any() else np.nan for side in (true < lower, true > upper))
+    width = float((upper - lower).mean()) if known.any() else np.nan
+    return Told(below, above, width, mean - true, 1 - float(known.mean()))
 
 
 def worst(row: Sequence[Cells], groups: int) -> list[Measured]:

@@ -83,7 +83,7 @@ def satterthwaite(measured: Sequence[Measured]) -> tuple[Values, Values, Values]
 
     variance, clusters = example_variance([one.influence for one in measured if one.influence is not None])
     found = spread(np.stack([np.asarray(one.value) for one in measured], axis=-1), variance, clusters)
-    half = np.nan_to_num(stdtrit(found.freedom, 0.975) * found.standard_error)
+    half = stdtrit(found.freedom, 0.975) * found.standard_error
     return found.mean - half, found.mean + half, found.mean
 
 
@@ -131,7 +131,7 @@ def bootstraps_table(repetitions: int, seed: int) -> list[str]:
             measured = worst(row, five.groups)
             board = np.array([one.interval() for one in estimates(measured)])
             alone = spread_over_seeds([replace(one, influence=None, bias=0.0) for one in measured])
-            half = np.nan_to_num(alone.half_width)
+            half = alone.half_width
             inside = [(board[:, 0], board[:, 1]), (alone.mean - half, alone.mean + half)]
             bounds.append([*inside, nested([row], DRAWS, numbers), crossed([row], DRAWS, numbers)])
         cells = []
