@@ -85,7 +85,6 @@ SECTIONS = {
         "Considered and not adopted: the moderated t",
         "13 rows, all pairs, Holm. Percent of boards with a false “better”, and of the true differences found.",
         moderated_table,
-        0.5,
     ),
 }
 

@@ -33,6 +33,7 @@ LEVELS = (0.68,) * 3 + (0.62,) * 4 + (0.58,) * 3 + (0.5,) * 3
 CLAIMED = (0.6,) * 5 + (0.63,) * 4 + (0.68,) * 4
 CLAIMS = 36
 SPREAD = 0.25  # of seeds, in logits: 4 points
+STILL = SPREAD / 4
 UNLIKE = tuple(SPREAD * factor for factor in evenly(0.25, 1.5, ROWS))  # from 1 to 6 points
 
 
@@ -73,6 +74,8 @@ BOARDS = (
     Family("four levels, seeds spread 1 to 6 points", LEVELS, spreads=UNLIKE),
     Family("four levels, 1000 images a group", LEVELS, examples=1000),
     Family("four levels, one seed in ten collapses", LEVELS, more={"collapse": 0.1}),
+    Family("all equal, 1000 images a group", examples=1000),
+    Family("all equal, 1000 images a group, seeds spread 1 point", examples=1000, spreads=(STILL,) * ROWS),
 )
 FILES = (
     Family("claims on 13 rows", CLAIMED),
@@ -80,6 +83,7 @@ FILES = (
     Family("the same, seeds spread 1 to 6 points", CLAIMED, spreads=UNLIKE),
     Family("the same, groups of three rows tied", CLAIMED, tied=(0, 5, 9)),
     Family("the same, one seed in ten collapses", CLAIMED, more={"collapse": 0.1}),
+    Family("the same, 1000 images a group, seeds spread 1 point", CLAIMED, examples=1000, spreads=(STILL,) * ROWS),
 )
 
 
@@ -116,18 +120,22 @@ def judged(family: Family, gaps: Gaps) -> tuple[bool, float]:
     return wrong, sum(family.least[one] > family.least[other] for one, other in better) / max(different, 1)
 
 
+def board_line(number: int, repetitions: int, seed: int) -> list[str]:
+    """A line of the table of boards, of the kind with this number."""
+    family = BOARDS[number]
+    numbers = np.random.default_rng([seed, 6, number])
+    of_board = boards(family, at_least(repetitions, family.groups), numbers, PAIRS)
+    found = [np.array([judged(family, gaps) for gaps in of_board[seeds]]).mean(axis=0) for seeds in SEEDS]
+    same = len(set(family.least)) == 1
+    power = ["–" if same else f"{100 * share:.0f}" for _, share in found]
+    return [family.name, *(f"{100 * wrong:.1f}" for wrong, _ in found), *power]
+
+
 def boards_table(repetitions: int, seed: int) -> list[str]:
     """Markdown of every kind of board."""
-    lines = []
-    for number, family in enumerate(BOARDS):
-        number_of = at_least(repetitions, family.groups)
-        of_board = boards(family, number_of, np.random.default_rng([seed, 6, number]), PAIRS)
-        found = [np.array([judged(family, gaps) for gaps in of_board[seeds]]).mean(axis=0) for seeds in SEEDS]
-        same = len(set(family.least)) == 1
-        power = ["–" if same else f"{100 * share:.0f}" for _, share in found]
-        lines.append([family.name, *(f"{100 * wrong:.1f}" for wrong, _ in found), *power])
     wrong = [f"boards with a false “better”, {SEEDS[0]} seeds", *(f"{seeds} seeds" for seeds in SEEDS[1:])]
     powers = [f"differences found, {SEEDS[0]} seeds", *(f"{seeds} seeds" for seeds in SEEDS[1:])]
+    lines = [board_line(number, repetitions, seed) for number in range(len(BOARDS))]
     return table(["13 rows", *wrong, *powers], lines)
 
 
@@ -201,16 +209,20 @@ def file_judged(claims: Sequence[Stated], gaps: Gaps) -> tuple[bool, float]:
     return wrong, sum(answer.verdict != "unresolved" for answer in answers) / len(answers)
 
 
+def file_line(number: int, repetitions: int, seed: int) -> list[str]:
+    """A line of the table of claims files, of the kind with this number."""
+    family = FILES[number]
+    claims = stated(family)
+    pairs = tuple(one.pair for one in claims)
+    of_file = boards(family, repetitions, np.random.default_rng([seed, 7, number]), pairs)
+    found = [np.array([file_judged(claims, gaps) for gaps in of_file[seeds]]).mean(axis=0) for seeds in SEEDS]
+    wrong = [f"{100 * share:.1f}" for share, _ in found]
+    return [family.name, *wrong, *(f"{100 * share:.0f}" for _, share in found)]
+
+
 def claims_table(repetitions: int, seed: int) -> list[str]:
     """Markdown of every kind of claims file."""
-    lines = []
-    for number, family in enumerate(FILES):
-        claims = stated(family)
-        pairs = tuple(one.pair for one in claims)
-        of_file = boards(family, repetitions, np.random.default_rng([seed, 7, number]), pairs)
-        found = [np.array([file_judged(claims, gaps) for gaps in of_file[seeds]]).mean(axis=0) for seeds in SEEDS]
-        told = [f"{100 * share:.1f}" for share, _ in found] + [f"{100 * share:.0f}" for _, share in found]
-        lines.append([family.name, *told])
     wrong = [f"files with a wrong verdict, {SEEDS[0]} seeds", *(f"{seeds} seeds" for seeds in SEEDS[1:])]
     answered = [f"claims answered, {SEEDS[0]} seeds", *(f"{seeds} seeds" for seeds in SEEDS[1:])]
+    lines = [file_line(number, repetitions, seed) for number in range(len(FILES))]
     return table([f"{CLAIMS} claims", *wrong, *answered], lines)

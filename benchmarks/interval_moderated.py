@@ -29,7 +29,7 @@ ROWS = 13
 FIRST, SECOND = np.array(list(itertools.combinations(range(ROWS), 2))).T
 LEVELS = np.repeat([0.1, 0.04, 0.0, -0.06], [3, 4, 3, 3])
 COMMON = 0.04  # the spread of what a seed adds to all rows
-IMAGES, CLUSTERS = 0.015, 100  # the standard error of a row's mean from its test images, and their number
+CLUSTERS = 100  # test images that decide a row's mean
 LOST = 0.6  # what a collapsed seed loses
 MOST = 1e6  # degrees of freedom of the common variance, where all pairs' are alike
 LEVEL = 0.05
@@ -37,11 +37,15 @@ LEVEL = 0.05
 
 @dataclass(frozen=True)
 class Spreads:
-    """The spread of seeds of every row, and the probability that a seed collapses."""
+    """The spread of seeds of every row, and the probability that a seed collapses.
+
+    images: the standard error of a row's mean from its test images.
+    """
 
     name: str
     rows: tuple[float, ...]
     collapse: float = 0.0
+    images: float = 0.015
 
 
 WORLDS = (
@@ -49,6 +53,8 @@ WORLDS = (
     Spreads("seeds spread 1 to 6 points", evenly(0.01, 0.06, ROWS)),
     Spreads("3 points, one wild row of 15", (0.15, *(0.03,) * (ROWS - 1))),
     Spreads("3 points, one seed in ten collapses", (0.03,) * ROWS, 0.1),
+    Spreads("1 to 6 points, images exact", evenly(0.01, 0.06, ROWS), images=1e-4),
+    Spreads("3 points, one wild row of 15, images exact", (0.15, *(0.03,) * (ROWS - 1)), images=1e-4),
 )
 
 
@@ -79,9 +85,9 @@ def draw_board(world: Spreads, seeds: int, levels: Values, numbers: Generator) -
     values = levels[:, None] + COMMON * numbers.standard_normal(seeds)
     values = values + np.array(world.rows)[:, None] * numbers.standard_normal((ROWS, seeds))
     values -= LOST * (numbers.random((ROWS, seeds)) < world.collapse)
-    images = IMAGES * numbers.standard_normal(ROWS)
+    images = world.images * numbers.standard_normal(ROWS)
     gaps = values[FIRST] - values[SECOND]
-    shared = 2 * IMAGES**2 * numbers.chisquare(CLUSTERS - 1, len(FIRST)) / (CLUSTERS - 1)
+    shared = 2 * world.images**2 * numbers.chisquare(CLUSTERS - 1, len(FIRST)) / (CLUSTERS - 1)
     return gaps.mean(axis=1) + images[FIRST] - images[SECOND], gaps.var(axis=1, ddof=1), shared
 
 
@@ -109,16 +115,21 @@ def judged(world: Spreads, seeds: int, levels: Values, repetitions: int, numbers
     return found / repetitions
 
 
+def moderated_lines(number: int, repetitions: int, seed: int) -> list[list[str]]:
+    """A line of the table for 3, 5 and 10 seeds, of the world with this number."""
+    world, lines = WORLDS[number], []
+    for seeds in SEEDS:
+        sides = [
+            judged(world, seeds, levels, repetitions, np.random.default_rng([seed, 8, number, seeds, side]))
+            for side, levels in enumerate((np.zeros(ROWS), LEVELS))
+        ]
+        lines.append([f"{world.name}, {seeds} seeds", *_cells(sides)])
+    return lines
+
+
 def moderated_table(repetitions: int, seed: int) -> list[str]:
     """Markdown: errors and power of the board's test and of the moderated one."""
-    lines = []
-    for number, world in enumerate(WORLDS):
-        for seeds in SEEDS:
-            sides = [
-                judged(world, seeds, levels, repetitions, np.random.default_rng([seed, 8, number, seeds, side]))
-                for side, levels in enumerate((np.zeros(ROWS), LEVELS))
-            ]
-            lines.append([f"{world.name}, {seeds} seeds", *_cells(sides)])
+    lines = [line for number in range(len(WORLDS)) for line in moderated_lines(number, repetitions, seed)]
     head = ("13 rows", "false “better”, all equal: the board's", "moderated", "four levels: the board's", "moderated")
     return table((*head, "differences found: the board's", "moderated"), lines)
 
