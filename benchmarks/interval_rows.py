@@ -94,7 +94,7 @@ def rows_table(repetitions: int, seed: int) -> list[str]:
     for number, scenario in enumerate(ROWS):
         numbers = np.random.default_rng([seed, 1, number])
         lines += row_lines(scenario, at_least(repetitions, scenario.groups), numbers)
-    return table((*head, "least of means: truth", "coverage", "width", "bias"), lines)
+    return table((*head, "worst group of the mean: truth", "coverage", "width", "bias"), lines)
 
 
 def collapse_table(repetitions: int, seed: int) -> list[str]:

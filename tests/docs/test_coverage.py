@@ -208,9 +208,15 @@ def test_the_page_has_every_section_and_every_world(scripts):
 
 @pytest.mark.slow
 def test_the_page_is_what_the_script_prints(scripts):
-    page = PAGE.read_text()
-    for line in scripts.coverage.section("collapse", 1000, 0):
+    """A part of it: every table's lines have random numbers of their own."""
+    page, numbers = PAGE.read_text(), np.random.default_rng
+    lines = [
+        *scripts.rows.row_lines(scripts.worlds.ROWS[8], 1000, numbers([0, 1, 8])),
+        *scripts.gaps.pair_lines(scripts.worlds.PAIRS[7], 1000, numbers([0, 4, 7])),
+        scripts.families.board_line(2, 400, 0),
+        scripts.families.file_line(0, 300, 0),
+        *scripts.moderated.moderated_lines(3, 1000, 0)[:1],
+    ]
+    whole = [line for name in ("collapse", "bootstraps", "tail") for line in scripts.coverage.section(name, 1000, 0)]
+    for line in [*whole, *(f"| {' | '.join(cells)} |" for cells in lines)]:
         assert f"{line}\n" in page
-    first, numbers = scripts.worlds.PAIRS[7], np.random.default_rng([0, 4, 7])
-    for cells in scripts.gaps.pair_lines(first, 1000, numbers):
-        assert f"| {' | '.join(cells)} |\n" in page
