@@ -54,9 +54,8 @@ SECTIONS = {
     ),
     "gaps": Section(
         "Differences",
-        "The second row minus the first, in points; coverage as above. The last three columns: percent of repetitions "
-        "in which zero is rejected, and numbers of repetitions that reject it at the first step of Holm's adjustment "
-        "among 78 and among 2,415 pairs.",
+        "The second row minus the first, in points; coverage as above. The last three columns say how often zero is "
+        "rejected: in percent of repetitions, and in how many of them at Holm's first step among 78 and 2,415 pairs.",
         gaps_table,
     ),
     "tail": Section(
