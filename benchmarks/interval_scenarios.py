@@ -1,13 +1,14 @@
 """Scenarios of `interval_coverage.py` and `twin_simulation.py`, their true values, and draws of counts.
 
 An example is right with probability sigmoid(logit of its group + effect of the seed on its group + its difficulty);
-seed effects are correlated 0.5 between groups; all copies of a source example share its difficulty.
+all copies of a source example share its difficulty. A collapsed seed gives one answer always: it is right on the last
+group and wrong on all others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TRUTH_SEEDS = 200_000  # drawn seeds for the true mean of per-seed minima: its error is below 0.02 points
+LARGEST_TRUTH = 4_000_000  # drawn effects of seeds on groups: with many groups fewer seeds are drawn
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Scenario:
     logits, examples: of every group; examples counts source examples, which are tested in this group alone, or with
     `in_groups` of 2 in this group and the next (a digit in two colours). copies: draws of each source example in a
     group. folds: 1 for one test set for all seeds; else each repetition of so many seeds tests each example once.
+    common: the share of the seeds' variance that all groups have together; with 1 the order of groups is that of
+    their logits in every seed. collapse: the probability that a seed of a row collapses.
     """
 
     name: str
@@ -43,45 +47,12 @@ class Scenario:
     folds: int = 1
     in_groups: int = 1
     copies: int = 1
+    common: float = 0.5
+    collapse: float = 0.0
 
     @property
     def groups(self) -> int:
         return len(self.logits)
-
-
-DIGITS = Scenario("4 groups, 2 tied worst, 5 seeds", (3.5, 3.5, -0.3, -0.3), (200,) * 4, 5, 0.5, 1.5)
-TIED = Scenario("4 tied groups, little seed noise, 5 seeds", (2.0,) * 4, (200,) * 4, 5, 0.15, 1.5)
-FOLDS = replace(
-    DIGITS,
-    name="5 folds twice, 4 copies in 2 groups, 10 seeds",
-    logits=(3.5, -0.3, -0.3, 3.5),
-    examples=(900, 0, 900, 0),
-    seeds=10,
-    folds=5,
-    in_groups=2,
-    copies=4,
-)
-
-ROWS = (
-    DIGITS,
-    replace(DIGITS, name="4 groups, not tied, 10 seeds", logits=(3.5, 3.5, -0.3, 0.3), seeds=10),
-    TIED,
-    Scenario("25 groups, 5 tied worst, 5 seeds", (3.0,) * 20 + (1.0,) * 5, (400,) * 25, 5, 0.3, 1.5),
-    Scenario("180 examples in the worst group, 5 seeds", (3.0, 3.0, 1.0, 0.8), (2000, 1500, 600, 180), 5, 0.2, 2.0),
-    FOLDS,
-)
-
-NONE = (0.0,) * 4
-PAIRS = (
-    replace(DIGITS, name="no change, 5 seeds", change=NONE),
-    replace(DIGITS, name="no change, 10 seeds", change=NONE, seeds=10),
-    replace(DIGITS, name="harm, 10 seeds", change=(0.0, 0.0, -0.5, -0.5), seeds=10),
-    replace(TIED, name="no change, tied groups, 5 seeds", change=NONE, correlation=0.5),
-    replace(FOLDS, name="no change, 5 folds twice, 10 seeds", change=NONE),
-    replace(
-        DIGITS, name="no change, other examples are hard, 10 seeds", change=NONE, seeds=10, example_correlation=0.5
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -92,14 +63,28 @@ class Truth:
     mean_least: float
 
 
+def logit_of(accuracy: float, spread: float) -> float:
+    """The logit that gives an accuracy in mean over normal effects of this spread, of examples and of seeds."""
+    grid, found = _accuracy_by_logit(spread)
+    return float(np.interp(accuracy, found, grid))
+
+
 def truth(scenario: Scenario, logits: tuple[float, ...], numbers: Generator) -> Truth:
     """The truth over all examples of a group and all seeds: integrated over examples, drawn over seeds."""
+    grid, accuracy = _accuracy_by_logit(scenario.example_spread)
+    seeds = min(TRUTH_SEEDS, LARGEST_TRUTH // scenario.groups)
+    effect = _seed_effects(scenario, numbers, (seeds, 1))[:, 0]
+    by_group = np.interp(np.array(logits) + effect, grid, accuracy)  # (seeds, G)
+    collapsed = scenario.collapse * (np.arange(scenario.groups) == scenario.groups - 1)
+    least_mean = ((1 - scenario.collapse) * by_group.mean(axis=0) + collapsed).min()
+    return Truth(float(least_mean), float((1 - scenario.collapse) * by_group.min(axis=1).mean()))
+
+
+def _accuracy_by_logit(spread: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Logits, and the accuracy at each in mean over normal effects."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(61)
     grid = np.linspace(-12, 12, 4801)
-    accuracy = expit(grid[:, None] + scenario.example_spread * nodes) @ (weights / weights.sum())  # by logit
-    effect = _seed_effects(scenario, numbers, (TRUTH_SEEDS, 1))[:, 0]
-    by_group = np.interp(np.array(logits) + effect, grid, accuracy)  # (seeds, G)
-    return Truth(float(by_group.mean(axis=0).min()), float(by_group.min(axis=1).mean()))
+    return grid, expit(grid[:, None] + spread * nodes) @ (weights / weights.sum())
 
 
 def draw(scenario: Scenario, repetitions: int, numbers: Generator) -> list[list[Cells]]:
@@ -108,9 +93,16 @@ def draw(scenario: Scenario, repetitions: int, numbers: Generator) -> list[list[
 
 
 def draw_rows(
-    scenario: Scenario, changes: Sequence[tuple[float, ...]], repetitions: int, numbers: Generator
+    scenario: Scenario,
+    changes: Sequence[tuple[float, ...]],
+    repetitions: int,
+    numbers: Generator,
+    spreads: Sequence[float] | None = None,
 ) -> list[list[Cells]]:
-    """Draw the scenario's row, and one for every change of its logits, each paired with the first, as `draw` does."""
+    """Draw the scenario's row, and one for every change of its logits, each paired with the first, as `draw` does.
+
+    spreads: of the seeds of every row, where they are not the scenario's.
+    """
     layouts = _test_sets(scenario, numbers)
     shape = (repetitions, scenario.seeds)
     effects = [_seed_effects(scenario, numbers, shape)]  # (R, S, G)
@@ -119,21 +111,26 @@ def draw_rows(
         own = _seed_effects(scenario, numbers, shape)
         effects.append(scenario.correlation * effects[0] + np.sqrt(1 - scenario.correlation**2) * own)
         logits.append(logits[0] + np.array(change))
+    if spreads is not None:
+        effects = [effect * (one / scenario.seed_spread) for effect, one in zip(effects, spreads, strict=True)]
     difficulties = _difficulties(scenario, repetitions, len(effects), numbers)
     rows: list[list[Cells]] = [[] for _ in effects]
     for seed, (cluster, group) in enumerate(layouts):
         total = np.full(len(cluster), scenario.copies)
         for row, logit, effect, difficulty in zip(rows, logits, effects, difficulties, strict=True):
             chance = expit((logit + effect[:, seed])[:, group] + difficulty[:, cluster])
+            if scenario.collapse:
+                constant = np.where(group == scenario.groups - 1, 1.0, 0.0)
+                chance = np.where(numbers.random((repetitions, 1)) < scenario.collapse, constant, chance)
             row.append(Cells(cluster, group, total, numbers.binomial(total, chance), f"test set of seed {seed}"))
     return rows
 
 
 def _seed_effects(scenario: Scenario, numbers: Generator, shape: tuple[int, int]) -> NDArray[np.float64]:
-    """(*shape, G): half of the variance is common to all groups of a seed."""
+    """(*shape, G): a share of the variance is common to all groups of a seed."""
     common = numbers.normal(0, scenario.seed_spread, (*shape, 1))
     own = numbers.normal(0, scenario.seed_spread, (*shape, scenario.groups))
-    effects: NDArray[np.float64] = np.sqrt(0.5) * (common + own)
+    effects: NDArray[np.float64] = np.sqrt(scenario.common) * common + np.sqrt(1 - scenario.common) * own
     return effects
 
 
