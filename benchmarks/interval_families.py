@@ -183,7 +183,7 @@ def stated(family: Family) -> list[Stated]:
 
 @dataclass(frozen=True)
 class Simulated:
-    """What `answer_claims` asks of the evidence of a suite, simulated: a difference for every claim, no marks."""
+    """Evidence of a suite, simulated, as `answer_claims` asks for it: a difference for every claim, no marks."""
 
     gaps: Mapping[str, Estimate | None]
 

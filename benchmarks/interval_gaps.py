@@ -10,7 +10,8 @@ from interval_scenarios import draw_rows, truth
 from interval_worlds import PAIRS, SEEDS, Pair
 
 from benchbias.statistics import behrens_fisher
-from benchbias.statistics.estimates import p_value, spread
+from benchbias.statistics.estimates import p_value
+from benchbias.statistics.spread import spread
 
 if TYPE_CHECKING:
     from numpy.random import Generator

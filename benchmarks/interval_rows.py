@@ -13,8 +13,9 @@ from interval_scenarios import Scenario, draw, truth
 from interval_worlds import COLLAPSE, DIGITS, FEW, ROWS, SEEDS, STILL
 
 from benchbias.statistics.cells import Cells
-from benchbias.statistics.estimates import spread, spread_over_seeds
+from benchbias.statistics.estimates import spread_over_seeds
 from benchbias.statistics.influence import example_variance
+from benchbias.statistics.spread import spread
 from benchbias.statistics.worst_group import least_mean
 
 if TYPE_CHECKING:

@@ -166,7 +166,8 @@ def _cells(answer: Answer) -> list[str]:
 
 def _marks(answer: Answer) -> str:
     told = [f"{escaped(name)}: {', '.join(marks.words())}" for name, marks in answer.marks.items() if marks.words()]
-    return "; ".join(told) or "–"
+    asked = ["asked of the fit"] if answer.claim.about == "fit" else []
+    return "; ".join([*asked, *(["no merit shown"] if answer.shows_no_merit else []), *told]) or "–"
 
 
 def _contrast(claim: ClaimTable, expected: str) -> str:

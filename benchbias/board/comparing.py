@@ -95,7 +95,7 @@ def _section(one: Trials, other: Trials, rows: Sequence[Trials], margin: float) 
 
 
 def _marks(metric: str, rows: Sequence[Trials], sides: Sequence[Trials]) -> list[str]:
-    """What a row cannot show: seeds that collapsed, the floor, the ceiling, a poor fit."""
+    """Marks of what a row cannot show: seeds that collapsed, the floor, the ceiling, a poor fit."""
     found = [(row.label, marks_of(row, metric, rows).words()) for row in sides]
     told = "; ".join(f"{escaped(label)}: {', '.join(words)}" for label, words in found if words)
     return [f"{told}."] if told else []

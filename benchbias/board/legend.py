@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from benchbias.board.marks import CEILING_ROOM, FLOOR_ROOM, LEAST_FIT
+from benchbias.board.marks import CEILING_ROOM, FLOOR_ROOM, LARGE_BIAS, LEAST_FIT
 from benchbias.board.text import EXAMPLES_ALONE, escaped, title
 from benchbias.statistics.estimates import FEWEST_SEEDS, LEVEL
 from benchbias.statistics.influence import LEASTS
@@ -33,7 +33,8 @@ def legend(suite: Mapping[str, Any], command: str) -> list[str]:
         f"{_ceiling(suite)}. A row with such a seed stands last and is not ranked. At the floor: at most "
         f"{100 * FLOOR_ROOM:.0f} points above what one constant answer or the shortcut alone reaches. At the ceiling: "
         f"at most {100 * CEILING_ROOM:.0f} point below the ceiling's mean. Fits: less than {100 * LEAST_FIT:.0f} % of "
-        "the conflicting training examples.",
+        f"the conflicting training examples. Least raised by: a bias of {100 * LARGE_BIAS:.0f} points or more was "
+        "taken off; of so few examples a group the interval may miss.",
         f"- **gap**: the mean of per-seed differences in {rank_by}. The baseline is the row named, on the same seeds "
         "and data. Bold: resolved from zero at 5 %, adjusted for all such gaps of the task (Holm). The gap to the "
         "reference is not adjusted.",

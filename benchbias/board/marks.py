@@ -12,6 +12,7 @@ from benchbias.statistics.estimates import over_seeds
 
 LEAST_FIT = 0.8  # of the conflicting training examples: below it a row shows what it has not learnt
 FLOOR_ROOM = 0.05  # from what a constant answer or the shortcut alone reaches
+LARGE_BIAS = 0.05  # of a least: from there on what is taken off is known too poorly
 CEILING_ROOM = 0.01  # from the mean of the suite's ceiling
 FROM_ZERO = ("worst_group_accuracy", "worst_class_accuracy", "conflicting_accuracy")
 BY_CHANCE = ("accuracy", "mean_group_accuracy", "aligned_accuracy")
@@ -20,13 +21,17 @@ BY_CHANCE = ("accuracy", "mean_group_accuracy", "aligned_accuracy")
 
 @dataclass(frozen=True)
 class Marks:
-    """Marks of a row: how many of its seeds collapsed, its metric at the floor or the ceiling, its fit if too low."""
+    """Marks of a row: how many of its seeds collapsed, its metric at the floor or the ceiling, its fit if too low.
+
+    biased: the bias that was taken off a least, where it is so large that the interval may miss.
+    """
 
     collapsed: int
     seeds: int
     floor: bool
     ceiling: bool
     unfitted: float | None
+    biased: float | None = None
 
     @property
     def shows_no_merit(self) -> bool:
@@ -38,7 +43,8 @@ class Marks:
         found = [f"{self.collapsed} of {self.seeds} seeds collapsed"] if self.collapsed else []
         found += ["at the floor"] if self.floor else []
         found += ["at the ceiling"] if self.ceiling else []
-        return found + ([f"fits {100 * self.unfitted:.0f} %"] if self.unfitted is not None else [])
+        found += [f"fits {100 * self.unfitted:.0f} %"] if self.unfitted is not None else []
+        return found + ([f"least raised by {100 * self.biased:.0f}"] if self.biased is not None else [])
 
 
 def marks_of(row: Trials, metric: str, rows: Sequence[Trials]) -> Marks:
@@ -48,6 +54,8 @@ def marks_of(row: Trials, metric: str, rows: Sequence[Trials]) -> Marks:
     floor = floor_of(metric, first.get("num_classes"))
     fits = [value for body in bodies if (value := body["train_conflicting_accuracy"]) is not None]
     fit = statistics.fmean(fits) if fits else 1.0
+    values = (row.measured(metric) or {}).values()
+    bias = -statistics.fmean([float(one.bias) for one in values]) if values else 0.0
     best = _ceiling_row(first, rows)
     top = None if best is None or best is row else over_seeds(list((best.measured(metric) or {}).values()))
     return Marks(
@@ -56,6 +64,7 @@ def marks_of(row: Trials, metric: str, rows: Sequence[Trials]) -> Marks:
         floor=found is not None and floor is not None and found.mean <= floor + FLOOR_ROOM,
         ceiling=found is not None and top is not None and found.mean >= top.mean - CEILING_ROOM,
         unfitted=fit if fit < LEAST_FIT else None,
+        biased=bias if bias >= LARGE_BIAS else None,
     )
 
 

@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any
 from benchbias.statistics import behrens_fisher
 from benchbias.statistics.bounds import least_variance, score_interval
 from benchbias.statistics.influence import UNBOUNDED, Measured, drawn_clusters, example_variance
+from benchbias.statistics.spread import FEWEST_SEEDS as FEWEST_SEEDS
+from benchbias.statistics.spread import LEVEL as LEVEL
+from benchbias.statistics.spread import Spread, spread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LEVEL = 0.95
 MARGIN = 0.03  # differences within it are too small to matter, unless the user says otherwise
-FEWEST_SEEDS = 3  # of an interval over seeds, a p-value, a rank
+BIAS_ERROR = 0.5  # standard error of the bias of a least, as a share of it: what is found is between half and all
 
 
 @dataclass(frozen=True)
@@ -82,13 +84,19 @@ class Estimate:
         if self.half_width is None:
             return math.nan, math.nan
         critical, (low, high) = self.critical((1 + level) / 2), self.bounds
-        if low == 0 and self.mean <= high < math.inf:
+        if self.is_share:
             share, error = self.mean / high, self.error / high
             clusters = self.clusters or math.inf
             lower, upper = score_interval(share, error, critical, clusters, clusters * self.n)
             return lower * high, upper * high
         half = critical * self.error
         return max(low, self.mean - half), min(high, self.mean + half)
+
+    @property
+    def is_share(self) -> bool:
+        """Whether it is a share of examples, from 0 to a bound that it does not exceed."""
+        low, high = self.bounds
+        return low == 0 and self.mean <= high < math.inf
 
     @property
     def error(self) -> float:
@@ -126,35 +134,6 @@ def _seed_share(freedom: float, n: int) -> float:
     return min(1.0, math.sqrt((n - 1) / freedom))
 
 
-@dataclass(frozen=True, eq=False)
-class Spread:
-    """An Estimate for many rows at once: arrays of one shape (...)."""
-
-    mean: NDArray[Any]
-    sd: NDArray[Any]
-    standard_error: NDArray[Any]
-    freedom: NDArray[Any]
-    from_seeds: NDArray[Any]
-    seeds: int
-    example_freedom: NDArray[Any] | float
-
-    @property
-    def half_width(self) -> NDArray[Any]:
-        """Half the width of the 95 % interval; NaN where there is none."""
-        import numpy as np
-
-        with np.errstate(divide="ignore", invalid="ignore"):
-            share = self.from_seeds / self.standard_error**2
-        shares, freedoms = np.broadcast_arrays(share, self.example_freedom)
-        found = np.full(shares.shape, np.nan)
-        seeds = self.seeds - 1.0 if self.seeds >= FEWEST_SEEDS else math.inf
-        for freedom in np.unique(freedoms[~np.isnan(shares)]):
-            here = freedoms == freedom
-            found[here] = behrens_fisher.quantile(shares[here], seeds, freedom, (1 + LEVEL) / 2)
-        half: NDArray[Any] = found * self.standard_error
-        return half
-
-
 def estimate(values: Sequence[float | Measured]) -> Estimate | None:
     """The mean of values, one a seed, with Student's t interval; None without values, or where one is NaN.
 
@@ -179,12 +158,22 @@ def over_seeds(measured: Sequence[Measured]) -> Estimate | None:
     mean, sd = min(max(mean, bounds[0]), bounds[1]), float(found.sd) if seeds > 1 else None
     half, clusters = float(found.half_width), _clusters(measured)
     if not half > 0:
-        still = sd == 0 and found.standard_error == 0
-        error, freedom = (0.0, seeds - 1.0) if still else (None, None)
-        return Estimate(mean, sd, seeds, None, error, freedom, clusters=clusters, bounds=bounds)
+        still = found.standard_error == 0 and not sd and (clusters is not None or seeds > 1)
+        return _still(mean, sd, seeds, clusters, bounds) if still else Estimate(mean, sd, seeds, None, bounds=bounds)
     error, freedom = float(found.standard_error), float(found.freedom)
     share = min(1.0, float(found.from_seeds) / error**2)
     return Estimate(mean, sd, seeds, half, error, freedom, share, float(found.example_freedom), clusters, bounds)
+
+
+def _still(mean: float, sd: float | None, seeds: int, clusters: float | None, bounds: tuple[float, float]) -> Estimate:
+    """A mean that nothing was seen to vary: a share of known examples has an interval by their number."""
+    few = clusters is None or clusters < 2
+    examples = math.inf if few or clusters is None else clusters - 1
+    found = Estimate(mean, sd, seeds, None, 0.0, seeds - 1.0, 0.0, examples, clusters, bounds)
+    if few or not found.is_share:
+        return found
+    low, high = replace(found, half_width=0.0).interval()
+    return replace(found, half_width=(high - low) / 2)
 
 
 def _clusters(measured: Sequence[Measured]) -> float | None:
@@ -215,7 +204,9 @@ def spread_over_seeds(measured: Sequence[Measured]) -> Spread:
     if clusters is None:
         return spread(values)
     variance, _ = example_variance(influences)
-    return spread(values, variance + least_variance(measured[0].bounds, clusters), clusters)
+    bias = sum(np.asarray(one.bias, dtype=float) for one in measured) / len(measured)
+    doubt = np.square(BIAS_ERROR * bias)
+    return spread(values, variance + least_variance(measured[0].bounds, clusters) + doubt, clusters)
 
 
 def deciding_clusters(measured: Sequence[Measured]) -> NDArray[Any] | None:
@@ -234,34 +225,6 @@ def deciding_clusters(measured: Sequence[Measured]) -> NDArray[Any] | None:
     return np.asarray(size * drawn / each)
 
 
-def spread(
-    values: NDArray[Any], from_examples: float | NDArray[Any] = 0.0, clusters: float | NDArray[Any] = 2
-) -> Spread:
-    """Means over the last axis, (..., S) -> (...), with their intervals.
-
-    The variance is s^2 / S + v: s^2 between seeds (S - 1), v = from_examples, a number or (...), the variance from
-    the draw of test examples, estimated from so many clusters. The degrees of freedom are Satterthwaite's (1946);
-    intervals add both errors as they are. The sum is conservative: seeds with disjoint test examples (the folds of a
-    cross-fitting) differ by their examples too, which s^2 holds already. Below three seeds v alone counts. Without
-    any variance there is no interval.
-    """
-    import numpy as np
-
-    first, seeds = values[..., :1], values.shape[-1]
-    mean = first[..., 0] + (values - first).mean(axis=-1)  # exact where all values are equal
-    with np.errstate(divide="ignore", invalid="ignore"):
-        between = np.square(values - mean[..., None]).sum(axis=-1) / np.float64(seeds - 1)
-        shared = np.asarray(from_examples, dtype=float)
-        examples = np.where(np.asarray(clusters) > 1, np.asarray(clusters, dtype=float) - 1, np.nan)
-        examples = np.where(shared == 0, np.inf, examples)
-        from_seeds = between / seeds if seeds >= FEWEST_SEEDS else np.zeros_like(mean)
-        variance = from_seeds + shared
-        freedom = variance**2 / (from_seeds**2 / np.float64(max(seeds - 1, 1)) + shared**2 / examples)
-    error = np.sqrt(variance)
-    freedom = np.where(variance == 0, seeds - 1, freedom)
-    return Spread(mean, np.sqrt(between), error, freedom, from_seeds, seeds, examples)
-
-
 def p_value(gap: Estimate | None) -> float:
     """The two-sided p-value of a mean of zero, above 0 to 1; 1 without an interval, and below three seeds.
 
@@ -269,7 +232,7 @@ def p_value(gap: Estimate | None) -> float:
     """
     if gap is None or gap.n < FEWEST_SEEDS or gap.mean == 0:
         return 1.0
-    if gap.half_width is None:
+    if gap.half_width is None or not gap.error:
         return 2.0 ** (1 - gap.n) if gap.standard_error == 0 else 1.0
     return min(1.0, 2 * gap.beyond(abs(gap.mean)))
 
@@ -281,6 +244,6 @@ def equivalence_p_value(gap: Estimate | None, margin: float) -> float:
     """
     if not margin > 0:
         raise ValueError(f"a margin of equivalence is positive, not {margin}")
-    if gap is None or gap.half_width is None or gap.n < FEWEST_SEEDS:
+    if gap is None or gap.half_width is None or not gap.error or gap.n < FEWEST_SEEDS:
         return 1.0
     return gap.beyond(margin - abs(gap.mean))  # to the nearer bound: the test that is harder to pass

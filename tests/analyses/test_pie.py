@@ -12,9 +12,9 @@ import torch
 from scipy.stats import binomtest, ttest_ind
 
 from benchbias import BenchbiasError, Skip, Table, p_value
-from benchbias.statistics.estimates import spread
 from benchbias.statistics.influence import Influence, example_variance
 from benchbias.statistics.ranking import holm as core_holm
+from benchbias.statistics.spread import spread
 from benchbias_plugins.analyses.pie import crossfit, pie_classes, pie_corrupted, pie_counts, pie_gallery, pie_subsets
 from benchbias_plugins.analyses.pie.chance import over_blocks
 from benchbias_plugins.analyses.pie.crossfit import cross_fit, subsets

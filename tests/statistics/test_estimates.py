@@ -19,9 +19,9 @@ from benchbias.statistics.estimates import (
     estimate,
     over_seeds,
     p_value,
-    spread,
 )
 from benchbias.statistics.influence import Measured, example_variance, measure, measure_group
+from benchbias.statistics.spread import spread
 from support.cell_tables import bootstrap_means, drawn, table
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
@@ -344,7 +344,12 @@ def test_all_right_on_few_examples_is_not_certain():
     """The exact bound on the errors of 21 that are all right is 16 % (Clopper and Pearson)."""
     row = [measure("accuracy", table(range(21), [0] * 21, [1] * 21, [1] * 21), (True,)) for _ in range(5)]
     found = over_seeds(row)
-    assert (found.mean, found.half_width) == (1, None)
+    low, high = found.interval()
+    assert (found.mean, high) == (1, 1)
+    assert 1 - low == pytest.approx(1 - 0.025 ** (1 / 21), abs=0.03)
+    assert p_value(found) > 0
+    (single,) = (over_seeds(row[:1]),)
+    assert single.interval()[0] == pytest.approx(low, abs=1e-3), "one seed's examples say as much"
     wrong = [measure("accuracy", table(range(21), [0] * 21, [1] * 21, [1] * 20 + [0]), (True,)), *row[1:]]
     low, high = over_seeds(wrong).interval()
     assert 0.7 < low < 0.95
