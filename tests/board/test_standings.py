@@ -7,7 +7,7 @@ from scipy import stats
 
 from benchbias.board.render import render
 from benchbias.board.rows import score
-from benchbias.board.standings import board_of
+from benchbias.board.standings import board_of, needed_seeds
 from benchbias.board.text import EXAMPLES_ALONE
 from benchbias.errors import UsageError
 from support.made_records import CLUSTERS, LAYOUTS, SHARES, counted, four_methods, record, without_counts
@@ -24,6 +24,14 @@ def test_rows_that_are_told_apart_have_different_ranks_and_others_share_one():
     assert standing.resolution is not None
     assert standing.resolution.pairs == 6
     assert 0.02 <= standing.resolution.difference < standing.resolution.with_power < 0.4
+
+
+def test_a_plan_says_the_seeds_that_a_difference_takes():
+    found = needed_seeds(four_methods(), LAYOUTS)
+    assert list(found) == ["toy"]
+    assert found["toy"].pairs == 6
+    assert found["toy"].alone is None, "forty images are too few for five points, whatever the seeds"
+    assert needed_seeds([r for r in four_methods() if r.body["seed"] < 2], LAYOUTS) == {}
 
 
 def test_lower_is_better_where_the_suite_says_so():

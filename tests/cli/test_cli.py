@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from benchbias import cli as command_line
+from support import ROOT
 from support.killing import claims, committed, start, survivors, wait_for_claims
 from support.running import SMOKE_TRIALS, tree
 
@@ -327,6 +328,18 @@ def test_status_and_plan_of_a_finished_folder(call: Call, smoke: Path):
     found = json.loads(call("plan", "-s", "smoke", "-o", str(smoke), "--json").out)
     assert found["stages"]["cached"] == found["stages"]["total"] == len(committed(smoke))
     assert found["dense_runs_left"] == 0
+
+
+def test_a_plan_says_the_seeds_that_five_points_need(call: Call, smoke: Path, monkeypatch: pytest.MonkeyPatch):
+    told = call("plan", "-s", "smoke", "-o", str(smoke)).out
+    assert "no finished runs here tell how many a difference of 5 points would need" in told, "two seeds say too little"
+    monkeypatch.chdir(ROOT)
+    told = call("plan", "-s", "spurious-small", "-o", str(smoke / "none")).out
+    assert "seeds for a difference of 5 points in worst group accuracy" in told
+    assert "(from 300 records of leaderboard)" in told
+    found = json.loads(call("plan", "-s", "spurious-small", "-o", str(smoke / "none"), "--json").out)
+    numbers = found["seeds_needed"]["tasks"]["colored-digits"]
+    assert 3 <= numbers["alone"] < numbers["together"]
 
 
 def test_json_is_all_that_stands_on_standard_output(call: Call, smoke: Path, tmp_path: Path):
