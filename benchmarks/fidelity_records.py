@@ -146,7 +146,7 @@ def gaps_of(ones: Mapping[int, Measured], others: Mapping[int, Measured]) -> dic
 
 
 def mean_of(values: Mapping[int, Measured]) -> Estimate | None:
-    """The mean over seeds as counted: papers do not take off the bias of a least, so neither does what is beside them."""
+    """The mean over seeds as counted: papers do not take off the bias of a least, nor does what stands beside them."""
     return over_seeds([replace(one, bias=0.0) for one in values.values()])
 
 

@@ -331,9 +331,7 @@ def test_a_difference_that_never_varies_is_held_against_a_size_of_runs_and_tells
     still = [-10.0] * 6
     assert verdict_of_size(-10, -10, still, runs=1) == "reproduced"
     assert verdict_of_size(-11, -11, still, runs=1) == "not reproduced"
-    assert verdict_of_size(-10, -10, still[:4], runs=1) == "unresolved", (
-        "the sign test of four seeds tells no direction"
-    )
+    assert verdict_of_size(-10, -10, still[:4], runs=1) == "unresolved", "four seeds tell no direction by a sign test"
     assert verdict_of_size(-10, -10, still) == "unresolved", "no interval of the mean"
     assert verdict_of_size(-10, -10, still[:2]) == "too few seeds"
 
