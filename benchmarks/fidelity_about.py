@@ -47,6 +47,7 @@ which are aligned examples.
 
 **An ordering** is *reproduced* if the 95 % interval of our difference lies on its side of zero. The difference is
 paired by seed and test example. It is *not reproduced* if the interval lies on the other side, else *unresolved*.
+A difference that is the same in every seed may have no interval. Then the sign test tells its side, from six seeds on.
 
 **A size**, such as "loses 11 points", is held against an interval too. For a size that k runs gave, it is the
 interval expected of k further runs. For one said in general, it is the 95 % interval of our mean difference.
@@ -86,6 +87,7 @@ What the rule can and cannot tell:
   the same, or redrawn from the same ones, on both sides: no draw of test images is added.
 - A published number may be the best of many settings on the test split. That is above the mean of runs at its
   setting, and may rightly fail.
-- Our interval (at 95 %) is that of the board: of seeds and test images. A worst group is as counted, as papers have
-  it. The expected interval is of seeds alone.
+- Our interval (at 95 %) is that of the board: of seeds and test images. A level has bounds, a difference has ±.
+- A worst group, and a difference of two, is as counted: papers do not take off the bias of a least, which boards do.
+- The expected interval is of seeds alone.
 """

@@ -18,7 +18,7 @@ from benchbias.board.row_trials import Trials, trials_of
 from benchbias.errors import UsageError, unknown
 from benchbias.records.trial import record_folder
 from benchbias.runner.publishing import published_analyses, published_records
-from benchbias.statistics.estimates import over_seeds
+from benchbias.statistics.estimates import Estimate, over_seeds
 from benchbias.statistics.influence import Measured, measure
 
 CLAIMS = ("claims.toml", "claims-before.toml")
@@ -145,13 +145,17 @@ def gaps_of(ones: Mapping[int, Measured], others: Mapping[int, Measured]) -> dic
     return {seed: ones[seed] - others[seed] for seed in sorted(ones.keys() & others.keys())}
 
 
+def mean_of(values: Mapping[int, Measured]) -> Estimate | None:
+    """The mean over seeds as counted: papers do not take off the bias of a least, nor does what stands beside them."""
+    return over_seeds([replace(one, bias=0.0) for one in values.values()])
+
+
 def mean_text(values: Mapping[int, Measured], scale: float, digits: int, sign: str = "") -> str:
     """The mean in the printed unit with its 95 % interval, of seeds and test examples; a dash without any.
 
-    As counted: papers do not take off the bias of a least, so neither does what stands beside them. sign: `+` for
-    differences.
+    sign: `+` for differences.
     """
-    found = over_seeds([replace(one, bias=0.0) for one in values.values()])
+    found = mean_of(values)
     if found is None:
         return "–"
     text = f"{scale * found.mean:{sign}.{digits}f}"

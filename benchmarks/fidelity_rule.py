@@ -24,7 +24,7 @@ from typing import Literal, get_args
 from scipy import stats
 
 from benchbias.errors import UsageError
-from benchbias.statistics.estimates import Estimate
+from benchbias.statistics.estimates import Estimate, p_value
 
 WIDEST = 10.0  # points of accuracy, half of an interval: one that is wider tells nothing by holding a number
 FEWEST_SEEDS = 3  # with two, t is 12.7: nearly every number would count as reproduced
@@ -131,20 +131,22 @@ def bounds_of_drop(before: Printed, top: float) -> tuple[float, float]:
 
 
 def bounds_of(gap: Estimate | None) -> Interval | None:
-    """The interval of a difference at 95 %, as a fraction; None where there is none."""
+    """The interval of a difference at 95 %, as a fraction; None where there is none: also where nothing varied."""
     if gap is None or gap.half_width is None or gap.n < FEWEST_SEEDS:
         return None
     return Interval(*gap.interval())
 
 
 def verdict_of_order(gap: Estimate | None, expects: Expects) -> Verdict:
-    """The verdict on a published ordering by our paired difference: told at 5 % in its direction, the other or none."""
-    interval = bounds_of(gap)
-    if interval is None:
+    """The verdict on a published ordering by our paired difference: told at 5 % in its direction, the other or none.
+
+    Of a difference that is the same in every seed, and has no interval, the sign test tells the direction.
+    """
+    if gap is None or gap.n < FEWEST_SEEDS:
         return "too few seeds"
-    if interval.low <= 0 <= interval.high:
+    if p_value(gap) > 0.05:
         return "unresolved"
-    return "reproduced" if (interval.low > 0) == (expects == "higher") else "not reproduced"
+    return "reproduced" if (gap.mean > 0) == (expects == "higher") else "not reproduced"
 
 
 @dataclass(frozen=True)
@@ -163,13 +165,15 @@ class Size:
 def interval_of_size(differences: Sequence[float], gap: Estimate | None, size: Size) -> Interval | None:
     """The interval that a size is held against, in points; None for fewer than three seeds.
 
-    It is the prediction interval for as many runs as the size is of; for a size said in general, that of our mean.
+    It is the prediction interval for as many runs as the size is of; for a size said in general that of our mean, and
+    None where our difference has none.
     """
-    mean = bounds_of(gap)
-    if mean is None or len(differences) < FEWEST_SEEDS:
+    if gap is None or len(differences) < FEWEST_SEEDS:
         return None
-    found = Interval(100 * mean.low, 100 * mean.high) if size.runs is None else prediction(differences, size.runs)
-    return found.clipped(-100.0, 100.0)
+    if size.runs is not None:
+        return prediction(differences, size.runs).clipped(-100.0, 100.0)
+    mean = bounds_of(gap)
+    return None if mean is None else Interval(100 * mean.low, 100 * mean.high).clipped(-100.0, 100.0)
 
 
 def verdict_of_size(
@@ -179,11 +183,13 @@ def verdict_of_size(
 
     Not reproduced: our interval lies outside of the size, or the direction is told to be the other. Reproduced: the
     direction is told, the interval meets the size, and its half is at most `widest`. What is said to be `stable` is
-    reproduced where the whole interval lies inside. Else unresolved.
+    reproduced where the whole interval lies inside. Else unresolved; so is a difference without an interval.
     """
+    if gap is None or len(differences) < FEWEST_SEEDS:
+        return "too few seeds"
     interval = interval_of_size(differences, gap, size)
     if interval is None:
-        return "too few seeds"
+        return "unresolved"
     low, high = size.low - size.rounding - 1e-9, size.high + size.rounding + 1e-9
     if interval.high < low or interval.low > high:
         return "not reproduced"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fidelity_numbers import link
-from fidelity_records import Published, gaps_of, points, values_of, without
+from fidelity_records import Published, gaps_of, mean_of, points, values_of, without
 from fidelity_rule import Size, Verdict, elsewhere, interval_of_size, verdict_of_order, verdict_of_size
 from fidelity_tables import StatementTable
 
@@ -15,7 +15,6 @@ from benchbias.board.claims import Answer
 from benchbias.board.row_trials import Trials
 from benchbias.board.text import gap_text, table_lines, title
 from benchbias.errors import UsageError, unknown
-from benchbias.statistics.estimates import over_seeds
 from benchbias.statistics.influence import Measured
 
 FROM_CLAIMS: Mapping[str, Verdict] = {
@@ -89,10 +88,10 @@ def by_rows(one: StatementTable, published: Published, where: str) -> Said:
     seeds = failed_seeds(one, published, (row, other), where)
     kept = without(every, seeds)
     verdict, interval = judged(one, kept)
-    text = f"{against}: {gap_text(over_seeds(list(kept.values())))}, n = {len(kept)}{interval}"
+    text = f"{against}: {gap_text(mean_of(kept))}, n = {len(kept)}{interval}"
     if seeds:
         named = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
-        text += f"; with failed runs ({named}) {gap_text(over_seeds(list(every.values())))}"
+        text += f"; with failed runs ({named}) {gap_text(mean_of(every))}"
         text += f", n = {len(every)}, {judged(one, every)[0]}"
     return Said(f"{text} ({link(suite)})", verdict, suite)
 
@@ -106,7 +105,7 @@ def failed_seeds(one: StatementTable, published: Published, pair: tuple[Trials, 
 
 def judged(one: StatementTable, gaps: Mapping[int, Measured]) -> tuple[Verdict, str]:
     """The verdict by direction, or by direction and size; and the interval that a size was held against."""
-    gap = over_seeds(list(gaps.values()))
+    gap = mean_of(gaps)
     assert one.expects is not None
     if one.size is None:
         return verdict_of_order(gap, one.expects), ""

@@ -114,6 +114,7 @@ def shown(made) -> list[list[str]]:
 
 
 SEEDS = [0.50, 0.52, 0.54, 0.51, 0.53]  # mean 52, s 1.58, expected 52 ± 2.776 x 1.58 x sqrt(1.2) = ± 4.81
+OURS = "52.0 (50.0–54.0)"  # Wilson's bounds; the error is 1.58 / sqrt(5) = 0.71, so nearly ± 2.776 x 0.71 = ± 1.96
 
 
 @pytest.mark.parametrize(
@@ -124,7 +125,7 @@ def test_a_number_stands_beside_the_mean_the_seeds_and_the_interval_of_its_recor
     found = published(tmp_path, large("erm", SEEDS))
     (cells,) = shown(fidelity_numbers.numbers("x", table([text]), found, set()))
     assert shown(fidelity_numbers.numbers("x", table([text], slack=2.0), found, set()))[0][-1] == "**reproduced**"
-    assert cells == ["one", "accuracy", text, "52.0 ± 2.0", "5", "47.2 to 56.8", "–", f"**{verdict}**"]
+    assert cells == ["one", "accuracy", text, OURS, "5", "47.2 to 56.8", "–", f"**{verdict}**"]
 
 
 @pytest.mark.parametrize(("runs", "expected"), [(3, "48.8 to 55.2"), (1, "47.2 to 56.8"), (None, "47.2 to 56.8")])
@@ -140,17 +141,17 @@ def test_a_repaired_row_may_be_of_another_metric(tmp_path: Path):
     found = published(tmp_path, large("erm", SEEDS, metrics=metrics))
     column = {"name": "a", "as_published": "erm", "repaired": "erm", "repaired_metric": "worst_group_accuracy"}
     (cells,) = shown(fidelity_numbers.numbers("x", table(["50.0"], column), found, set()))
-    assert (cells[3], cells[6]) == ("50.0 ± 0.0", "20.0 ± 0.0")
+    assert (cells[3], cells[6]) == ("50.0", "20.0"), "what does not vary over seeds, of unknown examples: no interval"
 
 
 def test_fractions_counts_and_repaired_rows_are_read_in_their_own_unit(tmp_path: Path):
     found = published(tmp_path, large("erm", SEEDS) + large("fixed", [0.9, 0.9, 0.9]))
     column = {"name": "a", "as_published": "erm", "repaired": "fixed"}
     (cells,) = shown(fidelity_numbers.numbers("x", table(["0.52"], column, unit="fraction"), found, set()))
-    assert cells[3:] == ["0.52 ± 0.02", "5", "0.47 to 0.57", "0.900 ± 0.000", "**reproduced**"]
+    assert cells[3:] == ["0.52 (0.50–0.54)", "5", "0.47 to 0.57", "0.900", "**reproduced**"]
     counts = table(["291"], {"name": "a", "as_published": "erm"}, unit="count", metric="conflicting_training_errors")
     (cells,) = shown(fidelity_numbers.numbers("x", counts, found, set()))
-    assert cells[3:] == ["291.0 ± 0.0", "5", "291.0 to 291.0", "–", "**reproduced**"]
+    assert cells[3:] == ["291.0", "5", "291.0 to 291.0", "–", "**reproduced**"]
 
 
 def test_a_row_is_found_as_the_board_and_as_a_plan_write_it(tmp_path: Path):
@@ -262,7 +263,23 @@ def test_an_interval_that_would_hold_almost_any_number_tells_nothing(tmp_path: P
 def test_an_ordering_takes_three_seeds():
     assert fidelity_rule.verdict_of_order(estimate([0.1, 0.1001]), "higher") == "too few seeds"
     assert fidelity_rule.verdict_of_order(None, "higher") == "too few seeds"
-    assert fidelity_rule.verdict_of_order(Estimate(0.1, None, 5, 0.1), "higher") == "unresolved", "not told at 5 %"
+    assert fidelity_rule.verdict_of_order(gap_of(0.1, 0.11), "higher") == "unresolved", "not told at 5 %"
+    assert fidelity_rule.verdict_of_order(gap_of(0.1, 0.09), "higher") == "reproduced"
+
+
+def gap_of(mean: float, half: float) -> Estimate:
+    """A difference over five seeds whose 95 % interval is mean ± half."""
+    return Estimate.of(mean, half / float(scipy.stats.t.ppf(0.975, 4)), 4.0, 5)
+
+
+@pytest.mark.parametrize(("n", "verdict"), [(2, "too few seeds"), (5, "unresolved"), (6, "reproduced")])
+def test_a_difference_that_never_varies_has_the_p_value_of_the_sign_test(n: int, verdict: str):
+    """2^(1 - n): 0.0625 of five seeds, 0.031 of six."""
+    gap = estimate([0.25] * n)
+    assert gap is not None
+    assert gap.half_width is None
+    assert fidelity_rule.verdict_of_order(gap, "higher") == verdict
+    assert fidelity_rule.verdict_of_order(gap, "lower") == verdict.replace("reproduced", "not reproduced")
 
 
 # What is published

@@ -191,14 +191,24 @@ def section(tmp_path: Path, records, text="52.0", **changed):
     return line, lines, counted
 
 
+def level_text(values) -> str:
+    """The mean in points with Wilson's bounds: of the binomial share that has the standard error of the seeds."""
+    n, share = len(values), np.mean(values) / 100
+    error = np.std(values, ddof=1) / 100 / np.sqrt(n)
+    critical = scipy.stats.t.ppf(0.975, n - 1)
+    trials = share * (1 - share) / error**2
+    middle = (share + critical**2 / (2 * trials)) / (1 + critical**2 / trials)
+    half = critical * np.sqrt(share * (1 - share) / trials + critical**2 / (4 * trials**2)) / (1 + critical**2 / trials)
+    return f"{100 * share:.1f} ({100 * (middle - half):.1f}–{100 * (middle + half):.1f})"
+
+
 def test_a_failed_run_is_left_out_told_and_shown_beside(tmp_path: Path):
     line, lines, _ = section(tmp_path, rows("erm", [*RUNS, 0.5], failed=[2]))
     whole, _, _ = section(tmp_path, rows("erm", [*RUNS, 0.5]))
     kept = [100 * value for seed, value in enumerate([*RUNS, 0.5]) if seed != 2]
     every = [100 * value for value in [*RUNS[:2], 0.0, *RUNS[3:], 0.5]]
-    half = 100 * estimate(np.array(every) / 100).half_width
-    assert line[3] == f"{np.mean(every):.1f} ± {half:.1f}", "all runs"
-    assert line[4].startswith(f"{np.mean(kept):.1f} ± ")
+    assert line[3] == level_text(every), "all runs"
+    assert line[4] == level_text(kept)
     assert line[5] == "6"
     assert line[-1] == "**reproduced**"
     (told,) = [line for line in lines if "Failed runs" in line]
@@ -313,8 +323,17 @@ def test_a_size_whose_direction_is_not_told_is_unresolved_and_the_other_directio
 )
 def test_rounding_of_a_size_is_forgiven_on_both_sides_and_no_more(tmp_path: Path, ours, verdict):
     size = {"low": -35.3, "high": -35.3, "decimals": 2, "runs": 1}
-    answer = statement(tmp_path, rows("before", [0.6] * 4) + rows("after", [0.6] * 4, drop=ours / 100), size=size)
+    answer = statement(tmp_path, rows("before", [0.6] * 6) + rows("after", [0.6] * 6, drop=ours / 100), size=size)
     assert answer.verdict == verdict.replace("not", "not reproduced")
+
+
+def test_a_difference_that_never_varies_is_held_against_a_size_of_runs_and_tells_no_size_in_general():
+    still = [-10.0] * 6
+    assert verdict_of_size(-10, -10, still, runs=1) == "reproduced"
+    assert verdict_of_size(-11, -11, still, runs=1) == "not reproduced"
+    assert verdict_of_size(-10, -10, still[:4], runs=1) == "unresolved", "four seeds tell no direction by a sign test"
+    assert verdict_of_size(-10, -10, still) == "unresolved", "no interval of the mean"
+    assert verdict_of_size(-10, -10, still[:2]) == "too few seeds"
 
 
 def test_what_is_stable_lies_wholly_within_its_size():
