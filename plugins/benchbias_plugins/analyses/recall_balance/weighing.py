@@ -72,7 +72,7 @@ class Influence:
 
         s^2: between the influences of models (M - 1). v: from the draw of test images, which all models share; noise
         of one model on one image is in s^2 already and is taken out of v. Degrees of freedom: Satterthwaite's (1946),
-        as on the boards. Of one model without an interval.
+        by which the share of the models is told. Of one model without an interval.
         """
         models, images = self.image.shape
         if models < 2:
