@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchbias.statistics.estimates import Estimate, deciding_clusters, spread_over_seeds
-from benchbias.statistics.influence import Measured, measure
+from benchbias.statistics.estimates import Estimate, deciding_clusters, over_seeds, spread_over_seeds
+from benchbias.statistics.influence import Influence, Measured, measure
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -78,10 +78,21 @@ def estimates(measured: Sequence[Measured]) -> list[Estimate]:
         share = np.minimum(1.0, found.from_seeds / found.standard_error**2)
     columns = (found.mean.clip(low, high), found.sd, found.half_width, found.standard_error, found.freedom, share)
     made = []
-    for mean, sd, half, error, freedom, part, more, number in zip(*columns, examples, clusters, strict=True):
-        spread = (half, error, freedom, part, more) if half > 0 else (None,)
-        made.append(Estimate(mean, sd, found.seeds, *spread, clusters=number, bounds=(low, high)))
+    for at, (mean, sd, half, *spread, number) in enumerate(zip(*columns, examples, clusters, strict=True)):
+        if half > 0:
+            made.append(Estimate(mean, sd, found.seeds, half, *spread, clusters=number, bounds=(low, high)))
+        elif (alone := over_seeds([repetition(one, at) for one in measured])) is not None:  # nothing varies
+            made.append(alone)
     return made
+
+
+def repetition(measured: Measured, at: int) -> Measured:
+    """One of many repetitions."""
+    value, known = np.asarray(measured.value), measured.influence
+    own = None
+    if known is not None:
+        own = Influence(known.cluster, known.value[at], known.layout, np.broadcast_to(known.clusters, value.shape)[at])
+    return Measured(value[at], own, np.broadcast_to(measured.bias, value.shape)[at], measured.bounds)
 
 
 def chunks(examples: int, repetitions: int) -> Iterator[int]:

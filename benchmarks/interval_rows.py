@@ -79,12 +79,12 @@ def _least_means(row: Sequence[Cells], groups: int, repetitions: Sequence[int]) 
 
 
 def satterthwaite(measured: Sequence[Measured]) -> tuple[Values, Values, Values]:
-    """The interval before: bounds and means (R,), of the raw least, with one t for both errors."""
+    """The interval before: bounds and means (R,), of the raw least, by one t for both errors; NaN if nothing varies."""
     from scipy.special import stdtrit
 
     variance, clusters = example_variance([one.influence for one in measured if one.influence is not None])
     found = spread(np.stack([np.asarray(one.value) for one in measured], axis=-1), variance, clusters)
-    half = stdtrit(found.freedom, 0.975) * found.standard_error
+    half = stdtrit(found.freedom, 0.975) * np.where(found.standard_error > 0, found.standard_error, np.nan)
     return found.mean - half, found.mean + half, found.mean
 
 

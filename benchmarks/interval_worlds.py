@@ -68,6 +68,7 @@ ROWS = (
     world("100 tied groups of 100 at 95 %", (0.95,) * 100, 100, 0.15),
     FOLDS,
     COLLAPSE,
+    world("100 groups of 20, one worst", (0.7, *(0.95,) * 99), 20, 0.1, common=1.0),
 )
 
 

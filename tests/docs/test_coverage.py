@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from benchbias.statistics.estimates import over_seeds, p_value
-from benchbias.statistics.influence import Influence, Measured
 from support import BENCHMARKS
 
 MODULES = ("coverage", "draws", "families", "gaps", "moderated", "rows", "scenarios", "worlds")
@@ -41,18 +40,11 @@ def test_many_estimates_at_once_are_those_of_the_board_one_by_one(scripts):
     (row,) = scripts.scenarios.draw(scenario, 30, np.random.default_rng(0))
     measured = scripts.draws.worst(row, 4)[:4]
     for at, found in enumerate(scripts.draws.estimates(measured)):
-        alone = over_seeds([one_of(one, at) for one in measured])
+        alone = over_seeds([scripts.draws.repetition(one, at) for one in measured])
         assert (found.n, found.bounds, found.half_width is None) == (4, alone.bounds, alone.half_width is None)
         assert found.mean == pytest.approx(alone.mean, abs=1e-12)
         assert found.interval() == pytest.approx(alone.interval(), abs=1e-9)
         assert p_value(found) == pytest.approx(p_value(alone), abs=1e-9)
-
-
-def one_of(measured, at):
-    influence = measured.influence
-    size = np.broadcast_to(influence.size, measured.value.shape)[at]
-    own = Influence(influence.cluster, influence.value[at], influence.layout, size)
-    return Measured(measured.value[at], own, measured.bias[at], measured.bounds)
 
 
 @pytest.mark.parametrize("name", ["4 tied groups of 20", "25 tied groups of 20"])
@@ -72,10 +64,21 @@ def test_a_row_near_a_bound_holds_its_truth_and_stays_inside(scripts, name):
     (row,) = scripts.scenarios.draw(scenario, 300, np.random.default_rng(0))
     true = scripts.scenarios.truth(scenario, scenario.logits, np.random.default_rng(0)).mean_least
     found = scripts.draws.estimates(scripts.draws.worst(row, 4)[:5])
-    bounds = np.array([one.interval() for one in found if one.half_width is not None])
+    assert all(one.half_width is not None for one in found), "also where nothing varies"
+    bounds = np.array([one.interval() for one in found])
     assert bounds.min() >= 0
     assert bounds.max() <= 1
     assert scripts.draws.told(found, true).held >= 0.93
+
+
+def test_a_row_of_many_small_groups_holds_its_truth_by_the_doubt_about_its_bias_alone(scripts):
+    scenario = row_of(scripts, "100 groups of 20, 20 tied worst")
+    (row,) = scripts.scenarios.draw(scenario, 80, np.random.default_rng(0))
+    true = scripts.scenarios.truth(scenario, scenario.logits, np.random.default_rng(0)).mean_least
+    measured = scripts.draws.worst(row, scenario.groups)
+    certain = [replace(one, value=one.value - one.bias, bias=0 * one.bias) for one in measured]
+    assert scripts.draws.told(scripts.draws.estimates(measured), true).held >= 0.87
+    assert scripts.draws.told(scripts.draws.estimates(certain), true).held < 0.87
 
 
 @pytest.mark.parametrize("seeds", [3, 5, 10])
