@@ -71,6 +71,7 @@ def test_a_row_near_a_bound_holds_its_truth_and_stays_inside(scripts, name):
     assert scripts.draws.told(found, true).held >= 0.93
 
 
+@pytest.mark.slow
 def test_a_row_of_many_small_groups_holds_its_truth_by_the_doubt_about_its_bias_alone(scripts):
     scenario = row_of(scripts, "100 groups of 20, 20 tied worst")
     (row,) = scripts.scenarios.draw(scenario, 80, np.random.default_rng(0))

@@ -33,7 +33,7 @@ def test_on_tied_groups_it_is_unbiased_where_the_least_mean_is_biased(groups):
     """All groups at 0.8 on 40 examples each, five seeds that differ by chance alone."""
     numbers, corrected, plain = RNG(groups), [], []
     cluster, group = np.arange(40 * groups), np.repeat(np.arange(groups), 40)
-    for _ in range(150):
+    for _ in range(80):
         hard = numbers.random(40 * groups) < 0.8  # for all seeds
         rows = [
             table(cluster, group, np.ones(40 * groups, int), np.where(numbers.random(40 * groups) < 0.2, True, hard))
@@ -42,7 +42,7 @@ def test_on_tied_groups_it_is_unbiased_where_the_least_mean_is_biased(groups):
         corrected.append(least_mean(rows, groups).mean)
         plain.append(min(one.mean for one in group_means(rows, range(groups))))
     true = 0.8 + 0.2 * 0.2
-    error = np.std(corrected) / np.sqrt(150)
+    error = np.std(corrected) / np.sqrt(80)
     assert abs(np.mean(corrected) - true) < max(4 * error, 0.35 * (true - np.mean(plain)))
     assert np.mean(plain) < true - 4 * error
 
