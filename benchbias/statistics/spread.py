@@ -37,7 +37,7 @@ class Spread:
         shares, freedoms = np.broadcast_arrays(share, self.example_freedom)
         found = np.full(shares.shape, np.nan)
         seeds = self.seeds - 1.0 if self.seeds >= FEWEST_SEEDS else math.inf
-        for freedom in np.unique(freedoms[~np.isnan(shares)]):
+        for freedom in np.unique(freedoms[~np.isnan(shares) & (freedoms > 0)]):
             here = freedoms == freedom
             found[here] = behrens_fisher.quantile(shares[here], seeds, freedom, (1 + LEVEL) / 2)
         half: NDArray[Any] = found * self.standard_error

@@ -298,6 +298,14 @@ def test_one_cluster_says_nothing_of_others():
     assert (found.mean, found.half_width, p_value(found)) == (pytest.approx(0.45), None, 1)
 
 
+@pytest.mark.parametrize("seeds", [1, 3, 5])
+def test_a_worst_group_of_one_cluster_has_no_interval_and_breaks_nothing(seeds):
+    cells = [table([0, 1, 2], [0, 1, 1], [10, 10, 10], [seed % 3, 9, 8]) for seed in range(seeds)]
+    found = over_seeds([measure("worst_group_accuracy", one, (True, False)) for one in cells])
+    assert found.half_width is None
+    assert p_value(found) == 1
+
+
 # --- differences
 
 
