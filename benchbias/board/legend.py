@@ -20,8 +20,8 @@ def legend(suite: Mapping[str, Any], command: str) -> list[str]:
         "are drawn once for all seeds (Behrens-Fisher; score bounds inside 0 and 100). A metric that the test counts "
         "do not determine has an interval over seeds alone. Intervals are for these source images and this scheme of "
         "splits: training sets overlap, and new data of the kind would vary more. A number without an interval did "
-        f"not vary. {EXAMPLES_ALONE}: fewer than {FEWEST_SEEDS} seeds, so the interval is of the test examples alone, "
-        "for these networks.",
+        f"not vary, or is of fewer than {FEWEST_SEEDS} seeds. {EXAMPLES_ALONE}: fewer than {FEWEST_SEEDS} seeds, so "
+        "the interval is of the test examples alone, for these networks.",
         "",
         f"- **rank**: within a table: 1 + the number of rows that are better in {rank_by} by a paired test, adjusted "
         "for all comparisons of the table (Holm), to the number of rows less those that are worse. Two rows whose "
