@@ -77,9 +77,9 @@ class ClaimTable(TomlTable):
 
     @property
     def rows(self) -> list[str]:
-        """The texts that may name rows of the board: two rows, or those of the table's cells."""
-        named = [row for row in (self.row, self.other) if row is not None]
-        return named if self.of_rows else [*named, *self.at.values(), *self.less.values()]
+        """The rows of the board that it is about: two, or those that the table's cells name in their column `row`."""
+        cells = (side.get("row") for side in (self.at, self.less))
+        return [row for row in (self.row, self.other, *cells) if row is not None]
 
     @property
     def scale(self) -> float:

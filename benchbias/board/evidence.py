@@ -41,9 +41,10 @@ class Evidence:
 
     def marks(self, claim: ClaimTable) -> dict[str, Marks]:
         """The marks of every row that a claim is about, by the row's name; rows that are not there are left out."""
-        task, found = claim.task, {}
+        found = {}
+        here = [row for row in self.rows if claim.task in (None, row.first["task"])]
         for name in dict.fromkeys(claim.rows):
-            row = row_of_task(self.rows, task, name) if task else _only(self.rows, name)
+            row = _only(here, name)
             if row is not None:
                 metric = claim.metric or str(row.first["suite"]["rank_by"]).removeprefix("-")
                 found[name] = marks_of(row, metric, self.rows)
@@ -61,7 +62,7 @@ class Evidence:
 
 
 def _only(rows: Sequence[Trials], name: str) -> Trials | None:
-    """The row of a suite with one task; None where no row, or several, have this name."""
+    """The row of this name; None where no row, or several, have it."""
     found = [row for row in rows if name in (row.label, row.first["method"])]
     exact = [row for row in found if row.label == name] or found
     return exact[0] if len(exact) == 1 else None

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchbias.board.row_trials import Trials
-from benchbias.statistics.estimates import over_seeds
 
 LEAST_FIT = 0.8  # of the conflicting training examples: below it a row shows what it has not learnt
 FLOOR_ROOM = 0.05  # from what a constant answer or the shortcut alone reaches
@@ -50,22 +49,27 @@ class Marks:
 def marks_of(row: Trials, metric: str, rows: Sequence[Trials]) -> Marks:
     """The marks of a row in a metric; rows: all, among which the ceiling is found."""
     first, bodies = row.first, [record.body for record in row.records.values()]
-    found = over_seeds(list((row.measured(metric) or {}).values()))
-    floor = floor_of(metric, first.get("num_classes"))
+    mean, floor = _mean(row, metric), floor_of(metric, first.get("num_classes"))
     fits = [value for body in bodies if (value := body["train_conflicting_accuracy"]) is not None]
     fit = statistics.fmean(fits) if fits else 1.0
     values = (row.measured(metric) or {}).values()
     bias = -statistics.fmean([float(one.bias) for one in values]) if values else 0.0
     best = _ceiling_row(first, rows)
-    top = None if best is None or best is row else over_seeds(list((best.measured(metric) or {}).values()))
+    top = None if best is None or best is row else _mean(best, metric)
     return Marks(
         collapsed=len(collapsed_seeds(row, rows)),
         seeds=len(bodies),
-        floor=found is not None and floor is not None and found.mean <= floor + FLOOR_ROOM,
-        ceiling=found is not None and top is not None and found.mean >= top.mean - CEILING_ROOM,
+        floor=mean is not None and floor is not None and mean <= floor + FLOOR_ROOM,
+        ceiling=mean is not None and top is not None and mean >= top - CEILING_ROOM,
         unfitted=fit if fit < LEAST_FIT else None,
         biased=bias if bias >= LARGE_BIAS else None,
     )
+
+
+def _mean(row: Trials, metric: str) -> float | None:
+    """The mean over seeds, without its interval; None where it is undefined."""
+    values = (row.measured(metric) or {}).values()
+    return statistics.fmean([float(one.value) - float(one.bias) for one in values]) if values else None
 
 
 def floor_of(metric: str, classes: int | None) -> float | None:

@@ -15,8 +15,8 @@ def score_interval(
     """The bounds of a share from 0 to 1 by Wilson's score (1927).
 
     The number of examples is the effective one (Korn and Graubard, 1998): so many independent ones would give this
-    standard error. It is at most `most`.
-    Where nothing was seen to vary it is the number of example clusters. critical: a quantile, such as 1.96.
+    standard error. It is at most `most`, and the number of example clusters where nothing was seen to vary.
+    critical: a quantile, such as 1.96.
     """
     number = clusters
     if 0 < share < 1 and standard_error > 0:

@@ -218,17 +218,12 @@ def _measure(
     influence = _by_cluster(weights[..., part] * unweighted, inside, first)
     with np.errstate(divide="ignore", invalid="ignore"):
         size = 1 / (weights**2 / clusters).sum(axis=-1, where=weights > 0)
-    value = by_part.min(axis=-1) if least else _mean(by_part, shares)
+    value = by_part.min(axis=-1) if least else (weights * by_part).sum(axis=-1)
     bias: NDArray[Any] | float = 0.0
     if least:
         drawn_apart = np.add.reduceat(unweighted[..., order], starts, axis=-1)  # a cluster and part each
         bias = bias_of_least(by_part, _independent(by_part, drawn_apart, clusters))
     return Measured(value, Influence(drawn, influence, cells.layout, size), bias, (0.0, 1.0))
-
-
-def _mean(by_part: NDArray[Any], shares: Sequence[float] | None) -> NDArray[Any]:
-    mean: NDArray[Any] = by_part.mean(axis=-1) if shares is None else (by_part * shares).sum(axis=-1)
-    return mean
 
 
 def _by_part_and_cluster(part: NDArray[Any], cluster: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

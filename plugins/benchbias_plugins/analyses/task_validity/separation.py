@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 
 QUESTION = "do methods separate?"
 LEVEL = 0.05
-SMALLEST_GAP = {
-    "worst_group_accuracy": 2.0
-}  # points: these are counted, and the bias of a least cancels only up to this
+SMALLEST_GAP = {"worst_group_accuracy": 2.0}
+"""Points below which a gap does not count: values are as counted, and the bias of a least cancels only up to this."""
 
 
 def separation(population: Population, metric: str, splits: int, seed: int) -> list[Line]:
