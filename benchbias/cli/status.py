@@ -104,11 +104,13 @@ def seeds_text(found: dict[str, Any] | None) -> list[str]:
     """The lines of `seeds_needed` for a reader."""
     if not found or not found["tasks"]:
         return ["  seeds: no finished runs here tell how many a difference of 5 points would need"]
-    head = f"  seeds for a difference of 5 points in {found['metric'].replace('_', ' ')}, resolved in 80 % of runs"
-    lines = [f"{head} (from {found['records']} records of {found['folder']}):"]
+    lines = [
+        f"  seeds for a difference of 5 points in {found['metric'].replace('_', ' ')}, resolved in 80 % of runs",
+        f"  (from {found['records']} records of {found['folder']}):",
+    ]
     for task, one in found["tasks"].items():
         alone, together = (_seeds(one[name]) for name in ("alone", "together"))
-        lines.append(f"    {task}: {alone} by one comparison, {together} by all {one['pairs']} of its tables")
+        lines.append(f"    {task}: {alone} by one comparison, {together} by all {one['pairs']} comparisons")
     return lines
 
 
