@@ -14,7 +14,7 @@ from benchbias.board.claims import Answer, answer_claims, load_claims
 from benchbias.board.comparing import row_of_task, tasks_of
 from benchbias.board.evidence import Evidence
 from benchbias.board.marks import collapse_bound, collapsed_seeds
-from benchbias.board.row_trials import Trials, trials_of
+from benchbias.board.row_trials import Rows, Trials, trials_of
 from benchbias.errors import UsageError, unknown
 from benchbias.records.trial import record_folder
 from benchbias.runner.publishing import published_analyses, published_records
@@ -57,9 +57,9 @@ class Published:
 
     folder: Path
     root: Path
-    _rows: dict[str, list[Trials] | None] = field(default_factory=dict)
+    _rows: dict[str, Rows | None] = field(default_factory=dict)
 
-    def rows(self, suite: str) -> list[Trials] | None:
+    def rows(self, suite: str) -> Rows | None:
         """The rows of a suite; None where it has no records. Raises UsageError."""
         if suite not in self._rows:
             there = any(record_folder(self.folder, suite).glob("*.json"))
@@ -88,7 +88,7 @@ class Published:
 
     def failed(self, suite: str, row: Trials) -> Failed:
         """The runs of a row that collapsed, by the board's definition."""
-        rows = self.rows(suite) or []
+        rows = self.rows(suite) or Rows()
         return Failed(row.label, collapsed_seeds(row, rows), len(row.records), collapse_bound(row, rows))
 
     def evidence(self, suite: str) -> Evidence | None:

@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
-from benchbias.board.row_trials import Trials, paired, trials_of
+from benchbias.board.row_trials import Trials, trials_of
 from benchbias.board.text import escaped, points_text, table_lines, title
 from benchbias.errors import UsageError
 from benchbias.runner.publishing import published_records
 from benchbias.statistics.estimates import over_seeds
+from benchbias.statistics.family import Gaps
 from benchbias.statistics.ranking import resolved_pairs
 
 if TYPE_CHECKING:
@@ -111,11 +112,7 @@ def halves(values: Values) -> float:
 
 def orders(rows: Mapping[str, Trials], shared: Sequence[str], metric: str) -> set[tuple[int, int]]:
     """(higher, lower) of every pair of the shared rows that the suite resolves, after Holm."""
-    gaps = {
-        (one, other): paired(rows[shared[one]], rows[shared[other]], metric)
-        for one, other in itertools.combinations(range(len(shared)), 2)
-    }
-    return resolved_pairs(gaps)
+    return resolved_pairs(Gaps.between([rows[name].values[metric] for name in shared]))
 
 
 def means_table(

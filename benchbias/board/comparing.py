@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchbias.board.marks import marks_of
-from benchbias.board.row_trials import Trials, trials_of
+from benchbias.board.row_trials import Rows, Trials, trials_of
 from benchbias.board.text import escaped, gap_text, points_text, table_lines, title
 from benchbias.errors import UsageError, unknown
 from benchbias.records.row_name import as_row_name
@@ -68,7 +68,7 @@ def row_of_task(rows: Sequence[Trials], task: str, name: str) -> Trials | None:
     return found[0] if found else None
 
 
-def _section(one: Trials, other: Trials, rows: Sequence[Trials], margin: float) -> list[str]:
+def _section(one: Trials, other: Trials, rows: Rows, margin: float) -> list[str]:
     seeds = sorted(one.records.keys() & other.records.keys())
     left, right = escaped(one.label), escaped(other.label)
     rank_by = str(one.first["suite"]["rank_by"])
@@ -94,7 +94,7 @@ def _section(one: Trials, other: Trials, rows: Sequence[Trials], margin: float) 
     ]
 
 
-def _marks(metric: str, rows: Sequence[Trials], sides: Sequence[Trials]) -> list[str]:
+def _marks(metric: str, rows: Rows, sides: Sequence[Trials]) -> list[str]:
     """Marks of what a row cannot show: seeds that collapsed, the floor, the ceiling, a poor fit."""
     found = [(row.label, marks_of(row, metric, rows).words()) for row in sides]
     told = "; ".join(f"{escaped(label)}: {', '.join(words)}" for label, words in found if words)

@@ -10,7 +10,7 @@ from typing import Any
 from benchbias.board.claim_tables import ClaimTable
 from benchbias.board.comparing import row_of_task, tasks_of
 from benchbias.board.marks import Marks, marks_of
-from benchbias.board.row_trials import Trials, trials_of
+from benchbias.board.row_trials import Rows, Trials, trials_of
 from benchbias.errors import UsageError, unknown
 from benchbias.records.analysis import AnalysisRecord, find_analysis
 from benchbias.records.table import Table
@@ -23,7 +23,7 @@ from benchbias.statistics.estimates import Estimate, difference, estimate
 class Evidence:
     """Everything that is known of a suite: its rows, and the records of its analyses."""
 
-    rows: Sequence[Trials]
+    rows: Rows
     analyses: Sequence[AnalysisRecord] = ()
 
     @staticmethod

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from benchbias.board.row_trials import Trials
+from benchbias.board.row_trials import Rows, Trials
 
 LEAST_FIT = 0.8  # of the conflicting training examples: below it a row shows what it has not learnt
 FLOOR_ROOM = 0.05  # from what a constant answer or the shortcut alone reaches
@@ -46,7 +46,7 @@ class Marks:
         return found + ([f"least raised by {100 * self.biased:.0f}"] if self.biased is not None else [])
 
 
-def marks_of(row: Trials, metric: str, rows: Sequence[Trials]) -> Marks:
+def marks_of(row: Trials, metric: str, rows: Rows) -> Marks:
     """The marks of a row in a metric; rows: all, among which the ceiling is found."""
     first, bodies = row.first, [record.body for record in row.records.values()]
     mean, floor = _mean(row, metric), floor_of(metric, first.get("num_classes"))
@@ -79,7 +79,7 @@ def floor_of(metric: str, classes: int | None) -> float | None:
     return 1 / classes if metric in BY_CHANCE and classes else None
 
 
-def collapsed_seeds(row: Trials, rows: Sequence[Trials]) -> tuple[int, ...]:
+def collapsed_seeds(row: Trials, rows: Rows) -> tuple[int, ...]:
     """The seeds in which a row's model fails on aligned examples, where the shortcut alone would do.
 
     rows: all, among which the suite's ceiling is found.
@@ -89,7 +89,7 @@ def collapsed_seeds(row: Trials, rows: Sequence[Trials]) -> tuple[int, ...]:
     return tuple(seed for seed, value in found.items() if value is not None and bound is not None and value < bound)
 
 
-def collapse_bound(row: Trials, rows: Sequence[Trials]) -> float | None:
+def collapse_bound(row: Trials, rows: Rows) -> float | None:
     """The aligned accuracy below which a model counts as collapsed; None where classes are not counted.
 
     Half of the way from chance to the mean of the suite's ceiling; to 1 where it has none.
@@ -111,6 +111,5 @@ def aligned_accuracy(body: Mapping[str, Any]) -> float | None:
     return sum(body["group_correct"][group] for group in groups) / total if total else None
 
 
-def _ceiling_row(first: Mapping[str, Any], rows: Sequence[Trials]) -> Trials | None:
-    name = (first["task"], first["suite"].get("ceiling"))
-    return next((row for row in rows if (row.first["task"], row.first["method"]) == name), None)
+def _ceiling_row(first: Mapping[str, Any], rows: Rows) -> Trials | None:
+    return next(iter(rows.of_method(first["task"], first["suite"].get("ceiling"))), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -45,7 +46,7 @@ class Trials:
         }
         return Trials(records, cells, values)
 
-    @property
+    @functools.cached_property
     def first(self) -> Mapping[str, Any]:
         return next(iter(self.records.values())).body
 
@@ -62,6 +63,21 @@ class Trials:
         found = {seed: values.get(seed) for seed in (self.records if seeds is None else seeds)}
         whole = {seed: value for seed, value in found.items() if value is not None}
         return whole if len(whole) == len(found) else None
+
+
+class Rows(tuple[Trials, ...]):
+    """All rows of a suite, in the order of its records."""
+
+    def of_method(self, task: str, method: str | None) -> Sequence[Trials]:
+        """The rows of one method on one task."""
+        return self._named.get((task, method), ())
+
+    @functools.cached_property
+    def _named(self) -> Mapping[tuple[str, str | None], Sequence[Trials]]:
+        found: dict[tuple[str, str | None], list[Trials]] = {}
+        for row in self:
+            found.setdefault((row.first["task"], row.first["method"]), []).append(row)
+        return found
 
 
 def _measured(metric: str, record: TrialRecord, cells: Cells | None) -> Measured | None:
@@ -82,7 +98,7 @@ def _measured(metric: str, record: TrialRecord, cells: Cells | None) -> Measured
     return known
 
 
-def trials_of(records: Iterable[TrialRecord], layouts: Mapping[str, CellLayout]) -> list[Trials]:
+def trials_of(records: Iterable[TrialRecord], layouts: Mapping[str, CellLayout]) -> Rows:
     """The rows that are done. Raises UsageError where a row would hold one seed twice, or a record does not fit."""
     rows: dict[tuple[str, str, str], list[TrialRecord]] = {}
     for record in sorted_records(records):
@@ -96,7 +112,7 @@ def trials_of(records: Iterable[TrialRecord], layouts: Mapping[str, CellLayout])
         for name in OF_A_ROW:
             if any(record.body.get(name) != members[0].body.get(name) for record in members):
                 raise UsageError(f"the records of the row {task}/{method} {setting} differ in {name}")
-    return [Trials.of(members, layouts) for members in rows.values()]
+    return Rows(Trials.of(members, layouts) for members in rows.values())
 
 
 def _cells(record: TrialRecord, layouts: Mapping[str, CellLayout]) -> Cells | None:
@@ -124,16 +140,15 @@ def _by_group(cells: Cells, counts: NDArray[Any], groups: int) -> list[int] | No
     return [int(counts[cells.group == group].sum()) for group in range(groups)]
 
 
-def twin(row: Trials, method: str | None, rows: Sequence[Trials]) -> Trials | None:
+def twin(row: Trials, method: str | None, rows: Rows) -> Trials | None:
     """The row of another method on the same task that a row is compared with: the one at its setting, if any."""
     first = row.first
     if method is None or method == first["method"]:
         return None
     found = [
         other
-        for other in rows
-        if (other.first["task"], other.first["method"]) == (first["task"], method)
-        and all(first["swept"].get(key, value) == value for key, value in other.first["swept"].items())
+        for other in rows.of_method(first["task"], method)
+        if all(first["swept"].get(key, value) == value for key, value in other.first["swept"].items())
     ]
     return found[0] if len(found) == 1 else None
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchbias.board.marks import Marks, marks_of
-from benchbias.board.row_trials import Trials, paired, trials_of, twin
+from benchbias.board.row_trials import Rows, Trials, paired, trials_of, twin
 from benchbias.records.row_name import row_name
 from benchbias.records.trial import TrialRecord
 from benchbias.statistics.cells import CellLayout
@@ -81,7 +81,7 @@ def sort_key(row: Row, rank_by: str) -> tuple[Any, ...]:
     return (row.task, value is None, sign * value.mean if value else 0.0, row.method, canonical.dumps(row.swept))
 
 
-def row_of(row: Trials, rows: Sequence[Trials]) -> Row:
+def row_of(row: Trials, rows: Rows) -> Row:
     """One line of the board; rows: all, among which its baseline and the reference are found."""
     first, bodies = row.first, [record.body for record in row.records.values()]
     rank_by = str(first["suite"]["rank_by"]).removeprefix("-")

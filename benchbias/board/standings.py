@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchbias.board.row_trials import Trials, paired, trials_of
+from benchbias.board.row_trials import Trials, trials_of
 from benchbias.board.rows import Row, rank_metric, row_of, sort_key
 from benchbias.records.schema import TRACKS
 from benchbias.records.trial import TrialRecord
 from benchbias.statistics.cells import CellLayout
-from benchbias.statistics.estimates import LEVEL, Estimate, p_value
+from benchbias.statistics.estimates import LEVEL, p_value
+from benchbias.statistics.family import Gaps
 from benchbias.statistics.ranking import Resolution, holm, ranks, resolution, resolved_pairs, tiers
 from benchbias.statistics.seeds import SeedsNeeded, seeds_needed
 
@@ -67,7 +67,7 @@ def board_of(records: Iterable[TrialRecord], layouts: Mapping[str, CellLayout]) 
         unranked,
         frozenset((row.task, row.label) for family in gaps.values() for row in _resolved(family)),
         {
-            task: resolution({(at, -1): row.to_baseline for at, row in enumerate(family)})
+            task: resolution(Gaps.of({(at, -1): row.to_baseline for at, row in enumerate(family)}))
             for task, family in gaps.items()
         },
     )
@@ -78,13 +78,14 @@ def needed_seeds(records: Iterable[TrialRecord], layouts: Mapping[str, CellLayou
 
     Raises UsageError where records contradict themselves.
     """
-    found: dict[str, list[Estimate | None]] = {}
-    trials = trials_of([_ranking_alone(record) for record in records], layouts)
-    ranked = [row for row in trials if row.first["ranked"]]
-    for one, other in itertools.combinations(ranked, 2):
-        if all(one.first[key] == other.first[key] for key in ("task", "track")):
-            metric = str(one.first["suite"]["rank_by"]).removeprefix("-")
-            found.setdefault(one.first["task"], []).append(paired(one, other, metric))
+    rows: dict[tuple[str, str], list[Trials]] = {}
+    for row in trials_of([_ranking_alone(record) for record in records], layouts):
+        if row.first["ranked"]:
+            rows.setdefault((row.first["task"], row.first["track"]), []).append(row)
+    found: dict[str, list[Gaps]] = {}
+    for (task, _), members in rows.items():
+        metric = str(members[0].first["suite"]["rank_by"]).removeprefix("-")
+        found.setdefault(task, []).append(Gaps.between([row.values.get(metric, {}) for row in members]))
     needed = {task: seeds_needed(gaps) for task, gaps in found.items()}
     return {task: one for task, one in needed.items() if one is not None}
 
@@ -109,10 +110,7 @@ def _standing(pairs: Sequence[tuple[Row, Trials]], rank_by: str) -> Standing:
     metric, sign = rank_by.removeprefix("-"), -1 if rank_by.startswith("-") else 1
     fair = [pair for pair in pairs if not pair[0].collapsed and pair[0].metrics.get(metric) is not None]
     rest = [pair for pair in pairs if pair[0].collapsed or pair[0].metrics.get(metric) is None]
-    gaps: dict[tuple[int, int], Estimate | None] = {
-        (one, other): paired(fair[one][1], fair[other][1], metric)
-        for one, other in itertools.combinations(range(len(fair)), 2)
-    }
+    gaps = Gaps.between([one.values.get(metric, {}) for _, one in fair])
     higher = resolved_pairs(gaps)
     better = higher if sign > 0 else {(lower, upper) for upper, lower in higher}
     means = [sign * value.mean for row, _ in fair if (value := row.metrics[metric]) is not None]

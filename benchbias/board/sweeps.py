@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchbias.board.row_trials import Trials, paired, twin
+from benchbias.board.row_trials import Rows, Trials, paired, twin
 from benchbias.records.row_name import value_text
 from benchbias.statistics.estimates import Estimate, estimate, over_seeds
 
@@ -48,7 +48,7 @@ class LayerSweep:
         return paired(row, self.whole, metric) if row is not None and self.whole is not None else None
 
 
-def layer_sweeps(rows: Sequence[Trials]) -> list[LayerSweep]:
+def layer_sweeps(rows: Rows) -> list[LayerSweep]:
     """The layer sweeps among the rows of a suite, in the order of its records."""
     found: dict[tuple[str, str], list[Trials]] = {}
     for row in rows:
@@ -58,7 +58,7 @@ def layer_sweeps(rows: Sequence[Trials]) -> list[LayerSweep]:
     return [_sweep(task, method, members, rows) for (task, method), members in found.items()]
 
 
-def _sweep(task: str, method: str, members: Sequence[Trials], rows: Sequence[Trials]) -> LayerSweep:
+def _sweep(task: str, method: str, members: Sequence[Trials], rows: Rows) -> LayerSweep:
     amount = next(name for name in AMOUNTS if name in members[0].first["swept"])
     points = {(value_text(row.first["swept"][LAYERS]), float(row.first["swept"][amount])): row for row in members}
     layers = dict.fromkeys(name for name, _ in sorted(points, key=lambda point: _order(points[point], point)))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from benchbias.board.row_trials import Trials
+from benchbias.board.row_trials import Rows
 from benchbias.board.sweeps import LayerSweep, at_equal_accuracy, layer_sweeps
 from benchbias.board.text import gap_text
 from benchbias.figures.material import Material
@@ -44,7 +43,7 @@ def draw(material: Material) -> tuple[Figure, list[str]]:
     return figure, lines
 
 
-def _sweeps(rows: Sequence[Trials]) -> list[LayerSweep]:
+def _sweeps(rows: Rows) -> list[LayerSweep]:
     return [sweep for sweep in layer_sweeps(rows) if sweep.whole is not None and len(sweep.amounts) > 1]
 
 

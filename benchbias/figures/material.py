@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from benchbias.board.probe_tables import number_text
-from benchbias.board.row_trials import Trials, trials_of
+from benchbias.board.row_trials import Rows, trials_of
 from benchbias.errors import UsageError
 from benchbias.records.analysis import AnalysisRecord
 from benchbias.records.trial import TrialRecord
@@ -38,7 +38,7 @@ def no_pictures(task: str) -> Pictures:
 class Material:
     """rows: of a suite. analyses: the records of its analyses. pictures: of a task, raises BenchbiasError."""
 
-    rows: Sequence[Trials]
+    rows: Rows
     analyses: Sequence[AnalysisRecord] = ()
     pictures: Callable[[str], Pictures] = no_pictures
 

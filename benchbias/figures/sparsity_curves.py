@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from benchbias.board.row_trials import Trials, twin
+from benchbias.board.row_trials import Rows, Trials, twin
 from benchbias.board.sweeps import metric_at
 from benchbias.board.text import points_text
 from benchbias.figures.material import Material, band, colour
@@ -71,7 +71,7 @@ def _metrics(row: Trials) -> list[str]:
     return [name for name in dict.fromkeys(wanted) if name in suite["metrics"]]
 
 
-def _baselines(curves: Curves, rows: Sequence[Trials]) -> dict[str, Trials]:
+def _baselines(curves: Curves, rows: Rows) -> dict[str, Trials]:
     """Baselines by method, but for those that are swept themselves, which would be curves."""
     found = [twin(members[0], members[0].first["baseline"], rows) for members in curves.values()]
     return {row.first["method"]: row for row in found if row is not None and not row.first["swept"]}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 SMALLEST = 1e-14  # probability beyond the outermost nodes
 NODES = 150  # on each side of zero
 DEGREE = 30  # of the polynomial that quantiles are interpolated by
+CURVES = 16  # numbers of degrees of freedom that quantiles are interpolated between
 LARGEST_FREEDOM = 1e7  # beyond it a t variable is normal to all digits that are printed
 
 
@@ -37,19 +38,58 @@ def tail(distance: float, seed_share: float, seeds: float, images: float) -> flo
     return float(np.dot(weights, stdtr(min(outer, LARGEST_FREEDOM), (small * nodes - distance) / large)))
 
 
-def quantile(seed_share: NDArray[Any] | float, seeds: float, images: float, probability: float) -> NDArray[Any]:
-    """The value that the sum stays below with a probability between 0.5 and 1, for shares of any shape (...)."""
+def quantile(
+    seed_share: NDArray[Any] | float, seeds: float, images: NDArray[Any] | float, probability: float
+) -> NDArray[Any]:
+    """The value that the sum stays below with a probability between 0.5 and 1.
+
+    For shares and degrees of freedom of the images of any one shape (...); NaN where either is none. Where the
+    degrees of freedom are many different ones, it is interpolated between a few of them.
+    """
+    import numpy as np
+
+    shares, freedoms = np.broadcast_arrays(np.asarray(seed_share, dtype=float), np.asarray(images, dtype=float))
+    found = np.full(shares.shape, np.nan)
+    known = ~np.isnan(shares) & (freedoms > 0)
+    distinct = np.unique(freedoms[known])
+    if len(distinct) > CURVES:
+        found[known] = _between_curves(shares[known], seeds, freedoms[known], probability)
+        return found
+    for freedom in distinct:
+        here = known & (freedoms == freedom)
+        found[here] = _on_curve(shares[here], seeds, float(freedom), probability)
+    return found
+
+
+def _on_curve(shares: NDArray[Any], seeds: float, images: float, probability: float) -> NDArray[Any]:
+    """Quantiles for shares (N,) at one number of degrees of freedom."""
     import numpy as np
     from numpy.polynomial import chebyshev
     from scipy.special import stdtrit
 
-    angle = np.arcsin(np.sqrt(np.clip(seed_share, 0, 1)))  # from 0 to pi / 2
-    curve = _curve(float(seeds), float(images), probability)
-    found = np.exp(chebyshev.chebval(4 * angle / np.pi - 1, curve))
+    angle = np.arcsin(np.sqrt(np.clip(shares, 0, 1)))  # from 0 to pi / 2
+    found = np.exp(chebyshev.chebval(4 * angle / np.pi - 1, _curve(float(seeds), images, probability)))
     alone = (stdtrit(min(freedom, LARGEST_FREEDOM), probability) for freedom in (seeds, images))
     found = np.where(angle >= np.pi / 2, next(alone), found)
     exact: NDArray[Any] = np.where(angle <= 0, next(alone), found)
     return exact
+
+
+def _between_curves(shares: NDArray[Any], seeds: float, images: NDArray[Any], probability: float) -> NDArray[Any]:
+    """Quantiles for shares and degrees of freedom (N,), their logarithms interpolated over 1 / images."""
+    import numpy as np
+    from numpy.polynomial import chebyshev
+
+    inverse = 1 / images
+    low, high = inverse.min(), inverse.max()
+    nodes = chebyshev.chebpts1(CURVES)
+    curves = np.log(
+        [_on_curve(shares, seeds, float(1 / at), probability) for at in low + (high - low) * (nodes + 1) / 2]
+    )
+    weights = np.linalg.inv(chebyshev.chebvander(nodes, CURVES - 1))
+    position = np.clip(2 * (inverse - low) / (high - low) - 1, -1, 1)
+    found: NDArray[Any] = np.exp(chebyshev.chebval(position, weights @ curves, tensor=False))
+    return found
 
 
 @functools.lru_cache(maxsize=4096)

@@ -163,13 +163,20 @@ def example_variance(influences: Sequence[Influence]) -> tuple[NDArray[Any], int
     """
     import numpy as np
 
-    clusters = drawn_clusters(influences)
+    mean = mean_influence(influences, drawn_clusters(influences))
+    number = mean.shape[-1]
+    factor = number / (number - 1) if number > 1 else np.nan
+    return factor * np.square(mean).sum(axis=-1), number
+
+
+def mean_influence(influences: Sequence[Influence], clusters: NDArray[Any]) -> NDArray[Any]:
+    """The mean over seeds of each cluster's influence, (..., C); clusters (C,): all that any seed tests, in order."""
+    import numpy as np
+
     mean = np.zeros((*influences[0].value.shape[:-1], len(clusters)))
     for influence in influences:
         mean[..., np.searchsorted(clusters, influence.cluster)] += influence.value / len(influences)
-    number = len(clusters)
-    factor = number / (number - 1) if number > 1 else np.nan
-    return factor * np.square(mean).sum(axis=-1), number
+    return mean
 
 
 def _spurious(cells: Cells, aligned: Sequence[bool]) -> Measured | None:

@@ -50,8 +50,7 @@ def _expected_least(true: NDArray[Any], number: NDArray[Any]) -> NDArray[Any]:
     from scipy.special import betainc
 
     size = np.maximum(number - 1, INSIDE)
-    ones, zeros = true * size, (1 - true) * size
-    found = np.zeros(true.shape[:-1])
-    for step in range(STEPS):  # the integral of the probability that all are above
-        found += np.prod(1 - betainc(ones, zeros, (step + 0.5) / STEPS), axis=-1)
-    return found / STEPS
+    ones, zeros = (true * size)[..., None, :], ((1 - true) * size)[..., None, :]
+    above = 1 - betainc(ones, zeros, (np.arange(STEPS)[:, None] + 0.5) / STEPS)  # (..., STEPS, P)
+    found: NDArray[Any] = above.prod(axis=-1).mean(axis=-1)  # the integral of the probability that all are above
+    return found

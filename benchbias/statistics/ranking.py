@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import statistics
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from benchbias.statistics.estimates import LEVEL, Estimate, p_value
+from benchbias.statistics.estimates import FEWEST_SEEDS, LEVEL
+from benchbias.statistics.family import Gaps, Pair, PValues
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 POWER = 0.8
-
-Pair = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -37,17 +40,33 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def resolved_pairs(differences: Mapping[Pair, Estimate | None]) -> set[Pair]:
+def resolved_pairs(gaps: Gaps) -> set[Pair]:
     """(higher, lower) of every pair of rows whose means are told apart at 5 % after Holm's adjustment.
 
-    differences: by (one, other), the estimate of one - other; every one counts in the adjustment.
+    gaps: of all pairs; every one counts in the adjustment, one without an interval too.
     """
-    gaps = list(differences.items())
-    found = set()
-    for ((one, other), gap), adjusted in zip(gaps, holm([p_value(gap) for _, gap in gaps]), strict=True):
-        if gap is not None and adjusted <= 1 - LEVEL:
-            found.add((one, other) if gap.mean > 0 else (other, one))
-    return found
+    import numpy as np
+
+    told = _told_apart(gaps)
+    one, other, higher = gaps.one[told], gaps.other[told], gaps.mean[told] > 0
+    upper, lower = np.where(higher, one, other), np.where(higher, other, one)
+    return set(zip(upper.tolist(), lower.tolist(), strict=True))
+
+
+def _told_apart(gaps: Gaps) -> NDArray[Any]:
+    """Whether Holm's procedure tells each gap from zero, bool (P,).
+
+    In rounds: each takes all p-values that are at most the level which the rounds before have reached.
+    """
+    import numpy as np
+
+    told, p_values = np.full(len(gaps), False), PValues(gaps, (1 - LEVEL) / max(1, len(gaps)))
+    while not told.all():
+        reached = p_values.at_most((1 - LEVEL) / (len(gaps) - told.sum()))
+        if reached.sum() == told.sum():
+            return told
+        told = reached
+    return told
 
 
 def ranks(rows: int, better: Collection[Pair]) -> list[tuple[int, int]]:
@@ -56,9 +75,8 @@ def ranks(rows: int, better: Collection[Pair]) -> list[tuple[int, int]]:
     From 1 + the number of rows that are better, to the number of rows less those that are worse. So a row with a
     wide interval has a wide range; the first number alone would flatter it.
     """
-    above = [sum(worse == row for _, worse in better) for row in range(rows)]
-    below = [sum(upper == row for upper, _ in better) for row in range(rows)]
-    return [(1 + over, rows - under) for over, under in zip(above, below, strict=True)]
+    above, below = Counter(worse for _, worse in better), Counter(upper for upper, _ in better)
+    return [(1 + above[row], rows - below[row]) for row in range(rows)]
 
 
 def tiers(scores: Sequence[float], resolved: Collection[Pair]) -> list[int]:
@@ -87,16 +105,16 @@ def tiers(scores: Sequence[float], resolved: Collection[Pair]) -> list[int]:
     return best
 
 
-def resolution(differences: Mapping[Pair, Estimate | None]) -> Resolution | None:
+def resolution(gaps: Gaps) -> Resolution | None:
     """The resolution of these comparisons; None where no difference has an interval over seeds."""
-    resolvable, powered = [], []
-    for gap in differences.values():
-        if gap is not None and gap.half_width is not None and gap.over_seeds:
-            resolvable.append(gap.critical(1 - (1 - LEVEL) / (2 * len(differences))) * gap.error)
-            powered.append(resolvable[-1] + gap.critical(POWER) * gap.error)
-    if not resolvable:
+    import numpy as np
+
+    known = np.flatnonzero((gaps.error > 0) & (gaps.seeds >= FEWEST_SEEDS))
+    if not len(known):
         return None
-    return Resolution(len(resolvable), statistics.median(resolvable), statistics.median(powered))
+    resolvable = gaps.critical(1 - (1 - LEVEL) / (2 * len(gaps)))[known] * gaps.error[known]
+    powered = resolvable + gaps.critical(POWER)[known] * gaps.error[known]
+    return Resolution(len(known), float(np.median(resolvable)), float(np.median(powered)))
 
 
 def _colours(rows: Sequence[int], apart: Mapping[int, set[int]]) -> int:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import statistics
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchbias.statistics import behrens_fisher
-from benchbias.statistics.estimates import FEWEST_SEEDS, LEVEL, Estimate
+from benchbias.statistics.estimates import FEWEST_SEEDS, LEVEL
+from benchbias.statistics.family import Gaps
 from benchbias.statistics.ranking import POWER
 
 MOST_SEEDS = 1000
@@ -29,18 +29,22 @@ class SeedsNeeded:
     together: int | None
 
 
-def seeds_needed(gaps: Iterable[Estimate | None], difference: float = PLANNED) -> SeedsNeeded | None:
-    """The seeds that a true difference takes; gaps: paired differences that are there, of which the median counts.
+def seeds_needed(families: Sequence[Gaps], difference: float = PLANNED) -> SeedsNeeded | None:
+    """The seeds that a true difference takes; families: paired differences that are there, of which the median counts.
 
     A new seed lowers the variance of the seeds, and not that of the test examples. None without a gap over seeds.
     """
-    known = [gap for gap in gaps if gap is not None and gap.over_seeds and gap.half_width is not None and gap.sd]
-    if not known:
+    import numpy as np
+
+    known = [(gaps.error > 0) & (gaps.seeds >= FEWEST_SEEDS) & (gaps.sd > 0) for gaps in families]
+    pairs = sum(int(here.sum()) for here in known)
+    if not pairs:
         return None
-    spread = statistics.median(gap.sd or 0.0 for gap in known)
-    examples = statistics.median((1 - gap.seed_share) * gap.error**2 for gap in known)
-    alone, together = (_least(spread, examples, difference, tests) for tests in (1, len(known)))
-    return SeedsNeeded(len(known), difference, alone, together)
+    spreads = [gaps.sd[here] for gaps, here in zip(families, known, strict=True)]
+    shares = [((1 - gaps.seed_share) * gaps.error**2)[here] for gaps, here in zip(families, known, strict=True)]
+    spread, examples = (float(np.median(np.concatenate(parts))) for parts in (spreads, shares))
+    alone, together = (_least(spread, examples, difference, tests) for tests in (1, pairs))
+    return SeedsNeeded(pairs, difference, alone, together)
 
 
 def _least(spread: float, examples: float, difference: float, tests: int) -> int | None:

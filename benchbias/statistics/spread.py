@@ -34,13 +34,9 @@ class Spread:
 
         with np.errstate(divide="ignore", invalid="ignore"):
             share = self.from_seeds / self.standard_error**2
-        shares, freedoms = np.broadcast_arrays(share, self.example_freedom)
-        found = np.full(shares.shape, np.nan)
         seeds = self.seeds - 1.0 if self.seeds >= FEWEST_SEEDS else math.inf
-        for freedom in np.unique(freedoms[~np.isnan(shares) & (freedoms > 0)]):
-            here = freedoms == freedom
-            found[here] = behrens_fisher.quantile(shares[here], seeds, freedom, (1 + LEVEL) / 2)
-        half: NDArray[Any] = found * self.standard_error
+        critical = behrens_fisher.quantile(share, seeds, self.example_freedom, (1 + LEVEL) / 2)
+        half: NDArray[Any] = critical * self.standard_error
         return half
 
 

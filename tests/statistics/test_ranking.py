@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from benchbias.statistics.estimates import Estimate, estimate, p_value
+from benchbias.statistics.family import Gaps
 from benchbias.statistics.ranking import holm, ranks, resolution, resolved_pairs, tiers
 
 quick = settings(max_examples=100, deadline=None, derandomize=True)
@@ -45,21 +46,24 @@ def test_holm_is_closed_testing_with_bonferroni(values):
 
 
 def test_the_higher_row_of_a_resolved_pair_is_the_better():
-    assert resolved_pairs({(0, 1): gap(0.1, 0.01), (0, 2): gap(-0.1, 0.01), (1, 2): gap(0.1, 0.2)}) == {(0, 1), (2, 0)}
+    assert resolved_pairs(Gaps.of({(0, 1): gap(0.1, 0.01), (0, 2): gap(-0.1, 0.01), (1, 2): gap(0.1, 0.2)})) == {
+        (0, 1),
+        (2, 0),
+    }
 
 
 def test_what_one_pair_resolves_many_may_not():
     alone = gap(0.1, 0.04)  # p = 0.034
     assert 0.02 < p_value(alone) < 0.05
-    assert resolved_pairs({(0, 1): alone}) == {(0, 1)}
-    assert resolved_pairs({(0, 1): alone, (0, 2): gap(0.0, 0.04)}) == set()
-    assert resolved_pairs({(0, 1): alone, (0, 2): gap(0.5, 0.04)}) == {(0, 1), (0, 2)}, "Holm, not Bonferroni"
+    assert resolved_pairs(Gaps.of({(0, 1): alone})) == {(0, 1)}
+    assert resolved_pairs(Gaps.of({(0, 1): alone, (0, 2): gap(0.0, 0.04)})) == set()
+    assert resolved_pairs(Gaps.of({(0, 1): alone, (0, 2): gap(0.5, 0.04)})) == {(0, 1), (0, 2)}, "Holm, not Bonferroni"
 
 
 def test_a_pair_without_an_interval_is_not_resolved_and_counts():
     alone = gap(0.1, 0.04)
     for unknown in (None, estimate([0.9])):
-        assert resolved_pairs({(0, 1): alone, (0, 2): unknown}) == set()
+        assert resolved_pairs(Gaps.of({(0, 1): alone, (0, 2): unknown})) == set()
 
 
 def test_a_rank_counts_the_better_rows():
@@ -115,7 +119,7 @@ def test_tiers_of_a_ladder_where_only_neighbours_are_tied():
 
 def test_the_resolution_is_holms_first_step_at_the_median_pair():
     differences = {(0, 1): gap(0.3, 0.01), (0, 2): gap(0.1, 0.03), (1, 2): gap(0.0, 0.05)}
-    found = resolution(differences)
+    found = resolution(Gaps.of(differences))
     critical = stats.t.ppf(1 - 0.05 / 6, 9) * 0.03
     assert found.pairs == 3
     assert found.difference == pytest.approx(critical)
@@ -124,14 +128,14 @@ def test_the_resolution_is_holms_first_step_at_the_median_pair():
 
 def test_a_difference_just_above_the_resolution_is_resolved_and_one_just_below_is_not():
     others = {(0, row): gap(0.0, 0.03) for row in range(2, 6)}
-    limit = resolution({(0, 1): gap(0.1, 0.03)} | others).difference
-    assert resolved_pairs({(0, 1): gap(1.001 * limit, 0.03)} | others) == {(0, 1)}
-    assert resolved_pairs({(0, 1): gap(0.999 * limit, 0.03)} | others) == set()
+    limit = resolution(Gaps.of({(0, 1): gap(0.1, 0.03)} | others)).difference
+    assert resolved_pairs(Gaps.of({(0, 1): gap(1.001 * limit, 0.03)} | others)) == {(0, 1)}
+    assert resolved_pairs(Gaps.of({(0, 1): gap(0.999 * limit, 0.03)} | others)) == set()
 
 
 def test_no_resolution_is_known_without_intervals_over_seeds():
-    assert resolution({(0, 1): estimate([0.5])}) is None
-    assert resolution({}) is None
-    assert resolution({(0, 1): None, (0, 2): gap(0.1, 0.01)}).difference == pytest.approx(
+    assert resolution(Gaps.of({(0, 1): estimate([0.5])})) is None
+    assert resolution(Gaps.of({})) is None
+    assert resolution(Gaps.of({(0, 1): None, (0, 2): gap(0.1, 0.01)})).difference == pytest.approx(
         stats.t.ppf(1 - 0.05 / 4, 9) * 0.01
     ), "a pair without an interval counts in the adjustment"
