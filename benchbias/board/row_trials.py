@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from benchbias.errors import UsageError
 from benchbias.records.row_name import row_name
 from benchbias.records.trial import TrialRecord, sorted_records
-from benchbias.statistics.cells import CellLayout, Cells, unpack_counts
+from benchbias.statistics.cells import CellLayout, Cells, stacked, unpack_counts
 from benchbias.statistics.estimates import Estimate, difference
-from benchbias.statistics.influence import UNBOUNDED, Measured, measure
+from benchbias.statistics.influence import UNBOUNDED, Measured, measure, unstacked
 from benchbias.util import canonical
 
 if TYPE_CHECKING:
@@ -41,9 +41,8 @@ class Trials:
         records = {record.body["seed"]: record for record in members}
         cells = {seed: _cells(record, layouts) for seed, record in records.items()}
         names = dict.fromkeys(name for record in members for name in record.body["metrics"])
-        values = {
-            name: {seed: _measured(name, record, cells[seed]) for seed, record in records.items()} for name in names
-        }
+        together = _by_split(records, cells)
+        values = {name: _values(name, records, together) for name in names}
         return Trials(records, cells, values)
 
     @functools.cached_property
@@ -80,14 +79,33 @@ class Rows(tuple[Trials, ...]):
         return found
 
 
-def _measured(metric: str, record: TrialRecord, cells: Cells | None) -> Measured | None:
+def _by_split(records: Mapping[int, TrialRecord], cells: Mapping[int, Cells | None]) -> list[tuple[list[int], Cells]]:
+    """Seeds that are counted on one test split, after training on equally many of every group, with their cells."""
+    alike: dict[object, list[int]] = {}
+    for seed, one in cells.items():
+        if one is not None:
+            trained = records[seed].body.get("train_group_total") or ()
+            alike.setdefault((one.layout, *trained), []).append(seed)
+    return [(seeds, stacked([one for seed in seeds if (one := cells[seed])])) for seeds in alike.values()]
+
+
+def _values(
+    metric: str, records: Mapping[int, TrialRecord], together: Sequence[tuple[list[int], Cells]]
+) -> dict[int, Measured | None]:
+    """The metric in every seed."""
+    known: dict[int, Measured] = {}
+    for seeds, cells in together:
+        body = records[seeds[0]].body
+        found = measure(metric, cells, body["group_aligned"], body.get("num_classes"), body.get("train_group_total"))
+        known |= zip(seeds, unstacked(found), strict=True) if found is not None else {}
+    return {seed: _measured(metric, record, known.get(seed)) for seed, record in records.items()}
+
+
+def _measured(metric: str, record: TrialRecord, known: Measured | None) -> Measured | None:
+    """The metric of one seed; known: what its counts say, if they determine it."""
     value = record.body["metrics"].get(metric)
     if value is None:
         return None
-    body = record.body
-    known = None
-    if cells is not None:
-        known = measure(metric, cells, body["group_aligned"], body.get("num_classes"), body.get("train_group_total"))
     if known is None:
         share = metric.endswith("accuracy") and 0 <= value <= 1
         return Measured(value, bounds=(0.0, 1.0) if share else UNBOUNDED)

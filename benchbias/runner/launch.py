@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from benchbias.engine.local import LocalEngine
@@ -61,15 +60,17 @@ def run_suite(
 def launch(workspace: Workspace, plan: Plan, options: RunOptions, reporter: Reporter) -> Computed:
     """Compute what a plan lacks, in processes of this machine. Raises StorageError and EngineError."""
     store = Store(options.out).create()
-    payload = write_payload(plan, store, recompute=options.rerun == "all")
-    start = partial(
-        LocalEngine,
-        options.out,
-        payload,
-        timeout=options.timeout,
-        memory=options.memory,
-        settings=workspace.worker_settings,
-    )
+
+    def start() -> LocalEngine:
+        payload = write_payload(plan, store, recompute=options.rerun == "all")
+        return LocalEngine(
+            options.out,
+            payload,
+            timeout=options.timeout,
+            memory=options.memory,
+            settings=workspace.worker_settings,
+        )
+
     jobs = available_cpus() if options.jobs is None else options.jobs
     return compute(plan, store, start, reporter, jobs=jobs, rerun=options.rerun, shuffle=options.shuffle)
 

@@ -15,7 +15,7 @@ from benchbias.errors import StorageError
 from benchbias.plan.trials import Plan
 from benchbias.runner.failures import Failure, attempt_of, known_failures, last_failure, with_descendants
 from benchbias.runner.reporter import Reporter
-from benchbias.store.store import Store
+from benchbias.store.store import Product, Store
 
 POLL_SECONDS = 0.5
 BUSY_SECONDS = 0.2  # before a stage that another run has claimed is asked for again
@@ -27,7 +27,8 @@ MAX_TRIES = 20  # of one stage within a run, where its parents are damaged again
 class Computed:
     """The outcome of a plan's stages: how many were in the store, how many were made, and what failed, by key.
 
-    failures: stages that failed themselves. blocked: those, and all that rest on them, each with its cause.
+    failures: stages that failed themselves. blocked: those, and all that rest on them, each with its cause. products:
+    those that were in the store, by key, so that nobody reads them again.
     """
 
     cached: int
@@ -35,6 +36,7 @@ class Computed:
     failures: Mapping[str, Failure]
     blocked: Mapping[str, Failure]
     seconds: float
+    products: Mapping[str, Product] = field(default_factory=dict)
 
 
 @dataclass
@@ -67,7 +69,8 @@ def compute(
     Raises StorageError where the results folder cannot be written; nothing finished is lost.
     """
     started = time.monotonic()
-    done = set() if rerun == "all" else {key for key in plan.stages if store.has(key)}
+    found = {} if rerun == "all" else {key: one for key in plan.stages if (one := store.get(key)) is not None}
+    done = set(found)
     failures = {} if rerun != "missing" else known_failures(plan, store, done)
     state = _initial(plan, done, failures)
     reporter.begin(plan, len(done), len(plan.stages) - len(done) - len(with_descendants(plan, failures)))
@@ -83,7 +86,7 @@ def compute(
     finally:
         reporter.end()
     blocked = with_descendants(plan, state.failures)
-    return Computed(len(done), state.computed, state.failures, blocked, time.monotonic() - started)
+    return Computed(len(done), state.computed, state.failures, blocked, time.monotonic() - started, found)
 
 
 def _initial(plan: Plan, done: set[str], failures: Mapping[str, Failure]) -> _State:

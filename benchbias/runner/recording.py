@@ -16,11 +16,36 @@ from benchbias.runner.failures import (
     probe_failures,
     trial_failure,
 )
-from benchbias.store.store import Store
+from benchbias.store.store import Product, Store
 from benchbias.suite.tables import Use
 
 
-def make_record(plan: Plan, trial: Trial, store: Store, blocked: Mapping[str, Failure]) -> TrialRecord | None:
+class Products:
+    """Products and measurements of a run's stages, each read once: many trials share stages.
+
+    known: products that were read already, by key.
+    """
+
+    def __init__(self, store: Store, known: Mapping[str, Product]) -> None:
+        self._store, self._known = store, dict(known)
+        self._measured: dict[str, dict[str, Any]] = {}
+
+    def get(self, key: str) -> Product | None:
+        """A stage's product; None where it is missing or damaged."""
+        if key not in self._known and (product := self._store.get(key)) is not None:
+            self._known[key] = product
+        return self._known.get(key)
+
+    def measured(self, key: str) -> dict[str, Any]:
+        """Measurements of a stage's run; empty where there are none."""
+        if key not in self._measured:
+            self._measured[key] = self._store.measured(key)
+        return self._measured[key]
+
+
+def make_record(
+    plan: Plan, trial: Trial, store: Store | Products, blocked: Mapping[str, Failure]
+) -> TrialRecord | None:
     """The record of a trial that is done or has failed; None for one that is still missing.
 
     blocked: every stage that has failed or rests on one that has. A failed probe costs no score.
@@ -41,7 +66,7 @@ def make_record(plan: Plan, trial: Trial, store: Store, blocked: Mapping[str, Fa
     return TrialRecord(body, _measured(trial, store))
 
 
-def _probes(trial: Trial, store: Store, blocked: Mapping[str, Failure]) -> dict[str, Any] | None:
+def _probes(trial: Trial, store: Store | Products, blocked: Mapping[str, Failure]) -> dict[str, Any] | None:
     """The tables of a trial's probes, and why others have none; None where one is still missing."""
     failures = probe_failures(trial, blocked)
     tables = {}
@@ -89,7 +114,7 @@ def _suite_head(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _measured(trial: Trial, store: Store) -> dict[str, Any]:
+def _measured(trial: Trial, store: Store | Products) -> dict[str, Any]:
     stages = [store.measured(key) for key in trial.stages]
     total: Mapping[str, float] = {
         name: round(sum(float(stage.get(name, 0.0)) for stage in stages), 4) for name in ("seconds", "cpu_seconds")
@@ -107,7 +132,7 @@ def _code(stage: Mapping[str, Any]) -> str:
 
 
 def analysis_records(
-    plan: Plan, analyses: Sequence[PlannedAnalysis], store: Store, blocked: Mapping[str, Failure]
+    plan: Plan, analyses: Sequence[PlannedAnalysis], store: Store | Products, blocked: Mapping[str, Failure]
 ) -> list[AnalysisRecord]:
     """Records of a plan's analyses that are done, failed or were skipped, from the store by today's keys."""
     found = []

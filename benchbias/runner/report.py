@@ -11,7 +11,7 @@ from benchbias.records.analysis import AnalysisRecord, analysis_folder
 from benchbias.records.trial import TrialRecord, record_folder
 from benchbias.runner.failures import Failure, known_failures, with_descendants
 from benchbias.runner.loop import Computed
-from benchbias.runner.recording import analysis_records, make_record
+from benchbias.runner.recording import Products, analysis_records, make_record
 from benchbias.statistics.cells import CellLayout, read_layout
 from benchbias.store.store import Store
 from benchbias.util import canonical
@@ -44,16 +44,17 @@ class RunReport:
 
 def record(plan: Plan, store: Store, computed: Computed) -> RunReport:
     """Write the records of every trial and analysis that is done or has failed. Raises StorageError."""
-    made = [one for trial in plan.trials if (one := make_record(plan, trial, store, computed.blocked))]
+    products = Products(store, computed.products)
+    made = [one for trial in plan.trials if (one := make_record(plan, trial, products, computed.blocked))]
     texts = {one.id: one.to_text() for one in made}
     folder = record_folder(store.root, plan.label)
     for name, text in texts.items():
         store.replace(folder / f"{name}.json", text)
     records = [TrialRecord.from_text(text) for text in texts.values()]  # as any reader has them
-    documents = _layouts(plan, store, records)
+    documents = _layouts(plan, products, records)
     for digest, document in documents.items():
         store.replace(folder / "test" / f"{digest}.json", canonical.dumps(document) + "\n")
-    found = analysis_records(plan, plan.analyses, store, computed.blocked)
+    found = analysis_records(plan, plan.analyses, products, computed.blocked)
     analyses = _write_analyses(analysis_folder(folder), found, store)
     missing = len(plan.trials) - len(records)
     counts = (computed.cached, computed.computed, computed.failures)
@@ -74,7 +75,7 @@ def _write_analyses(folder: Path, records: Sequence[AnalysisRecord], store: Stor
     return [AnalysisRecord.from_text(text) for text in wanted.values()]
 
 
-def _layouts(plan: Plan, store: Store, records: Iterable[TrialRecord]) -> dict[str, object]:
+def _layouts(plan: Plan, store: Products, records: Iterable[TrialRecord]) -> dict[str, object]:
     """The cells of each test split that the records count in, by digest."""
     wanted = {record.body["correct"]["layout"] for record in records if record.body["status"] == "ok"}
     found: dict[str, object] = {}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +49,13 @@ class Cells:
     total: NDArray[Any]
     correct: NDArray[Any]
     layout: str
+
+
+def stacked(cells: Sequence[Cells]) -> Cells:
+    """Trials on one test split as one value: `correct` is (S, M)."""
+    import numpy as np
+
+    return replace(cells[0], correct=np.stack([one.correct for one in cells]))
 
 
 def read_layout(document: object) -> CellLayout:

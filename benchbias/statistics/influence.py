@@ -73,6 +73,20 @@ class Measured:
         return Measured(factor * self.value, scaled, factor * self.bias, (low, high))
 
 
+def unstacked(measured: Measured) -> list[Measured]:
+    """The metric of each seed, from that of all seeds on one test split: value (S,), influence (S, K)."""
+    import numpy as np
+
+    whole, number = measured.influence, len(np.atleast_1d(measured.value))
+    values, bias = np.atleast_1d(measured.value), np.broadcast_to(measured.bias, number)
+    if whole is None:
+        return [Measured(value, None, one, measured.bounds) for value, one in zip(values, bias, strict=True)]
+    sizes = np.broadcast_to(whole.clusters, number)
+    influences = [replace(whole, value=value, size=size) for value, size in zip(whole.value, sizes, strict=True)]
+    parts = zip(values, influences, bias, strict=True)
+    return [Measured(value, influence, one, measured.bounds) for value, influence, one in parts]
+
+
 def _added(one: Influence | None, other: Influence | None) -> Influence | None:
     import numpy as np
 

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from benchbias.statistics.cells import Cells, stacked
 from benchbias.statistics.estimates import Estimate, over_seeds
-from benchbias.statistics.influence import first_lowest, measure_group
+from benchbias.statistics.influence import Measured, first_lowest, measure_group, unstacked
 from benchbias.statistics.least import bias_of_least
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from benchbias.statistics.cells import Cells
 
 
 def least_mean(cells: Sequence[Cells], groups: int) -> Estimate | None:
@@ -23,10 +22,9 @@ def least_mean(cells: Sequence[Cells], groups: int) -> Estimate | None:
     """
     import numpy as np
 
-    tested = [[(one.group == group).any() for group in range(groups)] for one in cells]  # by seed, group
+    tested = [[bool((one.group == group).any()) for group in range(groups)] for one in cells]  # by seed, group
     measured = [
-        [measure_group(group, one) for one, has in zip(cells, tested, strict=True) if has[group]]
-        for group in range(groups)
+        _of_group(group, [one for one, has in zip(cells, tested, strict=True) if has[group]]) for group in range(groups)
     ]
     known = [one for values in measured if (one := over_seeds(values)) is not None]
     if not known or len(known) < groups:
@@ -38,6 +36,15 @@ def least_mean(cells: Sequence[Cells], groups: int) -> Estimate | None:
     lowest = known[int(first_lowest(accuracy))]
     bias = bias_of_least(accuracy, _independent(by_seed, known))
     return replace(lowest, mean=min(1.0, lowest.mean - float(bias)))
+
+
+def _of_group(group: int, cells: Sequence[Cells]) -> list[Measured]:
+    """The accuracy of a group in every seed, those on one test split measured together."""
+    found: dict[int, Measured] = {}
+    for layout in dict.fromkeys(one.layout for one in cells):
+        seeds = [at for at, one in enumerate(cells) if one.layout == layout]
+        found |= zip(seeds, unstacked(measure_group(group, stacked([cells[at] for at in seeds]))), strict=True)
+    return [found[at] for at in range(len(cells))]
 
 
 def _independent(accuracy: NDArray[Any], groups: Sequence[Estimate]) -> NDArray[Any]:

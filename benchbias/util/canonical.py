@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import unicodedata
 from collections.abc import Mapping
 from typing import Any
@@ -53,38 +54,41 @@ def digest(value: Any) -> str:
 
 def loads(text: str | bytes) -> Any:
     """Parse JSON strictly: no NaN or infinity, no key twice, no deep nesting, whole characters. Raises StorageError."""
-
-    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        table = dict(items)
-        if len(table) != len(items):
-            raise ValueError("a key stands twice")
-        return table
-
-    def constant(name: str) -> Any:
-        raise ValueError(f"{name} is not allowed")
-
     try:
-        value = json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
-        _check(value, MAX_DEPTH)
+        whole = text if isinstance(text, str) else text.decode(json.detect_encoding(text))
+        value = json.loads(whole, object_pairs_hook=_table, parse_constant=_constant, parse_float=_finite)
+        _check_depth(value, MAX_DEPTH)
+        if not whole.isascii() or "\\u" in whole:  # only then can there be half of a surrogate pair
+            _dumps(value).encode()
     except (ValueError, RecursionError) as error:
         raise StorageError(f"not a valid JSON document: {error}") from None
     return value
 
 
-def _check(value: Any, depth: int) -> None:
-    if depth < 0:
-        raise ValueError("nested too deeply")
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+def _table(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(items)
+    if len(table) != len(items):
+        raise ValueError("a key stands twice")
+    return table
+
+
+def _constant(name: str) -> Any:
+    raise ValueError(f"{name} is not allowed")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
         raise ValueError("a number is not finite")
-    if isinstance(value, str) and not value.isascii():
-        value.encode()  # half of a surrogate pair is no text: it could not be written again
-    if isinstance(value, dict):
-        for key, item in value.items():
-            _check(key, depth)
-            _check(item, depth - 1)
-    elif isinstance(value, list):
-        for item in value:
-            _check(item, depth - 1)
+    return number
+
+
+def _check_depth(value: Any, depth: int) -> None:
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    if items and depth <= 0:
+        raise ValueError("nested too deeply")
+    for item in [item for item in items if type(item) in (dict, list)]:
+        _check_depth(item, depth - 1)
 
 
 def is_digest(text: object) -> bool:

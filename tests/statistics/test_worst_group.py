@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -61,7 +63,7 @@ def test_it_lies_inside_of_its_interval_and_between_the_least_and_the_greatest_m
 def test_a_seed_without_a_group_is_left_out_of_that_groups_mean():
     cells = drawn(RNG(4), [0.9, 0.4], seeds=4)
     columns = (cells[0].cluster, cells[0].group, cells[0].total, cells[0].correct)
-    only_first = table(*(column[cells[0].group == 0] for column in columns))
+    only_first = replace(table(*(column[cells[0].group == 0] for column in columns)), layout="of one group")
     found, rest = least_mean([only_first, *cells[1:]], 2), least_mean(cells[1:], 2)
     assert (found.n, found.mean) == (3, pytest.approx(rest.mean, abs=1e-3))
 

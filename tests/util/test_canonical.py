@@ -128,11 +128,20 @@ def nested(depth, opening, closing):
         pytest.param("1 2", id="two values"),
         pytest.param(b"\xff\xfe\xff", id="no text"),
         pytest.param(b'"\x80"', id="not UTF-8"),
+        pytest.param(b'"\xed\xa0\x80"', id="half of a surrogate pair as bytes"),
+        pytest.param('"\\ud800"', id="half of a surrogate pair"),
+        pytest.param('{"a":["\\udc00"]}', id="the other half deep inside"),
+        pytest.param('{"\\ud800":1}', id="half of a surrogate pair as a key"),
+        pytest.param('"\ud800"', id="half of a surrogate pair as text"),
     ],
 )
 def test_what_is_no_strict_json_is_refused(document):
     with pytest.raises(StorageError):
         canonical.loads(document)
+
+
+def test_a_whole_surrogate_pair_is_a_character():
+    assert canonical.loads('"\\ud83d\\ude00"') == "\U0001f600"
 
 
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
