@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchbias.statistics.estimates import Estimate, deciding_clusters, over_seeds, spread_over_seeds
+from benchbias.statistics.estimates import Estimate, over_seeds, spread_over_seeds
 from benchbias.statistics.influence import Influence, Measured, measure
 
 if TYPE_CHECKING:
@@ -71,8 +71,7 @@ def worst(row: Sequence[Cells], groups: int) -> list[Measured]:
 def estimates(measured: Sequence[Measured]) -> list[Estimate]:
     """The estimate over seeds of every repetition: `over_seeds`, with its arrays computed for all of them at once."""
     found, (low, high) = spread_over_seeds(measured), measured[0].bounds
-    known = deciding_clusters(measured)
-    clusters = np.broadcast_to(np.inf if known is None else known, found.mean.shape)
+    clusters = np.broadcast_to(np.inf if found.clusters is None else found.clusters, found.mean.shape)
     examples = np.broadcast_to(found.example_freedom, found.mean.shape)
     with np.errstate(invalid="ignore"):
         share = np.minimum(1.0, found.from_seeds / found.standard_error**2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +13,15 @@ from benchbias.records.trial import TrialRecord, sorted_records
 from benchbias.statistics.cells import CellLayout, Cells, stacked, unpack_counts
 from benchbias.statistics.estimates import Estimate, difference
 from benchbias.statistics.influence import UNBOUNDED, Measured, measure, unstacked
+from benchbias.statistics.worst_group import group_accuracies
 from benchbias.util import canonical
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TOLERANCE = 5e-7  # between a metric in a record and the same from the record's own counts; shares are float32
+
+AT_ONCE = 1_000_000  # counts that are measured together
 
 OF_A_ROW = ("suite", "track", "ranked", "baseline", "settings_from", "num_classes", "group_names", "group_aligned")
 """Keys of a record whose values all seeds of a row share."""
@@ -29,21 +32,13 @@ class Trials:
     """All trials of one row, by seed: their records, their test cells, and what these say of every metric.
 
     values: by metric, then seed, with its influence where cells determine the metric; None where it is undefined.
+    groups: the accuracy of every group by seed, where there are cells; None of a group without a test example.
     """
 
     records: Mapping[int, TrialRecord]
     cells: Mapping[int, Cells | None]
     values: Mapping[str, Mapping[int, Measured | None]]
-
-    @staticmethod
-    def of(members: Sequence[TrialRecord], layouts: Mapping[str, CellLayout]) -> Trials:
-        """Make it from the records of one row. Raises UsageError where a record contradicts its own counts."""
-        records = {record.body["seed"]: record for record in members}
-        cells = {seed: _cells(record, layouts) for seed, record in records.items()}
-        names = dict.fromkeys(name for record in members for name in record.body["metrics"])
-        together = _by_split(records, cells)
-        values = {name: _values(name, records, together) for name in names}
-        return Trials(records, cells, values)
+    groups: Mapping[int, tuple[Measured | None, ...]]
 
     @functools.cached_property
     def first(self) -> Mapping[str, Any]:
@@ -79,26 +74,55 @@ class Rows(tuple[Trials, ...]):
         return found
 
 
-def _by_split(records: Mapping[int, TrialRecord], cells: Mapping[int, Cells | None]) -> list[tuple[list[int], Cells]]:
-    """Seeds that are counted on one test split, after training on equally many of every group, with their cells."""
-    alike: dict[object, list[int]] = {}
-    for seed, one in cells.items():
+@dataclass(frozen=True)
+class _Counted:
+    """The cells of records by id, and what these say of metrics and of every group."""
+
+    cells: Mapping[str, Cells | None]
+    metrics: Mapping[str, Mapping[str, Measured]]
+    groups: Mapping[str, tuple[Measured | None, ...]]
+
+    @staticmethod
+    def of(records: Sequence[TrialRecord], layouts: Mapping[str, CellLayout]) -> _Counted:
+        """Make it from all records of a suite: those of one test split are measured together."""
+        cells = {record.id: _cells(record, layouts) for record in records}
+        metrics: dict[str, dict[str, Measured]] = {record.id: {} for record in records}
+        groups: dict[str, tuple[Measured | None, ...]] = {}
+        for members in _alike(records, cells, layouts):
+            body, here = members[0].body, stacked([known for record in members if (known := cells[record.id])])
+            groups |= zip((r.id for r in members), group_accuracies(here, len(body["group_names"])), strict=True)
+            for name in body["metrics"]:
+                trained = body.get("train_group_total")
+                found = measure(name, here, body["group_aligned"], body.get("num_classes"), trained)
+                for record, one in zip(members, unstacked(found), strict=True) if found is not None else ():
+                    metrics[record.id][name] = one
+        return _Counted(cells, metrics, groups)
+
+    def row(self, members: Sequence[TrialRecord]) -> Trials:
+        """The trials of one row. Raises UsageError where a record contradicts its own counts."""
+        records = {record.body["seed"]: record for record in members}
+        names = dict.fromkeys(name for record in members for name in record.body["metrics"])
+        values = {
+            name: {seed: _measured(name, one, self.metrics[one.id].get(name)) for seed, one in records.items()}
+            for name in names
+        }
+        groups = {seed: self.groups[one.id] for seed, one in records.items() if one.id in self.groups}
+        return Trials(records, {seed: self.cells[one.id] for seed, one in records.items()}, values, groups)
+
+
+def _alike(
+    records: Sequence[TrialRecord], cells: Mapping[str, Cells | None], layouts: Mapping[str, CellLayout]
+) -> Iterator[Sequence[TrialRecord]]:
+    """Records of equal test splits, groups and metrics, no more at once than memory holds."""
+    found: dict[tuple[str, str], list[TrialRecord]] = {}
+    for record in records:
+        body, one = record.body, cells[record.id]
         if one is not None:
-            trained = records[seed].body.get("train_group_total") or ()
-            alike.setdefault((one.layout, *trained), []).append(seed)
-    return [(seeds, stacked([one for seed in seeds if (one := cells[seed])])) for seeds in alike.values()]
-
-
-def _values(
-    metric: str, records: Mapping[int, TrialRecord], together: Sequence[tuple[list[int], Cells]]
-) -> dict[int, Measured | None]:
-    """The metric in every seed."""
-    known: dict[int, Measured] = {}
-    for seeds, cells in together:
-        body = records[seeds[0]].body
-        found = measure(metric, cells, body["group_aligned"], body.get("num_classes"), body.get("train_group_total"))
-        known |= zip(seeds, unstacked(found), strict=True) if found is not None else {}
-    return {seed: _measured(metric, record, known.get(seed)) for seed, record in records.items()}
+            same = [body.get(name) for name in ("group_aligned", "group_names", "num_classes", "train_group_total")]
+            found.setdefault((one.layout, canonical.dumps([same, sorted(body["metrics"])])), []).append(record)
+    for (layout, _), members in found.items():
+        step = max(1, AT_ONCE // len(layouts[layout].total))
+        yield from (members[start : start + step] for start in range(0, len(members), step))
 
 
 def _measured(metric: str, record: TrialRecord, known: Measured | None) -> Measured | None:
@@ -130,7 +154,8 @@ def trials_of(records: Iterable[TrialRecord], layouts: Mapping[str, CellLayout])
         for name in OF_A_ROW:
             if any(record.body.get(name) != members[0].body.get(name) for record in members):
                 raise UsageError(f"the records of the row {task}/{method} {setting} differ in {name}")
-    return Rows(Trials.of(members, layouts) for members in rows.values())
+    counted = _Counted.of([record for members in rows.values() for record in members], layouts)
+    return Rows(counted.row(members) for members in rows.values())
 
 
 def _cells(record: TrialRecord, layouts: Mapping[str, CellLayout]) -> Cells | None:

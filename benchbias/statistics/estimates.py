@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from benchbias.statistics import behrens_fisher
 from benchbias.statistics.bounds import least_variance, score_interval
-from benchbias.statistics.influence import UNBOUNDED, Measured, drawn_clusters, example_variance
+from benchbias.statistics.influence import (
+    UNBOUNDED,
+    Influence,
+    Measured,
+    drawn_clusters,
+    mean_influence,
+    variance_of_draw,
+)
 from benchbias.statistics.spread import FEWEST_SEEDS as FEWEST_SEEDS
 from benchbias.statistics.spread import LEVEL as LEVEL
 from benchbias.statistics.spread import Spread, spread
@@ -156,7 +163,7 @@ def over_seeds(measured: Sequence[Measured]) -> Estimate | None:
     if math.isnan(mean):
         return None
     mean, sd = min(max(mean, bounds[0]), bounds[1]), float(found.sd) if seeds > 1 else None
-    half, clusters = float(found.half_width), _clusters(measured)
+    half, clusters = float(found.half_width), None if found.clusters is None else float(found.clusters)
     if not half > 0:
         still = found.standard_error == 0 and not sd and (clusters is not None or seeds > 1)
         return _still(mean, sd, seeds, clusters, bounds) if still else Estimate(mean, sd, seeds, None, bounds=bounds)
@@ -174,12 +181,6 @@ def _still(mean: float, sd: float | None, seeds: int, clusters: float | None, bo
         return found
     low, high = replace(found, half_width=0.0).interval()
     return replace(found, half_width=(high - low) / 2)
-
-
-def _clusters(measured: Sequence[Measured]) -> float | None:
-    """The number of example clusters that decide a mean over seeds; None where it is not known."""
-    size = deciding_clusters(measured)
-    return None if size is None else float(size)
 
 
 def difference(ones: Mapping[int, Measured], others: Mapping[int, Measured]) -> Estimate | None:
@@ -200,26 +201,23 @@ def spread_over_seeds(measured: Sequence[Measured]) -> Spread:
 
     values = np.stack([np.asarray(one.value - one.bias, dtype=float) for one in measured], axis=-1)  # (..., S)
     influences = [one.influence for one in measured if one.influence is not None]
-    clusters = deciding_clusters(measured)
-    if clusters is None:
+    if len(influences) < len(measured):
         return spread(values)
-    variance, _ = example_variance(influences)
+    drawn = drawn_clusters(influences)
+    clusters, variance = deciding_clusters(influences, len(drawn)), variance_of_draw(mean_influence(influences, drawn))
     bias = sum(np.asarray(one.bias, dtype=float) for one in measured) / len(measured)
     doubt = np.square(BIAS_ERROR * bias)
-    return spread(values, variance + least_variance(measured[0].bounds, clusters) + doubt, clusters)
+    found = spread(values, variance + least_variance(measured[0].bounds, clusters) + doubt, clusters)
+    return replace(found, clusters=clusters)
 
 
-def deciding_clusters(measured: Sequence[Measured]) -> NDArray[Any] | None:
-    """The number of example clusters that decide the mean over seeds, (...); None where a seed has no influence.
+def deciding_clusters(influences: Sequence[Influence], drawn: int) -> NDArray[Any]:
+    """The number of example clusters that decide the mean over seeds, (...); drawn: how many any of the seeds tests.
 
     Seeds that test the same examples count them once; those that test others add theirs.
     """
     import numpy as np
 
-    influences = [one.influence for one in measured if one.influence is not None]
-    if len(influences) < len(measured):
-        return None
-    drawn = len(drawn_clusters(influences))
     each = sum(len(one.cluster) for one in influences) / len(influences)
     size = np.mean([np.asarray(one.clusters, dtype=float) for one in influences], axis=0)
     return np.asarray(size * drawn / each)

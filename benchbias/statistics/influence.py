@@ -175,12 +175,17 @@ def example_variance(influences: Sequence[Influence]) -> tuple[NDArray[Any], int
     seed tests of the squared mean over seeds of a cluster's influence; a seed that does not test it adds zero. NaN
     for fewer than two clusters. It is the limit of a bootstrap of clusters, without its noise.
     """
+    mean = mean_influence(influences, drawn_clusters(influences))
+    return variance_of_draw(mean), mean.shape[-1]
+
+
+def variance_of_draw(mean: NDArray[Any]) -> NDArray[Any]:
+    """The variance of a mean over seeds from the draw of C clusters, of their mean influence (..., C) -> (...)."""
     import numpy as np
 
-    mean = mean_influence(influences, drawn_clusters(influences))
     number = mean.shape[-1]
-    factor = number / (number - 1) if number > 1 else np.nan
-    return factor * np.square(mean).sum(axis=-1), number
+    variance: NDArray[Any] = np.square(mean).sum(axis=-1) * (number / (number - 1) if number > 1 else np.nan)
+    return variance
 
 
 def mean_influence(influences: Sequence[Influence], clusters: NDArray[Any]) -> NDArray[Any]:

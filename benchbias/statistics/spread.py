@@ -17,7 +17,7 @@ FEWEST_SEEDS = 3  # of an interval over seeds, a p-value, a rank
 
 @dataclass(frozen=True, eq=False)
 class Spread:
-    """An Estimate for many rows at once: arrays of one shape (...)."""
+    """An Estimate for many rows at once: arrays of one shape (...); clusters: None where they are not known."""
 
     mean: NDArray[Any]
     sd: NDArray[Any]
@@ -26,6 +26,7 @@ class Spread:
     from_seeds: NDArray[Any]
     seeds: int
     example_freedom: NDArray[Any] | float
+    clusters: NDArray[Any] | None = None
 
     @property
     def half_width(self) -> NDArray[Any]:

@@ -16,35 +16,34 @@ if TYPE_CHECKING:
 
 
 def least_mean(cells: Sequence[Cells], groups: int) -> Estimate | None:
-    """The least over groups of the mean accuracy over seeds, less its bias, with its interval; cells: one a seed.
+    """The least over groups of the mean accuracy over seeds, as `least_of`; cells: one a seed."""
+    return least_of([group_accuracies(stacked([one]), groups)[0] for one in cells])
 
-    The interval has the width of that of the group which is the lowest here. None where a group has no example.
+
+def group_accuracies(cells: Cells, groups: int) -> list[tuple[Measured | None, ...]]:
+    """The accuracy of every group in every trial, from cells with `correct` (S, M); None where it has no example."""
+    there = set(cells.group.tolist())
+    by_group = [unstacked(measure_group(group, cells)) if group in there else None for group in range(groups)]
+    return [tuple(None if found is None else found[at] for found in by_group) for at in range(len(cells.correct))]
+
+
+def least_of(by_seed: Sequence[Sequence[Measured | None]]) -> Estimate | None:
+    """The least over groups of the mean accuracy over seeds, less its bias, with its interval.
+
+    by_seed: the accuracy of every group in every seed; None where a seed does not test a group. The interval has the
+    width of that of the group which is the lowest here. None where no seed tests a group.
     """
     import numpy as np
 
-    tested = [[bool((one.group == group).any()) for group in range(groups)] for one in cells]  # by seed, group
-    measured = [
-        _of_group(group, [one for one, has in zip(cells, tested, strict=True) if has[group]]) for group in range(groups)
-    ]
+    measured = [[one for one in group if one is not None] for group in zip(*by_seed, strict=True)]
     known = [one for values in measured if (one := over_seeds(values)) is not None]
-    if not known or len(known) < groups:
+    if not known or len(known) < len(measured):
         return None
-    by_seed = np.full((len(cells), groups), np.nan)
-    for group, values in enumerate(measured):
-        by_seed[[has[group] for has in tested], group] = [float(one.value) for one in values]
+    values = [[float(one.value) if one is not None else np.nan for one in seed] for seed in by_seed]
     accuracy = np.array([one.mean for one in known])
     lowest = known[int(first_lowest(accuracy))]
-    bias = bias_of_least(accuracy, _independent(by_seed, known))
+    bias = bias_of_least(accuracy, _independent(np.array(values), known))
     return replace(lowest, mean=min(1.0, lowest.mean - float(bias)))
-
-
-def _of_group(group: int, cells: Sequence[Cells]) -> list[Measured]:
-    """The accuracy of a group in every seed, those on one test split measured together."""
-    found: dict[int, Measured] = {}
-    for layout in dict.fromkeys(one.layout for one in cells):
-        seeds = [at for at, one in enumerate(cells) if one.layout == layout]
-        found |= zip(seeds, unstacked(measure_group(group, stacked([cells[at] for at in seeds]))), strict=True)
-    return [found[at] for at in range(len(cells))]
 
 
 def _independent(accuracy: NDArray[Any], groups: Sequence[Estimate]) -> NDArray[Any]:
