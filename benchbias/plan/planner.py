@@ -93,9 +93,9 @@ def _row(
     choice: Choice, stages: Stages, task: str, name: str, point: Mapping[str, Any], values: Mapping[str, Any]
 ) -> Iterator[Trial]:
     """The trials of one row, one for each seed."""
-    version = choice.table.version
+    version, recipes = choice.table.version, dict[int, dict[str, Any]]()
     for seed in choice.seeds:
-        path, before = TrialPath(choice, stages, task, name, values, seed), len(stages.found)
+        path, before = TrialPath(choice, stages, task, name, values, seed, recipes), len(stages.found)
         try:
             score = path.walk()
         except BlockedError as blocked:

@@ -17,19 +17,20 @@ _SETTINGS_TRACK = {"default": 0, "iid-val": 0, "paper": 1, "val-groups": 1}
 
 
 class TrialPath:
-    """One trial's way through the stages."""
+    """One trial's way through the stages. recipes: of the row's stages by number, which all seeds share."""
 
     def __init__(
-        self, choice: Choice, stages: Stages, task: str, name: str, values: Mapping[str, Any], seed: int
+        self,
+        choice: Choice,
+        stages: Stages,
+        task: str,
+        name: str,
+        values: Mapping[str, Any],
+        seed: int,
+        recipes: dict[int, dict[str, Any]],
     ) -> None:
-        self.choice, self.stages, self.task, self.name, self.values, self.seed = (
-            choice,
-            stages,
-            task,
-            name,
-            values,
-            seed,
-        )
+        self.choice, self.stages, self.task, self.name = choice, stages, task, name
+        self.values, self.seed, self.recipes = values, seed, recipes
         self.method = choice.catalogue.methods[name]
         self.table = choice.catalogue.tasks[task]
         self.where = choice.catalogue.where("methods", name)
@@ -127,11 +128,13 @@ class TrialPath:
 
     def _recipe(self, number: int) -> dict[str, Any]:
         """The recipe of a stage as the file has it: a value that looks like a reference is replaced once, not twice."""
-        choice, stage = self.choice, self.method.stages[number - 1]
-        settings = recipe_settings(
-            choice.catalogue, choice.suite, self.task, self.name, stage, self.values, choice.assigned, number
-        )
-        return recipe_of(settings)
+        if number not in self.recipes:
+            choice, stage = self.choice, self.method.stages[number - 1]
+            settings = recipe_settings(
+                choice.catalogue, choice.suite, self.task, self.name, stage, self.values, choice.assigned, number
+            )
+            self.recipes[number] = recipe_of(settings)
+        return dict(self.recipes[number])
 
     def _component(self, kind: str, use: Use, place: str) -> tuple[Component, dict[str, Any]]:
         """A component and what a key says of its call; whose labels it sees moves the trial's track."""
