@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from benchbias.errors import ComponentError
+from benchbias.network.counting import uncounted
 
 
 @contextmanager
@@ -21,7 +22,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), uncounted():
             yield
     finally:
         for module, training in modes:

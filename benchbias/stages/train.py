@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -12,10 +11,12 @@ from torch import nn
 from benchbias.data.values import TrainingData
 from benchbias.errors import ComponentError
 from benchbias.network.cost import count_cost
+from benchbias.network.counting import counted_work
 from benchbias.sparse.holding import holding
 from benchbias.stages.job import (
     Job,
     Made,
+    changed,
     check_finite,
     check_shapes,
     load_weights,
@@ -35,6 +36,7 @@ def run(job: Job) -> Made:
     """Train from the start weights; the product is the weights, the kept epochs, a changed mask, what was saved."""
     recipe = Recipe.model_validate(job.inputs["recipe"])
     data = job.training_data(recipe)
+    start = job.blob("start", "weights")
     model = job.model("start")
     shapes = shapes_of(model)
     masking = Masking(job, recipe, data, model)
@@ -62,32 +64,35 @@ def run(job: Job) -> Made:
         checkpoints=_checkpoints(job, before),
     )
     given: dict[str, Any] = {"model": model, "data": data, "context": context}
-    with holding(masking.holder) if masking.holder is not None else nullcontext():
+    with holding(masking.holder) if masking.holder is not None else nullcontext(), counted_work() as work:
         job.call("trainer", given | job.label_access(job.inputs["component"]["groups"]))
     selected = selector.finish(model)
     trainer = f"trainer {job.inputs['component']['name']!r}"
     check_shapes(model, shapes, trainer)
-    check_finite(model, trainer)
+    check_finite(model, start, trainer)
     missed = sorted(set(recipe.keep_epochs) - set(selector.kept))
     if missed:
         raise ComponentError(f"keep_epochs names epochs that this stage does not train: {missed}")
     examples = sum(report.examples for report in context.reports)
     steps = sum(report.steps for report in context.reports)
+    flops: int | None = masking.flops(model, data.sample, steps, examples) + work.flops
+    if not steps and not work.flops and changed(model, start, masking.mask):
+        flops = None  # a closed form, code of its own, or changes without gradients: nothing tells what they cost
     sample = data.sample
     body: dict[str, Any] = {
-        "steps": steps,
+        "steps": steps + work.steps,
         "examples": examples,
         "losses": [loss for report in context.reports for loss in report.losses],
         "selected_epoch": selected,
-        "training_flops": masking.flops(model, sample, steps, examples),
-        "cost": asdict(count_cost(model, sample)),
+        "training_flops": flops,
+        "cost": count_cost(model, sample).to_json(),
     }
     blobs = {"weights": snapshot(model)} | {f"epoch-{epoch}": kept for epoch, kept in selector.kept.items()}
     if "prune" in job.inputs:
         final = masking.final(selected is not None)
         body |= mask_body(final) | {"mask_updates": masking.updates}
         for what, count in search_cost(model, sample, masking.searches, None).items():
-            body[what] += count
+            body[what] = None if body[what] is None else body[what] + count
         blobs["mask"] = mask_blob(final)
     saved = masking.written | context.written
     return Made(body, blobs | ({"saved": saved} if saved else {}))
