@@ -26,7 +26,8 @@ def check_model(model: nn.Module, what: str, input_shape: tuple[int, ...], num_c
 
     what: its name in messages. The model stays as it is: passes are tried on a copy.
     """
-    for fault in (_unshaped(model), _computed(model), _stateful(model), *_unfit_parameters(model)):
+    for find in (_unshaped, _computed, _stateful, _unfit_parameters):
+        fault = find(model)
         if fault is not None:
             raise ComponentError(f"{what}: {fault}")
     twin = _copied(model, what)
@@ -78,15 +79,19 @@ def _stateful(model: nn.Module) -> str | None:
     return f"its state holds more than tensors, which is not stored ({_names(odd)}): keep it out of get_extra_state"
 
 
-def _unfit_parameters(model: nn.Module) -> Iterator[str | None]:
+def _unfit_parameters(model: nn.Module) -> str | None:
     parameters = dict(model.named_parameters())
     if not parameters:
-        yield "it has no parameter: nothing can be trained"
+        return "it has no parameter: nothing can be trained"
+    odd = [name for name, parameter in parameters.items() if not parameter.is_floating_point()]
+    if odd:
+        return f"parameters are float tensors, not complex ones or integers: {_names(odd)}"
     infinite = [name for name, parameter in parameters.items() if not bool(torch.isfinite(parameter).all())]
     if infinite:
-        yield f"initial weights are not finite: {_names(infinite)}"
+        return f"initial weights are not finite: {_names(infinite)}"
     if not any(parameter.requires_grad for parameter in parameters.values()):
-        yield "all its parameters are frozen (requires_grad is False): nothing can be trained"
+        return "all its parameters are frozen (requires_grad is False): nothing can be trained"
+    return None
 
 
 def _copied(model: nn.Module, what: str) -> nn.Module:

@@ -46,7 +46,7 @@ def _trilinear(
         for at in sorted(expand):
             shape.insert(at, 1)
         shapes.append(shape)
-    return 2 * math.prod(max(sizes) for sizes in zip(*shapes, strict=True))
+    return 2 * math.prod(int(max(sizes)) for sizes in zip(*shapes, strict=True))
 
 
 def _recurrent(given: Tensor, weights: Sequence[Tensor], batch_first: bool = False) -> int:

@@ -22,6 +22,7 @@ from benchbias.training.context import PruneContext, prunable_weights
 from benchbias.training.fit import FitReport
 
 Call = Callable[[nn.Module, PruneContext], Any]
+PRUNED = "linear, convolution, recurrent or attention"
 
 
 def amount_of(cutting: Mapping[str, Any]) -> dict[str, float]:
@@ -55,9 +56,12 @@ def prune_context(
     """All that a pruner is told, in one frozen value.
 
     cutting: the core's keys of the stage. amount: what it sets of sparsity, density and removed, or what the ramp has
-    reached. given: the other fields of the context. Raises Skip, see `fraction_of`.
+    reached. given: the other fields of the context. Raises Skip, see `fraction_of`, and ComponentError where the model
+    has nothing to prune.
     """
     prunable = prunable_weights(model, cutting["layers"], data.sample)
+    if not prunable:
+        raise ComponentError(f"the model has no weight that can be pruned: it has no {PRUNED} layer")
     weights = {name: weight.detach().clone() for name, weight in prunable.items()}
     share, budget = fraction_of(amount, weights), cutting["budget"]
     return PruneContext(
