@@ -57,10 +57,8 @@ def render(
         lines += ["", "### Cost", "", *_costs(whole), "", *_baselines(board.baseline_resolution[task])]
     lines += probe_sections(ordered)
     lines += analysis_sections(analyses)
-    shown = [row for one in board.standings for row in one.rows] + [
-        row for rows in board.unranked.values() for row in rows
-    ]
-    lines += ["", *legend(suite, command, _notes(shown))]
+    tables = [*(standing.rows for standing in board.standings), *board.unranked.values()]
+    lines += ["", *legend(suite, command, _notes([row for rows in tables for row in rows]))]
     lines += _failed(ordered)
     lines += probe_failures(ordered)
     return "\n".join(lines) + "\n"
@@ -159,9 +157,7 @@ def _notes(rows: Sequence[Row]) -> list[str]:
             "stay dense, and the sparsity is of the rest."
         )
     if any(row.training_flops is None for row in rows):
-        found.append(
-            "- **training FLOPs –**: weights were changed by work that is not counted, so the cost is unknown."
-        )
+        found.append("- **training FLOPs –**: weights were changed by work that nothing counts: the cost is unknown.")
     return found
 
 
