@@ -110,7 +110,7 @@ def _cells(rank: tuple[int, int] | None, row: Row, metrics: Sequence[str], board
 
 
 def _reached(row: Row) -> str:
-    """What share of all matrices pruning reaches, where that is not the whole."""
+    """The share of all matrices that pruning reaches, where that is not the whole."""
     return f" of {100 * row.reach:.2g} %" if row.reach < 1 else ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import nn
 from benchbias.data.values import TrainingData
 from benchbias.errors import ComponentError
 from benchbias.network.cost import count_cost
-from benchbias.network.counting import counted_work
+from benchbias.network.counting import WorkCounter, counted_work
 from benchbias.sparse.holding import holding
 from benchbias.stages.job import (
     Job,
@@ -29,15 +30,15 @@ from benchbias.stages.masking import Masking
 from benchbias.stages.seeding import generator
 from benchbias.suite.tables import GROUP_SELECTIONS, Recipe
 from benchbias.training.context import TrainContext
-from benchbias.training.fit import EpochSelector, eval_copy, snapshot
+from benchbias.training.fit import EpochSelector, FitReport, eval_copy, snapshot
 
 
 def run(job: Job) -> Made:
     """Train from the start weights; the product is the weights, the kept epochs, a changed mask, what was saved."""
     recipe = Recipe.model_validate(job.inputs["recipe"])
     data = job.training_data(recipe)
-    start = job.blob("start", "weights")
     model = job.model("start")
+    start = snapshot(model)
     shapes = shapes_of(model)
     masking = Masking(job, recipe, data, model)
     selector = EpochSelector(recipe, data, _selection_kinds(job, recipe, data))
@@ -73,20 +74,11 @@ def run(job: Job) -> Made:
     missed = sorted(set(recipe.keep_epochs) - set(selector.kept))
     if missed:
         raise ComponentError(f"keep_epochs names epochs that this stage does not train: {missed}")
-    examples = sum(report.examples for report in context.reports)
-    steps = sum(report.steps for report in context.reports)
-    flops: int | None = masking.flops(model, data.sample, steps, examples) + work.flops
-    if not steps and not work.flops and changed(model, start, masking.mask):
-        flops = None  # a closed form, code of its own, or changes without gradients: nothing tells what they cost
     sample = data.sample
-    body: dict[str, Any] = {
-        "steps": steps + work.steps,
-        "examples": examples,
-        "losses": [loss for report in context.reports for loss in report.losses],
-        "selected_epoch": selected,
-        "training_flops": flops,
-        "cost": count_cost(model, sample).to_json(),
-    }
+    body = _told(context.reports, work, masking, model, sample)
+    if not body["training_flops"] and changed(model, start, masking.mask):
+        body["training_flops"] = None  # a closed form, its own code, changes without gradients: nothing tells the cost
+    body |= {"selected_epoch": selected, "cost": count_cost(model, sample).to_json()}
     blobs = {"weights": snapshot(model)} | {f"epoch-{epoch}": kept for epoch, kept in selector.kept.items()}
     if "prune" in job.inputs:
         final = masking.final(selected is not None)
@@ -96,6 +88,19 @@ def run(job: Job) -> Made:
         blobs["mask"] = mask_blob(final)
     saved = masking.written | context.written
     return Made(body, blobs | ({"saved": saved} if saved else {}))
+
+
+def _told(
+    reports: Sequence[FitReport], work: WorkCounter, masking: Masking, model: nn.Module, sample: torch.Tensor
+) -> dict[str, Any]:
+    """Steps, examples, losses and FLOPs of all training: by fit, and in loops of the trainer's own."""
+    steps, examples = sum(report.steps for report in reports), sum(report.examples for report in reports)
+    return {
+        "steps": steps + work.steps,
+        "examples": examples,
+        "losses": [loss for report in reports for loss in report.losses],
+        "training_flops": masking.flops(model, sample, steps, examples) + work.flops,
+    }
 
 
 def _selection_kinds(job: Job, recipe: Recipe, data: TrainingData) -> torch.Tensor | None:

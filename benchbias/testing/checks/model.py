@@ -95,7 +95,7 @@ def _context(trial: ToyTrial) -> TrainContext:
 
 
 def reach(subject: Subject) -> str:
-    """What share of the weights in all its matrices pruning reaches, and which it does not (never a failure)."""
+    """The share of the weights in its matrices that pruning reaches is told, and what it does not (never a failure)."""
     model = model_trial(subject).network()
     left = unreached(model)
     if not left:
