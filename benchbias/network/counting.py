@@ -83,16 +83,20 @@ def uncounted() -> Iterator[None]:
 
 
 @contextmanager
-def counted_work() -> Iterator[WorkCounter]:
-    """Count the work with gradients of the block, and the steps of optimizers in it."""
+def counted_work(*, in_step: bool = False) -> Iterator[WorkCounter]:
+    """Count the work with gradients of the block, and the steps of optimizers in it.
+
+    in_step: whether the block runs inside an optimizer's step, where torch lets nobody watch others: none are counted.
+    """
     work = WorkCounter()
 
     def note(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         work.steps += _get_current_dispatch_mode() is work
 
-    handle = register_optimizer_step_post_hook(note)
+    handle = None if in_step else register_optimizer_step_post_hook(note)
     try:
         with uncounted(), work:
             yield work
     finally:
-        handle.remove()
+        if handle is not None:
+            handle.remove()

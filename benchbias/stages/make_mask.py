@@ -96,7 +96,7 @@ def make_mask(name: str, call: Call, model: nn.Module, context: PruneContext) ->
     """
     cards = sorted({weight.device for weight in context.weights.values() if weight.device.type == "cuda"}, key=str)
     copied = copy.deepcopy(model).requires_grad_(True)
-    with torch.random.fork_rng(devices=cards), counted_work() as work:
+    with torch.random.fork_rng(devices=cards), counted_work(in_step=context.dense_gradients is not None) as work:
         answer = call(copied, context)
     if work.flops and (work.steps or _moved(copied, model)):  # else it only read gradients
         context.reports.append(FitReport(work.steps, 0, (), work.flops))

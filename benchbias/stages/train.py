@@ -76,7 +76,8 @@ def run(job: Job) -> Made:
         raise ComponentError(f"keep_epochs names epochs that this stage does not train: {missed}")
     sample = data.sample
     body = _told(context.reports, work, masking, model, sample)
-    if not body["training_flops"] and changed(model, start, masking.mask):
+    counted = body["training_flops"] or any(report.steps for report in context.reports)
+    if not counted and changed(model, start, masking.mask):
         body["training_flops"] = None  # a closed form, its own code, changes without gradients: nothing tells the cost
     body |= {"selected_epoch": selected, "cost": count_cost(model, sample).to_json()}
     blobs = {"weights": snapshot(model)} | {f"epoch-{epoch}": kept for epoch, kept in selector.kept.items()}
