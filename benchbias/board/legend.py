@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchbias.board.marks import CEILING_ROOM, FLOOR_ROOM, LARGE_BIAS, LEAST_FIT
@@ -11,8 +11,8 @@ from benchbias.statistics.estimates import FEWEST_SEEDS, LEVEL
 from benchbias.statistics.influence import LEASTS
 
 
-def legend(suite: Mapping[str, Any], command: str) -> list[str]:
-    """The notes below a suite's tables; `command` is what makes them."""
+def legend(suite: Mapping[str, Any], command: str, notes: Sequence[str] = ()) -> list[str]:
+    """The notes below a suite's tables; `command` is what makes them. notes: on what this board alone shows."""
     rank_by = title(suite["rank_by"].removeprefix("-"))
     return [
         f"Accuracies in percent: mean over seeds (bounds of the {100 * LEVEL:.0f} % interval). Differences in points: "
@@ -45,6 +45,7 @@ def legend(suite: Mapping[str, Any], command: str) -> list[str]:
         "(`iid-val`), from a paper, or by validation groups (`val-groups`).",
         "- **sparsity**: zeros over all convolution and linear weights, head included, counted by the core. FLOPs: "
         "multiplications and additions of one forward pass; zeros in a dense tensor save no time.",
+        *notes,
         "",
         f"Made by `{command}`.",
     ]

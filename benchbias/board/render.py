@@ -57,7 +57,8 @@ def render(
         lines += ["", "### Cost", "", *_costs(whole), "", *_baselines(board.baseline_resolution[task])]
     lines += probe_sections(ordered)
     lines += analysis_sections(analyses)
-    lines += ["", *legend(suite, command)]
+    tables = [*(standing.rows for standing in board.standings), *board.unranked.values()]
+    lines += ["", *legend(suite, command, _notes([row for rows in tables for row in rows]))]
     lines += _failed(ordered)
     lines += probe_failures(ordered)
     return "\n".join(lines) + "\n"
@@ -98,7 +99,7 @@ def _cells(rank: tuple[int, int] | None, row: Row, metrics: Sequence[str], board
     return [
         _rank(rank, row),
         escaped(row.label) if row.ranked else f"_{escaped(row.label)}_",
-        f"{row.sparsity:.3f}",
+        f"{row.sparsity:.3f}{_reached(row)}",
         *(first, *counted, points_text(row.worst_group) if row.worst_group else "–", *others),
         shown + baseline,
         gap_text(row.to_reference),
@@ -106,6 +107,11 @@ def _cells(rank: tuple[int, int] | None, row: Row, metrics: Sequence[str], board
         ", ".join(row.marks.words()) or "–",
         str(len(row.seeds)),
     ]
+
+
+def _reached(row: Row) -> str:
+    """The share of all matrices that pruning reaches, where that is not the whole."""
+    return f" of {100 * row.reach:.2g} %" if row.reach < 1 else ""
 
 
 def _plain_points(value: float | None) -> str:
@@ -135,11 +141,24 @@ def _costs(rows: Sequence[Row]) -> list[str]:
             escaped(row.settings_from),
             f"{row.parameters:,}",
             f"{count(row.flops)} / {count(row.sparse_flops)}",
-            count(row.training_flops),
+            "–" if row.training_flops is None else count(row.training_flops),
         ]
         for row in rows
     ]
     return table_lines(cells, header)
+
+
+def _notes(rows: Sequence[Row]) -> list[str]:
+    """Notes on what only some boards show."""
+    found = []
+    if any(row.reach < 1 for row in rows):
+        found.append(
+            "- **sparsity of N %**: pruning reaches so much of the network's matrices. Embeddings and bare parameters "
+            "stay dense, and the sparsity is of the rest."
+        )
+    if any(row.training_flops is None for row in rows):
+        found.append("- **training FLOPs –**: weights were changed by work that nothing counts: the cost is unknown.")
+    return found
 
 
 def _tells_apart(standing: Standing, suite: Mapping[str, Any]) -> list[str]:

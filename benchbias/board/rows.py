@@ -23,7 +23,8 @@ class Row:
     """One line of the leaderboard: a method at one setting on one task, over its seeds.
 
     as_counted: the mean over seeds of the metric that ranks, as papers print it; metrics take off the bias of a least.
-    worst_group: the least over groups of the mean over seeds. marks: of the metric that ranks.
+    worst_group: the least over groups of the mean over seeds. marks: of the metric that ranks. reach: the share of all
+    matrices' weights that pruning reaches. training_flops: None where some seed's are unknown.
     """
 
     task: str
@@ -40,10 +41,11 @@ class Row:
     marks: Marks
     baseline_marks: Marks | None
     sparsity: float
+    reach: float
     parameters: int
     flops: int
     sparse_flops: int
-    training_flops: float
+    training_flops: float | None
     train_conflicting_accuracy: Estimate | None
     to_baseline: Estimate | None
     to_reference: Estimate | None
@@ -100,15 +102,26 @@ def row_of(row: Trials, rows: Rows) -> Row:
         worst_group=_worst_group(row),
         marks=marks_of(row, rank_by, rows),
         baseline_marks=None if baseline is None else marks_of(baseline, rank_by, rows),
+        reach=min(_reach(body) for body in bodies),
         sparsity=statistics.fmean(body["sparsity"] for body in bodies),
         parameters=first["parameters"],
         flops=first["flops"],
         sparse_flops=round(statistics.fmean(body["sparse_flops"] for body in bodies)),
-        training_flops=statistics.fmean(body["training_flops"] for body in bodies),
+        training_flops=_known_mean([body["training_flops"] for body in bodies]),
         train_conflicting_accuracy=_complete([body["train_conflicting_accuracy"] for body in bodies]),
         to_baseline=_gap(row, baseline, rank_by),
         to_reference=_gap(row, twin(row, first["suite"]["reference"], rows), rank_by),
     )
+
+
+def _reach(body: Mapping[str, Any]) -> float:
+    matrices = body.get("matrix_weights")
+    return float(body["weights"] / matrices) if matrices else 1.0
+
+
+def _known_mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if len(known) == len(values) else None
 
 
 def _as_counted(row: Trials, metric: str) -> float | None:

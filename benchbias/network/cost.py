@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchbias.network.inspect import look
+from benchbias.network.by_weight import forward_flops
+from benchbias.network.weights import layer_weights, matrix_weights
 from benchbias.util import canonical
 
 if TYPE_CHECKING:
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
 class Cost:
     """Counted from the weights: what a plugin claims is never used.
 
-    parameters, nonzero_parameters: all parameters. weights, nonzero_weights: of convolution and linear layers,
-    head included; their sparsity is what the leaderboard shows. flops, sparse_flops: of one forward pass of one
-    example, multiplications and additions of convolution and linear layers, dense and counting non-zeros only.
+    parameters, nonzero_parameters: all parameters. weights, nonzero_weights: those that can be pruned
+    (`layer_weights`), head included; their sparsity is what the leaderboard shows. flops, sparse_flops: of one forward
+    pass of one example, multiplications and additions of all its products; those with a weight by its non-zeros.
+    matrix_weights: the weights of all matrices, embeddings and bare parameters too; pruning reaches `weights` of them.
     """
 
     parameters: int
@@ -33,45 +35,40 @@ class Cost:
     nonzero_weights: int
     flops: int
     sparse_flops: int
+    matrix_weights: int
+
+    def to_json(self) -> dict[str, int]:
+        """The counts as a body holds them: `matrix_weights` only where pruning does not reach all of them."""
+        counts = asdict(self)
+        return counts if self.weights < self.matrix_weights else {k: counts[k] for k in counts if k != "matrix_weights"}
 
 
 def count_cost(model: nn.Module, images: Tensor) -> Cost:
-    """Count a model's cost on one example, images (1, C, H, W). A module that is called twice counts twice."""
-    layers = [m for m in model.modules() if isinstance(m, nn.Linear | nn.modules.conv._ConvNd)]
+    """Count a model's cost on one example, images (1, C, H, W). A weight that is used twice counts twice in FLOPs."""
     by_name = layer_flops(model, images)
     named = dict(model.named_parameters())
-    sparse = sum(flops * int(named[name].count_nonzero()) // named[name].numel() for name, flops in by_name.items())
-    weights = [weight for layer in layers if isinstance(weight := layer.weight, Tensor)]
-    everything = list(model.parameters())
+    weights = [weight.parameter for weight in layer_weights(model).values()]
     return Cost(
-        sum(p.numel() for p in everything),
-        sum(int(p.count_nonzero()) for p in everything),
+        sum(p.numel() for p in named.values()),
+        sum(int(p.count_nonzero()) for p in named.values()),
         sum(w.numel() for w in weights),
         sum(int(w.count_nonzero()) for w in weights),
         sum(by_name.values()),
-        sparse,
+        sum(
+            flops * int(named[name].count_nonzero()) // named[name].numel() if name in named else flops
+            for name, flops in by_name.items()
+        ),
+        matrix_weights(model),
     )
 
 
 def layer_flops(model: nn.Module, images: Tensor) -> dict[str, int]:
     """Dense FLOPs of one forward pass of one example, by the name of the weight; images (1, C, H, W).
 
-    Multiplications and additions of convolution and linear layers; a layer that is called twice counts twice.
+    Multiplications and additions of all products, counted as they run. Those that no single weight decides, as of
+    queries with keys, stand under the empty name.
     """
-    names = {id(parameter): name for name, parameter in model.named_parameters()}
-    found: dict[str, int] = {}
-
-    def watch(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor) -> None:
-        weight = module.weight
-        assert isinstance(weight, Tensor)
-        transposed = isinstance(module, nn.modules.conv._ConvTransposeNd)
-        maps = (*args, *kwargs.values())[0] if transposed else output
-        positions = maps.numel() // (weight.shape[0] * maps.shape[0])  # at which every weight is used once
-        name = names[id(weight)]
-        found[name] = found.get(name, 0) + 2 * weight.numel() * positions
-
-    look(model, images, [m for m in model.modules() if isinstance(m, nn.Linear | nn.modules.conv._ConvNd)], watch)
-    return found
+    return forward_flops(model, images)
 
 
 def training_flops(
@@ -94,7 +91,7 @@ def training_flops(
     total = 0.0
     for number, (start, kept) in enumerate(history):
         stop = history[number + 1][0] if number + 1 < len(history) else steps
-        sparse = sum(flops * kept.get(name, totals[name]) / totals[name] for name, flops in layers.items())
+        sparse = sum(flops * kept[name] / totals[name] if name in kept else flops for name, flops in layers.items())
         total += 3 * sparse * (stop - start) + (dense - sparse) * sum(start <= step < stop for step in dense_steps)
     return round(total * examples / steps)
 

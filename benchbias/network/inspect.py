@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from benchbias.errors import ComponentError
+from benchbias.network.counting import uncounted
 
 
 @contextmanager
@@ -21,7 +22,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), uncounted():
             yield
     finally:
         for module, training in modes:
@@ -46,14 +47,29 @@ def look(model: nn.Module, images: Tensor, modules: Iterable[nn.Module], watch: 
 def head_name(model: nn.Module, images: Tensor) -> str:
     """The name of the last nn.Linear called in a forward pass of images (1, C, H, W).
 
-    A model may name another layer in an attribute `head_name`. Raises ComponentError if there is none.
+    A model may name another layer in an attribute `head_name`. Raises ComponentError if there is none, and where that
+    layer makes another number of outputs than there are logits: then something else makes these.
     """
     named = getattr(model, "head_name", None)
     if isinstance(named, str):
         return named
-    called: list[str] = []
+    called: list[tuple[str, int]] = []
+    logits: list[int] = []
     linears = {module: name for name, module in model.named_modules() if isinstance(module, nn.Linear)}
-    look(model, images, linears, lambda module, args, kwargs, output: called.append(linears[module]))  # type: ignore[index]
+
+    def watch(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        if isinstance(module, nn.Linear):
+            called.append((linears[module], output.shape[-1]))
+        if module is model:
+            logits.append(output.shape[-1])
+
+    look(model, images, dict.fromkeys((*linears, model)), watch)
     if not called:
         raise ComponentError("the model calls no nn.Linear: name its head in an attribute `head_name`")
-    return called[-1]
+    name, outputs = called[-1]
+    if [outputs] != logits:
+        raise ComponentError(
+            f"the last nn.Linear that the model calls, {name!r}, makes {outputs} numbers and the model {logits[0]} "
+            "logits: name its head in an attribute `head_name`"
+        )
+    return name

@@ -126,10 +126,11 @@ class Scored(_Head):
     nonzero_parameters: Count
     weights: Count
     nonzero_weights: Count
+    matrix_weights: Count | None = None  # of all matrices; only where pruning reaches fewer, and not in older records
     flops: Count
     sparse_flops: Count
     sparsity: Fraction
-    training_flops: Count
+    training_flops: Count | None  # None: weights were changed by work that nothing counts
     training_steps: Count
     selected_epochs: list[Count | None]
     probes: dict[Name, ProbeTable] = {}
@@ -155,6 +156,8 @@ class Scored(_Head):
         if any(part > whole for part, whole in parts):
             raise ValueError("a count is larger than its whole (groups, parameters, weights or FLOPs)")
         zeros = 1 - self.nonzero_weights / self.weights if self.weights else 0.0
+        if self.matrix_weights is not None and self.matrix_weights < self.weights:
+            raise ValueError("matrix_weights count all matrices: they are at least as many as weights")
         if abs(self.sparsity - zeros) > ROUNDING:
             raise ValueError(f"sparsity is {self.sparsity}, but its own counts give {zeros}")
         return self

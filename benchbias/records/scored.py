@@ -11,12 +11,13 @@ def scored_body(stages: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, An
     score = stages[-1][1]
     cost = next(body["cost"] for kind, body in stages if kind == "predict")
     training = [body for _, body in stages if "training_flops" in body]  # some pruners train too
+    flops = [stage["training_flops"] for stage in training]
     return {
         **score,
         **cost,
         "status": "ok",
         "sparsity": 1 - cost["nonzero_weights"] / cost["weights"] if cost["weights"] else 0.0,
-        "training_flops": sum(stage["training_flops"] for stage in training),
+        "training_flops": None if any(one is None for one in flops) else sum(flops),
         "training_steps": sum(stage["steps"] for stage in training),
         "selected_epochs": [stage["selected_epoch"] for stage in training if "selected_epoch" in stage],
     }

@@ -16,8 +16,8 @@ HEAD = ("task", "method", "row", "seed", "track", "status", "stage", "reason", "
 """Columns that every trial has; stage and reason are those of a trial that failed or was skipped."""
 
 COST = (
-    *("sparsity", "parameters", "nonzero_parameters", "weights", "nonzero_weights", "flops", "sparse_flops"),
-    *("training_flops", "training_steps", "train_conflicting_accuracy"),
+    *("sparsity", "parameters", "nonzero_parameters", "weights", "nonzero_weights", "matrix_weights"),
+    *("flops", "sparse_flops", "training_flops", "training_steps", "train_conflicting_accuracy"),
 )
 """Columns of trials that are done; in others they are missing (NaN)."""
 

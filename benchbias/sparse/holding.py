@@ -116,7 +116,7 @@ class Holder:
         self.leader = self.leader or optimizer
         step = self.step + self.updates.after_step
         if self.change is not None and optimizer is self.leader and self.updates.due(step, self.total_steps):
-            dense = {name: p.grad.detach().clone() for name, p in self.parameters.items() if p.grad is not None}
+            dense = {name: _gradient(p) for name, p in self.parameters.items() if p.grad is not None or p.ndim > 1}
             if self.updates.after_step:
                 self.pending = dense
             else:
@@ -159,6 +159,11 @@ class Holder:
     def _steps_our_model(self, optimizer: torch.optim.Optimizer) -> bool:
         """Whether this optimizer moves the model at all: a trainer may have others (a probe's head, mask logits)."""
         return any(id(parameter) in self.ours for group in optimizer.param_groups for parameter in group["params"])
+
+
+def _gradient(parameter: nn.Parameter) -> Tensor:
+    """A copy of the gradient; zero where there is none: of a frozen weight, or of one that the loss does not use."""
+    return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad.detach().clone()
 
 
 @contextmanager

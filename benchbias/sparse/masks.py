@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from benchbias.network.inspect import look
+from benchbias.network.weights import ROWS
 
 
 @dataclass(frozen=True)
@@ -86,29 +87,50 @@ def with_attached(mask: Mask, model: nn.Module, images: Tensor) -> Mask:
     """
     if not mask.units:
         return mask
-    named = {module: name for name, module in model.named_modules()}
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
     attached: dict[str, Tensor] = {}
-    made: dict[int, str] = {}
+    made: dict[int, Tensor] = {}  # the kept channels of an output
     outputs: list[Tensor] = []  # keeps the outputs alive, so that no id is used twice
+    called: set[nn.Module] = set()
+
+    def attach(module: nn.Module, parameters: Iterable[str], kept: Tensor) -> None:
+        for parameter in parameters:
+            name = names.get(id(getattr(module, parameter, None)))
+            if name is not None:  # where it goes with several layers, what one of them keeps is kept
+                attached[name] = attached[name] | kept if name in attached else kept
 
     def watch(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        weight = f"{named[module]}.weight"
+        units = _kept_units(module, mask, names)
         source = next((made[id(given)] for given in (*args, *kwargs.values()) if id(given) in made), None)
-        if weight in mask.tensors or (source is not None and isinstance(module, _KEEPS_ZERO)):
-            made[id(output)] = weight if weight in mask.tensors else str(source)
+        if units is not None:
+            called.add(module)
+            attach(module, ("bias",), units)
+        elif source is not None and isinstance(module, nn.modules.batchnorm._BatchNorm) and module.affine:
+            attach(module, ("weight", "bias"), source)
+        kept = source if units is None and isinstance(module, _KEEPS_ZERO) else units
+        if kept is not None:
+            made[id(output)] = kept
             outputs.append(output)
-        if weight in mask.tensors:
-            if getattr(module, "bias", None) is not None:
-                attached[f"{named[module]}.bias"] = _unit_mask(mask, weight)
-        elif isinstance(module, nn.modules.batchnorm._BatchNorm) and module.affine and source is not None:
-            attached[weight] = attached[f"{named[module]}.bias"] = _unit_mask(mask, source)
 
-    look(model, images, [module for module in named if not list(module.children())], watch)
+    look(model, images, [module for module in model.modules() if not list(module.children())], watch)
+    for module in model.modules():  # those whose weights are used without a call of them
+        units = None if module in called else _kept_units(module, mask, names)
+        if units is not None:
+            attach(module, ("bias",), units)
     return Mask(mask.tensors, units=True, attached=attached)
 
 
-def _unit_mask(mask: Mask, name: str) -> Tensor:
-    return mask.tensors[name].flatten(1).any(dim=1)
+def _kept_units(module: nn.Module, mask: Mask, names: Mapping[int, str]) -> Tensor | None:
+    """The output units of a layer that keep a weight, bool (O,); None for a layer that the mask does not cover."""
+    if not isinstance(module, ROWS):
+        return None
+    tensor = mask.tensors.get(names.get(id(module.weight), ""))
+    if tensor is None:
+        return None
+    if isinstance(module, nn.modules.conv._ConvTransposeNd):  # (I, O / groups, ...): the inputs are the rows
+        by_group = tensor.reshape(module.groups, -1, tensor.shape[1], math.prod(tensor.shape[2:]))
+        return by_group.any(dim=3).any(dim=1).flatten()
+    return tensor.flatten(1).any(dim=1)
 
 
 def apply(model: nn.Module, mask: Mask) -> None:

@@ -223,8 +223,27 @@ def check_shapes(model: nn.Module, shapes: Mapping[str, tuple[int, ...]], what: 
         raise ComponentError(f"{what} left weights of other names or shapes: {', '.join(bad)}")
 
 
-def check_finite(model: nn.Module, what: str) -> None:
-    """Raises ComponentError where a weight is not finite: a diverged run has no score."""
-    bad = [name for name, tensor in model.state_dict().items() if not bool(torch.isfinite(tensor).all())]
+def check_finite(model: nn.Module, before: Mapping[str, Tensor], what: str) -> None:
+    """Raises ComponentError where a weight is not finite: a diverged run has no score.
+
+    before: what the model was stored by. A buffer may keep what it had (a causal mask is infinite), and get no more.
+    """
+    weights = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+    now = model.state_dict()
+    bad = [name for name, tensor in now.items() if name in weights and not bool(torch.isfinite(tensor).all())]
     if bad:
         raise ComponentError(f"{what} left weights that are not finite: {', '.join(bad)}")
+    was = {name: torch.isfinite(before[name]) for name in now if name not in weights}
+    new = [name for name, finite in was.items() if bool((finite & ~torch.isfinite(now[name]).cpu()).any())]
+    if new:
+        raise ComponentError(f"{what} left buffers that are no longer finite: {', '.join(new)}")
+
+
+def changed(model: nn.Module, before: Mapping[str, Tensor], mask: Mask | None) -> bool:
+    """Whether a parameter of a model is another than in `before`, but for what the mask removes."""
+    held = {**mask.tensors, **mask.attached} if mask is not None else {}
+    for name, parameter in model.named_parameters():
+        now, old = parameter.detach().cpu(), before[name]
+        if not torch.equal(now, old * held[name] if name in held else old):
+            return True
+    return False

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from benchbias.data.values import TrainingData
 from benchbias.errors import ComponentError, Skip
 from benchbias.network.cost import layer_flops, training_flops
+from benchbias.network.counting import counted_work
+from benchbias.network.weights import layer_weights
 from benchbias.sparse.cutting import budget_counts, cut
 from benchbias.sparse.masks import Mask
 from benchbias.stages.job import Job, call_component
@@ -20,6 +22,7 @@ from benchbias.training.context import PruneContext, prunable_weights
 from benchbias.training.fit import FitReport
 
 Call = Callable[[nn.Module, PruneContext], Any]
+PRUNED = "linear, convolution, recurrent or attention"
 
 
 def amount_of(cutting: Mapping[str, Any]) -> dict[str, float]:
@@ -53,9 +56,12 @@ def prune_context(
     """All that a pruner is told, in one frozen value.
 
     cutting: the core's keys of the stage. amount: what it sets of sparsity, density and removed, or what the ramp has
-    reached. given: the other fields of the context. Raises Skip, see `fraction_of`.
+    reached. given: the other fields of the context. Raises Skip, see `fraction_of`, and ComponentError where the model
+    has nothing to prune.
     """
     prunable = prunable_weights(model, cutting["layers"], data.sample)
+    if not prunable:
+        raise ComponentError(f"the model has no weight that can be pruned: it has no {PRUNED} layer")
     weights = {name: weight.detach().clone() for name, weight in prunable.items()}
     share, budget = fraction_of(amount, weights), cutting["budget"]
     return PruneContext(
@@ -89,28 +95,44 @@ def make_mask(name: str, call: Call, model: nn.Module, context: PruneContext) ->
     ComponentError.
     """
     cards = sorted({weight.device for weight in context.weights.values() if weight.device.type == "cuda"}, key=str)
-    with torch.random.fork_rng(devices=cards):
-        answer = call(copy.deepcopy(model).requires_grad_(True), context)
-    return _checked(name, answer, context)
+    copied = copy.deepcopy(model).requires_grad_(True)
+    with torch.random.fork_rng(devices=cards), counted_work(in_step=context.dense_gradients is not None) as work:
+        answer = call(copied, context)
+    if work.flops and (work.steps or _moved(copied, model)):  # else it only read gradients
+        context.reports.append(FitReport(work.steps, 0, (), work.flops))
+    return _checked(name, answer, context, [n for n, w in layer_weights(model).items() if not w.rows])
 
 
 def search_cost(model: nn.Module, images: Tensor, reports: Sequence[FitReport], force: Mask | None) -> dict[str, Any]:
     """The cost of a pruner that trains, with the keys of a train stage; {} for one that does not.
 
     FLOPs by `training_flops` with the mask in force and dense gradients otherwise: the logits of a mask (MRM) need
-    the gradient of every weight. images: one example, (1, C, H, W).
+    the gradient of every weight. Those of a loop of its own as they were counted. images: one example, (1, C, H, W).
     """
-    steps, examples = sum(report.steps for report in reports), sum(report.examples for report in reports)
-    if not steps:
+    if not any(report.steps or report.flops for report in reports):
         return {}
+    fitted = [report for report in reports if not report.flops]
+    steps, examples = sum(report.steps for report in fitted), sum(report.examples for report in fitted)
+    own = [report for report in reports if report.flops]
     totals = {name: parameter.numel() for name, parameter in model.named_parameters()}
     held = force.counts() if force is not None else {}
     flops = training_flops(layer_flops(model, images), totals, [(0, held)], range(steps), steps, examples)
-    losses = [loss for report in reports for loss in report.losses]
-    return {"steps": steps, "examples": examples, "losses": losses, "training_flops": flops}
+    losses = [loss for report in fitted for loss in report.losses]
+    return {
+        "steps": steps + sum(report.steps for report in own),
+        "examples": examples,
+        "losses": losses,
+        "training_flops": flops + sum(report.flops for report in own),
+    }
 
 
-def _checked(name: str, answer: Any, context: PruneContext) -> Mask:
+def _moved(copied: nn.Module, model: nn.Module) -> bool:
+    pairs = zip(copied.parameters(), model.parameters(), strict=True)
+    return any(not torch.equal(one.detach(), other.detach()) for one, other in pairs)
+
+
+def _checked(name: str, answer: Any, context: PruneContext, unitless: Sequence[str]) -> Mask:
+    """unitless: the weights whose rows are no output units."""
     force = context.mask
     held = force.tensors if force is not None else {}
     try:
@@ -121,9 +143,22 @@ def _checked(name: str, answer: Any, context: PruneContext) -> Mask:
             raise TypeError(f"a pruner returns scores or a Mask, not {type(answer).__name__}")
         if not context.amount:
             raise ValueError("it returns scores, so the stage must set sparsity, density or removed")
+        _refuse_unit_scores(answer, context.weights, unitless)
         return _with_held(cut(answer, context.weights, **context.amount, budget=context.budget, force=force), force)
     except (TypeError, ValueError) as error:
         raise ComponentError(f"pruner {name!r}: {error}") from None
+
+
+def _refuse_unit_scores(scores: Mapping[str, Any], weights: Mapping[str, Tensor], unitless: Sequence[str]) -> None:
+    """Raises ValueError for scores of whole units of weights whose rows are no units."""
+    scored = [(score, weights[name]) for name, score in scores.items() if name in weights]
+    by_unit = any(isinstance(score, Tensor) and score.ndim < weight.ndim for score, weight in scored)
+    odd = [name for name in weights if name in unitless] if by_unit else []
+    if odd:
+        raise ValueError(
+            f"it scores whole units, and the rows of {', '.join(odd)} are no output units (transposed convolution, "
+            'recurrent layer or attention): exclude them, as layers = "!NAME"'
+        )
 
 
 def _with_held(mask: Mask, force: Mask | None) -> Mask:

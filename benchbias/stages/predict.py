@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
 
 import torch
 
@@ -52,7 +51,7 @@ def run(job: Job) -> Made:
         if not bool(torch.isfinite(values).all()):
             raise ComponentError(f"the model's logits on {name} are not finite")
     cost = count_cost(model, data.batch(splits["train"], torch.zeros(1, dtype=torch.int64, device=job.device)).images)
-    return Made({"cost": asdict(cost)}, {"logits": answers})
+    return Made({"cost": cost.to_json()}, {"logits": answers})
 
 
 def further_splits(job: Job) -> dict[str, str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -12,10 +12,12 @@ from torch import nn
 from benchbias.data.values import TrainingData
 from benchbias.errors import ComponentError
 from benchbias.network.cost import count_cost
+from benchbias.network.counting import WorkCounter, counted_work
 from benchbias.sparse.holding import holding
 from benchbias.stages.job import (
     Job,
     Made,
+    changed,
     check_finite,
     check_shapes,
     load_weights,
@@ -28,7 +30,7 @@ from benchbias.stages.masking import Masking
 from benchbias.stages.seeding import generator
 from benchbias.suite.tables import GROUP_SELECTIONS, Recipe
 from benchbias.training.context import TrainContext
-from benchbias.training.fit import EpochSelector, eval_copy, snapshot
+from benchbias.training.fit import EpochSelector, FitReport, eval_copy, snapshot
 
 
 def run(job: Job) -> Made:
@@ -36,6 +38,7 @@ def run(job: Job) -> Made:
     recipe = Recipe.model_validate(job.inputs["recipe"])
     data = job.training_data(recipe)
     model = job.model("start")
+    start = snapshot(model)
     shapes = shapes_of(model)
     masking = Masking(job, recipe, data, model)
     selector = EpochSelector(recipe, data, _selection_kinds(job, recipe, data))
@@ -62,35 +65,43 @@ def run(job: Job) -> Made:
         checkpoints=_checkpoints(job, before),
     )
     given: dict[str, Any] = {"model": model, "data": data, "context": context}
-    with holding(masking.holder) if masking.holder is not None else nullcontext():
+    with holding(masking.holder) if masking.holder is not None else nullcontext(), counted_work() as work:
         job.call("trainer", given | job.label_access(job.inputs["component"]["groups"]))
     selected = selector.finish(model)
     trainer = f"trainer {job.inputs['component']['name']!r}"
     check_shapes(model, shapes, trainer)
-    check_finite(model, trainer)
+    check_finite(model, start, trainer)
     missed = sorted(set(recipe.keep_epochs) - set(selector.kept))
     if missed:
         raise ComponentError(f"keep_epochs names epochs that this stage does not train: {missed}")
-    examples = sum(report.examples for report in context.reports)
-    steps = sum(report.steps for report in context.reports)
     sample = data.sample
-    body: dict[str, Any] = {
-        "steps": steps,
-        "examples": examples,
-        "losses": [loss for report in context.reports for loss in report.losses],
-        "selected_epoch": selected,
-        "training_flops": masking.flops(model, sample, steps, examples),
-        "cost": asdict(count_cost(model, sample)),
-    }
+    body = _told(context.reports, work, masking, model, sample)
+    counted = body["training_flops"] or any(report.steps for report in context.reports)
+    if not counted and changed(model, start, masking.mask):
+        body["training_flops"] = None  # a closed form, its own code, changes without gradients: nothing tells the cost
+    body |= {"selected_epoch": selected, "cost": count_cost(model, sample).to_json()}
     blobs = {"weights": snapshot(model)} | {f"epoch-{epoch}": kept for epoch, kept in selector.kept.items()}
     if "prune" in job.inputs:
         final = masking.final(selected is not None)
         body |= mask_body(final) | {"mask_updates": masking.updates}
         for what, count in search_cost(model, sample, masking.searches, None).items():
-            body[what] += count
+            body[what] = None if body[what] is None else body[what] + count
         blobs["mask"] = mask_blob(final)
     saved = masking.written | context.written
     return Made(body, blobs | ({"saved": saved} if saved else {}))
+
+
+def _told(
+    reports: Sequence[FitReport], work: WorkCounter, masking: Masking, model: nn.Module, sample: torch.Tensor
+) -> dict[str, Any]:
+    """Steps, examples, losses and FLOPs of all training: by fit, and in loops of the trainer's own."""
+    steps, examples = sum(report.steps for report in reports), sum(report.examples for report in reports)
+    return {
+        "steps": steps + work.steps,
+        "examples": examples,
+        "losses": [loss for report in reports for loss in report.losses],
+        "training_flops": masking.flops(model, sample, steps, examples) + work.flops,
+    }
 
 
 def _selection_kinds(job: Job, recipe: Recipe, data: TrainingData) -> torch.Tensor | None:

@@ -15,7 +15,9 @@ from torch import Tensor, nn
 
 from benchbias.data.values import Split, TrainingData
 from benchbias.errors import ComponentError
+from benchbias.network.counting import uncounted
 from benchbias.network.inspect import evaluating, head_name
+from benchbias.network.weights import LayerWeight, layer_weights
 from benchbias.sparse.cutting import Budget, budget_counts, budget_densities
 from benchbias.sparse.holding import Holder
 from benchbias.sparse.masks import Mask
@@ -29,25 +31,31 @@ HEAD = "head"  # in `layers`: the layer that makes the logits
 
 
 def prunable_weights(model: nn.Module, layers: Sequence[str], images: Tensor) -> dict[str, nn.Parameter]:
-    """Convolution and linear weights by parameter name, those that `layers` admits.
+    """The weights of layers (`layer_weights`) by parameter name, those that `layers` admits; a tied one once.
 
     layers: globs of layer names; `!` in front excludes; `head` stands for the layer that makes the logits. Empty,
-    or only exclusions, starts from all. Raises ComponentError where a glob fits no layer.
+    or only exclusions, starts from all. Raises ComponentError where a glob fits no layer, or where none is left.
     """
-    weights = {
-        name: module.weight
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Linear | nn.modules.conv._ConvNd) and isinstance(module.weight, nn.Parameter)
-    }
+    weights = layer_weights(model)
     patterns = [(not item.startswith("!"), item.removeprefix("!")) for item in layers]
     chosen = set() if any(include for include, _ in patterns) else set(weights)
     for include, pattern in patterns:
         glob = head_name(model, images) if pattern == HEAD else pattern
-        found = {name for name in weights if fnmatch.fnmatchcase(name, glob)}
+        found = {name for name, w in weights.items() if any(fnmatch.fnmatchcase(one, glob) for one in w.layers)}
         if not found:
-            raise ComponentError(f"layers: {pattern!r} fits no layer of the model (known: {', '.join(weights)}, head)")
+            raise ComponentError(
+                f"layers: {pattern!r} fits no layer of the model (known: {', '.join(_layers(weights))}, head)"
+            )
         chosen = chosen | found if include else chosen - found
-    return {f"{name}.weight": weight for name, weight in weights.items() if name in chosen}
+    if patterns and not chosen:
+        raise ComponentError(
+            f"layers: {', '.join(map(repr, layers))} leaves no layer (known: {', '.join(_layers(weights))}, head)"
+        )
+    return {name: weight.parameter for name, weight in weights.items() if name in chosen}
+
+
+def _layers(weights: Mapping[str, LayerWeight]) -> list[str]:
+    return list(dict.fromkeys(layer for weight in weights.values() for layer in weight.layers))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +83,7 @@ class Context:
     heads: WeakKeyDictionary[nn.Module, str] = field(default_factory=WeakKeyDictionary)
 
     def prunable(self, model: nn.Module) -> dict[str, nn.Parameter]:
-        """Convolution and linear weights by parameter name: those that the stage's `layers` admits."""
+        """The weights that can be pruned, by parameter name: those that the stage's `layers` admits."""
         return prunable_weights(model, self.layers, self.data.sample)
 
     def head(self, model: nn.Module) -> nn.Module:
@@ -123,8 +131,8 @@ class Context:
 
         if self.holder is not None:
             self.holder.begin(step_count(data, self.recipe, sampling))
-        self.reports.append(
-            fit(
+        with uncounted():  # its cost is told by its steps
+            report = fit(
                 model,
                 data,
                 self.recipe,
@@ -134,7 +142,7 @@ class Context:
                 sampling=sampling,
                 after_epoch=both,
             )
-        )
+        self.reports.append(report)
 
     def fit_weighted(
         self, model: nn.Module, data: TrainingData, weights: Tensor, weighting: Literal["loss", "sampling"]

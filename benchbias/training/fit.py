@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from benchbias.data.values import Batch, Split, TrainingData
+from benchbias.errors import ComponentError
+from benchbias.network.counting import uncounted
 from benchbias.network.inspect import evaluating
 
 if TYPE_CHECKING:
@@ -25,11 +27,15 @@ HALVINGS = (0.4, 0.6, 0.8)  # fractions of the steps after which `halving` halve
 
 @dataclass(frozen=True)
 class FitReport:
-    """The report of one call of fit: steps taken, examples seen, mean training loss of each epoch."""
+    """The report of one call of fit: steps taken, examples seen, mean training loss of each epoch.
+
+    flops: counted of work outside of fit, which makes a report of its own without steps.
+    """
 
     steps: int
     examples: int
     losses: tuple[float, ...]
+    flops: int = 0
 
 
 def cross_entropy(model: nn.Module, batch: Batch) -> Tensor:
@@ -53,7 +59,7 @@ def fit(
     loss: (model, batch) -> (). parameters: what the optimizer is given (default: all that require gradients).
     sampling: None (each example once an epoch), int64 indices into the training split with repeats (each entry
     once an epoch), or float weights (N,), drawn with replacement, N draws an epoch.
-    after_epoch: called with (epoch from 1, model).
+    after_epoch: called with (epoch from 1, model). Raises ComponentError where there is nothing to train.
     """
     device = data.train.labels.device
     chosen = [p for p in (parameters if parameters is not None else model.parameters()) if p.requires_grad]
@@ -61,6 +67,8 @@ def fit(
     total_steps = step_count(data, recipe, sampling)
     if total_steps == 0:
         return FitReport(0, 0, ())
+    if not chosen:
+        raise ComponentError("nothing to train: every parameter that the optimizer is given is frozen")
     optimizer = _optimizer(chosen, recipe)
     schedule = _schedule(optimizer, recipe, total_steps)
     if recipe.channels_last:
@@ -181,20 +189,29 @@ def loss_gradients(
     """Gradients of the mean cross-entropy by parameter name, over random training batches of the recipe's size.
 
     batches: how many; 0 for the whole training split. The model is in training mode, as when it was trained; its
-    batch-norm statistics move, so give a copy.
+    batch-norm statistics move, so give a copy. Zero for a weight that is frozen, or that the loss does not depend on.
     """
     order = torch.randperm(len(data.train), generator=generator).to(data.train.labels.device)
     chosen = order[: batches * data.batch_size] if batches else order
-    total = [torch.zeros_like(weight) for weight in weights.values()]
+    total = {name: torch.zeros_like(weight) for name, weight in weights.items()}  # also where no gradient comes
+    moved = {name: weight for name, weight in weights.items() if weight.requires_grad}
     model.train()
     parts = list(torch.split(chosen, data.batch_size))
     if len(parts) > 1 and len(parts[-1]) == 1:  # batch norm cannot train on one example
         parts[-2:] = [torch.cat(parts[-2:])]
-    for index in parts:
-        loss = cross_entropy(model, data.batch(data.train, index, augment=True))
-        for sum_, part in zip(total, torch.autograd.grad(loss, list(weights.values())), strict=True):
-            sum_ += part * (len(index) / len(chosen))
-    return dict(zip(weights, total, strict=True))
+    with uncounted():
+        for index in parts if moved else ():
+            loss = cross_entropy(model, data.batch(data.train, index, augment=True))
+            for name, part in zip(moved, _gradients(loss, list(moved.values())), strict=True):
+                total[name] += part * (len(index) / len(chosen))
+    return total
+
+
+def _gradients(loss: Tensor, weights: list[nn.Parameter]) -> tuple[Tensor, ...]:
+    """Gradients of a loss; zero of a weight that it does not depend on."""
+    if not loss.requires_grad:
+        return tuple(torch.zeros_like(weight) for weight in weights)
+    return torch.autograd.grad(loss, weights, allow_unused=True, materialize_grads=True)
 
 
 def worst_share(correct: Tensor, kinds: Tensor) -> float:

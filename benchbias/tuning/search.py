@@ -147,8 +147,8 @@ def _value(
 
 
 def _training_flops(plan: Plan, store: Store, attempt: Attempt) -> float:
-    """FLOPs of the trial's training, each distinct stage once; a pruner may train too."""
+    """Known FLOPs of the trial's training, each distinct stage once; a pruner may train too."""
     training = ("train", "prune")
     keys = dict.fromkeys(key for trial in attempt.trials for key in trial.stages if plan.stages[key].kind in training)
     products = [store.get(key) for key in keys]
-    return sum(float(product.body.get("training_flops", 0)) for product in products if product is not None)
+    return sum(float(product.body.get("training_flops") or 0) for product in products if product is not None)

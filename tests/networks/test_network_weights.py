@@ -1,13 +1,16 @@
-"""Weights from a safetensors file: filled in exactly, told apart by their bytes, and every fault is one message."""
+"""Weights from a file of tensors: filled in exactly, told apart by their bytes, and every fault is one message."""
 
 from __future__ import annotations
 
 import hashlib
+import pickle
+import zipfile
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save, save_file
+from torch.nn.utils import prune
 
 from benchbias import BenchbiasError, DataError
 from benchbias_plugins.networks.literature import benchbias_models
@@ -112,10 +115,115 @@ def test_a_missing_file_and_a_folder_are_told(tmp_path):
         make("resnet18", tmp_path, weights="folder", sha256="0" * 64)
 
 
-@pytest.mark.parametrize("legacy", [False, True])
-def test_a_pickle_is_never_opened(legacy, tmp_path):
-    torch.save({"a": torch.zeros(1)}, tmp_path / "some.pth", _use_new_zipfile_serialization=not legacy)
-    with pytest.raises(DataError, match="is a pickle"):
+def saved(root, found, name="some.pth", **how):
+    """A file of torch.save; the options that name it."""
+    torch.save(found, root / name, **how)
+    return named(root, name)
+
+
+LEGACY = {"_use_new_zipfile_serialization": False}
+
+
+@pytest.mark.parametrize(
+    ("prefix", "place", "how"),
+    [
+        *(("", None, {}), ("", None, LEGACY), ("", "state_dict", {}), ("module.", "model", LEGACY)),
+        *(("module._orig_mod.", "net", {}), ("model.", "model_state_dict", {})),
+    ],
+)
+def test_a_file_of_torch_save_gives_that_model_however_it_is_nested(prefix, place, how, tmp_path, capsys):
+    source = make("resnet18", seed=2).state_dict()
+    found = {prefix + name: tensor for name, tensor in source.items()}
+    whole = found if place is None else {"epoch": 3, "optimizer": {"lr": 0.1}, place: found}
+    filled = make("resnet18", tmp_path, **saved(tmp_path, whole, **how)).state_dict()
+    assert all(torch.equal(filled[name], tensor) for name, tensor in source.items())
+    said = capsys.readouterr().out
+    assert (place is None) == ("its tensors are those of" not in said)
+    assert (prefix == "") == ("left out before each name" not in said)
+
+
+def test_the_masks_of_torchs_pruning_are_applied_and_told(tmp_path, capsys):
+    source = make("resnet18", seed=2)
+    for layer in (source.conv1, source.fc):
+        prune.l1_unstructured(layer, "weight", amount=0.5)
+    prune.random_unstructured(source.fc, "bias", amount=1)
+    state = source.state_dict()
+    assert "conv1.weight_orig" in state
+    filled = make("resnet18", tmp_path, **saved(tmp_path, state))
+    for layer in (source.conv1, source.fc):
+        prune.remove(layer, "weight")
+    prune.remove(source.fc, "bias")
+    assert all(torch.equal(filled.state_dict()[name], tensor) for name, tensor in source.state_dict().items())
+    assert abs(int((filled.conv1.weight == 0).sum()) - filled.conv1.weight.numel() / 2) <= 0.5
+    assert "the masks of 3 pruned tensors are applied" in capsys.readouterr().out
+    for odd in ({"conv1.weight_mask": torch.ones(1)}, {"conv1.weight": torch.ones(1)}):
+        with pytest.raises(DataError, match=r"conv1\.weight_orig and conv1\.weight_mask do not make one conv1\.weight"):
+            make("resnet18", tmp_path, **saved(tmp_path, state | odd))
+
+
+class Canary:
+    """Unpickled, it leaves a file."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return (open, (self.path, "w"))
+
+
+@pytest.mark.parametrize("how", [{}, LEGACY], ids=["archive", "legacy"])
+def test_a_file_that_would_run_code_is_refused_and_runs_none(how, tmp_path):
+    options = saved(tmp_path, {"conv1.weight": Canary(tmp_path / "canary")}, **how)
+    with pytest.raises(DataError, match=r"some\.pth .*holds more than tensors \(save model\.state_dict"):
+        make("resnet18", tmp_path, **options)
+    assert not (tmp_path / "canary").exists()
+    (tmp_path / "bare.pth").write_bytes(pickle.dumps(Canary(tmp_path / "canary")))
+    with pytest.raises(DataError, match="holds more than tensors"):
+        make("resnet18", tmp_path, **named(tmp_path, "bare.pth"))
+    assert not (tmp_path / "canary").exists()
+    with pytest.raises(DataError, match="holds more than tensors"):  # the model, not its state
+        make("resnet18", tmp_path, **saved(tmp_path, torch.nn.Linear(1, 1), **how))
+
+
+ODD = {
+    "a list": ([torch.zeros(1)], "holds a list, not tensors by name"),
+    "nothing": ({}, "holds a dict, not tensors by name"),
+    "a number": ({"a.weight": torch.zeros(1), "b": 3}, "not a tensor by name, .*: b "),
+    "an unknown place": ({"ema": {"a.weight": torch.zeros(1)}}, "not a tensor by name, .*: ema .*'state_dict'"),
+    "a huge view": ({"conv1.weight": torch.zeros(1).expand(10**5, 10**5)}, "within its file: conv1.weight"),
+    "a sparse tensor": ({"conv1.weight": torch.zeros(3, 3).to_sparse()}, "dense .*: conv1.weight"),
+    "a tensor without numbers": ({"conv1.weight": torch.zeros(3, device="meta")}, "dense .*: conv1.weight"),
+    "names that are numbers": ({1: torch.zeros(1)}, "not a tensor by name, .*: 1 "),
+}
+
+
+@pytest.mark.parametrize("how", [{}, LEGACY], ids=["archive", "legacy"])
+@pytest.mark.parametrize("name", ODD)
+def test_a_file_of_other_things_is_one_message(name, how, tmp_path):
+    found, said = ODD[name]
+    with pytest.raises(DataError, match=said):
+        make("resnet18", tmp_path, **saved(tmp_path, found, **how))
+
+
+def test_an_archive_that_unpacks_to_more_than_itself_is_refused(tmp_path):
+    torch.save({"conv1.weight": torch.zeros(9)}, tmp_path / "plain.pth")
+    with (
+        zipfile.ZipFile(tmp_path / "plain.pth") as plain,
+        zipfile.ZipFile(tmp_path / "some.pth", "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for entry in plain.infolist():
+            packed.writestr(entry.filename, plain.read(entry) + bytes(10**5))
+    with pytest.raises(DataError, match="unpacks to more than its own size"):
+        make("resnet18", tmp_path, **named(tmp_path, "some.pth"))
+
+
+@pytest.mark.parametrize("how", [{}, LEGACY], ids=["archive", "legacy"])
+@pytest.mark.parametrize("keep", [4, 100, 3000, -1000])
+def test_a_damaged_file_of_torch_save_is_one_message(keep, how, tmp_path):
+    saved(tmp_path, make("resnet18").state_dict(), **how)
+    content = (tmp_path / "some.pth").read_bytes()[:keep]
+    (tmp_path / "some.pth").write_bytes(content)
+    with pytest.raises(DataError, match="or a damaged one"):
         make("resnet18", tmp_path, **named(tmp_path, "some.pth"))
 
 
@@ -140,7 +248,7 @@ def test_tensors_that_are_not_the_models_are_named(tmp_path):
         "bn1.bias (77,)",
     ):
         assert part in str(told.value)
-    whole = {f"module.{name}": tensor for name, tensor in make("resnet18").state_dict().items()}
+    whole = {f"other.{name}": tensor for name, tensor in make("resnet18").state_dict().items()}
     with pytest.raises(DataError, match=r"and \d+ more") as told:
         make("resnet18", tmp_path, **written(tmp_path, whole))
     assert len(str(told.value)) < 600

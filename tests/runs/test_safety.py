@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import pickle
+import re
 import struct
 from pathlib import Path
 
@@ -85,7 +86,13 @@ def dangers(source: str) -> list[str]:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_source_unpickles_evaluates_or_unpacks_anything(path: Path):
-    assert dangers(path.read_text()) == []
+    """But for the one place that reads what torch.save wrote, of which tensors alone are read."""
+    found = [re.sub(r"^\d+: ", "", danger) for danger in dangers(path.read_text())]
+    assert found == (["torch.load()"] if path.name == "checkpoints.py" else [])
+    if found:
+        calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        (load,) = (node for node in calls if ast.unparse(node.func) == "torch.load")
+        assert "weights_only=True" in ast.unparse(load)
 
 
 @pytest.mark.parametrize(

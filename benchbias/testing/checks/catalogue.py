@@ -46,6 +46,7 @@ CHECKS: tuple[Check, ...] = (
     _check(model.forward_shapes, "model"),
     _check(model.one_pixel_image, "model"),
     _check(model.head, "model"),
+    _check(model.reach, "model"),
     _check(model.learns, "model"),
     _check(model.same_in_eval, "model"),
     _check(metric.permutation, "metric"),

@@ -53,7 +53,7 @@ def one_pixel(subject: Subject) -> str | None:
 
 
 def batch_norm(subject: Subject) -> str | None:
-    """In a network with batch norm only convolution and linear weights are pruned, and its statistics stay finite."""
+    """In a network with batch norm only weights of layers are pruned, and its statistics stay finite."""
     return _edge(subject, toy.with_batch_norm, toy.toy_dataset(train=33))  # 33: the last batch has one example
 
 

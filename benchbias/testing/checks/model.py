@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from benchbias.data.values import BiasedDataset
 from benchbias.network.inspect import evaluating
+from benchbias.network.weights import layer_weights, matrix_weights, unreached
 from benchbias.suite.tables import Recipe
 from benchbias.testing.calling.calls import model_trial, pixels, plain, refused
 from benchbias.testing.calling.subject import Subject
@@ -18,6 +19,7 @@ from benchbias.testing.toys.trial import RECIPE, ToyTrial
 from benchbias.training.context import TrainContext
 
 CLASSES = (2, 5)
+SHOWN = 4  # names that a note tells
 
 
 def forward_shapes(subject: Subject) -> str:
@@ -92,15 +94,29 @@ def _context(trial: ToyTrial) -> TrainContext:
     return TrainContext(device=trial.device, generator=stream, recipe=recipe, data=data, order=stream)
 
 
+def reach(subject: Subject) -> str:
+    """The share of the weights in its matrices that pruning reaches is told, and what it does not (never a failure)."""
+    model = model_trial(subject).network()
+    left = unreached(model)
+    if not left:
+        return "all of its matrices"
+    share = sum(weight.parameter.numel() for weight in layer_weights(model).values()) / matrix_weights(model)
+    return f"{100 * share:.2g} % of the weights in its matrices; not {', '.join(left[:SHOWN])}" + (
+        f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
+    )
+
+
 def learns(subject: Subject) -> None:
-    """An epoch of training moves every convolution and linear weight, and leaves all finite."""
+    """An epoch of training moves every weight that can be pruned, but for frozen ones, and leaves all finite."""
     trial = model_trial(subject)
     after = trial.made[trial.train(plain, epochs=1)].blobs["weights"]
     before = trial.made[trial.init].blobs["weights"]
     weights = _context(trial).prunable(trial.network())
     if not weights:
-        raise Unmet("it has no convolution or linear weight: nothing can be pruned")
-    still = [name for name in weights if torch.equal(before[name], after[name])]
+        raise Unmet("it has no linear, convolution, recurrent or attention weight: nothing can be pruned")
+    still = [
+        name for name, weight in weights.items() if weight.requires_grad and torch.equal(before[name], after[name])
+    ]
     if still:
         raise Unmet(f"these weights have not moved: {', '.join(still)}")
 

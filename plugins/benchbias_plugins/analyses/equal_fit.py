@@ -34,9 +34,14 @@ def fit_of_conflicting(body: Mapping[str, Any]) -> float:
     return math.nan if found is None else float(found)
 
 
+def log(amount: float | None) -> float:
+    """The logarithm of an amount of training; NaN where there was none, or where it is unknown."""
+    return math.log(amount) if amount else math.nan
+
+
 MATCHED: Mapping[str, Callable[[Mapping[str, Any]], float]] = {
-    "steps": lambda body: math.log(body["training_steps"]),
-    "training FLOPs": lambda body: math.log(body["training_flops"]),
+    "steps": lambda body: log(body["training_steps"]),
+    "training FLOPs": lambda body: log(body["training_flops"]),
     "accuracy": average_accuracy,
     "fit of conflicting": fit_of_conflicting,
 }

@@ -33,7 +33,7 @@ def torchvision_model(
 ) -> nn.Module:
     """A classification network of torchvision by its name, with its own initial values or those of a file.
 
-    name: as in torchvision.models, e.g. efficientnet_b0. weights, sha256: a safetensors file below the data folder,
+    name: as in torchvision.models, e.g. efficientnet_b0. weights, sha256: a file of tensors below the data folder,
     with torchvision's names, and its digest. On images of one channel it is the network on three equal channels.
     """
     import torchvision.models

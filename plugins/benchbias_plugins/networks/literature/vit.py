@@ -132,7 +132,7 @@ def vit(
 
     patch: pixels a side of a patch, of which an image's sides are multiples. depth: blocks. heads, dim: of the
     attention; dim channels in all, ViT-Tiny has 12, 3 and 192. width: multiplies the channels of a head. weights,
-    sha256: a safetensors file below the data folder, with these names or timm's, and its digest.
+    sha256: a file of tensors below the data folder, with these names or timm's, and its digest.
     """
     height, columns = input_shape[1:]
     if height % patch or columns % patch:

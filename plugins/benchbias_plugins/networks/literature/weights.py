@@ -1,4 +1,4 @@
-"""Weights from a safetensors file below the data folder: checked by sha256, so that equal options are equal bytes."""
+"""Weights from a file below the data folder: checked by sha256, so that equal options are equal bytes."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from torch import Tensor, nn
 
 from benchbias import BenchbiasError, DataError, head_name
 
+from .checkpoints import folded, tensors_of, unwrapped
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
-PICKLES = (b"PK\x03\x04", b"\x80")  # torch.save's archive, and a bare pickle
 SHOWN = 4  # tensors that a message names
 
 
@@ -32,16 +33,18 @@ def with_weights(
     """Fill a model, in place, from the file `weights` below `root`; None leaves its initial values.
 
     The head keeps them where the file has none, or one of another number of classes; a line in the stage's log says
-    so. renamed: makes the model's names of the file's. Raises DataError for a file that is missing, not the one that
-    `sha256` tells, damaged or a pickle, or whose tensors are not the model's.
+    so, and what else was done to fit: masks applied, prefixes left out. renamed: makes the model's names of the
+    file's. Raises DataError for a file that is missing, not the one that `sha256` tells, damaged, holds more than
+    tensors, or whose tensors are not the model's.
     """
     if weights is None:
         if sha256 is not None:
             raise BenchbiasError("sha256 goes with weights: name the file too")
         return model
-    tensors = renamed(_tensors(_content(root, weights, sha256), weights))
-    head = head_name(model, torch.zeros(1, *input_shape))
     own = model.state_dict()
+    tensors = folded(tensors_of(_content(root, weights, sha256), weights), weights)
+    tensors = dict(renamed(unwrapped(tensors, own, weights)))
+    head = head_name(model, torch.zeros(1, *input_shape))
     ours = [name for name in own if name.startswith(f"{head}.")]
     fits = all(name in tensors and tensors[name].shape == own[name].shape for name in ours)
     left = [] if fits else ours
@@ -69,8 +72,6 @@ def _content(root: Path, weights: str, sha256: str | None) -> bytes:
         ) from None
     except OSError as error:
         raise DataError(f"the weights {path} cannot be read: {error.strerror}") from None
-    if content.startswith(PICKLES):
-        raise DataError(f"{path} is a pickle, as torch.save writes it, and is not opened: save it as safetensors")
     found = hashlib.sha256(content).hexdigest()
     if sha256 is None:
         raise DataError(f'{path}: say which file is meant: sha256 = "{found}" is this one')
@@ -79,16 +80,6 @@ def _content(root: Path, weights: str, sha256: str | None) -> bytes:
     if found != sha256:
         raise DataError(f"{path} is another file: its sha256 is {found}, not {sha256}")
     return content
-
-
-def _tensors(content: bytes, weights: str) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
-    try:
-        return load(content)
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise DataError(f"{weights} is no safetensors file, or a damaged one: {error}") from None
 
 
 def _check(weights: str, tensors: Mapping[str, Tensor], own: Mapping[str, Tensor], needed: list[str]) -> None:

@@ -1,0 +1,79 @@
+"""The zoo of networks: each is counted, trained and pruned right, or refused with one message when it is made."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchbias.errors import ComponentError
+from benchbias.network.cost import count_cost, layer_flops
+from benchbias.network.weights import layer_weights, unreached
+from benchbias.testing.toys.trial import ToyTrial
+from support.zoo import FITTING, REFUSED, SHAPE
+
+IMAGE = torch.rand(1, *SHAPE, generator=torch.Generator().manual_seed(0))
+
+
+def made(name: str) -> nn.Module:
+    torch.manual_seed(0)
+    return FITTING[name].make()
+
+
+def counted(model: nn.Module, images: torch.Tensor) -> int:
+    """The FLOPs that torch counts, with its fused attention off."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            model.eval()(images)
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+    return int(counter.get_total_flops())
+
+
+@pytest.mark.parametrize("name", FITTING)
+def test_the_flops_are_torchs_count_and_those_of_its_fused_kernels(name: str):
+    assert sum(layer_flops(made(name), IMAGE).values()) == counted(made(name), IMAGE) + FITTING[name].hidden
+
+
+@pytest.mark.parametrize("name", FITTING)
+def test_every_matrix_is_one_that_pruning_reaches_or_is_told(name: str):
+    model, cost = made(name), count_cost(made(name), IMAGE)
+    left = dict(model.named_parameters())
+    assert cost.weights == sum(weight.parameter.numel() for weight in layer_weights(model).values())
+    assert cost.matrix_weights - cost.weights == FITTING[name].unreached
+    assert sum(left[one].numel() for one in unreached(model)) == FITTING[name].unreached
+    assert cost.nonzero_weights == cost.weights
+    assert cost.sparse_flops == cost.flops
+
+
+@pytest.mark.parametrize("name", FITTING)
+def test_without_its_weights_a_network_costs_what_no_weight_decides(name: str):
+    """Each weight at zero in turn: the FLOPs fall by those under its name, as often as it is used."""
+    model = made(name)
+    flops = layer_flops(model, IMAGE)
+    assert set(flops) - {""} <= set(dict(model.named_parameters()))
+    for weight in set(flops) - {""}:
+        twin = made(name)
+        with torch.no_grad():
+            dict(twin.named_parameters())[weight].zero_()
+        cost = count_cost(twin, IMAGE)
+        assert cost.flops - cost.sparse_flops == flops[weight]
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_network_that_does_not_fit_is_refused_when_it_is_made(name: str):
+    make, said = REFUSED[name]
+
+    def model(input_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
+        torch.manual_seed(0)
+        return make()
+
+    with pytest.raises(ComponentError, match=said) as caught:
+        ToyTrial(model=model)
+    assert str(caught.value).startswith("model 'checked'")
+    assert not re.search(r"0x[0-9a-f]{6}|\d{12}", str(caught.value)), "an address differs from run to run"
