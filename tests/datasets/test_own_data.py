@@ -323,7 +323,10 @@ def test_a_repository_and_a_folder_of_the_same_pictures_are_the_same_data(reposi
         ({"repository": "../me"}, "no name of a repository"),
         ({"attribute": "colour"}, r"me/pictures, split train: unknown column 'colour' \(known: bright, ground"),
         ({"image": "bright"}, r"column 'bright' holds no images \(columns of images: picture\)"),
-        ({"test_split": "testing"}, r"split testing: .*cannot be read as a data set: .*testing"),
+        (
+            {"test_split": "testing"},
+            r"split testing: unknown split 'testing'; did you mean 'test'\? \(known: test, train\)",
+        ),
     ],
 )
 def test_a_mistake_in_a_repository_is_one_message(repository: Path, monkeypatch, change, message):

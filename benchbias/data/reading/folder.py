@@ -10,14 +10,12 @@ from typing import Any
 
 from torch import Tensor
 
-from benchbias.data.reading.decoding import check_stretch, decode
+from benchbias.data.reading.decoding import LARGEST_IMAGE, check_stretch, decode
 from benchbias.data.reading.pixel_cache import Sink, decoded
 from benchbias.data.reading.raw_files import inside, missing_folder, raw_digest
 from benchbias.errors import DataError, unknown
 from benchbias.util import canonical
 from benchbias.util.progress import progress
-
-LARGEST_IMAGE = 256 << 20  # bytes of one encoded image
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib
+import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,10 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchbias.data.reading.decoding import check_stretch, decode
-from benchbias.data.reading.fetching import fetch, offline
+from benchbias.data.reading.cells import kept_value
+from benchbias.data.reading.decoding import LARGEST_IMAGE, check_stretch, decode
+from benchbias.data.reading.fetching import fetch, no_connections, offline
 from benchbias.data.reading.pixel_cache import Sink, decoded
-from benchbias.data.reading.raw_files import Found, find, missing, raw_digest
+from benchbias.data.reading.raw_files import Found, check_unchanged, find, missing, raw_digest
+from benchbias.data.reading.repository import LARGEST_ROWS, Chosen, Repository, chosen_files
 from benchbias.errors import DataError, unknown
 from benchbias.util.progress import progress
 
@@ -69,8 +73,9 @@ def hub_images(
         found = find(root, repository)
     if found is None:
         raise missing(root, repository)
+    raw = raw_digest(root, found.folder)
     made_from = {
-        "raw": raw_digest(root, found.folder),
+        "raw": raw,
         "split": split,
         "image": image,
         "columns": list(columns),
@@ -84,8 +89,11 @@ def hub_images(
 
     def build(sink: Sink) -> Mapping[str, Any]:
         if found.source is not None:
-            return _from_torchvision(root, found, sink, split, image, columns, where)
-        return _from_copy(found.folder, sink, made_from, where)
+            told = _from_torchvision(root, found, sink, split, image, columns, where)
+        else:
+            told = _from_copy(found.folder, sink, made_from, where)
+        check_unchanged(root, found.folder, raw)
+        return told
 
     kept = decoded(root, made_from, build)
     values = {name: _column(kept.about["columns"][name]) for name in columns}
@@ -103,8 +111,9 @@ def _from_copy(folder: Path, sink: Sink, asked: Mapping[str, Any], where: str) -
     import datasets
 
     image, columns = asked["image"], asked["columns"]
-    with _quiet(), tempfile.TemporaryDirectory(prefix="benchbias-") as scratch:
-        rows = _load(folder, asked["split"], asked["config"], scratch, where)
+    copy = Repository.of(folder)
+    with _quiet(), no_connections(), tempfile.TemporaryDirectory(prefix="benchbias-") as scratch:
+        rows = _load(chosen_files(copy, asked["split"], asked["config"], where), asked["split"], scratch, where)
         for name in (image, *columns):
             if name not in rows.features:
                 raise DataError(unknown("column", name, rows.features, where))
@@ -114,28 +123,38 @@ def _from_copy(folder: Path, sink: Sink, asked: Mapping[str, Any], where: str) -
         rows = rows.select_columns([image, *columns]).cast_column(image, datasets.Image(decode=False))
         kept: dict[str, list[Any]] = {name: [] for name in columns}
         channels = asked["channels"]
-        for row, item in enumerate(progress(_rows(rows), len(rows), f"decoding {where}")):
+        types = {name: str(getattr(rows.features[name], "dtype", "")) for name in columns}
+        for row, item in enumerate(progress(_rows(rows), len(rows), f"decoding {where}"), 1):
             here = f"{where}, row {row}"
-            content, size, stretch = _content(item[image], folder, here), asked["size"], asked["stretch"]
+            for name in columns:
+                kept[name].append(kept_value(item[name], here, name, types[name]))
+            content, size, stretch = _content(item[image], copy, here), asked["size"], asked["stretch"]
             pixels = decode(content, here, size=size, channels=channels, stretch=stretch)
             channels = channels or (3 if len(pixels) == 3 else None)  # a grey image among coloured ones is no fault
             sink.add(pixels, here)
-            for name in columns:
-                kept[name].append(item[name])
         names = {name: f.names for name in columns if isinstance(f := rows.features[name], datasets.ClassLabel)}
         del rows
     return {"columns": kept, "names": names}
 
 
-def _load(folder: Path, split: str, config: str | None, scratch: str, where: str) -> Any:
+def _load(chosen: Chosen, split: str, scratch: str, where: str) -> Any:
     """The rows of a split, mapped from a file in the scratch folder. Raises DataError."""
-    import datasets
+    from datasets.data_files import DataFilesDict, DataFilesList
+    from datasets.load import import_main_class
 
     try:
-        return datasets.load_dataset(str(folder), name=config, split=split, cache_dir=scratch)
+        module = importlib.import_module(f"datasets.packaged_modules.{chosen.builder}.{chosen.builder}")
+        lists = {name: DataFilesList([str(file) for file in each], []) for name, each in chosen.files.items()}
+        made = import_main_class(module.__name__)(cache_dir=scratch, data_files=DataFilesDict(lists), **chosen.options)
+        assert made.config.data_files == lists, "what is opened is what was chosen"
+        made.download_and_prepare()
+        rows = made.as_dataset(split=split)
     except Exception as error:  # of pyarrow, fsspec and many others
         told = " ".join(str(error).split())
-        raise DataError(f"{where}: {folder} cannot be read as a data set: {told or type(error).__name__}") from error
+        raise DataError(f"{where}: cannot be read as a data set: {told or type(error).__name__}") from error
+    if len(rows) > LARGEST_ROWS:
+        raise DataError(f"{where}: {len(rows)} rows; at most {LARGEST_ROWS} are read")
+    return rows
 
 
 def _rows(rows: Any) -> Iterator[dict[str, Any]]:
@@ -145,19 +164,22 @@ def _rows(rows: Any) -> Iterator[dict[str, Any]]:
             yield dict(zip(names, values, strict=True))
 
 
-def _content(value: dict[str, Any] | None, folder: Path, here: str) -> bytes:
+def _content(value: dict[str, Any] | None, copy: Repository, here: str) -> bytes:
     """The encoded image of a row: its bytes, or the file of the repository that it names. Raises DataError."""
     if value is None or (value["bytes"] is None and value["path"] is None):
         raise DataError(f"{here}: no image (an empty cell)")
     if value["bytes"] is not None:
         return bytes(value["bytes"])
-    path = (folder / str(value["path"])).resolve()
-    if not path.is_relative_to(folder.resolve()):
-        raise DataError(f"{here}: the image {value['path']!r:.200} lies outside {folder}")
+    path = os.path.normpath(copy.folder / str(value["path"]))
+    if not Path(path).is_relative_to(copy.folder):
+        raise DataError(f"{here}: the image {value['path']!r:.200} lies outside {copy.folder}")
+    file = copy.file(Path(path).relative_to(copy.folder).as_posix(), here)
     try:
-        return path.read_bytes()
+        if file.stat().st_size > LARGEST_IMAGE:
+            raise DataError(f"{here}: {file} has more than {LARGEST_IMAGE >> 20} MiB")
+        return file.read_bytes()
     except OSError as error:
-        raise DataError(f"{here}: {path} cannot be read: {error.strerror}") from None
+        raise DataError(f"{here}: {file} cannot be read: {error.strerror}") from None
 
 
 @contextlib.contextmanager

@@ -180,6 +180,12 @@ def raw_digest(root: Path, path: Path) -> str:
     return canonical.digest(entries)
 
 
+def check_unchanged(root: Path, path: Path, digest: str) -> None:
+    """Raises DataError where files are no longer those of a digest: what was read may be neither old nor new."""
+    if raw_digest(root, path) != digest:
+        raise DataError(f"{path}: files changed while they were read: run again")
+
+
 def _read(manifest: Path) -> dict[str, Any]:
     with contextlib.suppress(OSError, StorageError):
         value = canonical.loads(manifest.read_bytes())
