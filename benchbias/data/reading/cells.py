@@ -87,7 +87,7 @@ def _text(value: object) -> tuple[str, str]:
     if isinstance(value, float | np.floating | decimal.Decimal):
         return _number(value)
     if isinstance(value, datetime.datetime):
-        midnight = value.timetz() == datetime.time() and not getattr(value, "nanosecond", 0)
+        midnight = value.time() == datetime.time() and not getattr(value, "nanosecond", 0)
         return (value.date() if midnight else value).isoformat(), ""
     if isinstance(value, datetime.date):
         return value.isoformat(), ""

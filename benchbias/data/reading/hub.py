@@ -8,7 +8,7 @@ import importlib
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from benchbias.data.reading.cells import kept_value
-from benchbias.data.reading.decoding import LARGEST_IMAGE, check_stretch, decode
+from benchbias.data.reading.decoding import LARGEST_IMAGE, Look, decode, pixels_of
 from benchbias.data.reading.fetching import fetch, no_connections, offline
 from benchbias.data.reading.pixel_cache import Sink, decoded
 from benchbias.data.reading.raw_files import Found, check_unchanged, find, missing, raw_digest
@@ -33,7 +33,8 @@ class HubImages:
     """One split of an image data set.
 
     images: uint8 (N, C, H, W), mapped from a cache, not held in memory. columns: name -> int64 (N,) where all values
-    are whole numbers, else a list of N. names: of the classes, for the columns whose features say them.
+    are whole numbers, else a list of N numbers, texts and true/false, None for an empty cell. names: of the classes,
+    for the columns whose features say them.
     """
 
     images: Tensor
@@ -52,6 +53,8 @@ def hub_images(
     size: int | None = None,
     channels: int | None = None,
     stretch: int | None = None,
+    interpolation: str = "bilinear",
+    channel_order: str = "rgb",
 ) -> HubImages:
     """One split of an image data set of the hub, from the local copy `<root>/<repository>`.
 
@@ -61,10 +64,11 @@ def hub_images(
     image: the column of images. columns: further columns. config: of a repository that has several. size: scale the
     shorter side to it and cut out the middle square; None: as they are, all of one size. channels: 1 or 3; None: as
     the first image has. stretch: scale both sides to it, whatever their ratio, and cut the middle square of `size` out
-    of that. Raises DataError, naming what is missing and where it was looked for, or the row.
+    of that. interpolation: nearest, box, bilinear, hamming, bicubic or lanczos, antialiased. channel_order: rgb or bgr.
+    Raises DataError, naming what is missing and where it was looked for, or the row.
     """
     columns = tuple(dict.fromkeys(columns))
-    check_stretch(stretch, size)
+    look = Look(size, channels, stretch, interpolation, channel_order)
     if image in columns:
         raise DataError(f"{repository}: the column {image!r:.80} is the images': it cannot be a label too")
     found = find(root, repository)
@@ -80,18 +84,16 @@ def hub_images(
         "image": image,
         "columns": list(columns),
         "config": config,
-        "size": size,
-        "channels": channels,
-        "stretch": stretch,
+        **asdict(look),
         "layout": "hub" if found.source is None else found.source.torchvision,
     }
     where = f"{repository}, split {split}"
 
     def build(sink: Sink) -> Mapping[str, Any]:
         if found.source is not None:
-            told = _from_torchvision(root, found, sink, split, image, columns, where)
+            told = _from_torchvision(root, found, sink, (split, image, columns), look, where)
         else:
-            told = _from_copy(found.folder, sink, made_from, where)
+            told = _from_copy(found.folder, sink, (split, config, image, columns), look, where)
         check_unchanged(root, found.folder, raw)
         return told
 
@@ -102,18 +104,20 @@ def hub_images(
 
 
 def _column(values: list[Any]) -> Tensor | list[Any]:
-    whole = all(isinstance(value, int) and not isinstance(value, bool) for value in values)
+    whole = all(type(value) is int and -(1 << 63) <= value < 1 << 63 for value in values)
     return torch.tensor(values, dtype=torch.int64) if whole else values
 
 
-def _from_copy(folder: Path, sink: Sink, asked: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+def _from_copy(
+    folder: Path, sink: Sink, asked: tuple[str, str | None, str, Sequence[str]], look: Look, where: str
+) -> Mapping[str, Any]:
     """Decode a split of a local copy; what `datasets` makes of its files on the way is removed again."""
     import datasets
 
-    image, columns = asked["image"], asked["columns"]
+    split, config, image, columns = asked
     copy = Repository.of(folder)
     with _quiet(), no_connections(), tempfile.TemporaryDirectory(prefix="benchbias-") as scratch:
-        rows = _load(chosen_files(copy, asked["split"], asked["config"], where), asked["split"], scratch, where)
+        rows = _load(chosen_files(copy, split, config, where), split, scratch, where)
         for name in (image, *columns):
             if name not in rows.features:
                 raise DataError(unknown("column", name, rows.features, where))
@@ -122,15 +126,15 @@ def _from_copy(folder: Path, sink: Sink, asked: Mapping[str, Any], where: str) -
             raise DataError(f"{where}: column {image!r} holds no images (columns of images: {', '.join(kinds) or '-'})")
         rows = rows.select_columns([image, *columns]).cast_column(image, datasets.Image(decode=False))
         kept: dict[str, list[Any]] = {name: [] for name in columns}
-        channels = asked["channels"]
+        chosen = look
         types = {name: str(getattr(rows.features[name], "dtype", "")) for name in columns}
         for row, item in enumerate(progress(_rows(rows), len(rows), f"decoding {where}"), 1):
             here = f"{where}, row {row}"
             for name in columns:
                 kept[name].append(kept_value(item[name], here, name, types[name]))
-            content, size, stretch = _content(item[image], copy, here), asked["size"], asked["stretch"]
-            pixels = decode(content, here, size=size, channels=channels, stretch=stretch)
-            channels = channels or (3 if len(pixels) == 3 else None)  # a grey image among coloured ones is no fault
+            pixels = decode(_content(item[image], copy, here), here, chosen)
+            if len(pixels) == 3:
+                chosen = replace(look, channels=3)  # a grey image among coloured ones is no fault
             sink.add(pixels, here)
         names = {name: f.names for name in columns if isinstance(f := rows.features[name], datasets.ClassLabel)}
         del rows
@@ -197,12 +201,14 @@ def _quiet() -> Iterator[None]:
 
 
 def _from_torchvision(
-    root: Path, found: Found, sink: Sink, split: str, image: str, columns: Sequence[str], where: str
+    root: Path, found: Found, sink: Sink, asked: tuple[str, str, Sequence[str]], look: Look, where: str
 ) -> Mapping[str, Any]:
     """Read the files by torchvision's own class; columns are named as in the hub's repository. Raises DataError."""
     import numpy as np
+    from PIL import Image
     from torchvision import datasets
 
+    split, image, columns = asked
     source = found.source
     assert source is not None
     for name in (image, *columns):
@@ -216,7 +222,7 @@ def _from_torchvision(
         told = " ".join(str(error).split())
         raise DataError(f"{where}: torchvision's {source.torchvision} cannot read {found.folder}: {told}") from error
     for pixels in np.asarray(whole.data):  # (H, W) or (H, W, C)
-        sink.add(np.ascontiguousarray(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)), where)
+        sink.add(pixels_of(Image.fromarray(pixels), where, look), where)
     labels = [int(label) for label in whole.targets]
     return {"columns": dict.fromkeys(columns, labels), "names": {name: list(source.names) for name in columns}}
 

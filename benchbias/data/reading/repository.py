@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from benchbias.data.reading.raw_files import files_of
+from benchbias.data.reading.raw_files import POINTER, files_of
 from benchbias.errors import DataError, unknown
 
 CARD = "README.md"
@@ -22,7 +22,6 @@ OPTIONS = ("sep", "delimiter", "quotechar", "encoding", "drop_labels", "drop_met
 """Options of those builders that a README may set: none of them names a file or leaves out rows."""
 OWN_KEYS = ("config_name", "data_files", "data_dir", "default", "version", "description")
 LARGEST_ROWS = 5_000_000  # of a split or a table: its labels are held in memory
-POINTER = b"version https://git-lfs"
 
 
 @dataclass(frozen=True)
