@@ -321,9 +321,15 @@ methods = ["erm"]
 seeds = 1
 metrics = ["accuracy"]
 rank_by = "accuracy"
-[tasks.images]
-dataset = { use = "hub", repository = "some/images", attribute = "label", label = "label", test_split = "train", duplicates = "count", aligned = ["no:no", "yes:yes"] }
-model = { use = "lenet_small" }
+[tasks.images.dataset]
+use = "hub"
+repository = "some/images"
+attribute = "count"
+test_split = "train"
+val_split = "train"
+duplicates = "count"
+[tasks.images.model]
+use = "lenet_small"
 [suites.absent]
 title = "Not here"
 version = "1"
@@ -335,7 +341,7 @@ rank_by = "accuracy"
 [tasks.absent]
 dataset = { use = "hub", repository = "some/absent", attribute = "a" }
 model = { use = "lenet_small" }
-"""  # noqa: E501
+"""
 
 
 @pytest.fixture

@@ -121,7 +121,7 @@ def _from_copy(
         for name in (image, *columns):
             if name not in rows.features:
                 raise DataError(unknown("column", name, rows.features, where))
-        if not isinstance(rows.features[image], datasets.Image):
+        if not _may_hold_images(rows.features[image]):
             kinds = [name for name, feature in rows.features.items() if isinstance(feature, datasets.Image)]
             raise DataError(f"{where}: column {image!r} holds no images (columns of images: {', '.join(kinds) or '-'})")
         rows = rows.select_columns([image, *columns]).cast_column(image, datasets.Image(decode=False))
@@ -139,6 +139,15 @@ def _from_copy(
         names = {name: f.names for name in columns if isinstance(f := rows.features[name], datasets.ClassLabel)}
         del rows
     return {"columns": kept, "names": names}
+
+
+def _may_hold_images(feature: Any) -> bool:
+    """Whether a column is one of images, or of encoded images or paths that are not declared as such."""
+    import datasets
+
+    if isinstance(feature, dict):
+        return set(feature) == {"bytes", "path"}
+    return isinstance(feature, datasets.Image) or getattr(feature, "dtype", "") in ("binary", "large_binary", "string")
 
 
 def _load(chosen: Chosen, split: str, scratch: str, where: str) -> Any:

@@ -114,7 +114,7 @@ def _by_split(
         if name not in SPLITS and not name.startswith("test-"):
             raise DataError(
                 f"{row.where}: unknown split {word!r:.80} (known: {', '.join(SPLITS)}, test-...); "
-                f'splits = {{ "{word:.20}" = "{_likely(word)}" }} says what a word means, "{LEFT_OUT}" leaves its rows out'
+                f'splits = {{ "{word:.20}" = "{_likely(word)}" }} says what a word means ("{LEFT_OUT}": leave them out)'
             )
         parts.setdefault(name, []).append((row, attribute))
     for name in ("train", "val", "test"):
