@@ -25,6 +25,7 @@ def run(job: Job) -> Made:
     seed_everything(job.seed, "data")
     with no_connections() if offline() else contextlib.nullcontext():
         dataset = job.call("dataset", {"root": job.data_root, "seed": job.seed})
+    _check_raw(job)
     if not isinstance(dataset, BiasedDataset):
         raise ComponentError(f"a data set factory returns a BiasedDataset, not {type(dataset).__name__}")
     limit = job.inputs["limit"]
@@ -49,7 +50,7 @@ def run(job: Job) -> Made:
         "conflicting": {name: int((~item.groups.aligned).sum()) for name, item in splits.items()},
         "shared": _shared(splits),
         "layout": layout.to_json(),
-    }
+    } | ({"notes": list(dataset.notes)} if dataset.notes else {})
     blobs = {} if trained_on is None else {"share": {"trained_on": trained_on}}
     for name, item in splits.items():
         blobs[name] = {"images": item.split.images, "labels": item.split.labels}
