@@ -27,9 +27,11 @@ def normalised(text: str) -> str:
 
 def is_empty(value: object) -> bool:
     """Whether a cell holds nothing: null, not a number, or blanks alone."""
-    if isinstance(value, str):
+    if isinstance(value, str | bytes):
         return not value.strip()
-    if isinstance(value, numbers.Number | decimal.Decimal):
+    if isinstance(value, decimal.Decimal):
+        return value.is_nan()
+    if isinstance(value, numbers.Number):
         return bool(value != value)
     return value is None or type(value).__name__ in ("NaTType", "NAType")
 

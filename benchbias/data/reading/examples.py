@@ -93,8 +93,11 @@ def _quotas(sizes: Mapping[tuple[str, str], int], fraction: float) -> dict[tuple
     """How many of each group are drawn: the fraction of all, shared by largest remainders, never a whole group."""
     quotas = {pair: min(math.floor(fraction * size), size - 1) for pair, size in sizes.items()}
     left = max(1, round(fraction * sum(sizes.values()))) - sum(quotas.values())
-    for pair in sorted(sizes, key=lambda pair: quotas[pair] - fraction * sizes[pair])[: max(0, left)]:
-        quotas[pair] += quotas[pair] < sizes[pair] - 1
+    by_remainder = sorted(sizes, key=lambda pair: quotas[pair] - fraction * sizes[pair])
+    while left > 0 and any(quotas[pair] < sizes[pair] - 1 for pair in sizes):
+        pair = next(pair for pair in by_remainder if quotas[pair] < sizes[pair] - 1)
+        by_remainder = [*(other for other in by_remainder if other != pair), pair]
+        quotas[pair], left = quotas[pair] + 1, left - 1
     return quotas
 
 

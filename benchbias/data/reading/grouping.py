@@ -87,7 +87,7 @@ class Grouping:
                 found.append(f"the {what}s {told} differ in writing alone: are they one? each counts as its own")
             for name in each:
                 if name.casefold() in EMPTY_WORDS:
-                    found.append(f"the {what} {name!r} may stand for an empty cell: it counts as a {what} of its own")
+                    found.append(f"the {what} {name!r} may stand for an empty cell: it counts as a group of its own")
         return found
 
 

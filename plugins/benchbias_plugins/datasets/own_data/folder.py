@@ -89,7 +89,7 @@ def image_folder(
     statistics = statistics_of(normalise, mean, std, examples["train"].images.shape[1], bgr=channel_order == "bgr")
     if val_fraction:
         examples |= carved(root, examples["train"], val_fraction, seed)
-    notes = left_out(sum(text is None for _, text in kept), columns, place)
+    notes = left_out(sum(text is None for _, text in kept), columns, f"{folder}/{table}")
     about = (aligned, duplicates, f"the folder {folder}", licence)
     return dataset_of(examples, *about, statistics=statistics, empty_groups=empty_groups, notes=notes)
 
