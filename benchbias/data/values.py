@@ -128,7 +128,7 @@ class BiasedDataset:
 
     `val` follows the training distribution. A validation split balanced over groups gives group labels away: it is
     called `val_balanced`. mean, std: per channel, on the scale 0 to 1. notes: what a user should be told of the data,
-    by `prepare` and by every run. Raises ValueError.
+    by `prepare` and by every run. preprocessing: how the images were made, for records and boards. Raises ValueError.
     """
 
     splits: Mapping[str, LabelledSplit]
@@ -138,6 +138,7 @@ class BiasedDataset:
     licence: str
     augmentations: tuple[str, ...] = ("none",)
     notes: tuple[str, ...] = ()
+    preprocessing: str = ""
 
     def __post_init__(self) -> None:
         missing = [name for name in ("train", "val", "test") if name not in self.splits]

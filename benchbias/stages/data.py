@@ -50,7 +50,9 @@ def run(job: Job) -> Made:
         "conflicting": {name: int((~item.groups.aligned).sum()) for name, item in splits.items()},
         "shared": _shared(splits),
         "layout": layout.to_json(),
-    } | ({"notes": list(dataset.notes)} if dataset.notes else {})
+    }
+    told = {"notes": list(dataset.notes), "preprocessing": dataset.preprocessing}
+    body |= {name: value for name, value in told.items() if value}
     blobs = {} if trained_on is None else {"share": {"trained_on": trained_on}}
     for name, item in splits.items():
         blobs[name] = {"images": item.split.images, "labels": item.split.labels}

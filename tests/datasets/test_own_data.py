@@ -64,6 +64,8 @@ def test_one_command_gives_a_board_of_all_methods(mine: Path, cli):
     done = cli(*run, "--seeds", "1", "--offline", "-j", "1", "-q", *QUICK, cwd=mine)
     assert done.returncode == 0, done.stderr
     board = (mine / "results" / "leaderboards" / "mine.md").read_text()
+    made = "bilinear to 12 x 12, the middle square, rgb, normalised by the mean and deviation of the training images"
+    assert f"Images: {made}." in board
     for method in ("erm", "erm-ft", "magnitude", "random", "jtt", "rigl", "rest"):
         assert f" {method}" in board.replace("_", " ")
     assert str(mine) not in board

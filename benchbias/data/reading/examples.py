@@ -32,6 +32,7 @@ def dataset_of(
     statistics: Statistics | None = None,
     empty_groups: str = "refuse",
     notes: Sequence[str] = (),
+    preprocessing: str = "",
 ) -> BiasedDataset:
     """The data set of these examples: split -> examples; train, val and test are among them.
 
@@ -40,7 +41,7 @@ def dataset_of(
     and attributes are those of training, in alphabetical order, or by size where all are numbers. statistics: that
     images are normalised by, those of the training images where None. empty_groups: `refuse` groups without an example
     in a test split, or `allow` them: their accuracy is then undefined. notes: what a user should be told.
-    Raises DataError, which names the row.
+    preprocessing: how the images were made, for boards. Raises DataError, which names the row.
     """
     parts = {name: part.normalised() for name, part in examples.items()}
     whole = parts["train"].whole
@@ -56,7 +57,7 @@ def dataset_of(
         cluster = _clusters(name, part, clusters, refuse=duplicates == "refuse")
         splits[name] = LabelledSplit(Split(part.images, labels, len(grouping.labels), name), groups, cluster)
     mean, std = statistics or channel_statistics(parts["train"].images)
-    return BiasedDataset(splits, mean, std, source, licence, AUGMENTATIONS, tuple(told))
+    return BiasedDataset(splits, mean, std, source, licence, AUGMENTATIONS, tuple(told), preprocessing)
 
 
 def carved(root: Path, train: Examples, fraction: float, seed: int) -> dict[str, Examples]:

@@ -22,7 +22,7 @@ from benchbias import (
 )
 
 from .attributes import Missing, attribute_of, columns_of, left_out
-from .normalisation import Named, statistics_of
+from .normalisation import Named, described, statistics_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,7 +91,10 @@ def image_folder(
         examples |= carved(root, examples["train"], val_fraction, seed)
     notes = left_out(sum(text is None for _, text in kept), columns, f"{folder}/{table}")
     about = (aligned, duplicates, f"the folder {folder}", licence)
-    return dataset_of(examples, *about, statistics=statistics, empty_groups=empty_groups, notes=notes)
+    made = described(normalise, statistics, size, stretch, interpolation, channel_order)
+    return dataset_of(
+        examples, *about, statistics=statistics, empty_groups=empty_groups, notes=notes, preprocessing=made
+    )
 
 
 def _by_split(

@@ -19,7 +19,7 @@ from benchbias import (
 )
 
 from .attributes import Missing, attribute_of, columns_of, left_out
-from .normalisation import Named, statistics_of
+from .normalisation import Named, described, statistics_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +80,10 @@ def hub(
     if val_split is None:
         examples |= carved(root, examples["train"], val_fraction, seed)
     about = (aligned, duplicates, f"{repository} of the hub", licence)
-    return dataset_of(examples, *about, statistics=statistics, empty_groups=empty_groups, notes=notes)
+    made = described(normalise, statistics, size, stretch, interpolation, channel_order)
+    return dataset_of(
+        examples, *about, statistics=statistics, empty_groups=empty_groups, notes=notes, preprocessing=made
+    )
 
 
 def _examples(

@@ -49,3 +49,19 @@ def statistics_of(
     if any(value <= 0 for value in filled[1]):
         raise DataError("std is positive in every channel")
     return filled[0], filled[1]
+
+
+def described(
+    normalise: str, statistics: Statistics | None, size: int | None, stretch: int | None, interpolation: str, order: str
+) -> str:
+    """How the images of a task are made, as a board says it."""
+    scaled = "as they are" if size is None and stretch is None else f"{interpolation} "
+    if stretch is not None:
+        scaled += f"to {stretch} x {stretch}" + (f", the middle {size} x {size}" if size is not None else "")
+    elif size is not None:
+        scaled += f"to {size} x {size}, the middle square"
+    if statistics is None:
+        return f"{scaled}, {order}, normalised by the mean and deviation of the training images"
+    mean, std = (", ".join(f"{value:g}" for value in values) for values in statistics)
+    named = "" if normalise == "train" else f" ({normalise})"
+    return f"{scaled}, {order}, normalised by mean {mean} and deviation {std}{named}"
