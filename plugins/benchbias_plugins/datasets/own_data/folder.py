@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import unicodedata
 from collections.abc import Mapping
 from pathlib import PurePosixPath
@@ -25,8 +26,10 @@ from .attributes import Missing, attribute_of, columns_of, left_out
 from .normalisation import Named, described, statistics_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from torch import Tensor
 
 SPLITS = ("train", "val", "test", "val_balanced")
 LEFT_OUT = "left-out"
@@ -72,20 +75,16 @@ def image_folder(
     kept = [(row, attribute_of(row.values, columns, missing, row.where)) for row in rows]
     parts = _by_split([(row, text) for row, text in kept if text is not None], split, splits, val_fraction, place)
     _check_repeats(rows, image)
-    examples: dict[str, Examples] = {}
-    for name in sorted(parts, key=lambda name: name != "train"):
-        part = parts[name]
-        files = [(row.where, row.values[image]) for row, _ in part]
-        chosen = channels or (examples["train"].images.shape[1] if examples else None)
-        look = {"size": size, "stretch": stretch, "channels": chosen}
-        images = folder_images(root, folder, files, **look, interpolation=interpolation, channel_order=channel_order)
-        if examples and images.shape[1:] != examples["train"].images.shape[1:]:
-            shapes = [" x ".join(map(str, found.shape[1:])) for found in (images, examples["train"].images)]
-            raise DataError(
-                f"{part[0][0].where}: {name} images are {shapes[0]}, train's {shapes[1]}; size = 64 scales all"
-            )
-        labels, attributes = [row.values[label] for row, _ in part], [text for _, text in part]
-        examples[name] = Examples(images, [row.where for row, _ in part], labels, attributes)
+    load = functools.partial(
+        folder_images,
+        root,
+        folder,
+        size=size,
+        stretch=stretch,
+        interpolation=interpolation,
+        channel_order=channel_order,
+    )
+    examples = _examples(parts, image, label, load, channels)
     statistics = statistics_of(normalise, mean, std, examples["train"].images.shape[1], bgr=channel_order == "bgr")
     if val_fraction:
         examples |= carved(root, examples["train"], val_fraction, seed)
@@ -95,6 +94,29 @@ def image_folder(
     return dataset_of(
         examples, *about, statistics=statistics, empty_groups=empty_groups, notes=notes, preprocessing=made
     )
+
+
+def _examples(
+    parts: Mapping[str, Sequence[tuple[Row, str]]],
+    image: str,
+    label: str,
+    load: Callable[..., Tensor],
+    channels: int | None,
+) -> dict[str, Examples]:
+    """The examples of each split, training first: the others have its shape. Raises DataError."""
+    examples: dict[str, Examples] = {}
+    for name in sorted(parts, key=lambda name: name != "train"):
+        part = parts[name]
+        chosen = channels or (examples["train"].images.shape[1] if examples else None)
+        images = load([(row.where, row.values[image]) for row, _ in part], channels=chosen)
+        if examples and images.shape[1:] != examples["train"].images.shape[1:]:
+            shapes = [" x ".join(map(str, found.shape[1:])) for found in (images, examples["train"].images)]
+            raise DataError(
+                f"{part[0][0].where}: {name} images are {shapes[0]}, train's {shapes[1]}; size = 64 scales all"
+            )
+        labels, attributes = [row.values[label] for row, _ in part], [text for _, text in part]
+        examples[name] = Examples(images, [row.where for row, _ in part], labels, attributes)
+    return examples
 
 
 def _by_split(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from benchbias import (
@@ -64,15 +65,16 @@ def hub(
     every option. Raises DataError, which names the row.
     """
     columns = columns_of(attribute, further_attributes, (image, label))
+    load = functools.partial(
+        hub_images, root, repository, image=image, columns=(label, *columns), config=config,
+        size=size, stretch=stretch, interpolation=interpolation, channel_order=channel_order,
+    )  # fmt: skip
     examples: dict[str, Examples] = {}
     notes: list[str] = []
     named = {"train": train_split, "test": test_split} | ({} if val_split is None else {"val": val_split})
     for name, own in named.items():
         chosen = channels or (examples["train"].images.shape[1] if examples else None)
-        found = hub_images(
-            *(root, repository, own), image=image, columns=(label, *columns), config=config,
-            size=size, stretch=stretch, channels=chosen, interpolation=interpolation, channel_order=channel_order,
-        )  # fmt: skip
+        found = load(own, channels=chosen)
         where = f"{repository}, split {own}"
         examples[name], number = _examples(root, found, label, columns, missing, where)
         notes += left_out(number, columns, where)
