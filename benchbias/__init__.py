@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from benchbias.data.augment import channel_statistics as channel_statistics
-    from benchbias.data.reading.examples import Examples as Examples
+    from benchbias.data.reading.cells import cell_text as cell_text
     from benchbias.data.reading.examples import carved as carved
     from benchbias.data.reading.examples import dataset_of as dataset_of
-    from benchbias.data.reading.folder import Row as Row
     from benchbias.data.reading.folder import folder_images as folder_images
-    from benchbias.data.reading.folder import table_rows as table_rows
+    from benchbias.data.reading.grouping import Examples as Examples
     from benchbias.data.reading.hub import HubImages as HubImages
     from benchbias.data.reading.hub import hub_images as hub_images
     from benchbias.data.reading.pixel_cache import rows_of as rows_of
+    from benchbias.data.reading.tables import Row as Row
+    from benchbias.data.reading.tables import table_rows as table_rows
     from benchbias.data.values import Batch as Batch
     from benchbias.data.values import BiasedDataset as BiasedDataset
     from benchbias.data.values import GroupLabels as GroupLabels
@@ -76,10 +77,13 @@ if TYPE_CHECKING:
 
 _HOME = {
     "data.augment": ("channel_statistics",),
-    "data.reading.examples": ("Examples", "carved", "dataset_of"),
-    "data.reading.folder": ("Row", "folder_images", "table_rows"),
+    "data.reading.cells": ("cell_text",),
+    "data.reading.examples": ("carved", "dataset_of"),
+    "data.reading.folder": ("folder_images",),
+    "data.reading.grouping": ("Examples",),
     "data.reading.hub": ("HubImages", "hub_images"),
     "data.reading.pixel_cache": ("rows_of",),
+    "data.reading.tables": ("Row", "table_rows"),
     "data.values": ("Batch", "BiasedDataset", "GroupLabels", "LabelledSplit", "Predictions", "Split", "TrainingData"),
     "errors": ("BenchbiasError", "DataError", "Skip"),
     "network.inspect": ("head_name",),
@@ -109,7 +113,7 @@ __all__ = [  # a test holds it equal to the names above
     "Answers", "Batch", "BenchbiasError", "BiasedDataset", "Change", "Compared", "DataError", "Estimate", "Examples",
     "GroupLabels", "HubImages", "Influence", "LabelledSplit", "LossAverages", "Mask", "Measured", "Member",
     "Population", "Predictions", "ProbeContext", "PruneContext", "Range", "Results", "Row", "Scores", "Skip", "Split",
-    "Table", "TrainContext", "TrainingData", "TrialRecord", "carved", "change_table", "channel_statistics",
+    "Table", "TrainContext", "TrainingData", "TrialRecord", "carved", "cell_text", "change_table", "channel_statistics",
     "dataset_of", "drop_and_grow", "equivalence_p_value", "estimate", "folder_images", "formerly",
     "generalised_cross_entropy", "head_name", "holm", "hookimpl", "hub_images", "independent_mask", "load_results",
     "logits_under", "loss_gradients", "nt_xent", "p_value", "part_accuracies", "predicted_classes", "random_mask",

@@ -174,7 +174,7 @@ def _tells_apart(standing: Standing, suite: Mapping[str, Any]) -> list[str]:
 
 
 def _tested(task: str, records: Sequence[TrialRecord], layouts: Mapping[str, CellLayout]) -> list[str]:
-    """How many source images the seeds test, and that settings were not chosen on others."""
+    """How many source images the seeds test, that settings were not chosen on others, and how images were made."""
     bodies = [record.body for record in records if record.body["task"] == task]
     used = {body["correct"]["layout"] for body in bodies if "correct" in body}
     number = len({int(cluster) for digest in used for cluster in layouts[digest].cluster})
@@ -183,7 +183,9 @@ def _tested(task: str, records: Sequence[TrialRecord], layouts: Mapping[str, Cel
         " Settings that were searched for were chosen on the validation splits of other seeds, which draw on the same "
         "images: one that helped to choose there may be tested here."
     )
-    return [f"All seeds together test {number:,} source images.{told if searched else ''}"] if number else []
+    tested = [f"All seeds together test {number:,} source images.{told if searched else ''}"] if number else []
+    made = sorted({body["preprocessing"] for body in bodies if body.get("preprocessing")})
+    return [*tested, *(f"Images: {escaped(text)}." for text in made)]
 
 
 def _baselines(found: Resolution | None) -> list[str]:

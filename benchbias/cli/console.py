@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from benchbias.errors import plain
@@ -25,6 +27,13 @@ def reporter(verbosity: int) -> Reporter:
     return Lines(verbosity)
 
 
+def repeated(told: Counter[tuple[str, str]]) -> Iterator[str]:
+    """Say of each reason that stands for several stages for how many more: one fault is one line."""
+    for (outcome, detail), count in told.items():
+        if count > 1:
+            yield f"{outcome}: {count - 1} more for the same reason: {plain(detail)[:160]}"
+
+
 class Lines:
     """Plain lines: the start, now and then how far it is, failures, the end."""
 
@@ -32,6 +41,7 @@ class Lines:
         self.verbosity = verbosity
         self.todo = self.done = self.failed = 0
         self.started = self.last = 0.0
+        self.told: Counter[tuple[str, str]] = Counter()
 
     def begin(self, plan: Plan, cached: int, todo: int) -> None:
         self.todo, self.started, self.last = todo, time.monotonic(), time.monotonic()
@@ -41,16 +51,19 @@ class Lines:
     def stage(self, stage: Stage, outcome: str, seconds: float, detail: str) -> None:
         self.done += 1
         self.failed += outcome == "failed"
-        if outcome != "done":
+        self.told[outcome, detail] += outcome != "done"
+        if self.told[outcome, detail] == 1:
             self._say(f"{outcome}: {stage.label}: {plain(detail)}")
-        elif self.verbosity > 0:
+        elif outcome == "done" and self.verbosity > 0:
             self._say(f"[{self.done}/{self.todo}] {stage.label} ({seconds:.1f} s)")
         elif self.verbosity == 0 and (time.monotonic() - self.last > LINE_SECONDS or self.done == self.todo):
             self.last = time.monotonic()
             left = (self.last - self.started) / self.done * (self.todo - self.done)
             self._say(f"[{self.done}/{self.todo}] {self.failed} failed, about {left:.0f} s left")
 
-    def end(self) -> None: ...
+    def end(self) -> None:
+        for line in repeated(self.told):
+            self._say(line)
 
     def note(self, text: str) -> None:
         if self.verbosity >= 0:
@@ -66,6 +79,7 @@ class Bar:
     def __init__(self) -> None:
         self.failed = 0
         self.progress: Progress | None = None
+        self.told: Counter[tuple[str, str]] = Counter()
         self.task: TaskID | None = None
 
     def begin(self, plan: Plan, cached: int, todo: int) -> None:
@@ -91,12 +105,15 @@ class Bar:
         assert self.progress is not None
         assert self.task is not None
         self.failed += outcome == "failed"
-        if outcome != "done":
+        self.told[outcome, detail] += outcome != "done"
+        if self.told[outcome, detail] == 1:
             self.progress.console.print(f"{outcome}: {stage.label}: {plain(detail)}", markup=False, highlight=False)
         self.progress.update(self.task, advance=1, note=self._note(f"· {stage.label}"))
 
     def end(self) -> None:
         if self.progress is not None:
+            for line in repeated(self.told):
+                self.progress.console.print(line, markup=False, highlight=False)
             self.progress.stop()
 
     def note(self, text: str) -> None:

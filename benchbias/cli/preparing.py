@@ -14,12 +14,14 @@ from benchbias.keys.environment import worker_environment
 from benchbias.plan.trials import Plan, Selection
 
 if TYPE_CHECKING:
+    from benchbias.keys.stage import Stage
     from benchbias.runner.workspace import Workspace
 
 
 def prepare_data(workspace: Workspace, suite: str | None, tasks: Sequence[str] | None) -> int:
     """Prepare the data sets of a suite, or of tasks of any suite; the exit code of the child is returned.
 
+    Everything that needs no training is checked: tables, images, splits, augmentations, networks and their weights.
     Raises DataError for what cannot be had and UsageError.
     """
     plans = [
@@ -55,11 +57,29 @@ def _wanted(
 
 
 def _data_sets(plan: Plan) -> list[dict[str, Any]]:
-    """The distinct data sets that read raw files, each with the seed of its first trial."""
+    """The distinct data sets that read raw files, or whose networks do, each with the seed of its first trial.
+
+    With each stand the networks and the augmentations that its trials ask for.
+    """
     found: dict[str, dict[str, Any]] = {}
-    for stage in plan.stages.values():
-        if stage.kind == "data" and "raw" in stage.inputs:
-            plugin = plan.plugins[stage.plugins[0]]["ref"]
-            spec = {"plugin": plugin, "component": stage.inputs["component"], "seed": stage.inputs["seed"]}
-            found.setdefault(repr(stage.inputs["component"]), spec | {"raw": list(stage.inputs["raw"])})
+    for key, stage in plan.stages.items():
+        if stage.kind != "data":
+            continue
+        users = [other for other in plan.stages.values() if other.parents.get("data") == key]
+        networks = [_network(plan, user) for user in users if user.kind == "init"]
+        if "raw" in stage.inputs or any(one["component"]["options"].get("weights") for one in networks):
+            spec = {
+                "plugin": plan.plugins[stage.plugins[0]]["ref"],
+                "component": stage.inputs["component"],
+                "networks": networks,
+            }
+            asked = sorted({user.inputs["recipe"]["augment"] for user in users if "recipe" in user.inputs})
+            spec |= {"seed": stage.inputs["seed"], "raw": list(stage.inputs.get("raw", ())), "augmentations": asked}
+            found.setdefault(repr(stage.inputs["component"]), spec)
     return list(found.values())
+
+
+def _network(plan: Plan, stage: Stage) -> dict[str, Any]:
+    """A network as the child builds it: its plugins, its component, and that of the backbone that it takes."""
+    plugins = [plan.plugins[name]["ref"] for name in stage.plugins]
+    return {"plugins": plugins, "component": stage.inputs["component"], "backbone": stage.inputs.get("backbone")}

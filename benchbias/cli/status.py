@@ -58,6 +58,7 @@ def summary(plan: Plan, out: Path) -> dict[str, Any]:
         "train_stages_without_sharing": unshared,
         "dense_runs_left": round(left / dense, 2) if dense else 0.0,
         "missing": [{"kind": kind, "name": name} for kind, name in plan.missing],
+        "raw": sorted({name for stage in plan.stages.values() for name in stage.inputs.get("raw", ())}),
     }
 
 
@@ -85,6 +86,10 @@ def summary_text(found: dict[str, Any]) -> str:
         f"  downloads: {', '.join(item['name'] for item in found['missing'] if item['kind'] == 'hub') or 'none'}",
         *(f"  no such folder: {item['name']}" for item in found["missing"] if item["kind"] == "folder"),
     ]
+    if found["raw"]:
+        lines.append(
+            f"  data: not looked at; `benchbias prepare -s {found['suite']}` checks tables, images and weights"
+        )
     return "\n".join([*lines, *(f"  cannot run: {plain(text)}" for text in found["blocked"])])
 
 

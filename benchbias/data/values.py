@@ -127,7 +127,8 @@ class BiasedDataset:
     """A data set, as its factory returns it: the splits train, val and test; perhaps val_balanced and others.
 
     `val` follows the training distribution. A validation split balanced over groups gives group labels away: it is
-    called `val_balanced`. mean, std: per channel, on the scale 0 to 1. Raises ValueError.
+    called `val_balanced`. mean, std: per channel, on the scale 0 to 1. notes: what a user should be told of the data,
+    by `prepare` and by every run. preprocessing: how the images were made, for records and boards. Raises ValueError.
     """
 
     splits: Mapping[str, LabelledSplit]
@@ -136,10 +137,14 @@ class BiasedDataset:
     source: str
     licence: str
     augmentations: tuple[str, ...] = ("none",)
+    notes: tuple[str, ...] = ()
+    preprocessing: str = ""
 
     def __post_init__(self) -> None:
         missing = [name for name in ("train", "val", "test") if name not in self.splits]
         _require(not missing, f"a data set must have the splits train, val and test; missing: {', '.join(missing)}")
+        odd = [name for name in self.splits if not name.isprintable() or "/" in name]
+        _require(not odd, f"names of splits are printable and have no slash, not {odd}")
         unknown = [name for name in self.augmentations if name not in AUGMENTATIONS]
         _require(not unknown, f"unknown augmentations {unknown}; known: {', '.join(AUGMENTATIONS)}")
         shapes = {tuple(item.split.images.shape[1:]) for item in self.splits.values()}

@@ -14,7 +14,7 @@ _SHARED = ("data", "network", "sparse", "stages.job", "stages.seeding")
 _MASKING = ("training", "stages.make_mask")
 SOURCES: Mapping[str, tuple[str, ...]] = {
     "data": (*_SHARED, "stages.data"),
-    "init": (*_SHARED, "training", "stages.init"),
+    "init": (*_SHARED, "training", "stages.init", "stages.loaded"),
     "train": (*_SHARED, *_MASKING, "stages.masking", "stages.train"),
     "prune": (*_SHARED, *_MASKING, "stages.prune"),
     "predict": (*_SHARED, "training", "stages.predict"),

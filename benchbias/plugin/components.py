@@ -186,12 +186,13 @@ def _type_json(annotation: Any, here: str) -> Any:
         return {"literal": list(arguments)}
     if origin is tuple and len(arguments) == 2 and arguments[1] is Ellipsis:
         return {"tuple": _type_json(arguments[0], here)}
+    if origin in (dict, Mapping) and arguments[0] is str:
+        return {"table": _type_json(arguments[1], here)}
     if origin in (typing.Union, types.UnionType) and type(None) in arguments and len(arguments) == 2:
         inner = next(item for item in arguments if item is not type(None))
         return {"optional": _type_json(inner, here)}
-    raise UsageError(
-        f"{here}: type {annotation} is not allowed (known: bool, int, float, str, Literal, tuple[T, ...], T | None)"
-    )
+    known = "bool, int, float, str, Literal, tuple[T, ...], Mapping[str, T], T | None"
+    raise UsageError(f"{here}: type {annotation} is not allowed (known: {known})")
 
 
 def _type_text(spec: Any) -> str:
@@ -201,10 +202,14 @@ def _type_text(spec: Any) -> str:
         return "one of " + ", ".join(map(repr, spec["literal"]))
     if "tuple" in spec:
         return f"list of {_type_text(spec['tuple'])}"
+    if "table" in spec:
+        return f"table of {_type_text(spec['table'])}"
     return f"{_type_text(spec['optional'])} or nothing"
 
 
 def _jsonable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _jsonable(item) for name, item in value.items()}
     return [_jsonable(item) for item in value] if isinstance(value, tuple | list) else value
 
 
@@ -232,6 +237,8 @@ def _adapter(spec: str, low: float | None, high: float | None) -> Any:
             return typing.Annotated[Any, AfterValidator(functools.partial(_one_of, spec["literal"]))]
         if "tuple" in spec:
             return list[build(spec["tuple"])]  # type: ignore[misc]
+        if "table" in spec:
+            return dict[str, build(spec["table"])]  # type: ignore[misc]
         return build(spec["optional"]) | None
 
     return TypeAdapter(build(ast.literal_eval(spec)))

@@ -115,6 +115,7 @@ class Scored(_Head):
     status: Literal["ok"]
     metrics: dict[str, Metric | None]
     num_classes: Annotated[int, Field(ge=1, lt=2**31)] | None = None
+    preprocessing: Text | None = None
     group_names: Annotated[list[Text], Field(min_length=1)]
     group_correct: list[Count]
     group_total: list[Count]

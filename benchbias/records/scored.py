@@ -12,7 +12,9 @@ def scored_body(stages: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, An
     cost = next(body["cost"] for kind, body in stages if kind == "predict")
     training = [body for _, body in stages if "training_flops" in body]  # some pruners train too
     flops = [stage["training_flops"] for stage in training]
+    made = next((body["preprocessing"] for kind, body in stages if kind == "data" and "preprocessing" in body), None)
     return {
+        **({} if made is None else {"preprocessing": made}),
         **score,
         **cost,
         "status": "ok",

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from benchbias.engine.base import BUSY, DAMAGED, FAILED, STORAGE, Ended, Engine
 from benchbias.errors import StorageError
+from benchbias.keys.stage import Stage
 from benchbias.plan.trials import Plan
 from benchbias.runner.failures import Failure, attempt_of, known_failures, last_failure, with_descendants
 from benchbias.runner.reporter import Reporter
@@ -49,6 +50,7 @@ class _State:
     tries: Counter[str] = field(default_factory=Counter)
     later: list[tuple[float, str]] = field(default_factory=list)
     computed: int = 0
+    told: set[str] = field(default_factory=set)  # notes of data sets and networks
 
 
 def compute(
@@ -135,6 +137,7 @@ def _settle(plan: Plan, store: Store, reporter: Reporter, state: _State, ended: 
     if store.has(ended.key):
         state.computed += 1
         reporter.stage(stage, "done", ended.seconds, "")
+        _tell_notes(stage, store, reporter, state)
         for child in state.children.get(ended.key, ()):
             if child in state.waiting:
                 state.waiting[child].discard(ended.key)
@@ -151,6 +154,17 @@ def _settle(plan: Plan, store: Store, reporter: Reporter, state: _State, ended: 
     failure = last_failure(store, stage) or Failure("failed", stage.label, ended.reason)
     state.failures[ended.key] = failure
     reporter.stage(stage, failure.status, ended.seconds, failure.reason)
+
+
+def _tell_notes(stage: Stage, store: Store, reporter: Reporter, state: _State) -> None:
+    """Tell once what data sets and networks say that a user should know, before anything is trained on them."""
+    if stage.kind not in ("data", "init"):
+        return
+    product = store.get(stage.key)
+    for note in product.body.get("notes", ()) if product is not None else ():
+        if note not in state.told:
+            state.told.add(note)
+            reporter.note(f"note: {stage.inputs['component']['name']}: {note}")
 
 
 def _again(plan: Plan, store: Store, state: _State, key: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from benchbias.data.reading.fetching import no_connections, offline
 from benchbias.data.reading.raw_files import locate, raw_digest
 from benchbias.data.values import BiasedDataset, GroupLabels, LabelledSplit, Split
 from benchbias.errors import ComponentError, DataError
@@ -21,7 +23,9 @@ def run(job: Job) -> Made:
     """Call the data set's factory and take it apart, so that a train worker never opens the test split."""
     _check_raw(job)
     seed_everything(job.seed, "data")
-    dataset = job.call("dataset", {"root": job.data_root, "seed": job.seed})
+    with no_connections() if offline() else contextlib.nullcontext():
+        dataset = job.call("dataset", {"root": job.data_root, "seed": job.seed})
+    _check_raw(job)
     if not isinstance(dataset, BiasedDataset):
         raise ComponentError(f"a data set factory returns a BiasedDataset, not {type(dataset).__name__}")
     limit = job.inputs["limit"]
@@ -47,6 +51,8 @@ def run(job: Job) -> Made:
         "shared": _shared(splits),
         "layout": layout.to_json(),
     }
+    told = {"notes": list(dataset.notes), "preprocessing": dataset.preprocessing}
+    body |= {name: value for name, value in told.items() if value}
     blobs = {} if trained_on is None else {"share": {"trained_on": trained_on}}
     for name, item in splits.items():
         blobs[name] = {"images": item.split.images, "labels": item.split.labels}

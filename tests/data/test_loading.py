@@ -179,10 +179,10 @@ def test_a_data_folder_that_nobody_writes_to_is_left_alone(mine: Path, tmp_path:
 @pytest.mark.parametrize(
     ("cell", "message"),
     [
-        (None, "row 3: no image"),
-        ({"bytes": b"not an image", "path": None}, "row 3: no image of a known format"),
-        ({"bytes": None, "path": "/etc/passwd"}, "row 3: the image '/etc/passwd' lies outside"),
-        ({"bytes": None, "path": "../../x.png"}, "row 3: the image '../../x.png' lies outside"),
+        (None, "row 4: no image"),
+        ({"bytes": b"not an image", "path": None}, "row 4: no image of a known format"),
+        ({"bytes": None, "path": "/etc/passwd"}, "row 4: the image '/etc/passwd' lies outside"),
+        ({"bytes": None, "path": "../../x.png"}, "row 4: the image '../../x.png' lies outside"),
         ({"bytes": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "path": None}, "no image of a known format"),
     ],
 )
@@ -321,9 +321,15 @@ methods = ["erm"]
 seeds = 1
 metrics = ["accuracy"]
 rank_by = "accuracy"
-[tasks.images]
-dataset = { use = "hub", repository = "some/images", attribute = "label", label = "label", test_split = "train", duplicates = "count", aligned = ["no:no", "yes:yes"] }
-model = { use = "lenet_small" }
+[tasks.images.dataset]
+use = "hub"
+repository = "some/images"
+attribute = "count"
+test_split = "train"
+val_split = "train"
+duplicates = "count"
+[tasks.images.model]
+use = "lenet_small"
 [suites.absent]
 title = "Not here"
 version = "1"
@@ -335,7 +341,7 @@ rank_by = "accuracy"
 [tasks.absent]
 dataset = { use = "hub", repository = "some/absent", attribute = "a" }
 model = { use = "lenet_small" }
-"""  # noqa: E501
+"""
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shlex
@@ -63,6 +64,8 @@ def test_one_command_gives_a_board_of_all_methods(mine: Path, cli):
     done = cli(*run, "--seeds", "1", "--offline", "-j", "1", "-q", *QUICK, cwd=mine)
     assert done.returncode == 0, done.stderr
     board = (mine / "results" / "leaderboards" / "mine.md").read_text()
+    made = "bilinear to 12 x 12, the middle square, rgb, normalised by the mean and deviation of the training images"
+    assert f"Images: {made}." in board
     for method in ("erm", "erm-ft", "magnitude", "random", "jtt", "rigl", "rest"):
         assert f" {method}" in board.replace("_", " ")
     assert str(mine) not in board
@@ -323,7 +326,10 @@ def test_a_repository_and_a_folder_of_the_same_pictures_are_the_same_data(reposi
         ({"repository": "../me"}, "no name of a repository"),
         ({"attribute": "colour"}, r"me/pictures, split train: unknown column 'colour' \(known: bright, ground"),
         ({"image": "bright"}, r"column 'bright' holds no images \(columns of images: picture\)"),
-        ({"test_split": "testing"}, r"split testing: .*cannot be read as a data set: .*testing"),
+        (
+            {"test_split": "testing"},
+            r"split testing: unknown split 'testing'; did you mean 'test'\? \(known: test, train\)",
+        ),
     ],
 )
 def test_a_mistake_in_a_repository_is_one_message(repository: Path, monkeypatch, change, message):
@@ -331,6 +337,238 @@ def test_a_mistake_in_a_repository_is_one_message(repository: Path, monkeypatch,
     named = {"repository": "me/pictures", "image": "picture", "label": "shape", "attribute": "ground"}
     with pytest.raises(DataError, match=message):
         hub(repository, 0, **named | change)
+
+
+# --- attributes that are missing, several, or none
+
+
+def write_any(path: Path, rows: list[dict[str, str]]) -> None:
+    """A table with the columns that the first row has."""
+    import csv
+
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def names_of(data) -> tuple[str, ...]:
+    return data.splits["train"].groups.group_names
+
+
+def test_rows_without_an_attribute_are_refused_left_out_or_a_group_of_their_own(pictures):
+    root, rows = pictures
+    gone = {4, 7, 9, 12, 90, 111, 112, 113, 114}
+    write_table(
+        root / "pictures" / "labels.csv",
+        [row | {"attribute": "" if number in gone else row["attribute"]} for number, row in enumerate(rows)],
+    )
+    with pytest.raises(DataError, match=r"row 6: column 'attribute' is empty; missing = \"group\" .*\"leave-out\""):
+        built(root)
+    left = built(root, missing="leave-out")
+    assert sum(len(item.split) for item in left.splits.values()) == len(rows) - len(gone)
+    assert left.notes == ("pictures/labels.csv: 9 rows are left out: no attribute stands there",)
+    data = built(root, missing="group", aligned=("disc:green", "square:red", "disc:missing"))
+    assert names_of(data)[:3] == ("disc/green", "disc/missing", "disc/red")
+    groups = torch.cat([item.groups.attributes for item in data.splits.values()])
+    assert int((groups == 1).sum()) == len(gone)
+    write_table(
+        root / "pictures" / "labels.csv",
+        [row | {"attribute": "missing" if number == 3 else row["attribute"]} for number, row in enumerate(rows)],
+    )
+    with pytest.raises(DataError, match="row 5: column 'attribute' says 'missing', the name of the group of empty"):
+        built(root, missing="group")
+
+
+def test_several_attributes_are_their_product(pictures):
+    root, rows = pictures
+    table = root / "pictures" / "labels.csv"
+    ages = [row | {"age": ("old", "young")[number // 4 % 2]} for number, row in enumerate(rows)]
+    write_any(table, ages)
+    data = built(root, further_attributes=("age",))
+    assert names_of(data)[:4] == ("disc/green+old", "disc/green+young", "disc/red+old", "disc/red+young")
+    test = data.splits["test"]
+    parts = [test.groups.group_names[group] for group in test.groups.groups.tolist()]
+    assert parts == [f"{row['label']}/{row['attribute']}+{row['age']}" for row in ages if row["split"] == "test"]
+    for options, message in (
+        ({"further_attributes": ("attribute",)}, "a column stands in two places"),
+        ({"attribute": "label"}, "a column stands in two places"),
+        ({"attribute": "", "further_attributes": ("age",)}, "further_attributes goes without it"),
+        ({"further_attributes": ("weight",)}, "unknown column 'weight'"),
+    ):
+        with pytest.raises(DataError, match=message):
+            built(root, **options)
+    write_any(table, [row | {"age": "a+b"} for row in ages])
+    with pytest.raises(DataError, match=r"row 2: column 'age' has a '\+', which joins the attributes of a row"):
+        built(root, further_attributes=("age",))
+
+
+def test_a_table_of_classes_alone_is_asked_for(pictures):
+    root, rows = pictures
+    write_any(root / "pictures" / "labels.csv", [{k: row[k] for k in ("image", "split", "label")} for row in rows])
+    with pytest.raises(DataError, match="unknown column 'attribute'"):
+        built(root)
+    data = built(root, attribute="")
+    assert names_of(data) == ("disc/all", "square/all")
+    assert bool(data.splits["test"].groups.aligned.all())
+    assert data.splits["test"].groups.groups.tolist() == data.splits["test"].split.labels.tolist()
+
+
+def test_groups_without_a_test_image_can_be_allowed(pictures):
+    root, rows = pictures
+    kept = [row for row in rows if (row["split"], row["label"], row["attribute"]) != ("test", "disc", "red")]
+    write_table(root / "pictures" / "labels.csv", kept)
+    with pytest.raises(DataError, match='test has no example of disc/red; empty_groups = "allow"'):
+        built(root)
+    data = built(root, empty_groups="allow")
+    assert data.notes == ("test has no example of disc/red: metrics that need it are undefined",)
+    assert data.splits["test"].groups.groups.bincount(minlength=4).tolist() == [8, 0, 8, 8]
+
+
+# --- preprocessing
+
+
+def test_normalisation_is_named_given_or_that_of_the_training_images(pictures):
+    root, _ = pictures
+    own, imagenet = built(root), built(root, normalise="imagenet")
+    assert imagenet.mean == (0.485, 0.456, 0.406)
+    assert imagenet.std == (0.229, 0.224, 0.225)
+    assert own.mean != imagenet.mean
+    assert built(root, normalise="imagenet", channel_order="bgr").mean == (0.406, 0.456, 0.485)
+    assert built(root, normalise="half", channels=1).mean == (0.5,)
+    assert built(root, mean=(0.1, 0.2, 0.3), std=(1.0,)).std == (1.0, 1.0, 1.0)
+    assert torch.equal(own.splits["test"].split.images, imagenet.splits["test"].split.images)
+    for options, message in (
+        ({"mean": (0.1,)}, "mean and std go together"),
+        ({"mean": (0.1,), "std": (0.0,)}, "std is positive"),
+        ({"mean": (0.1, 0.2), "std": (1.0, 1.0)}, "the images have 3 channels, mean and std 2 and 2"),
+        ({"normalise": "imagenet", "channels": 1}, "the images have 1 channels, mean and std 3 and 3"),
+        ({"normalise": "imagenet", "mean": (0.1,), "std": (1.0,)}, "'imagenet' goes without mean and std"),
+    ):
+        with pytest.raises(DataError, match=message):
+            built(root, **options)
+
+
+def test_scaling_and_the_order_of_channels_are_those_that_the_task_names(pictures):
+    root, rows = pictures
+    with Image.open(root / "pictures" / rows[0]["image"]) as file:
+        whole = file.convert("RGB")
+    for name in ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"):
+        wanted = np.asarray(whole.resize((7, 7), Image.Resampling[name.upper()]))
+        found = built(root, size=7, interpolation=name).splits["train"].split.images[0].numpy()
+        assert np.array_equal(found.transpose(1, 2, 0), wanted)
+    rgb, bgr = (built(root, channel_order=order).splits["train"].split.images for order in ("rgb", "bgr"))
+    assert torch.equal(rgb.flip(1), bgr)
+    stretched = np.asarray(whole.resize((9, 9), Image.Resampling.BILINEAR))[1:8, 1:8]
+    found = built(root, size=7, stretch=9).splits["train"].split.images[0].numpy()
+    assert np.array_equal(found.transpose(1, 2, 0), stretched)
+
+
+def test_the_hub_takes_the_same_options(repository: Path):
+    named = {"repository": "me/pictures", "image": "picture", "label": "shape", "attribute": "ground"}
+    data = hub(repository, 0, **named, normalise="clip", further_attributes=("bright",))
+    assert data.mean[0] == 0.48145466
+    assert names_of(data) == ("disc/green+False", "disc/red+True", "square/green+False", "square/red+True")
+    alone = hub(repository, 0, **named | {"attribute": ""})
+    assert names_of(alone) == ("disc/all", "square/all")
+    size = {name: len(item.split) for name, item in alone.splits.items()}
+    assert size == {"train": 72, "val": 8, "test": 32}
+
+
+# --- what prepare and a run tell
+
+
+NEAR = """
+schema = 1
+[tasks.near]
+dataset = { use = "image_folder", folder = "pictures", splits = { "0" = "train", "1" = "val", "2" = "test" }, empty_groups = "allow" }
+model = { use = "lenet_small", width = 0.2 }
+recipe = { epochs = 1, augment = "shift" }
+[tasks.wrong]
+dataset = { use = "image_folder", folder = "pictures" }
+model = { use = "lenet_small", weights = "no.safetensors" }
+[suites.near]
+title = "Near"
+version = "1"
+tasks = ["near"]
+methods = ["erm"]
+seeds = 2
+metrics = ["worst_group_accuracy", "accuracy"]
+rank_by = "accuracy"
+[suites.wrong]
+title = "Wrong"
+version = "1"
+tasks = ["wrong"]
+methods = ["erm", "erm-ft"]
+seeds = 3
+metrics = ["accuracy"]
+rank_by = "accuracy"
+"""  # noqa: E501
+
+
+def test_what_a_user_should_know_is_told_by_prepare_and_once_by_a_run(pictures, tmp_path: Path, cli):
+    root, rows = pictures
+    words = {"train": "0", "val": "1", "test": "2"}
+    rows = [row | {"split": words[row["split"]]} for row in rows]
+    rows[10]["label"] = rows[10]["label"].upper()
+    write_table(root / "pictures" / "labels.csv", rows)
+    (tmp_path / "own.toml").write_text(NEAR)
+    options = ["-s", "near", "--config", "own.toml", "--data-dir", str(root), "--offline"]
+    note = f"the labels '{rows[10]['label']}', '{rows[10]['label'].lower()}' differ in writing alone"
+    prepared = cli("prepare", *options, cwd=tmp_path)
+    assert prepared.returncode == 0, prepared.stderr
+    assert f"  note: {note}" in prepared.stdout
+    assert "normalised by mean 0." in prepared.stdout
+    done = cli("run", *options, "-j", "1", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count(note) == 1, "once, not once a seed"
+    assert "data: not looked at; `benchbias prepare -s near`" in cli("plan", *options[:-1], cwd=tmp_path).stdout
+
+
+def test_one_fault_is_one_line_in_prepare_and_in_a_run(pictures, tmp_path: Path, cli):
+    root, rows = pictures
+    (tmp_path / "own.toml").write_text(
+        NEAR.replace(
+            'model = { use = "lenet_small", weights = "no.safetensors" }',
+            'model = { use = "resnet18", weights = "no.safetensors" }',
+        )
+    )
+    options = ["-s", "wrong", "--config", "own.toml", "--data-dir", str(root), "--offline"]
+    prepared = cli("prepare", *options, cwd=tmp_path)
+    assert prepared.returncode == 2
+    assert "80 images of 3 x 12 x 12" in prepared.stdout, "the data are right"
+    assert prepared.stderr.count("\n") == 1
+    assert "resnet18: the weights 'no.safetensors' are not there" in prepared.stderr
+    write_table(root / "pictures" / "labels.csv", rows[:90])
+    prepared = cli("prepare", *options, cwd=tmp_path)
+    assert prepared.stderr.splitlines() == [
+        f"benchbias: image_folder: {root}/pictures/labels.csv: no row of the split 'test'"
+    ]
+    done = cli("run", *options, "-j", "1", cwd=tmp_path)
+    lines = [line for line in done.stderr.splitlines() if line.startswith("failed: ")]
+    assert len(lines) == 2
+    assert lines[1].startswith("failed: 2 more for the same reason: ")
+
+
+def test_weights_of_a_file_that_do_not_fit_the_images_are_told_before_anything_is_pruned(pictures, tmp_path: Path, cli):
+    from safetensors.torch import save_file
+
+    from benchbias_plugins.networks.literature.resnet import resnet18
+
+    root, _ = pictures
+    torch.manual_seed(0)
+    save_file(resnet18((3, 12, 12), 2, root, width=0.1).state_dict(), root / "w.safetensors")
+    sha256 = hashlib.sha256((root / "w.safetensors").read_bytes()).hexdigest()
+    model = f'{{ use = "resnet18", width = 0.1, weights = "w.safetensors", sha256 = "{sha256}" }}'
+    wrong = '{ use = "lenet_small", weights = "no.safetensors" }'
+    (tmp_path / "own.toml").write_text(NEAR.replace(wrong, model).replace('["erm", "erm-ft"]', '["erm"]'))
+    options = ["-s", "wrong", "--config", "own.toml", "--data-dir", str(root), "--offline"]
+    prepared = cli("prepare", *options, cwd=tmp_path)
+    assert prepared.returncode == 0, prepared.stderr
+    assert "  note: resnet18: the network with weights from a file answers" in prepared.stdout
+    done = cli("run", *options, "--seeds", "2", "-j", "1", "--set", "recipe.epochs=1", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("note: resnet18: the network with weights from a file answers") == 1
 
 
 # --- keys

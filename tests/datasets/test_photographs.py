@@ -204,7 +204,7 @@ def test_the_hubs_numbers_are_read_by_the_names_of_the_classes(tmp_path: Path):
     assert same(waterbirds_hub(tmp_path / "usual", 0, **SMALL), waterbirds_hub(tmp_path / "turned", 0, **SMALL))
     hub_birds(tmp_path / "other", features={"place": datasets.ClassLabel(names=["land", "sea"])})
     with pytest.raises(
-        DataError, match=r"grodino/waterbirds, split train, row 20: place is 'sea' \(known: land, water"
+        DataError, match=r"grodino/waterbirds, split train, row 21: place is 'sea' \(known: land, water"
     ):
         waterbirds_hub(tmp_path / "other", 0, **SMALL)
     with pytest.raises(DataError, match=r"grodino/waterbirds: not the published images: train landbird/land 20 \(pub"):

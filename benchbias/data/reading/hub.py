@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib
+import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,10 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchbias.data.reading.decoding import check_stretch, decode
-from benchbias.data.reading.fetching import fetch, offline
+from benchbias.data.reading.cells import kept_value
+from benchbias.data.reading.decoding import LARGEST_IMAGE, Look, decode, pixels_of
+from benchbias.data.reading.fetching import fetch, no_connections, offline
 from benchbias.data.reading.pixel_cache import Sink, decoded
-from benchbias.data.reading.raw_files import Found, find, missing, raw_digest
+from benchbias.data.reading.raw_files import Found, check_unchanged, find, missing, raw_digest
+from benchbias.data.reading.repository import LARGEST_ROWS, Chosen, Repository, chosen_files
 from benchbias.errors import DataError, unknown
 from benchbias.util.progress import progress
 
@@ -29,7 +33,8 @@ class HubImages:
     """One split of an image data set.
 
     images: uint8 (N, C, H, W), mapped from a cache, not held in memory. columns: name -> int64 (N,) where all values
-    are whole numbers, else a list of N. names: of the classes, for the columns whose features say them.
+    are whole numbers, else a list of N numbers, texts and true/false, None for an empty cell. names: of the classes,
+    for the columns whose features say them.
     """
 
     images: Tensor
@@ -48,6 +53,8 @@ def hub_images(
     size: int | None = None,
     channels: int | None = None,
     stretch: int | None = None,
+    interpolation: str = "bilinear",
+    channel_order: str = "rgb",
 ) -> HubImages:
     """One split of an image data set of the hub, from the local copy `<root>/<repository>`.
 
@@ -57,10 +64,11 @@ def hub_images(
     image: the column of images. columns: further columns. config: of a repository that has several. size: scale the
     shorter side to it and cut out the middle square; None: as they are, all of one size. channels: 1 or 3; None: as
     the first image has. stretch: scale both sides to it, whatever their ratio, and cut the middle square of `size` out
-    of that. Raises DataError, naming what is missing and where it was looked for, or the row.
+    of that. interpolation: nearest, box, bilinear, hamming, bicubic or lanczos, antialiased. channel_order: rgb or bgr.
+    Raises DataError, naming what is missing and where it was looked for, or the row.
     """
     columns = tuple(dict.fromkeys(columns))
-    check_stretch(stretch, size)
+    look = Look(size, channels, stretch, interpolation, channel_order)
     if image in columns:
         raise DataError(f"{repository}: the column {image!r:.80} is the images': it cannot be a label too")
     found = find(root, repository)
@@ -69,23 +77,25 @@ def hub_images(
         found = find(root, repository)
     if found is None:
         raise missing(root, repository)
+    raw = raw_digest(root, found.folder)
     made_from = {
-        "raw": raw_digest(root, found.folder),
+        "raw": raw,
         "split": split,
         "image": image,
         "columns": list(columns),
         "config": config,
-        "size": size,
-        "channels": channels,
-        "stretch": stretch,
+        **asdict(look),
         "layout": "hub" if found.source is None else found.source.torchvision,
     }
     where = f"{repository}, split {split}"
 
     def build(sink: Sink) -> Mapping[str, Any]:
         if found.source is not None:
-            return _from_torchvision(root, found, sink, split, image, columns, where)
-        return _from_copy(found.folder, sink, made_from, where)
+            told = _from_torchvision(root, found, sink, (split, image, columns), look, where)
+        else:
+            told = _from_copy(found.folder, sink, (split, config, image, columns), look, where)
+        check_unchanged(root, found.folder, raw)
+        return told
 
     kept = decoded(root, made_from, build)
     values = {name: _column(kept.about["columns"][name]) for name in columns}
@@ -94,48 +104,70 @@ def hub_images(
 
 
 def _column(values: list[Any]) -> Tensor | list[Any]:
-    whole = all(isinstance(value, int) and not isinstance(value, bool) for value in values)
+    whole = all(type(value) is int and -(1 << 63) <= value < 1 << 63 for value in values)
     return torch.tensor(values, dtype=torch.int64) if whole else values
 
 
-def _from_copy(folder: Path, sink: Sink, asked: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+def _from_copy(
+    folder: Path, sink: Sink, asked: tuple[str, str | None, str, Sequence[str]], look: Look, where: str
+) -> Mapping[str, Any]:
     """Decode a split of a local copy; what `datasets` makes of its files on the way is removed again."""
     import datasets
 
-    image, columns = asked["image"], asked["columns"]
-    with _quiet(), tempfile.TemporaryDirectory(prefix="benchbias-") as scratch:
-        rows = _load(folder, asked["split"], asked["config"], scratch, where)
+    split, config, image, columns = asked
+    copy = Repository.of(folder)
+    with _quiet(), no_connections(), tempfile.TemporaryDirectory(prefix="benchbias-") as scratch:
+        rows = _load(chosen_files(copy, split, config, where), split, scratch, where)
         for name in (image, *columns):
             if name not in rows.features:
                 raise DataError(unknown("column", name, rows.features, where))
-        if not isinstance(rows.features[image], datasets.Image):
+        if not _may_hold_images(rows.features[image]):
             kinds = [name for name, feature in rows.features.items() if isinstance(feature, datasets.Image)]
             raise DataError(f"{where}: column {image!r} holds no images (columns of images: {', '.join(kinds) or '-'})")
         rows = rows.select_columns([image, *columns]).cast_column(image, datasets.Image(decode=False))
         kept: dict[str, list[Any]] = {name: [] for name in columns}
-        channels = asked["channels"]
-        for row, item in enumerate(progress(_rows(rows), len(rows), f"decoding {where}")):
+        chosen = look
+        types = {name: str(getattr(rows.features[name], "dtype", "")) for name in columns}
+        for row, item in enumerate(progress(_rows(rows), len(rows), f"decoding {where}"), 1):
             here = f"{where}, row {row}"
-            content, size, stretch = _content(item[image], folder, here), asked["size"], asked["stretch"]
-            pixels = decode(content, here, size=size, channels=channels, stretch=stretch)
-            channels = channels or (3 if len(pixels) == 3 else None)  # a grey image among coloured ones is no fault
-            sink.add(pixels, here)
             for name in columns:
-                kept[name].append(item[name])
+                kept[name].append(kept_value(item[name], here, name, types[name]))
+            pixels = decode(_content(item[image], copy, here), here, chosen)
+            if len(pixels) == 3:
+                chosen = replace(look, channels=3)  # a grey image among coloured ones is no fault
+            sink.add(pixels, here)
         names = {name: f.names for name in columns if isinstance(f := rows.features[name], datasets.ClassLabel)}
         del rows
     return {"columns": kept, "names": names}
 
 
-def _load(folder: Path, split: str, config: str | None, scratch: str, where: str) -> Any:
-    """The rows of a split, mapped from a file in the scratch folder. Raises DataError."""
+def _may_hold_images(feature: Any) -> bool:
+    """Whether a column is one of images, or of encoded images or paths that are not declared as such."""
     import datasets
 
+    if isinstance(feature, dict):
+        return set(feature) == {"bytes", "path"}
+    return isinstance(feature, datasets.Image) or getattr(feature, "dtype", "") in ("binary", "large_binary", "string")
+
+
+def _load(chosen: Chosen, split: str, scratch: str, where: str) -> Any:
+    """The rows of a split, mapped from a file in the scratch folder. Raises DataError."""
+    from datasets.data_files import DataFilesDict, DataFilesList
+    from datasets.load import import_main_class
+
     try:
-        return datasets.load_dataset(str(folder), name=config, split=split, cache_dir=scratch)
+        module = importlib.import_module(f"datasets.packaged_modules.{chosen.builder}.{chosen.builder}")
+        lists = {name: DataFilesList([str(file) for file in each], []) for name, each in chosen.files.items()}
+        made = import_main_class(module.__name__)(cache_dir=scratch, data_files=DataFilesDict(lists), **chosen.options)
+        assert made.config.data_files == lists, "what is opened is what was chosen"
+        made.download_and_prepare()
+        rows = made.as_dataset(split=split)
     except Exception as error:  # of pyarrow, fsspec and many others
         told = " ".join(str(error).split())
-        raise DataError(f"{where}: {folder} cannot be read as a data set: {told or type(error).__name__}") from error
+        raise DataError(f"{where}: cannot be read as a data set: {told or type(error).__name__}") from error
+    if len(rows) > LARGEST_ROWS:
+        raise DataError(f"{where}: {len(rows)} rows; at most {LARGEST_ROWS} are read")
+    return rows
 
 
 def _rows(rows: Any) -> Iterator[dict[str, Any]]:
@@ -145,19 +177,22 @@ def _rows(rows: Any) -> Iterator[dict[str, Any]]:
             yield dict(zip(names, values, strict=True))
 
 
-def _content(value: dict[str, Any] | None, folder: Path, here: str) -> bytes:
+def _content(value: dict[str, Any] | None, copy: Repository, here: str) -> bytes:
     """The encoded image of a row: its bytes, or the file of the repository that it names. Raises DataError."""
     if value is None or (value["bytes"] is None and value["path"] is None):
         raise DataError(f"{here}: no image (an empty cell)")
     if value["bytes"] is not None:
         return bytes(value["bytes"])
-    path = (folder / str(value["path"])).resolve()
-    if not path.is_relative_to(folder.resolve()):
-        raise DataError(f"{here}: the image {value['path']!r:.200} lies outside {folder}")
+    path = os.path.normpath(copy.folder / str(value["path"]))
+    if not Path(path).is_relative_to(copy.folder):
+        raise DataError(f"{here}: the image {value['path']!r:.200} lies outside {copy.folder}")
+    file = copy.file(Path(path).relative_to(copy.folder).as_posix(), here)
     try:
-        return path.read_bytes()
+        if file.stat().st_size > LARGEST_IMAGE:
+            raise DataError(f"{here}: {file} has more than {LARGEST_IMAGE >> 20} MiB")
+        return file.read_bytes()
     except OSError as error:
-        raise DataError(f"{here}: {path} cannot be read: {error.strerror}") from None
+        raise DataError(f"{here}: {file} cannot be read: {error.strerror}") from None
 
 
 @contextlib.contextmanager
@@ -175,12 +210,14 @@ def _quiet() -> Iterator[None]:
 
 
 def _from_torchvision(
-    root: Path, found: Found, sink: Sink, split: str, image: str, columns: Sequence[str], where: str
+    root: Path, found: Found, sink: Sink, asked: tuple[str, str, Sequence[str]], look: Look, where: str
 ) -> Mapping[str, Any]:
     """Read the files by torchvision's own class; columns are named as in the hub's repository. Raises DataError."""
     import numpy as np
+    from PIL import Image
     from torchvision import datasets
 
+    split, image, columns = asked
     source = found.source
     assert source is not None
     for name in (image, *columns):
@@ -194,7 +231,7 @@ def _from_torchvision(
         told = " ".join(str(error).split())
         raise DataError(f"{where}: torchvision's {source.torchvision} cannot read {found.folder}: {told}") from error
     for pixels in np.asarray(whole.data):  # (H, W) or (H, W, C)
-        sink.add(np.ascontiguousarray(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)), where)
+        sink.add(pixels_of(Image.fromarray(pixels), where, look), where)
     labels = [int(label) for label in whole.targets]
     return {"columns": dict.fromkeys(columns, labels), "names": {name: list(source.names) for name in columns}}
 

@@ -91,8 +91,8 @@ def decoded(root: Path, made_from: Mapping[str, Any], build: Callable[[Sink], Ma
 
 @functools.cache
 def _decoder() -> list[str]:
-    """The identity of what makes pixels and rows of bytes: the digest of our source, the versions of the packages."""
-    return [files_digest([Path(__file__).with_name("decoding.py")]), *map(version_of, READERS)]
+    """The identity of what makes pixels and rows of bytes: the digest of our sources, the versions of the packages."""
+    return [files_digest(sorted(Path(__file__).parent.glob("*.py"))), *map(version_of, READERS)]
 
 
 @contextlib.contextmanager

@@ -26,6 +26,7 @@ READERS = ("pillow", "datasets", "pyarrow")
 """The packages that make images and rows of raw files: in the keys of read data, and in the names of the cache."""
 
 OWN = ".benchbias"  # our folder below a data folder
+POINTER = b"version https://git-lfs"  # the beginning of what Git LFS puts in the place of a file
 SETTLED_SECONDS = 2.0  # a file that was just changed may change again within the clock's grain: it is read again
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
@@ -89,7 +90,8 @@ def inside(root: Path, name: str, what: str) -> Path:
     """`root / name`, for a relative path that stays inside. Raises DataError."""
     parts = PurePosixPath(name).parts
     if not parts or PurePosixPath(name).is_absolute() or ".." in parts or "\\" in name or "\0" in name:
-        raise DataError(f"{what} {name!r:.200}: a path relative to {root}, without `..`")
+        hint = ", with / between folders" if "\\" in name else ""
+        raise DataError(f"{what} {name!r:.200}: a path relative to {root}, without `..`{hint}")
     path = root.joinpath(*parts)
     if path.exists() and not path.resolve().is_relative_to(root.resolve()):
         raise DataError(f"{what} {name!r:.200}: a link that leads out of {root}")
@@ -178,6 +180,12 @@ def raw_digest(root: Path, path: Path) -> str:
     if settled != known:
         _write(manifest, settled)
     return canonical.digest(entries)
+
+
+def check_unchanged(root: Path, path: Path, digest: str) -> None:
+    """Raises DataError where files are no longer those of a digest: what was read may be neither old nor new."""
+    if raw_digest(root, path) != digest:
+        raise DataError(f"{path}: files changed while they were read: run again")
 
 
 def _read(manifest: Path) -> dict[str, Any]:

@@ -50,7 +50,15 @@ def sample(option: Option) -> Any:
         return option.range["low"]
     if isinstance(option.type, str):
         return {"bool": False, "int": 1, "float": 0.5, "str": "toy"}[option.type]
-    return option.type["literal"][0] if "literal" in option.type else [] if "tuple" in option.type else None
+    return (
+        option.type["literal"][0]
+        if "literal" in option.type
+        else []
+        if "tuple" in option.type
+        else {}
+        if "table" in option.type
+        else None
+    )
 
 
 def subjects_of(ref: PluginRef, names: tuple[str, ...], source: str) -> list[Subject]:

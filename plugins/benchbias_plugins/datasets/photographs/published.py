@@ -145,5 +145,5 @@ def hub_binary(
     """A column of the hub as 0 and 1, int64 (N,): by the names of its classes, where it has some. Raises DataError."""
     cells = values.tolist() if isinstance(values, torch.Tensor) else values
     texts = [names[cell] if names and isinstance(cell, int) and 0 <= cell < len(names) else cell for cell in cells]
-    found = [meaning(text, known, column, f"{where}, row {row}") for row, text in enumerate(texts)]
+    found = [meaning(text, known, column, f"{where}, row {row}") for row, text in enumerate(texts, 1)]
     return torch.tensor(found, dtype=torch.int64)
