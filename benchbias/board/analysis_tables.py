@@ -85,9 +85,9 @@ def write_table(record: AnalysisRecord, table: Table, path: Path) -> None:
     with storage_errors(f"cannot write {path}"):
         match path.suffix.lower():
             case ".md":
-                path.write_text("\n".join([escaped(table.caption), "", *markdown_of(table), ""]))
+                path.write_text("\n".join([escaped(table.caption), "", *markdown_of(table), ""]), encoding="utf-8")
             case ".json":
-                path.write_text(json.dumps(json_of(record), indent=1) + "\n")
+                path.write_text(json.dumps(json_of(record), indent=1) + "\n", encoding="utf-8")
             case ".csv":
                 table.to_frame().to_csv(path, index=False)
             case _:

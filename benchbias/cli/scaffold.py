@@ -55,7 +55,7 @@ def new(kind: str, name: str, folder: Path | None = None) -> list[Path]:
         folder.mkdir(parents=True)
         for path, text in texts.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
+            path.write_text(text, encoding="utf-8")
     except FileExistsError:
         raise UsageError(f"new {kind} {name}: {folder} exists; nothing was written (--folder names another)") from None
     except OSError as error:
@@ -74,7 +74,7 @@ def _check_name(kind: str, name: str) -> None:
 
 
 def _template(name: str) -> str:
-    return (Path(__file__).parent / "templates" / name).read_text()
+    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
 
 
 def _filled(text: str, words: dict[str, str]) -> str:

@@ -215,7 +215,7 @@ def log_text(plan: Plan, name: str, out: Path) -> str:
             lines.append(f"    {attempt.get('status')}: {plain(str(attempt.get('reason')))}")
             lines += [f"      {plain(line)}" for line in str(attempt.get("traceback", "")).splitlines()]
         with contextlib.suppress(OSError):
-            printed = (out / "attempts" / f"{key}.log").read_text(errors="replace").splitlines()
+            printed = (out / "attempts" / f"{key}.log").read_text(encoding="utf-8", errors="replace").splitlines()
             lines += [f"    printed: {plain(line)}" for line in printed[-200:]]
     return "\n".join(lines)
 

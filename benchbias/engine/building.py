@@ -14,7 +14,9 @@ from typing import Any
 from benchbias.data.reading.raw_files import SOURCES, data_folder
 from benchbias.errors import BenchbiasError, ComponentError, Skip, plain
 from benchbias.plugin.loading import PluginRef, components_of
+from benchbias.util.packages import spare_broken_distributions
 from benchbias.util.processes import die_with_parent
+from benchbias.util.streams import ended, steady_streams
 
 FAILED = 1
 CHECK_FAILED = 3
@@ -22,8 +24,10 @@ CHECK_FAILED = 3
 
 def main() -> None:
     die_with_parent(int(sys.argv[1]))
+    steady_streams()
+    spare_broken_distributions()
     codes = [_prepared(spec) for spec in json.load(sys.stdin)]
-    sys.exit(max(codes))
+    sys.exit(ended(max(codes)))
 
 
 def _prepared(spec: Mapping[str, Any]) -> int:

@@ -44,7 +44,7 @@ def _publish(
     source = record_folder(store.root, plan.suite)
     layouts = {record.body["correct"]["layout"] for record in records if record.body["status"] == "ok"}
     wanted = {f"{record.id}.json": record.to_text() for record in records}
-    wanted |= {f"test/{layout}.json": (source / "test" / f"{layout}.json").read_text() for layout in layouts}
+    wanted |= {f"test/{layout}.json": (source / "test" / f"{layout}.json").read_text(encoding="utf-8") for layout in layouts}
     wanted |= {f"{analysis_folder(Path())}/{record.file}": record.to_text() for record in analyses}
     for path in [*folder.glob("*.json"), *folder.glob("test/*.json"), *analysis_folder(folder).glob("*.json")]:
         if str(path.relative_to(folder)) not in wanted:

@@ -16,6 +16,7 @@ from typing import Any
 from benchbias.errors import BenchbiasError, plain
 from benchbias.testing.calling.verdicts import Result
 from benchbias.testing.finding import Target
+from benchbias.util.packages import spare_broken_distributions
 
 LOADS = "It imports, and its hooks return components of known kinds."
 
@@ -63,6 +64,7 @@ def _not_loaded(target: Target, text: str) -> dict[str, Any]:
 
 
 def main() -> None:
+    spare_broken_distributions()
     job = json.load(sys.stdin)
     with os.fdopen(os.dup(1), "w") as out:
         os.dup2(2, 1)

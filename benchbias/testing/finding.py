@@ -9,7 +9,8 @@ from typing import Any
 
 from benchbias.errors import UsageError, unknown
 from benchbias.plugin.loading import PluginRef
-from benchbias.plugin.registry import Registry, discover, load_registry
+from benchbias.plugin.discovery import discover
+from benchbias.plugin.registry import Registry, load_registry
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def everything() -> list[Target]:
 
 
 def _loose(path: Path) -> PluginRef:
-    return next(ref for ref in discover([path]) if ref.path == str(path.resolve()))
+    return next(ref for ref in discover([path]).refs if ref.path == str(path.resolve()))
 
 
 def _importable(module: str) -> bool:

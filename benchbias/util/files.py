@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from benchbias.errors import StorageError, UsageError
+from benchbias.errors import StorageError, UsageError, plain
 
 
 @contextlib.contextmanager
@@ -20,8 +20,19 @@ def storage_errors(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        name = errno.errorcode.get(error.errno or 0, "")
-        raise StorageError(f"{what}: {error.strerror or error} ({name}); what is finished is safe") from error
+        raise StorageError(f"{what}: {told(error)}; what is finished is safe") from error
+
+
+def told(error: OSError) -> str:
+    """The reason of a failing system call, e.g. `No space left on device (ENOSPC)`."""
+    name = errno.errorcode.get(error.errno or 0, "")
+    return f"{error.strerror or error}{f' ({name})' if name else ''}"
+
+
+def os_error(error: OSError) -> str:
+    """One line on a failing system call that nothing nearer has told: the file, the reason."""
+    file = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+    return plain(f"{file}{told(error)}; what is finished is safe")
 
 
 READ_BYTES = 1 << 20  # of a large file, at once
