@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -56,7 +57,7 @@ def open_workspace(
     workspace = Workspace.open(config, plugins or (), strict=strict, data=data_dir, offline=offline)
     for name, broken in workspace.registry.broken.items():
         print(
-            f"plugin {name!r} is broken and left out: {plain(broken.reason)} (`benchbias show {name}` shows all)",
+            f"plugin {name!r} is broken and left out: {plain(broken.reason)} (`benchbias show {shlex.quote(name)}` shows all)",
             file=sys.stderr,
         )
     return workspace

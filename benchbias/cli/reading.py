@@ -209,13 +209,14 @@ def doctor(
     config: Config = None,
     plugin: Plugins = None,
     data_dir: DataDir = None,
+    torch: Annotated[bool, typer.Option("--torch", help="Also import torch, which takes seconds.")] = False,
     as_json: Json = False,
 ) -> None:
     """Look for what may be wrong with the installation and a results folder."""
     from benchbias.cli.doctor import examine, report
     from benchbias.runner.workspace import Workspace
 
-    findings = examine(Workspace.open(config, plugin or (), quiet=as_json, data=data_dir), out)
+    findings = examine(Workspace.open(config, plugin or (), quiet=as_json, data=data_dir), out, torch=torch)
     print(json.dumps([vars(finding) for finding in findings]) if as_json else report(findings))
     raise typer.Exit(int(any(finding.problem for finding in findings)))
 

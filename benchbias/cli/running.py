@@ -202,6 +202,6 @@ def clean(
     failures: Annotated[bool, typer.Option(help="Also forget failures, so that they are tried again.")] = False,
 ) -> None:
     """Remove what dead runs left behind; with options, more."""
-    from benchbias.cli.status import clean_results
+    from benchbias.cli.cleaning import clean_results
 
     print(clean_results(out, everything=all_, quarantine=quarantine, failures=failures))

@@ -96,7 +96,7 @@ def _entry(line: str, distribution: str, version: str) -> tuple[PluginRef, str]:
     module = attribute = ""
     with contextlib.suppress(Exception):  # newer versions of Python refuse a value that older ones take
         entry = importlib.metadata.EntryPoint(name, value, GROUP)
-        module, attribute = entry.module, entry.attr
+        module, attribute = entry.module, entry.attr or ""
     whole = bool(equals and name) and all(part.isidentifier() for part in module.split("."))
     ref = PluginRef(f"{distribution}:{name}", module or value, distribution, version, attribute=attribute)
     return ref, "" if whole else f"the line {line!r:.80} of its {FILE} is not `name = module` or `name = module:object`"

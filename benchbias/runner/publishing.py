@@ -97,7 +97,7 @@ def published_records(suite: str, folder: Path) -> tuple[list[TrialRecord], dict
     """The records of a published folder with the layouts of their test splits. Raises UsageError."""
     records = read_records(record_folder(folder, suite))
     if not records:
-        known = sorted(path.name for path in (folder / "records").glob("*"))
+        known = [path.name for path in listed(folder / "records") if path.is_dir()]
         raise UsageError(f"{folder} has no records of suite {suite!r} (known: {', '.join(known) or 'none'})")
     return records, read_layouts(record_folder(folder, suite))
 

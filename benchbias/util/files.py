@@ -35,6 +35,18 @@ def os_error(error: OSError) -> str:
     return plain(f"{file}{told(error)}; what is finished is safe")
 
 
+def listed(folder: Path, suffix: str = "") -> list[Path]:
+    """What lies in a folder and ends in `suffix`, sorted; nothing where there is no folder. Raises StorageError.
+
+    Names that begin with a dot (`.DS_Store`, `.nfs...`, `._x.json`) and folders that are called like a file are
+    other programs': they are left out.
+    """
+    with storage_errors(f"cannot list {folder}"), contextlib.suppress(FileNotFoundError):
+        paths = (path for path in folder.iterdir() if path.name.endswith(suffix) and not path.name.startswith("."))
+        return sorted(path for path in paths if not (suffix and path.is_dir()))
+    return []
+
+
 READ_BYTES = 1 << 20  # of a large file, at once
 
 
