@@ -29,7 +29,7 @@ def clean_results(out: Path, *, everything: bool, quarantine: bool, failures: bo
     options = [option for option, given in asked.items() if given]
     with alone(out) as free:
         if options and not free:
-            raise StorageError(f"clean {options[0]}: a run uses {out}: nothing was removed; try again once it has ended")
+            raise StorageError(f"clean {options[0]}: a run uses {out}; nothing was removed, wait for its end")
         if everything:
             _removed(out, [out / name for name in FOLDERS])
             return f"removed everything in {out}"

@@ -22,7 +22,7 @@ from benchbias.runner.report import current_records
 from benchbias.runner.workspace import Workspace
 from benchbias.store.store import FOLDERS, Store
 from benchbias.util.canonical import is_digest
-from benchbias.util.files import listed
+from benchbias.util.files import folders_of, listed
 from benchbias.util.packages import EXTRAS, UNREADABLE, version_of
 
 IMPORT_SECONDS = 300
@@ -69,8 +69,8 @@ def _installation() -> Iterator[Finding]:
     )
     for package in (*PACKAGES, *READERS, "pluggy"):
         version = version_of(package)
-        told = {"absent": "not installed", UNREADABLE: "its metadata cannot be read: install it again"}
-        yield Finding(package, told.get(version, version), version in told and package in NEEDED)
+        faults = {"absent": "not installed", UNREADABLE: "its metadata cannot be read: install it again"}
+        yield Finding(package, faults.get(version, version), version in faults and package in NEEDED)
     for extra, package in EXTRAS.items():
         absent = version_of(package) == "absent"
         told = f"not installed: pip install 'benchbias[{extra}]'" if absent else version_of(package)
@@ -148,8 +148,7 @@ def _damage(store: Store, keys: set[str]) -> Iterator[Finding]:
     """Reads every product and every blob."""
     bad = [key for key in sorted(keys) if not _is_whole(store, key)]
     yield Finding("products", f"{len(keys)}, {len(bad)} damaged (a run that needs them makes them again)", bool(bad))
-    parts = [part for part in listed(store.root / "blobs") if part.is_dir()]
-    blobs = [path for part in parts for path in listed(part, ".safetensors")]
+    blobs = [path for part in folders_of(store.root / "blobs") for path in listed(part, ".safetensors")]
     torn = [path for path in blobs if _sha256(path) != path.stem]
     size = sum(path.stat().st_size for path in blobs) / 1e6
     yield Finding(
@@ -181,7 +180,7 @@ def _aside(out: Path) -> Iterator[Finding]:
         bool(conflicts),
     )
     yield Finding("quarantine", f"{len(names) - len(conflicts)} damaged files put aside earlier (`clean --quarantine`)")
-    failed = [path for path in listed(out / "attempts") if is_digest(path.name) and path.is_dir()]
+    failed = [path for path in folders_of(out / "attempts") if is_digest(path.name)]
     yield Finding("failures", f"{len(failed)} stages with noted failures (`status`, `logs`, `run --rerun failed`)")
     left = listed(out / "tmp", ".tmp")
     yield Finding("left behind", f"{len(left)} temporary files of runs that died or are alive (`clean`)")

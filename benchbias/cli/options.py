@@ -56,10 +56,8 @@ def open_workspace(
 
     workspace = Workspace.open(config, plugins or (), strict=strict, data=data_dir, offline=offline)
     for name, broken in workspace.registry.broken.items():
-        print(
-            f"plugin {name!r} is broken and left out: {plain(broken.reason)} (`benchbias show {shlex.quote(name)}` shows all)",
-            file=sys.stderr,
-        )
+        more = f"`benchbias show {shlex.quote(name)}` shows all"
+        print(f"plugin {name!r} is broken and left out: {plain(broken.reason)} ({more})", file=sys.stderr)
     return workspace
 
 

@@ -114,7 +114,6 @@ def device_name(device: str) -> str:
     cards = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
     if not cards or visible in ("", "-1"):
         raise UsageError("--device cuda: this machine shows no NVIDIA GPU (known here: cpu)")
-    models = {
-        line.partition(":")[2].strip() for card in cards for line in card.read_text(errors="replace").splitlines() if "Model" in line
-    }
+    lines = [line for card in cards for line in card.read_text(errors="replace").splitlines()]
+    models = {line.partition(":")[2].strip() for line in lines if "Model" in line}
     return "cuda " + ", ".join(sorted(models))

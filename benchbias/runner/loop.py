@@ -165,7 +165,7 @@ def _again(plan: Plan, store: Store, state: _State, key: str) -> None:
 
 def _storage_reason(store: Store, key: str) -> str:
     with contextlib.suppress(OSError):
-        lines = (store.root / "attempts" / f"{key}.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        lines = (store.root / "attempts" / f"{key}.log").read_text(errors="replace").strip().splitlines()
         if lines:
             return lines[-1]
         if shutil.disk_usage(store.root).free < FULL_BYTES:  # the log did not fit either

@@ -12,6 +12,7 @@ from benchbias.records.trial import TrialRecord, read_records, record_folder
 from benchbias.runner.report import current_analyses, current_records
 from benchbias.statistics.cells import CellLayout, read_layouts
 from benchbias.store.store import Store
+from benchbias.util.files import folders_of
 
 
 def command_for(suite: str) -> str:
@@ -44,7 +45,7 @@ def _publish(
     source = record_folder(store.root, plan.suite)
     layouts = {record.body["correct"]["layout"] for record in records if record.body["status"] == "ok"}
     wanted = {f"{record.id}.json": record.to_text() for record in records}
-    wanted |= {f"test/{layout}.json": (source / "test" / f"{layout}.json").read_text(encoding="utf-8") for layout in layouts}
+    wanted |= {f"test/{layout}.json": (source / "test" / f"{layout}.json").read_text() for layout in layouts}
     wanted |= {f"{analysis_folder(Path())}/{record.file}": record.to_text() for record in analyses}
     for path in [*folder.glob("*.json"), *folder.glob("test/*.json"), *analysis_folder(folder).glob("*.json")]:
         if str(path.relative_to(folder)) not in wanted:
@@ -97,7 +98,7 @@ def published_records(suite: str, folder: Path) -> tuple[list[TrialRecord], dict
     """The records of a published folder with the layouts of their test splits. Raises UsageError."""
     records = read_records(record_folder(folder, suite))
     if not records:
-        known = [path.name for path in listed(folder / "records") if path.is_dir()]
+        known = [path.name for path in folders_of(folder / "records")]
         raise UsageError(f"{folder} has no records of suite {suite!r} (known: {', '.join(known) or 'none'})")
     return records, read_layouts(record_folder(folder, suite))
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from benchbias.errors import DamagedError, StorageError
 from benchbias.store.tensor_files import packed, read_tensors
 from benchbias.util import canonical
-from benchbias.util.files import link_new, listed, lock, storage_errors, sync_folder, write_whole
+from benchbias.util.files import folders_of, link_new, listed, lock, storage_errors, sync_folder, write_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -156,7 +156,7 @@ class Store:
 
     def keys(self) -> set[str]:
         """The keys of all products that lie here, unread. Files of other programs are no products."""
-        parts = [part for part in listed(self.root / "objects") if part.is_dir()]
+        parts = folders_of(self.root / "objects")
         return {path.stem for part in parts for path in listed(part, ".json") if canonical.is_digest(path.stem)}
 
     def has(self, key: str) -> bool:

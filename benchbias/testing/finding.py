@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from benchbias.errors import UsageError, unknown
-from benchbias.plugin.loading import PluginRef
 from benchbias.plugin.discovery import discover
+from benchbias.plugin.loading import PluginRef
 from benchbias.plugin.registry import Registry, load_registry
 
 

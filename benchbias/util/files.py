@@ -36,14 +36,23 @@ def os_error(error: OSError) -> str:
 
 
 def listed(folder: Path, suffix: str = "") -> list[Path]:
-    """What lies in a folder and ends in `suffix`, sorted; nothing where there is no folder. Raises StorageError.
+    """The entries of a folder whose names end in `suffix`, sorted; none where there is no folder. Raises StorageError.
 
     Names that begin with a dot (`.DS_Store`, `.nfs...`, `._x.json`) and folders that are called like a file are
     other programs': they are left out.
     """
+    return [path for path, is_folder in _entries(folder) if path.name.endswith(suffix) and not (suffix and is_folder)]
+
+
+def folders_of(folder: Path) -> list[Path]:
+    """The folders in a folder, sorted, as `listed` has them. Raises StorageError."""
+    return [path for path, is_folder in _entries(folder) if is_folder]
+
+
+def _entries(folder: Path) -> list[tuple[Path, bool]]:
+    """The entries of a folder, sorted, each with whether it is a folder itself."""
     with storage_errors(f"cannot list {folder}"), contextlib.suppress(FileNotFoundError):
-        paths = (path for path in folder.iterdir() if path.name.endswith(suffix) and not path.name.startswith("."))
-        return sorted(path for path in paths if not (suffix and path.is_dir()))
+        return sorted((path, path.is_dir()) for path in folder.iterdir() if not path.name.startswith("."))
     return []
 
 

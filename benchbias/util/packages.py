@@ -51,14 +51,14 @@ def spare_broken_distributions() -> None:
     """
     original = importlib.metadata.entry_points
     if getattr(original, "func", None) is not _readable_entry_points:
-        importlib.metadata.entry_points = functools.partial(_readable_entry_points, original)  # type: ignore[assignment]
+        importlib.metadata.entry_points = functools.partial(_readable_entry_points, original)
 
 
 def _readable_entry_points(original: Callable[..., Any], **parameters: Any) -> Any:
     try:
         return original(**parameters)
     except Exception:
-        found = {}
+        found: dict[str, list[importlib.metadata.EntryPoint]] = {}
         for distribution in distributions():
             with contextlib.suppress(Exception):
                 found.setdefault(distribution.name, list(distribution.entry_points))
