@@ -13,13 +13,15 @@ if TYPE_CHECKING:
 
     from benchbias.keys.stage import Stage
     from benchbias.plan.trials import Plan
-    from benchbias.runner.reporter import Reporter
 
 LINE_SECONDS = 5.0  # between plain progress lines
 
 
-def reporter(verbosity: int) -> Reporter:
-    """A live bar on a terminal, else plain lines; verbosity -1: failures only, 1: a line for every stage."""
+def reporter(verbosity: int) -> Bar | Lines:
+    """A live bar on a terminal, else plain lines; verbosity -1: failures only, 1: a line for every stage.
+
+    told: the keys of the stages whose failure it has said.
+    """
     if verbosity == 0 and sys.stderr.isatty():
         return Bar()
     return Lines(verbosity)
@@ -30,6 +32,7 @@ class Lines:
 
     def __init__(self, verbosity: int) -> None:
         self.verbosity = verbosity
+        self.told: set[str] = set()
         self.todo = self.done = self.failed = 0
         self.started = self.last = 0.0
 
@@ -42,6 +45,7 @@ class Lines:
         self.done += 1
         self.failed += outcome == "failed"
         if outcome != "done":
+            self.told.add(stage.key)
             self._say(f"{outcome}: {stage.label}: {plain(detail)}")
         elif self.verbosity > 0:
             self._say(f"[{self.done}/{self.todo}] {stage.label} ({seconds:.1f} s)")
@@ -65,6 +69,7 @@ class Bar:
 
     def __init__(self) -> None:
         self.failed = 0
+        self.told: set[str] = set()
         self.progress: Progress | None = None
         self.task: TaskID | None = None
 
@@ -92,6 +97,7 @@ class Bar:
         assert self.task is not None
         self.failed += outcome == "failed"
         if outcome != "done":
+            self.told.add(stage.key)
             self.progress.console.print(f"{outcome}: {stage.label}: {plain(detail)}", markup=False, highlight=False)
         self.progress.update(self.task, advance=1, note=self._note(f"· {stage.label}"))
 

@@ -59,7 +59,7 @@ def run(
 ) -> None:
     """Compute what is missing of a suite and write its leaderboard."""
     from benchbias.cli.console import reporter
-    from benchbias.cli.lacking import blocked_reasons, check_methods
+    from benchbias.cli.lacking import check_methods, failures_untold
     from benchbias.runner.launch import RunOptions, run_suite
 
     workspace = open_workspace(config, plugin, data_dir, strict=strict_plugins, offline=offline)
@@ -87,10 +87,10 @@ def run(
             f"in {report.seconds:.1f} s; leaderboard: {results.board}",
             file=sys.stderr,
         )
-        for reason in blocked_reasons(results.plan):
-            print(plain(f"cannot run: {reason}"), file=sys.stderr)
-        if report.failures:
-            print(f"`benchbias status -s {suite} -o {out}` lists the failed trials.", file=sys.stderr)
+    for line in failures_untold(results, shown.told):
+        print(plain(line), file=sys.stderr)
+    if report.failures and not quiet and not as_json:
+        print(f"`benchbias status -s {suite} -o {out}` lists the failed trials.", file=sys.stderr)
     raise typer.Exit(report.exit_code)
 
 

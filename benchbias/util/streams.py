@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import io
 import os
@@ -14,7 +15,17 @@ from typing import Any, TextIO
 UTF8: Mapping[str, str] = MappingProxyType({"PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8:backslashreplace"})
 """Environment variables of our child processes: what a component prints never fails, whatever the user's terminal."""
 
+SPELT: Mapping[str, str] = MappingProxyType(
+    {"\N{PLUS-MINUS SIGN}": "+-", "\N{EN DASH}": "-", "\N{DAGGER}": "*", "\N{MULTIPLICATION SIGN}": "x"}
+)
+"""Characters of boards, spelt for a terminal that lacks them; any other one becomes a question mark."""
+
 LOST = 4  # the exit code where output was lost, as for any fault of storage
+
+
+def _spelt(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    return "".join(SPELT.get(c, "?") for c in error.object[error.start : error.end]), error.end
 
 
 class _Steady(io.FileIO):
@@ -44,6 +55,7 @@ def steady_streams() -> None:
 
     A closed one would be taken by the next file that is opened, and then printed into.
     """
+    codecs.register_error(__name__, _spelt)
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         if descriptor == 1:  # what is printed is lost, which is told: nothing can be written here
             os.close(descriptor)
@@ -57,7 +69,7 @@ def _steady(stream: TextIO | None, own: TextIO | None, descriptor: int) -> TextI
     """A stream that replaces what it cannot encode; the process's own writes to its descriptor and never raises."""
     if stream is not None and stream is not own:  # another's, such as pytest's
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors=__name__)
         return stream
     if stream is not None:
         stream.flush()
@@ -65,7 +77,7 @@ def _steady(stream: TextIO | None, own: TextIO | None, descriptor: int) -> TextI
     return io.TextIOWrapper(
         io.BufferedWriter(raw),
         encoding=stream.encoding if stream is not None else "utf-8",
-        errors="replace",
+        errors=__name__,
         line_buffering=descriptor == 2 or raw.isatty(),
     )
 
