@@ -36,7 +36,7 @@ def results(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
             continue
         yield {"begin": ["plugin", target.ref.name, target.ref.name, target.source]}
         try:
-            subjects = subjects_of(target.ref, target.names, target.source)
+            subjects = subjects_of(target.reachable(), target.names, target.source)
         except (Exception, SystemExit) as error:
             text = str(error) if isinstance(error, BenchbiasError) else f"{type(error).__name__}: {error}"
             yield _not_loaded(target, text.split("\n")[0])
@@ -49,7 +49,7 @@ def results(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 continue
             yield {"begin": [subject.kind, subject.name, subject.plugin, subject.source]}
             lacking.append(lacks(subject))
-            for result in run_checks(subject, job["waivers"], job["only"]):
+            for result in run_checks(subject, job["shipped"] | job["waivers"], job["only"]):
                 yield {"result": result.to_json()}
     absent = [reason for reason in lacking if reason is not None]
     if absent and len(absent) == len(lacking) and not done:
