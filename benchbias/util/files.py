@@ -38,21 +38,21 @@ def os_error(error: OSError) -> str:
 def listed(folder: Path, suffix: str = "") -> list[Path]:
     """The entries of a folder whose names end in `suffix`, sorted; none where there is no folder. Raises StorageError.
 
-    Names that begin with a dot (`.DS_Store`, `.nfs...`, `._x.json`) and folders that are called like a file are
-    other programs': they are left out.
+    Names that begin with a dot (`.DS_Store`, `.nfs...`, `._x.json`) are other programs': they are left out.
     """
-    return [path for path, is_folder in _entries(folder) if path.name.endswith(suffix) and not (suffix and is_folder)]
+    return [path for path in _entries(folder) if path.name.endswith(suffix)]
 
 
 def folders_of(folder: Path) -> list[Path]:
     """The folders in a folder, sorted, as `listed` has them. Raises StorageError."""
-    return [path for path, is_folder in _entries(folder) if is_folder]
+    with storage_errors(f"cannot list {folder}"):
+        return [path for path in _entries(folder) if path.is_dir()]
 
 
-def _entries(folder: Path) -> list[tuple[Path, bool]]:
-    """The entries of a folder, sorted, each with whether it is a folder itself."""
+def _entries(folder: Path) -> list[Path]:
+    """The entries of a folder, sorted."""
     with storage_errors(f"cannot list {folder}"), contextlib.suppress(FileNotFoundError):
-        return sorted((path, path.is_dir()) for path in folder.iterdir() if not path.name.startswith("."))
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     return []
 
 
