@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from benchbias.statistics.estimates import Estimate
 
-
 NOTHING = "<!-- -->"
 """Stands in a word that a host would take for a link, and is not shown: an escaped `@` is still an address to GitHub."""
 

@@ -114,7 +114,7 @@ def _letter(figure: Figure) -> None:
         for axis in (axes.xaxis, axes.yaxis):
             formatter = axis.get_major_formatter()
             if isinstance(formatter, FixedFormatter):
-                formatter.seq = [_lettering(label) for label in formatter.seq]
+                formatter.seq = [_lettering(str(label)) for label in formatter.seq]
 
 
 def _lettering(text: str) -> str:
