@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from benchbias.statistics.estimates import Estimate
 
 NOTHING = "<!-- -->"
-"""Stands in a word that a host would take for a link, and is not shown: an escaped `@` is still an address to GitHub."""
+"""Stands in a word that a host would make a link of, and is not shown: to GitHub an escaped `@` is an address still."""
 
 _LIVE = re.compile(
     r"""(?P<mark>[\\`*_{}\[\]<>()+!|~&$]|\#(?!\d)|@(?!\w))  # markup
