@@ -85,13 +85,19 @@ def write_table(record: AnalysisRecord, table: Table, path: Path) -> None:
     with storage_errors(f"cannot write {path}"):
         match path.suffix.lower():
             case ".md":
-                path.write_text("\n".join([escaped(table.caption), "", *markdown_of(table), ""]))
+                path.write_text("\n".join([escaped(table.caption), "", *markdown_of(table), ""]), encoding="utf-8")
             case ".json":
-                path.write_text(json.dumps(json_of(record), indent=1) + "\n")
+                path.write_text(json.dumps(json_of(record), indent=1) + "\n", encoding="utf-8")
             case ".csv":
-                table.to_frame().to_csv(path, index=False)
+                table.to_frame().map(_no_formula).rename(columns=_no_formula).to_csv(path, index=False)
             case _:
                 table.to_frame().to_parquet(path, index=False)
+
+
+def _no_formula(value: Any) -> Any:
+    """A text that no spreadsheet computes: one that begins like a formula gets an apostrophe before it."""
+    formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) and len(value) > 1
+    return f"'{value}" if formula else value
 
 
 def json_of(record: AnalysisRecord) -> Mapping[str, Any]:

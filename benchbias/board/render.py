@@ -177,7 +177,7 @@ def _tested(task: str, records: Sequence[TrialRecord], layouts: Mapping[str, Cel
     """How many source images the seeds test, that settings were not chosen on others, and how images were made."""
     bodies = [record.body for record in records if record.body["task"] == task]
     used = {body["correct"]["layout"] for body in bodies if "correct" in body}
-    number = len({int(cluster) for digest in used for cluster in layouts[digest].cluster})
+    number = len(set[int]().union(*(layouts[digest].cluster.tolist() for digest in used)))
     searched = any(body.get("settings_from", "default") not in ("default", "paper") for body in bodies)
     told = (
         " Settings that were searched for were chosen on the validation splits of other seeds, which draw on the same "

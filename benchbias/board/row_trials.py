@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from benchbias.errors import UsageError
 from benchbias.records.row_name import row_name
 from benchbias.records.trial import TrialRecord, sorted_records
-from benchbias.statistics.cells import CellLayout, Cells, stacked, unpack_counts
+from benchbias.statistics.cells import CellLayout, Cells, check_counts, stacked, unpack_counts
 from benchbias.statistics.estimates import Estimate, difference
 from benchbias.statistics.influence import UNBOUNDED, Measured, measure, unstacked
 from benchbias.statistics.worst_group import group_accuracies
@@ -143,6 +143,9 @@ def _measured(metric: str, record: TrialRecord, known: Measured | None) -> Measu
 def trials_of(records: Iterable[TrialRecord], layouts: Mapping[str, CellLayout]) -> Rows:
     """The rows that are done. Raises UsageError where a row would hold one seed twice, or a record does not fit."""
     rows: dict[tuple[str, str, str], list[TrialRecord]] = {}
+    records = list(records)
+    packed = [found for record in records if isinstance(found := record.body.get("correct"), Mapping)]
+    check_counts((len(layouts[one["layout"]].total) for one in packed if one.get("layout") in layouts), "these records")
     for record in sorted_records(records):
         body = record.body
         if body["status"] == "ok":

@@ -7,12 +7,28 @@ from collections.abc import Sequence
 
 from benchbias.statistics.estimates import Estimate
 
+NOTHING = "<!-- -->"
+"""Stands in a word that a host would make a link of, and is not shown: to GitHub an escaped `@` is an address still."""
+
+_LIVE = re.compile(
+    r"""(?P<mark>[\\`*_{}\[\]<>()+!|~&$]|\#(?!\d)|@(?!\w))  # markup
+    |(?P<name>@(?=\w)|\#(?=\d)|:(?=[a-z0-9_+-]+:))           # an address, a person, an issue, a picture
+    |(?P<link>://|(?<=www)\.|(?<=\w)\.(?=[^\W\d_]{2})|(?<!:)//)   # a bare address
+    |(?P<head>^(?:-(?=\s)|[-=]{2,}$|\d+(?=\.(?:\s|$))))  # a list, a line, a heading""",
+    re.VERBOSE | re.IGNORECASE,
+)
+
 
 def escaped(text: str) -> str:
-    """Text that means itself in a markdown table: one line, no markup, no control characters."""
+    """Text that means itself in a markdown table: one line, no markup, no links, no control characters."""
     plain = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
-    marked = re.sub(r"([\\`*_{}\[\]<>()#+!|~&$@])", r"\\\1", plain)
-    return re.sub(r"(?i)(://)|(?<=www)(\.)", r"\\\g<0>", marked)  # GitHub makes links of bare addresses
+    return _LIVE.sub(_escaped, plain)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    if found["name"]:
+        return f"\\{found[0]}{NOTHING}"
+    return f"{found[0]}\\" if found[0].isdigit() else f"\\{found[0]}"
 
 
 EXAMPLES_ALONE = "\N{DAGGER}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import traceback
@@ -11,7 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from benchbias.cli import analysing, checking, reading, running
-from benchbias.errors import BenchbiasError
+from benchbias.errors import BenchbiasError, StorageError, plain
+from benchbias.util.files import os_error
+from benchbias.util.packages import spare_broken_distributions
+from benchbias.util.streams import ended, steady_streams
 
 BUG = 70
 INTERRUPTED = 130
@@ -57,10 +59,11 @@ app.command()(checking.new)
 
 def main() -> None:
     """Run the command line: every mistake of a user is one message; a bug of ours says where to report it."""
+    steady_streams()
+    spare_broken_distributions()
     signal.signal(signal.SIGTERM, _interrupt)
-    code: Any = 0
     try:
-        code = app(standalone_mode=False) or 0
+        code: Any = app(standalone_mode=False) or 0
         if code == INTERRUPTED:
             raise KeyboardInterrupt
     except BenchbiasError as error:
@@ -68,11 +71,9 @@ def main() -> None:
         code = error.exit_code
     except KeyboardInterrupt:
         code = _interrupted()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     except Exception as error:
         code = _usage_or_bug(error)
-    sys.exit(code)
+    sys.exit(ended(code))
 
 
 def _interrupt(number: int, frame: object) -> None:
@@ -91,6 +92,12 @@ def _usage_or_bug(error: Exception) -> int:
         return int(error.exit_code)
     if type(error).__name__ == "Abort":
         return _interrupted()
+    if isinstance(error, OSError):  # a fault of the machine, wherever it was met
+        print(f"benchbias: {os_error(error)}", file=sys.stderr)
+        return StorageError.exit_code
+    if isinstance(error, UnicodeError) and sys.getfilesystemencoding() != "utf-8":
+        print(f"benchbias: {plain(str(error))}: this locale has no such character (LC_ALL=C.UTF-8)", file=sys.stderr)
+        return BenchbiasError.exit_code
     traceback.print_exc()
     print(
         "\nThis is a bug in benchbias: please report the text above and what `benchbias --version` says.",

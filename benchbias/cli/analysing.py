@@ -19,6 +19,7 @@ from benchbias.cli.options import (
     Out,
     Plugins,
     Quiet,
+    Seed,
     Seeds,
     Sets,
     Tasks,
@@ -40,6 +41,7 @@ def analyse(
     method: Methods = None,
     task: Tasks = None,
     seeds: Seeds = None,
+    seed: Seed = None,
     to: Annotated[Path | None, typer.Option(help="Write one table to this .md, .csv, .parquet or .json.")] = None,
     records: Annotated[Path | None, typer.Option(help="A published folder: print the tables that it has.")] = None,
     jobs: Jobs = None,
@@ -71,7 +73,8 @@ def analyse(
 
         workspace = open_workspace(config, plugin, data_dir)
         check_analyses(workspace, names or ())
-        selection = replace(selected(method, task, seeds, set_, None, device), analyses=names)
+        chosen = selected(method, task, seeds, seed, set_, None, device, quiet=quiet or as_json)
+        selection = replace(chosen, analyses=names)
         shown = reporter(-1 if quiet or as_json else 0)
         options = RunOptions(out=out, jobs=jobs, timeout=timeout, memory=memory)
         found = analyse_suite(workspace, suite, selection, shown, options)

@@ -11,7 +11,7 @@ from benchbias.cli.options import Json
 
 
 def check(
-    plugin: Annotated[str, typer.Argument(help="A component, a plugin file, a module or a distribution.")],
+    plugin: Annotated[str, typer.Argument(help="A component, a plugin's file or folder, a module, a distribution.")],
     waive: Annotated[list[str] | None, typer.Option(help="CHECK=reason: it may fail; may be repeated.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="Only this check; may be repeated.")] = None,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds a check may take.")] = 60.0,

@@ -15,12 +15,15 @@ from pathlib import Path
 
 from benchbias.data.reading.raw_files import READERS
 from benchbias.errors import StorageError, UsageError, plain
-from benchbias.keys.environment import PACKAGES, cpu, provenance, worker_environment
+from benchbias.keys.environment import PACKAGES, cpu, device_name, provenance, torch_version, worker_environment
+from benchbias.records.trial import record_folder
 from benchbias.runner.launch import available_cpus
 from benchbias.runner.report import current_records
 from benchbias.runner.workspace import Workspace
 from benchbias.store.store import FOLDERS, Store
-from benchbias.util.packages import EXTRAS, version_of
+from benchbias.util.canonical import is_digest
+from benchbias.util.files import folders_of, listed
+from benchbias.util.packages import EXTRAS, UNREADABLE, version_of
 
 IMPORT_SECONDS = 300
 LOW_DISK_BYTES = 1 << 30
@@ -41,9 +44,10 @@ class Finding:
     problem: bool = False
 
 
-def examine(workspace: Workspace, out: Path) -> list[Finding]:
-    """Everything that there is to say, in order."""
-    return [*_installation(), *_devices(), *_plugins(workspace), *_folder(workspace, out)]
+def examine(workspace: Workspace, out: Path, *, torch: bool = False) -> list[Finding]:
+    """Everything that there is to say, in order. torch: whether torch is imported, which takes seconds."""
+    devices = _imported() if torch else _devices()
+    return [*_installation(), *devices, *_plugins(workspace), *_folder(workspace, out)]
 
 
 def report(findings: list[Finding]) -> str:
@@ -64,8 +68,9 @@ def _installation() -> Iterator[Finding]:
         "python", f"{platform.python_version()} on {platform.system()} {platform.machine()}{told}", not supported
     )
     for package in (*PACKAGES, *READERS, "pluggy"):
-        absent = version_of(package) == "absent"
-        yield Finding(package, "not installed" if absent else version_of(package), absent and package in NEEDED)
+        version = version_of(package)
+        faults = {"absent": "not installed", UNREADABLE: "its metadata cannot be read: install it again"}
+        yield Finding(package, faults.get(version, version), version in faults and package in NEEDED)
     for extra, package in EXTRAS.items():
         absent = version_of(package) == "absent"
         told = f"not installed: pip install 'benchbias[{extra}]'" if absent else version_of(package)
@@ -73,6 +78,20 @@ def _installation() -> Iterator[Finding]:
 
 
 def _devices() -> Iterator[Finding]:
+    """Look at files alone."""
+    yield Finding("cpu", f"{cpu()}, {available_cpus()} usable")
+    try:
+        yield Finding("torch", f"{torch_version()} (--torch imports it, which takes seconds)")
+    except UsageError as error:
+        yield Finding("torch", str(error), problem=True)
+    try:
+        yield Finding("cuda", device_name("cuda"))
+    except UsageError:
+        yield Finding("cuda", "no GPU: --device cpu only")
+
+
+def _imported() -> Iterator[Finding]:
+    """Import torch in a process of its own."""
     yield Finding("cpu", f"{cpu()}, {available_cpus()} usable")
     try:
         done = subprocess.run(
@@ -101,6 +120,8 @@ def _plugins(workspace: Workspace) -> Iterator[Finding]:
     yield Finding("plugins", f"{len(whole)} whole, {len(registry.broken)} broken")
     for name, broken in registry.broken.items():
         yield Finding("plugin", f"{name!r} is broken: {broken.reason} (`benchbias show {name}`)", problem=True)
+    for place, reason in registry.unreadable.items():
+        yield Finding("distribution", f"{place}: {reason}: install it again, or remove it", problem=True)
 
 
 def _folder(workspace: Workspace, out: Path) -> Iterator[Finding]:
@@ -127,7 +148,7 @@ def _damage(store: Store, keys: set[str]) -> Iterator[Finding]:
     """Reads every product and every blob."""
     bad = [key for key in sorted(keys) if not _is_whole(store, key)]
     yield Finding("products", f"{len(keys)}, {len(bad)} damaged (a run that needs them makes them again)", bool(bad))
-    blobs = sorted((store.root / "blobs").glob("*/*.safetensors"))
+    blobs = [path for part in folders_of(store.root / "blobs") for path in listed(part, ".safetensors")]
     torn = [path for path in blobs if _sha256(path) != path.stem]
     size = sum(path.stat().st_size for path in blobs) / 1e6
     yield Finding(
@@ -144,12 +165,14 @@ def _is_whole(store: Store, key: str) -> bool:
 
 
 def _sha256(path: Path) -> str:
+    if not path.is_file():  # a pipe would hang
+        return ""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _aside(out: Path) -> Iterator[Finding]:
-    names = sorted(path.name for path in (out / "quarantine").iterdir())
+    names = [path.name for path in listed(out / "quarantine")]
     conflicts = [name for name in names if name.startswith("conflict-")]
     yield Finding(
         "not reproducible",
@@ -157,9 +180,9 @@ def _aside(out: Path) -> Iterator[Finding]:
         bool(conflicts),
     )
     yield Finding("quarantine", f"{len(names) - len(conflicts)} damaged files put aside earlier (`clean --quarantine`)")
-    failed = [path for path in (out / "attempts").iterdir() if path.is_dir()]
+    failed = [path for path in folders_of(out / "attempts") if is_digest(path.name)]
     yield Finding("failures", f"{len(failed)} stages with noted failures (`status`, `logs`, `run --rerun failed`)")
-    left = list((out / "tmp").iterdir())
+    left = listed(out / "tmp", ".tmp")
     yield Finding("left behind", f"{len(left)} temporary files of runs that died or are alive (`clean`)")
 
 
@@ -168,19 +191,21 @@ def _first(names: list[str]) -> str:
 
 
 def _stale(workspace: Workspace, store: Store, keys: set[str]) -> Iterator[Finding]:
-    """Products and records that no suite, as it stands today, would use."""
+    """Products and records that none of the suites with records here would use, as they stand today."""
     planned: set[str] = set()
     records = 0
-    for name in workspace.catalogue.suites:
+    suites = [name for name in workspace.catalogue.suites if record_folder(store.root, name).is_dir()]
+    for name in suites:
         try:
             plan = workspace.plan(name)
+            records += len(current_records(plan, store)[1])
         except UsageError as error:
             yield Finding("suite", f"{name}: {error}", problem=True)
             continue
         planned |= set(plan.stages)
-        records += len(current_records(plan, store)[1])
-    yield Finding(
-        "stale",
-        f"{len(keys - planned)} products and {records} records of other sources, settings, seeds or machines than "
-        "the suites' of today: on no leaderboard",
-    )
+    if suites:
+        yield Finding(
+            "stale",
+            f"{len(keys - planned)} products and {records} records of other sources, settings, seeds or machines than "
+            f"today's of the suites that have records here ({', '.join(suites)}): on no leaderboard of theirs",
+        )

@@ -1,8 +1,8 @@
-"""Components that a user names and that lack a package: refused before anything runs."""
+"""What cannot run: components that lack a package are refused before, what failed is told after every run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from benchbias.errors import UsageError
@@ -11,6 +11,7 @@ from benchbias.suite.tables import Use
 if TYPE_CHECKING:
     from benchbias.plan.trials import Plan
     from benchbias.plugin.components import Component
+    from benchbias.runner.results import Results
     from benchbias.runner.workspace import Workspace
 
 
@@ -46,3 +47,16 @@ def blocked_reasons(plan: Plan) -> list[str]:
     trials = [trial.blocked for trial in plan.trials]
     analyses = [planned.blocked for planned in plan.analyses]
     return list(dict.fromkeys(reason for reason in (*trials, *analyses) if reason))
+
+
+def failures_untold(results: Results, told: Container[str]) -> list[str]:
+    """Failures that a run has not told, each once: what cannot run, and stages that failed in earlier runs.
+
+    told: the keys of stages whose failure it has told.
+    """
+    earlier = [
+        f"failed before: {failure.stage}: {failure.reason} (`--rerun failed` tries again)"
+        for key, failure in results.report.failures.items()
+        if failure.status == "failed" and key not in told
+    ]
+    return [*(f"cannot run: {reason}" for reason in blocked_reasons(results.plan)), *dict.fromkeys(earlier)]

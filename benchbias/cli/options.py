@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,7 +28,8 @@ Methods = Annotated[
     typer.Option("-m", "--method", help="Methods or globs; a pruner's or trainer's name runs it as it is."),
 ]
 Tasks = Annotated[list[str] | None, typer.Option("-t", "--task", help="Only these tasks of the suite.")]
-Seeds = Annotated[str | None, typer.Option(help="5 (the seeds 0 to 4), 0-4, or 0,3,7.")]
+Seeds = Annotated[str | None, typer.Option(help="5 (five seeds, 0 to 4), 0-4, or 0,3,7; see --seed.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="One seed: 5 is the seed 5 alone.")]
 Limit = Annotated[int | None, typer.Option(min=2, help="At most N images a split: quick, and unranked.")]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 Strict = Annotated[bool, typer.Option("--strict-plugins", help="A broken plugin ends the command.")]
@@ -55,34 +58,47 @@ def open_workspace(
 
     workspace = Workspace.open(config, plugins or (), strict=strict, data=data_dir, offline=offline)
     for name, broken in workspace.registry.broken.items():
-        print(
-            f"plugin {name!r} is broken and left out: {plain(broken.reason)} (`benchbias show {name}` shows all)",
-            file=sys.stderr,
-        )
+        more = f"`benchbias show {shlex.quote(name)}` shows all"
+        print(f"plugin {name!r} is broken and left out: {plain(broken.reason)} ({more})", file=sys.stderr)
     return workspace
 
 
 def selected(
     methods: list[str] | None,
     tasks: list[str] | None,
-    seeds: str | None,
-    sets: list[str] | None,
+    seeds: str | None = None,
+    seed: int | None = None,
+    sets: list[str] | None = None,
     limit: int | None = None,
     device: str = "cpu",
+    *,
+    quiet: bool = True,
 ) -> Selection:
+    """A selection; unless quiet, says which seeds it took. Raises UsageError."""
     from benchbias.plan.trials import Selection
 
-    return Selection(methods, tasks, parse_seeds(seeds), sets or (), limit, device)
+    chosen = chosen_seeds(seeds, seed)
+    if isinstance(chosen, int) and chosen > 0 and not quiet:
+        meant = f"0 to {chosen - 1}" if chosen > 1 else "0"
+        print(f"--seeds {chosen}: the seeds {meant} (--seed {chosen} is the seed {chosen} alone)", file=sys.stderr)
+    return Selection(methods, tasks, chosen, sets or (), limit, device)
+
+
+def chosen_seeds(seeds: str | None, seed: int | None) -> int | range | list[int] | None:
+    """The seeds that `--seeds` or `--seed` names. Raises UsageError where both are given."""
+    if seed is not None and seeds is not None:
+        raise UsageError(f"--seeds {seeds} --seed {seed}: give one of them; --seed is one seed")
+    return parse_seeds(seeds) if seed is None else [seed]
 
 
 def parse_seeds(text: str | None) -> int | range | list[int] | None:
     """5 -> five seeds from 0; 0-4 and 0,3,7 -> those. Raises UsageError."""
     if text is None:
         return None
-    first, dash, last = text.partition("-")
-    try:
-        if dash:
-            return range(int(first), int(last) + 1)
-        return [int(part) for part in text.split(",")] if "," in text else int(text)
-    except ValueError:
-        raise UsageError(f"--seeds {text}: expected 5, 0-4 or 0,3,7") from None
+    if re.fullmatch(r"[0-9]+", text):
+        return int(text)
+    if found := re.fullmatch(r"([0-9]+)-([0-9]+)", text):
+        return range(int(found[1]), int(found[2]) + 1)
+    if re.fullmatch(r"[0-9]+(,[0-9]+)+", text):
+        return [int(part) for part in text.split(",")]
+    raise UsageError(f"--seeds {text}: expected 5, 0-4 or 0,3,7")

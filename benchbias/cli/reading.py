@@ -90,7 +90,7 @@ def _plot(
         found, place = publishing.published_records(name, records), records
         analyses = publishing.published_analyses(name, records)
     else:
-        plan = workspace.plan(name, selected(None, None, None, None, None, device))
+        plan = workspace.plan(name, selected(None, None, device=device))
         found, place = publishing.nearest_records(plan, out)
         analyses = publishing.analyses_of(plan, out) if place == out else publishing.published_analyses(name, place)
 
@@ -128,7 +128,7 @@ def leaderboard(
         return
     workspace = open_workspace(config, plugin, data_dir)
     rows = [*workspace.catalogue.suite(suite).methods, *method] if method else None
-    made = workspace.plan(suite, selected(rows, None, None, None, None, device))
+    made = workspace.plan(suite, selected(rows, None, device=device))
     print(publishing.board(made, out, publish), end="")
 
 
@@ -152,14 +152,14 @@ def compare(
         found = publishing.published_records(suite, records)
     else:
         workspace = open_workspace(config, plugin, data_dir)
-        plan = workspace.plan(suite, selected(None, None, None, None, None, device))
+        plan = workspace.plan(suite, selected(None, None, device=device))
         names = [row.partition("[")[0] for row in (one, other)]
         more = [name for name in names if {("pruner", name), ("trainer", name)} & workspace.registry.components.keys()]
         if set(more) - set(
             plan.table.methods
         ):  # a component's own name, run with `--method`, is no method of the suite
             methods = list(dict.fromkeys((*plan.table.methods, *more)))
-            plan = workspace.plan(suite, selected(methods, None, None, None, None, device))
+            plan = workspace.plan(suite, selected(methods, None, device=device))
         found = publishing.records_of(plan, out)
     print(compared(*found, one, other, margin / 100), end="")
 
@@ -195,7 +195,7 @@ def claims(
         workspace = open_workspace(config, plugin, data_dir)
 
         def found(suite: str) -> Evidence | None:
-            plan = workspace.plan(suite, selected(None, None, None, None, None, device))
+            plan = workspace.plan(suite, selected(None, None, device=device))
             if not publishing.has_records(plan, out):
                 return None
             return Evidence.of(*publishing.records_of(plan, out), publishing.analyses_of(plan, out))
@@ -209,13 +209,14 @@ def doctor(
     config: Config = None,
     plugin: Plugins = None,
     data_dir: DataDir = None,
+    torch: Annotated[bool, typer.Option("--torch", help="Also import torch, which takes seconds.")] = False,
     as_json: Json = False,
 ) -> None:
     """Look for what may be wrong with the installation and a results folder."""
     from benchbias.cli.doctor import examine, report
     from benchbias.runner.workspace import Workspace
 
-    findings = examine(Workspace.open(config, plugin or (), quiet=as_json, data=data_dir), out)
+    findings = examine(Workspace.open(config, plugin or (), quiet=as_json, data=data_dir), out, torch=torch)
     print(json.dumps([vars(finding) for finding in findings]) if as_json else report(findings))
     raise typer.Exit(int(any(finding.problem for finding in findings)))
 

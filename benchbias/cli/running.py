@@ -22,6 +22,7 @@ from benchbias.cli.options import (
     Out,
     Plugins,
     Quiet,
+    Seed,
     Seeds,
     Sets,
     Strict,
@@ -40,6 +41,7 @@ def run(
     method: Methods = None,
     task: Tasks = None,
     seeds: Seeds = None,
+    seed: Seed = None,
     jobs: Jobs = None,
     out: Out = Path("results"),
     config: Config = None,
@@ -59,12 +61,12 @@ def run(
 ) -> None:
     """Compute what is missing of a suite and write its leaderboard."""
     from benchbias.cli.console import reporter
-    from benchbias.cli.lacking import blocked_reasons, check_methods
+    from benchbias.cli.lacking import check_methods, failures_untold
     from benchbias.runner.launch import RunOptions, run_suite
 
     workspace = open_workspace(config, plugin, data_dir, strict=strict_plugins, offline=offline)
     check_methods(workspace, method or ())
-    selection = selected(method, task, seeds, set_, limit, device)
+    selection = selected(method, task, seeds, seed, set_, limit, device, quiet=quiet or as_json)
     shown = reporter(-1 if quiet or as_json else int(verbose))
     options = RunOptions(out=out, jobs=jobs, rerun=rerun, timeout=timeout, memory=memory)
     results = run_suite(workspace, suite, selection, options, shown)
@@ -87,10 +89,10 @@ def run(
             f"in {report.seconds:.1f} s; leaderboard: {results.board}",
             file=sys.stderr,
         )
-        for reason in blocked_reasons(results.plan):
-            print(plain(f"cannot run: {reason}"), file=sys.stderr)
-        if report.failures:
-            print(f"`benchbias status -s {suite} -o {out}` lists the failed trials.", file=sys.stderr)
+    for line in failures_untold(results, shown.told):
+        print(plain(line), file=sys.stderr)
+    if report.failures and not quiet and not as_json:
+        print(f"`benchbias status -s {suite} -o {out}` lists the failed trials.", file=sys.stderr)
     raise typer.Exit(report.exit_code)
 
 
@@ -133,6 +135,7 @@ def plan(
     method: Methods = None,
     task: Tasks = None,
     seeds: Seeds = None,
+    seed: Seed = None,
     out: Out = Path("results"),
     config: Config = None,
     plugin: Plugins = None,
@@ -146,7 +149,8 @@ def plan(
     from benchbias.cli.status import seeds_needed, seeds_text, summary, summary_text
 
     workspace = open_workspace(config, plugin, data_dir)
-    made = workspace.plan(suite, selected(method, task, seeds, set_, limit, device))
+    selection = selected(method, task, seeds, seed, set_, limit, device, quiet=as_json)
+    made = workspace.plan(suite, selection)
     found = summary(made, out)
     needed = seeds_needed(made, out)
     if as_json:
@@ -160,6 +164,7 @@ def status(
     method: Methods = None,
     task: Tasks = None,
     seeds: Seeds = None,
+    seed: Seed = None,
     out: Out = Path("results"),
     config: Config = None,
     plugin: Plugins = None,
@@ -172,7 +177,7 @@ def status(
     from benchbias.cli.status import status_text
 
     workspace = open_workspace(config, plugin, data_dir)
-    made = workspace.plan(suite, selected(method, task, seeds, set_, limit, device))
+    made = workspace.plan(suite, selected(method, task, seeds, seed, set_, limit, device, quiet=False))
     print(printable(status_text(made, out)))
 
 
@@ -180,6 +185,8 @@ def logs(
     trial: Annotated[str, typer.Argument(help="A trial: its id (or its beginning), or task/method/seed.")],
     suite: SuiteName,
     method: Methods = None,
+    seeds: Seeds = None,
+    seed: Seed = None,
     out: Out = Path("results"),
     config: Config = None,
     plugin: Plugins = None,
@@ -192,7 +199,8 @@ def logs(
     from benchbias.cli.status import log_text
 
     workspace = open_workspace(config, plugin, data_dir)
-    print(printable(log_text(workspace.plan(suite, selected(method, None, None, set_, limit, device)), trial, out)))
+    made = workspace.plan(suite, selected(method, None, seeds, seed, set_, limit, device))
+    print(printable(log_text(made, trial, out)))
 
 
 def clean(
@@ -202,6 +210,6 @@ def clean(
     failures: Annotated[bool, typer.Option(help="Also forget failures, so that they are tried again.")] = False,
 ) -> None:
     """Remove what dead runs left behind; with options, more."""
-    from benchbias.cli.status import clean_results
+    from benchbias.cli.cleaning import clean_results
 
     print(clean_results(out, everything=all_, quarantine=quarantine, failures=failures))

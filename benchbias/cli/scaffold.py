@@ -7,9 +7,10 @@ import keyword
 import re
 from pathlib import Path
 
-from benchbias.errors import UsageError, unknown
+from benchbias.errors import StorageError, UsageError, unknown
 from benchbias.plugin.hookspecs import KINDS
 from benchbias.plugin.registry import load_registry
+from benchbias.util.files import told
 
 FILES = {
     "pyproject.toml": "pyproject.toml.in",
@@ -36,7 +37,7 @@ USE = {
 
 
 def new(kind: str, name: str, folder: Path | None = None) -> list[Path]:
-    """Write a distribution with one component; its files are returned. Raises UsageError and writes nothing."""
+    """Write a distribution with one component; its files are returned. Raises UsageError, or StorageError."""
     if kind not in KINDS.values():
         raise UsageError(unknown("kind", kind, KINDS.values(), "new"))
     _check_name(kind, name)
@@ -55,26 +56,33 @@ def new(kind: str, name: str, folder: Path | None = None) -> list[Path]:
         folder.mkdir(parents=True)
         for path, text in texts.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
+            path.write_text(text, encoding="utf-8")
     except FileExistsError:
         raise UsageError(f"new {kind} {name}: {folder} exists; nothing was written (--folder names another)") from None
     except OSError as error:
-        raise UsageError(f"new {kind} {name}: {folder} cannot be written: {error.strerror}") from None
+        raise StorageError(f"new {kind} {name}: {folder} cannot be written: {told(error)}") from None
     return list(texts)
 
 
 def _check_name(kind: str, name: str) -> None:
     where = f"new {kind} {name}"
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name) or keyword.iskeyword(name):
-        raise UsageError(f"{where}: a name is lower-case letters, digits and _, begins with a letter, is no keyword")
+        rule = "a name is lower-case letters, digits and _, begins with a letter, is no keyword"
+        raise UsageError(f"{where}: {rule}; did you mean {_suggested(kind, name)!r}?")
     if (kind, name) in load_registry(quiet=True).components:
         raise UsageError(f"{where}: there is a {kind} {name!r} already (`benchbias show {name}`)")
     if importlib.util.find_spec(f"benchbias_{name}") is not None:
         raise UsageError(f"{where}: a module benchbias_{name} is installed already")
 
 
+def _suggested(kind: str, name: str) -> str:
+    """The nearest name that follows the rule."""
+    near = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:30]
+    return near if re.match("[a-z]", near) and not keyword.iskeyword(near) else f"my_{near or kind}"
+
+
 def _template(name: str) -> str:
-    return (Path(__file__).parent / "templates" / name).read_text()
+    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
 
 
 def _filled(text: str, words: dict[str, str]) -> str:

@@ -61,8 +61,14 @@ def _plugin_rows(workspace: Workspace) -> list[tuple[str, str, str]]:
     for name, ref in sorted(registry.plugins.items()):
         found = [_entry(c) for _, c in sorted(registry.components.items()) if c.plugin == name]
         broken = registry.broken.get(name)
-        rows.append((name, ref.version or "file", f"BROKEN: {broken.reason}" if broken else ", ".join(found)))
-    return rows
+        rows.append(
+            (
+                name,
+                ref.version or ("file" if ref.path else "-"),
+                f"BROKEN: {broken.reason}" if broken else ", ".join(found),
+            )
+        )
+    return [*rows, *((place, "-", f"UNREADABLE: {reason}") for place, reason in registry.unreadable.items())]
 
 
 def _entry(component: Component) -> str:

@@ -1,11 +1,8 @@
-"""A plan beside a results folder: its summary, the state of its trials, their logs, cleaning up."""
+"""A plan beside a results folder: its summary, the state of its trials, their logs."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
-import shutil
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -28,7 +25,8 @@ from benchbias.runner.failures import (
 from benchbias.runner.publishing import nearest_records
 from benchbias.runner.report import current_records
 from benchbias.statistics.seeds import MOST_SEEDS
-from benchbias.store.store import FOLDERS, Store
+from benchbias.store.store import Store
+from benchbias.util.files import listed
 
 
 def summary(plan: Plan, out: Path) -> dict[str, Any]:
@@ -154,7 +152,7 @@ def status_text(plan: Plan, out: Path) -> str:
         elif planned.key not in done:
             rows.append(("", "analysis missing", planned.label, ""))
     stale = current_records(plan, store)[1]
-    aside = sorted(path.name for path in (out / "quarantine").glob("*"))
+    aside = [path.name for path in listed(out / "quarantine")]
     lines = [
         f"suite {plan.suite} in {out}: " + (", ".join(f"{n} {state}" for state, n in counts.items()) or "no trials")
     ]
@@ -220,46 +218,6 @@ def log_text(plan: Plan, name: str, out: Path) -> str:
             lines.append(f"    {attempt.get('status')}: {plain(str(attempt.get('reason')))}")
             lines += [f"      {plain(line)}" for line in str(attempt.get("traceback", "")).splitlines()]
         with contextlib.suppress(OSError):
-            printed = (out / "attempts" / f"{key}.log").read_text(errors="replace").splitlines()
+            printed = (out / "attempts" / f"{key}.log").read_text(encoding="utf-8", errors="replace").splitlines()
             lines += [f"    printed: {plain(line)}" for line in printed[-200:]]
     return "\n".join(lines)
-
-
-def clean_results(out: Path, *, everything: bool, quarantine: bool, failures: bool) -> str:
-    """Remove temporary files of dead runs and old plans; more if asked. Raises UsageError."""
-    missing = [name for name in FOLDERS if not (out / name).is_dir()]
-    if missing:
-        raise UsageError(f"{out} is no results folder (it has no {', '.join(missing)})")
-    if everything:
-        for name in FOLDERS:
-            shutil.rmtree(out / name, ignore_errors=True)
-        return f"removed everything in {out}"
-    removed = sum(_remove_if_free(path) for path in (out / "tmp").iterdir())
-    removed += _remove_all(out / "plans")
-    if quarantine:
-        removed += _remove_all(out / "quarantine")
-    if failures:
-        removed += _remove_all(out / "attempts")
-    return f"removed {removed} files from {out}; results are untouched"
-
-
-def _remove_all(folder: Path) -> int:
-    paths = list(folder.iterdir())
-    for path in paths:
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-    return len(paths)
-
-
-def _remove_if_free(path: Path) -> int:
-    """Remove a file unless a living process holds its lock."""
-    with contextlib.suppress(FileNotFoundError):
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink()
-        except BlockingIOError:
-            return 0
-        finally:
-            os.close(descriptor)
-        return 1
-    return 0

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 from benchbias.data.reading.raw_files import SOURCES, data_folder
 from benchbias.errors import BenchbiasError, ComponentError, DataError, Skip, plain
 from benchbias.plugin.loading import PluginRef, components_of
+from benchbias.util.packages import spare_broken_distributions
 from benchbias.util.processes import die_with_parent
+from benchbias.util.streams import ended, steady_streams
 
 if TYPE_CHECKING:
     from benchbias.data.values import BiasedDataset
@@ -32,8 +34,10 @@ class PublishedError(DataError):
 
 def main() -> None:
     die_with_parent(int(sys.argv[1]))
+    steady_streams()
+    spare_broken_distributions()
     codes = [_prepared(spec) for spec in json.load(sys.stdin)]
-    sys.exit(max(codes))
+    sys.exit(ended(max(codes)))
 
 
 def _prepared(spec: Mapping[str, Any]) -> int:

@@ -24,6 +24,7 @@ from benchbias.engine.base import GIB, Ended
 from benchbias.engine.log import Log
 from benchbias.engine.slip import Slip
 from benchbias.store.store import Store
+from benchbias.util.packages import spare_broken_distributions
 from benchbias.util.processes import adopt_orphans, die_with_parent, end_children, family, held_bytes, kill, kill_group
 
 MEMORY_SECONDS = 0.2  # between two looks at the memory that stages hold
@@ -202,6 +203,7 @@ def main() -> None:
     plan = json.loads(plan_file.read_bytes())
     from benchbias.engine.warm import preload
 
+    spare_broken_distributions()
     preload()
     from benchbias.engine.worker import run_stage
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
-from benchbias.errors import UsageError, unknown
+from benchbias.errors import UsageError, printable, unknown
 from benchbias.figures import (
     class_impact,
     equal_accuracy,
@@ -34,6 +34,7 @@ STYLE: Mapping[str, Any] = MappingProxyType(
         "svg.fonttype": "none",  # text stays text: small, and searchable
         "font.family": "DejaVu Sans",  # matplotlib's own, so that a figure does not depend on the machine's fonts
         "font.size": 8.0,
+        "text.parse_math": False,  # a name with two dollar signs is no formula
         "axes.spines.top": False,
         "axes.spines.right": False,
     }
@@ -92,9 +93,32 @@ def write_figure(suite: str, material: Material, path: Path, name: str | None = 
     chosen = _chosen(suite, material, name)
     with matplotlib.rc_context(cast(Any, dict(STYLE))):
         figure, lines = chosen.draw(material)
+        _letter(figure)
         with storage_errors(f"--plot: cannot write {path}"):
             figure.savefig(path, format=path.suffix.lower()[1:], metadata=_undated(path), dpi=150)
     return lines
+
+
+LONGEST_LINE = 200  # characters of a text in a figure
+
+
+def _letter(figure: Figure) -> None:
+    """Leave no control character in any text of a figure, which would break an SVG, and no endless line."""
+    from matplotlib.text import Text
+    from matplotlib.ticker import FixedFormatter
+
+    for text in figure.findobj(Text):
+        if isinstance(text, Text):
+            text.set_text(_lettering(text.get_text()))
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            formatter = axis.get_major_formatter()
+            if isinstance(formatter, FixedFormatter):
+                formatter.seq = [_lettering(str(label)) for label in formatter.seq]
+
+
+def _lettering(text: str) -> str:
+    return "\n".join(line[:LONGEST_LINE] for line in printable(text).split("\n"))
 
 
 def _chosen(suite: str, material: Material, name: str | None) -> Drawing:

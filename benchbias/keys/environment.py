@@ -16,6 +16,7 @@ from types import MappingProxyType
 
 from benchbias.errors import UsageError
 from benchbias.util.packages import version_of
+from benchbias.util.streams import UTF8
 
 THREADS = 1  # in every stage, whatever --jobs is: other thread counts give other bytes
 
@@ -29,6 +30,7 @@ WORKER_SETTINGS: Mapping[str, str] = MappingProxyType(
         "OPENBLAS_NUM_THREADS": str(THREADS),
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
         "PYTHONHASHSEED": "0",
+        **UTF8,
     }
 )
 
@@ -68,8 +70,8 @@ def provenance() -> dict[str, object]:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=False)
-    return done.stdout.strip() if done.returncode == 0 else ""
+    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, timeout=10, check=False)
+    return done.stdout.decode(errors="replace").strip() if done.returncode == 0 else ""
 
 
 def torch_version() -> str:
@@ -78,7 +80,7 @@ def torch_version() -> str:
     if spec is None or not spec.submodule_search_locations:
         raise UsageError("torch is not installed in this environment (pip install torch)")
     try:
-        text = Path(spec.submodule_search_locations[0], "version.py").read_text()
+        text = Path(spec.submodule_search_locations[0], "version.py").read_text(encoding="utf-8")
     except OSError:
         raise UsageError("torch is broken in this environment: it has no version.py (pip install torch)") from None
     found = re.search(r"__version__ = '([^']+)'", text)
@@ -90,7 +92,7 @@ def cpu() -> str:
     """The CPU's model and a digest of its feature flags, from the system."""
     model, flags = platform.processor() or platform.machine(), ""
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
             name, _, value = (part.strip() for part in line.partition(":"))
             if name == "model name":
                 model = value
@@ -112,7 +114,6 @@ def device_name(device: str) -> str:
     cards = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
     if not cards or visible in ("", "-1"):
         raise UsageError("--device cuda: this machine shows no NVIDIA GPU (known here: cpu)")
-    models = {
-        line.partition(":")[2].strip() for card in cards for line in card.read_text().splitlines() if "Model" in line
-    }
+    lines = [line for card in cards for line in card.read_text(errors="replace").splitlines()]
+    models = {line.partition(":")[2].strip() for line in lines if "Model" in line}
     return "cuda " + ", ".join(sorted(models))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from benchbias.errors import UsageError, unknown
@@ -69,20 +69,23 @@ def _tasks(chosen: Sequence[str] | None, known: Sequence[str]) -> tuple[str, ...
 def _methods(
     catalogue: Catalogue, registry: Registry, table: SuiteTable, wanted: Sequence[str] | None
 ) -> tuple[list[str], dict[str, MethodTable]]:
-    """The chosen methods: names or globs over the suite's, other methods of the catalogue, or bare components."""
+    """The chosen methods: names or globs over the suite's, else over all methods, trainers and pruners."""
     if wanted is None:
         return list(table.methods), {}
     chosen: list[str] = []
     templates: dict[str, MethodTable] = {}
     for pattern in wanted:
-        found = [name for name in table.methods if fnmatch.fnmatchcase(name, pattern)]
-        if not found and pattern in catalogue.methods:
-            found = [pattern]
+        found = _matching(table.methods, pattern) or _matching(catalogue.methods, pattern)
         if not found:
-            templates[pattern] = _from_template(catalogue, registry, table, pattern)
-            found = [pattern]
+            pruners = registry.names("pruner") if table.template in catalogue.methods else []
+            found = _matching(dict.fromkeys([*registry.names("trainer"), *pruners]), pattern) or [pattern]
+            templates |= {name: _from_template(catalogue, registry, table, name) for name in found}
         chosen += [name for name in found if name not in chosen]
     return chosen, templates
+
+
+def _matching(names: Iterable[str], pattern: str) -> list[str]:
+    return [name for name in names if name == pattern or fnmatch.fnmatchcase(name, pattern)]
 
 
 def _from_template(catalogue: Catalogue, registry: Registry, table: SuiteTable, name: str) -> MethodTable:

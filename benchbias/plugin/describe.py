@@ -17,6 +17,7 @@ from typing import Any
 from benchbias.errors import BenchbiasError
 from benchbias.plugin.components import describe
 from benchbias.plugin.loading import PluginRef, components_of
+from benchbias.util.packages import spare_broken_distributions
 from benchbias.util.processes import adopt_orphans, end_children
 
 
@@ -34,6 +35,7 @@ def answer(ref: PluginRef) -> dict[str, Any]:
 
 
 def main() -> None:
+    spare_broken_distributions()
     adopt_orphans()
     signal.signal(signal.SIGTERM, _leave)
     pid = os.fork()

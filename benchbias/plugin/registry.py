@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import importlib.metadata
 import importlib.util
 import json
 import os
@@ -14,15 +13,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from benchbias.errors import BenchbiasError, UsageError, plain
 from benchbias.plugin.components import Component
+from benchbias.plugin.discovery import BrokenPlugin, discover
 from benchbias.plugin.loading import PluginRef
 from benchbias.util import canonical
+from benchbias.util.streams import UTF8
 
-GROUP = "benchbias"  # the entry-point group
 DESCRIBE_SECONDS = 60
 END_SECONDS = 5
 OWN_DISTRIBUTION = "benchbias"
@@ -30,56 +30,21 @@ SIBLING = re.compile(rb"^\s*from (\.+)([\w.]+) import", re.MULTILINE)  # dots an
 
 
 @dataclass(frozen=True)
-class BrokenPlugin:
-    """A plugin that could not be described: what it raised, in one line and in full."""
-
-    reason: str
-    traceback: str
-
-
-@dataclass(frozen=True)
 class Registry:
-    """All components by kind and name, and the plugins they come from."""
+    """All components by kind and name, and the plugins they come from.
+
+    unreadable: distributions whose metadata cannot be read, which may have plugins: where each lies, and why.
+    """
 
     components: Mapping[tuple[str, str], Component]
     plugins: Mapping[str, PluginRef]
     digests: Mapping[str, str]
     broken: Mapping[str, BrokenPlugin]
+    unreadable: Mapping[str, str] = field(default_factory=dict)
 
     def names(self, kind: str) -> list[str]:
         """The names of all components of one kind, sorted."""
         return sorted(name for found, name in self.components if found == kind)
-
-
-def discover(loose: Iterable[Path] = ()) -> list[PluginRef]:
-    """All plugins: one for each entry point of the group, one for each loose file. Imports none of them.
-
-    Of a distribution that is there twice (in an environment over another) the first on the path counts: its modules
-    are those that are imported.
-    """
-    found: dict[str, PluginRef] = {}
-    distributions: set[str] = set()
-    for distribution in importlib.metadata.distributions():
-        entries = [entry for entry in distribution.entry_points if entry.group == GROUP]
-        name = distribution.metadata["Name"] if entries else ""
-        if not entries or name in distributions:
-            continue
-        distributions.add(name)
-        version = distribution.version  # each reading parses the metadata again
-        for entry in entries:
-            ref = PluginRef(f"{name}:{entry.name}", entry.module, name, version, attribute=entry.attr)
-            found.setdefault(ref.name, ref)
-    for path in loose:
-        if not path.is_file():
-            raise UsageError(f"--plugin {path}: no such file")
-        if path.suffix != ".py":
-            raise UsageError(f"--plugin {path}: not a Python file (its name must end in .py)")
-        module = "benchbias_loose_" + "".join(c if c.isalnum() else "_" for c in path.stem)
-        ref = PluginRef(path.name, module, "", "", str(path.resolve()))
-        if ref.name in found and found[ref.name] != ref:
-            raise UsageError(f"--plugin {path}: another plugin file is also called {path.name}")
-        found[ref.name] = ref
-    return [found[name] for name in sorted(found)]
 
 
 def source_digest(ref: PluginRef) -> str:
@@ -181,10 +146,13 @@ def _describer_digest() -> str:
 
 def load_registry(loose: Iterable[Path] = (), *, quiet: bool = False) -> Registry:
     """Describe every plugin (from the cache where its sources have not changed). Raises UsageError for a clash."""
-    refs = discover(loose)
+    discovered = discover(loose)
+    refs = discovered.refs
     digests: dict[str, str] = {}
-    broken: dict[str, BrokenPlugin] = {}
+    broken = dict(discovered.broken)
     for ref in refs:
+        if ref.name in broken:
+            continue
         try:
             digests[ref.name] = source_digest(ref)
         except BenchbiasError as error:
@@ -208,7 +176,8 @@ def load_registry(loose: Iterable[Path] = (), *, quiet: bool = False) -> Registr
             else:
                 _write_cache(_cache_file(ref, digests[ref.name]), result)
                 described[ref.name] = [Component.from_json(ref.name, item) for item in result]
-    return Registry(_collect(described), {ref.name: ref for ref in refs}, digests, broken)
+    plugins = {ref.name: ref for ref in refs}
+    return Registry(_collect(described), plugins, digests, broken, discovered.unreadable)
 
 
 def _collect(described: Mapping[str, list[Component]]) -> dict[tuple[str, str], Component]:
@@ -234,7 +203,7 @@ def _cache_file(ref: PluginRef, digest: str) -> Path:
 
 def _read_cache(path: Path, ref: PluginRef) -> list[Component] | None:
     try:
-        return [Component.from_json(ref.name, item) for item in canonical.loads(path.read_text())]
+        return [Component.from_json(ref.name, item) for item in canonical.loads(path.read_bytes())]
     except (OSError, BenchbiasError, TypeError, KeyError, UnicodeDecodeError):
         return None
 
@@ -243,7 +212,7 @@ def _write_cache(path: Path, components: list[dict[str, object]]) -> None:
     with contextlib.suppress(OSError):  # a cache that cannot be written only costs time
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}.tmp")
-        partial.write_text(canonical.dumps(components))
+        partial.write_bytes(canonical.dumps(components).encode())
         partial.replace(path)
 
 
@@ -272,6 +241,7 @@ def _run_child(refs: list[PluginRef]) -> tuple[list[dict[str, object]], str]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        env=os.environ | UTF8,
         start_new_session=True,
     )
     end = ""

@@ -12,7 +12,7 @@ from benchbias.records.schema import AnalysisFile, check_document
 from benchbias.records.table import Table
 from benchbias.records.trial import MAX_RECORD_BYTES, RECORD_SCHEMA
 from benchbias.util import canonical
-from benchbias.util.files import read_regular, storage_errors
+from benchbias.util.files import listed, read_regular
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,7 @@ def analysis_folder(records: Path) -> Path:
 
 def read_analyses(records: Path) -> list[AnalysisRecord]:
     """All analyses beside a suite's records, by name. Raises UsageError."""
-    folder = analysis_folder(records)
-    with storage_errors(f"cannot read {folder}"):
-        paths = sorted(folder.glob("*.json"))
-    return [AnalysisRecord.from_file(path) for path in paths]
+    return [AnalysisRecord.from_file(path) for path in listed(analysis_folder(records), ".json")]
 
 
 def find_analysis(found: Sequence[AnalysisRecord], name: str, task: str | None, where: str) -> AnalysisRecord:

@@ -15,7 +15,7 @@ def row_name(method: str, swept: Mapping[str, Any]) -> str:
 
 def as_row_name(text: str) -> str:
     """A name as a user writes it, as `row_name` writes it: from a markdown table, or without blanks after commas."""
-    return re.sub(r",\s*", ", ", text.replace("\\", "").strip())
+    return re.sub(r",\s*", ", ", re.sub(r"\\|<!-- -->", "", text).strip())
 
 
 def value_text(value: Any) -> str:

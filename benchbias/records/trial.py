@@ -10,7 +10,7 @@ from typing import Any
 from benchbias.errors import StorageError, UsageError, unknown
 from benchbias.records.schema import TRACKS, check_document
 from benchbias.util import canonical
-from benchbias.util.files import read_regular
+from benchbias.util.files import listed, read_regular
 
 RECORD_SCHEMA = 1
 MAX_RECORD_BYTES = 16 << 20
@@ -74,7 +74,7 @@ def record_folder(root: Path, suite: str) -> Path:
 def read_records(folder: Path) -> list[TrialRecord]:
     """All records of a folder: one a trial, named by it, all of the folder's suite. Raises UsageError."""
     records: list[TrialRecord] = []
-    for path in sorted(folder.glob("*.json")):
+    for path in listed(folder, ".json"):
         record = TrialRecord.from_file(path)
         if record.id != path.stem:
             raise UsageError(f"{path}: it is the record of the trial {record.id}, not of its name")

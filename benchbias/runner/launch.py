@@ -16,6 +16,7 @@ from benchbias.runner.report import record
 from benchbias.runner.reporter import Reporter
 from benchbias.runner.results import Results, results_of
 from benchbias.runner.workspace import Workspace
+from benchbias.store.in_use import in_use
 from benchbias.store.store import Store
 from benchbias.util import canonical
 
@@ -50,16 +51,17 @@ def run_suite(
 ) -> Results:
     """Compute what is missing of a suite, write its records and its board. The board shows all current records."""
     plan = workspace.ready(name, selection, reporter.note, others=True)
-    store = Store(options.out).create()
-    report = record(plan, store, launch(workspace, plan, options, reporter))
-    results = results_of(plan, store, report)
-    store.replace(results.board, results.text)
+    store = Store(options.out)
+    with in_use(store):
+        report = record(plan, store, launch(workspace, plan, options, reporter))
+        results = results_of(plan, store, report)
+        store.replace(results.board, results.text)
     return results
 
 
 def launch(workspace: Workspace, plan: Plan, options: RunOptions, reporter: Reporter) -> Computed:
     """Compute what a plan lacks, in processes of this machine. Raises StorageError and EngineError."""
-    store = Store(options.out).create()
+    store = Store(options.out)
 
     def start() -> LocalEngine:
         payload = write_payload(plan, store, recompute=options.rerun == "all")
@@ -72,7 +74,8 @@ def launch(workspace: Workspace, plan: Plan, options: RunOptions, reporter: Repo
         )
 
     jobs = available_cpus() if options.jobs is None else options.jobs
-    return compute(plan, store, start, reporter, jobs=jobs, rerun=options.rerun, shuffle=options.shuffle)
+    with in_use(store):
+        return compute(plan, store, start, reporter, jobs=jobs, rerun=options.rerun, shuffle=options.shuffle)
 
 
 def available_cpus() -> int:

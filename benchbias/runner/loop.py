@@ -75,7 +75,7 @@ def compute(
     done = set(found)
     failures = {} if rerun != "missing" else known_failures(plan, store, done)
     state = _initial(plan, done, failures)
-    reporter.begin(plan, len(done), len(plan.stages) - len(done) - len(with_descendants(plan, failures)))
+    reporter.begin(plan, len(done), plan.stages.keys() - done - with_descendants(plan, failures).keys())
     try:
         if state.ready:
             engine = start_engine()

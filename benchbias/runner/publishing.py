@@ -12,6 +12,7 @@ from benchbias.records.trial import TrialRecord, read_records, record_folder
 from benchbias.runner.report import current_analyses, current_records
 from benchbias.statistics.cells import CellLayout, read_layouts
 from benchbias.store.store import Store
+from benchbias.util.files import folders_of
 
 
 def command_for(suite: str) -> str:
@@ -97,7 +98,7 @@ def published_records(suite: str, folder: Path) -> tuple[list[TrialRecord], dict
     """The records of a published folder with the layouts of their test splits. Raises UsageError."""
     records = read_records(record_folder(folder, suite))
     if not records:
-        known = sorted(path.name for path in (folder / "records").glob("*"))
+        known = [path.name for path in folders_of(folder / "records")]
         raise UsageError(f"{folder} has no records of suite {suite!r} (known: {', '.join(known) or 'none'})")
     return records, read_layouts(record_folder(folder, suite))
 

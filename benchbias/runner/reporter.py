@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 
 from benchbias.keys.stage import Stage
@@ -11,7 +12,8 @@ from benchbias.plan.trials import Plan
 class Reporter(Protocol):
     """Receives everything that happens while a plan runs."""
 
-    def begin(self, plan: Plan, cached: int, todo: int) -> None: ...
+    def begin(self, plan: Plan, cached: int, todo: Collection[str]) -> None:
+        """A run begins. cached: how many stages are done already. todo: the keys of those that are to run."""
 
     def stage(self, stage: Stage, outcome: str, seconds: float, detail: str) -> None:
         """A stage has ended: outcome is done, failed or skipped."""
@@ -25,7 +27,7 @@ class Reporter(Protocol):
 class Silent:
     """A reporter that says nothing."""
 
-    def begin(self, plan: Plan, cached: int, todo: int) -> None: ...
+    def begin(self, plan: Plan, cached: int, todo: Collection[str]) -> None: ...
 
     def stage(self, stage: Stage, outcome: str, seconds: float, detail: str) -> None: ...
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Any
 from benchbias.errors import StorageError, UsageError
 from benchbias.util import canonical
 from benchbias.util.canonical import DIGEST_LENGTH
-from benchbias.util.files import read_regular
+from benchbias.util.files import listed, read_regular
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 COLUMNS = ("cluster", "group", "total")
 PACKED = ("cells", "bits", "counts", "layout")
-MAX_LAYOUT_BYTES = 64 << 20
+MAX_LAYOUT_BYTES = 32 << 20
+MOST_CELLS = 1 << 20  # of a test split, some ten times the largest that is in use
+MOST_CELLS_OF_A_FOLDER = 1 << 22  # of all its test splits
+MOST_COUNTS = 1 << 26  # cells of all records of a suite together
 LARGEST = 2**31 - 1  # of a cluster, a group or a total
 
 
@@ -63,6 +66,9 @@ def read_layout(document: object) -> CellLayout:
     import numpy as np
 
     columns = _table(document, COLUMNS, "a layout of test cells")
+    most = max(len(values) if isinstance(values, list) else 0 for values in columns.values())
+    if most > MOST_CELLS:
+        raise UsageError(f"a layout of test cells: {most:,} cells; the limit is {MOST_CELLS:,}")
     for name, values in columns.items():
         if not isinstance(values, list) or not all(type(value) is int and 0 <= value <= LARGEST for value in values):
             raise UsageError(f"a layout of test cells: {name} must be a list of whole numbers from 0 to {LARGEST}")
@@ -71,10 +77,10 @@ def read_layout(document: object) -> CellLayout:
         raise UsageError(f"a layout of test cells: columns of one length, at least 1, not of {sorted(lengths)}")
     if 0 in columns["total"]:
         raise UsageError("a layout of test cells: a cell without an example")
-    pairs = list(zip(columns["cluster"], columns["group"], strict=True))
-    if sorted(set(pairs)) != pairs:
-        raise UsageError("a layout of test cells: cells must be in the order of cluster, then group, each once")
     cluster, group, total = (np.array(columns[name], dtype=np.int64) for name in COLUMNS)
+    steps = (np.diff(cluster), np.diff(group))
+    if not ((steps[0] > 0) | ((steps[0] == 0) & (steps[1] > 0))).all():
+        raise UsageError("a layout of test cells: cells must be in the order of cluster, then group, each once")
     return CellLayout(cluster, group, total, canonical.digest(columns))
 
 
@@ -103,10 +109,13 @@ def _unpacked(text: object, cells: int, bits: int) -> NDArray[Any]:
         raise UsageError("packed counts: counts is not base64") from None
     if len(content) != -(-cells * bits // 8):
         raise UsageError(f"packed counts: {len(content)} bytes for {cells} cells of {bits} bits")
-    planes = np.unpackbits(np.frombuffer(content, dtype=np.uint8)).astype(np.int64)
+    planes = np.unpackbits(np.frombuffer(content, dtype=np.uint8))
     if planes[cells * bits :].any():
         raise UsageError("packed counts: the bits after the last cell are not zero")
-    return planes[: cells * bits].reshape(cells, bits) @ (1 << np.arange(bits, dtype=np.int64))
+    found = np.zeros(cells, dtype=np.int64)
+    for bit in range(bits):  # all at once would take 8 bytes a bit
+        found += planes[bit : cells * bits : bits].astype(np.int64) << bit
+    return found
 
 
 def _table(document: object, keys: tuple[str, ...], what: str) -> dict[str, Any]:
@@ -120,12 +129,8 @@ def read_layouts(folder: Path) -> dict[str, CellLayout]:
 
     Raises UsageError, and StorageError where the disk refuses.
     """
-    found = {}
-    try:
-        paths = sorted(folder.glob("test/*.json"))
-    except OSError as error:
-        raise StorageError(f"{folder / 'test'}: cannot be read: {error.strerror}") from None
-    for path in paths:
+    found: dict[str, CellLayout] = {}
+    for path in listed(folder / "test", ".json"):
         try:
             layout = read_layout(canonical.loads(read_regular(path, MAX_LAYOUT_BYTES)))
         except OSError as error:
@@ -135,4 +140,16 @@ def read_layouts(folder: Path) -> dict[str, CellLayout]:
         if layout.digest != path.stem:
             raise UsageError(f"{path}: its content is that of {layout.digest[:12]}, not of its name")
         found[layout.digest] = layout
+        number = sum(len(one.total) for one in found.values())
+        if number > MOST_CELLS_OF_A_FOLDER:
+            raise UsageError(
+                f"{path.parent}: {number:,} cells of test splits or more; the limit is {MOST_CELLS_OF_A_FOLDER:,}"
+            )
     return found
+
+
+def check_counts(numbers: Iterable[int], where: str) -> None:
+    """Refuse records that are small on disk and would be large in memory, by their cells. Raises UsageError."""
+    total = sum(numbers)
+    if total > MOST_COUNTS:
+        raise UsageError(f"{where}: counts of {total:,} cells together; the limit is {MOST_COUNTS:,}")

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from benchbias.errors import DamagedError, StorageError
 from benchbias.store.tensor_files import packed, read_tensors
 from benchbias.util import canonical
-from benchbias.util.files import link_new, lock, storage_errors, sync_folder, write_whole
+from benchbias.util.files import folders_of, link_new, listed, lock, storage_errors, sync_folder, write_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -155,11 +155,9 @@ class Store:
     # reading
 
     def keys(self) -> set[str]:
-        """The keys of all products that lie here, unread."""
-        folder = self.root / "objects"
-        with storage_errors(f"cannot list {folder}"), contextlib.suppress(FileNotFoundError):
-            return {path.stem for part in folder.iterdir() for path in part.iterdir()}
-        return set()
+        """The keys of all products that lie here, unread. Files of other programs are no products."""
+        parts = folders_of(self.root / "objects")
+        return {path.stem for part in parts for path in listed(part, ".json") if canonical.is_digest(path.stem)}
 
     def has(self, key: str) -> bool:
         """Whether a product is there and whole, by its own checks (its blobs are checked when they are read)."""

@@ -18,6 +18,7 @@ from benchbias.errors import ComponentError, UsageError, unknown
 from benchbias.keys.environment import worker_environment
 from benchbias.testing.calling.verdicts import Result
 from benchbias.testing.finding import Target
+from benchbias.testing.waivers import shipped_waivers
 
 SECONDS = 60.0
 START_SECONDS = 300.0  # for importing torch
@@ -27,13 +28,18 @@ SURVIVES = "Its calls return: none ends the process or goes on for ever."
 def check(
     targets: Sequence[Target], waivers: Mapping[str, str], only: Sequence[str], seconds: float = SECONDS
 ) -> list[Result]:
-    """Run the checks. seconds: that one check may take. Raises UsageError for checks that there are not."""
+    """Run the checks, with the waivers given and those that the plugins ship.
+
+    seconds: that one check may take. Raises UsageError for checks that there are not.
+    """
+    shipped = shipped_waivers(target.ref for target in targets)
     results: list[Result] = []
     done: list[list[str]] = []
     while True:
         job = {
             "targets": [target.to_json() for target in targets],
             "waivers": dict(waivers),
+            "shipped": shipped,
             "only": list(only),
             "done": done,
         }

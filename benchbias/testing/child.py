@@ -16,6 +16,7 @@ from typing import Any
 from benchbias.errors import BenchbiasError, plain
 from benchbias.testing.calling.verdicts import Result
 from benchbias.testing.finding import Target
+from benchbias.util.packages import spare_broken_distributions
 
 LOADS = "It imports, and its hooks return components of known kinds."
 
@@ -35,7 +36,7 @@ def results(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
             continue
         yield {"begin": ["plugin", target.ref.name, target.ref.name, target.source]}
         try:
-            subjects = subjects_of(target.ref, target.names, target.source)
+            subjects = subjects_of(target.reachable(), target.names, target.source)
         except (Exception, SystemExit) as error:
             text = str(error) if isinstance(error, BenchbiasError) else f"{type(error).__name__}: {error}"
             yield _not_loaded(target, text.split("\n")[0])
@@ -48,7 +49,7 @@ def results(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 continue
             yield {"begin": [subject.kind, subject.name, subject.plugin, subject.source]}
             lacking.append(lacks(subject))
-            for result in run_checks(subject, job["waivers"], job["only"]):
+            for result in run_checks(subject, job["shipped"] | job["waivers"], job["only"]):
                 yield {"result": result.to_json()}
     absent = [reason for reason in lacking if reason is not None]
     if absent and len(absent) == len(lacking) and not done:
@@ -63,6 +64,7 @@ def _not_loaded(target: Target, text: str) -> dict[str, Any]:
 
 
 def main() -> None:
+    spare_broken_distributions()
     job = json.load(sys.stdin)
     with os.fdopen(os.dup(1), "w") as out:
         os.dup2(2, 1)

@@ -1,31 +1,45 @@
-"""Targets of `benchbias check`: components, plugins, distributions, modules and files. Imports none of them."""
+"""Targets of `benchbias check`: components, plugins, distributions, modules, files, folders. Imports none of them."""
 
 from __future__ import annotations
 
 import importlib.util
+import sys
+import tomllib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchbias.errors import UsageError, unknown
+from benchbias.errors import UsageError, plain, unknown
+from benchbias.plugin.discovery import discover
 from benchbias.plugin.loading import PluginRef
-from benchbias.plugin.registry import Registry, discover, load_registry
+from benchbias.plugin.registry import Registry, load_registry
+from benchbias.util.files import listed
 
 
 @dataclass(frozen=True)
 class Target:
-    """A plugin to check, all of it or the components of some names. source: how the user named it."""
+    """A plugin to check, all of it or the components of some names. source: how the user named it.
+
+    folder: where its module lies, if it is not installed.
+    """
 
     ref: PluginRef
     names: tuple[str, ...]
     source: str
+    folder: str = ""
+
+    def reachable(self) -> PluginRef:
+        """The plugin, once its module can be imported in this process."""
+        if self.folder and self.folder not in sys.path:
+            sys.path.insert(0, self.folder)
+        return self.ref
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @staticmethod
     def from_json(value: dict[str, Any]) -> Target:
-        return Target(PluginRef(**value["ref"]), tuple(value["names"]), value["source"])
+        return Target(PluginRef(**value["ref"]), tuple(value["names"]), value["source"], value["folder"])
 
 
 def find(text: str) -> list[Target]:
@@ -33,8 +47,10 @@ def find(text: str) -> list[Target]:
     path = Path(text)
     if path.is_file():
         return [Target(_loose(path), (), text)]
-    if path.suffix == ".py" or "/" in text:
-        raise UsageError(f"check {text}: no such file")
+    if path.is_dir() and not path.name.isidentifier():  # else it may be a name, which comes first
+        return _in_folder(path, text)
+    if not path.is_dir() and (path.suffix == ".py" or "/" in text):
+        raise UsageError(f"check {text}: no such file or folder")
     registry = load_registry(quiet=True)
     plugins = {component.plugin: None for (_, name), component in registry.components.items() if name == text}
     if plugins:
@@ -42,9 +58,11 @@ def find(text: str) -> list[Target]:
     refs = [ref for ref in registry.plugins.values() if text in (ref.name, ref.distribution, ref.module)]
     if refs:
         return [Target(ref, (), text) for ref in refs]
+    if path.is_dir():
+        return _in_folder(path, text)
     if _importable(text):
         return [Target(PluginRef(text, text, "", ""), (), text)]
-    raise UsageError(unknown("plugin", text, _known(registry), "check") + "; or name a file or a module")
+    raise UsageError(unknown("plugin", text, _known(registry), "check") + "; or name a file, a folder or a module")
 
 
 def everything() -> list[Target]:
@@ -53,7 +71,44 @@ def everything() -> list[Target]:
 
 
 def _loose(path: Path) -> PluginRef:
-    return next(ref for ref in discover([path]) if ref.path == str(path.resolve()))
+    return next(ref for ref in discover([path]).refs if ref.path == str(path.resolve()))
+
+
+def _in_folder(folder: Path, text: str) -> list[Target]:
+    """The plugins of a project's folder: its entry points, as `benchbias new` writes them, else its Python files.
+
+    Raises UsageError.
+    """
+    modules = _entry_points(folder / "pyproject.toml", text)
+    for at in (folder, folder / "src"):
+        found = {module: at for module in modules if _file_of(at, module).exists()}
+        if found and len(found) == len(modules):
+            name = folder.resolve().name
+            return [
+                Target(PluginRef(f"{name}:{module}", module, "", "", attribute=attribute), (), text, str(at.resolve()))
+                for module, attribute in modules.items()
+            ]
+    files = [path for path in listed(folder, ".py") if path.name not in ("setup.py", "conftest.py", "__init__.py")]
+    if modules or not files:
+        told = f"no module {', '.join(modules)}" if modules else "no entry point of ours, no Python file"
+        raise UsageError(f"check {text}: {told} in this folder")
+    return [Target(_loose(path), (), str(path)) for path in files]
+
+
+def _entry_points(pyproject: Path, text: str) -> dict[str, str]:
+    """Module -> attribute (or nothing) of each entry point of our group. Raises UsageError."""
+    try:
+        values = tomllib.loads(pyproject.read_bytes().decode())["project"]["entry-points"]["benchbias"].values()
+        return {str(value).partition(":")[0].strip(): str(value).partition(":")[2].strip() for value in values}
+    except (FileNotFoundError, KeyError):
+        return {}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise UsageError(f"check {text}: {pyproject.name} cannot be read: {plain(str(error))}") from None
+
+
+def _file_of(folder: Path, module: str) -> Path:
+    path = folder.joinpath(*module.split("."))
+    return path if path.is_dir() else path.with_suffix(".py")
 
 
 def _importable(module: str) -> bool:

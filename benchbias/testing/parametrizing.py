@@ -13,7 +13,7 @@ from benchbias.testing.calling.subject import Subject, subjects_of
 from benchbias.testing.checks.catalogue import CHECKS, checks_for
 from benchbias.testing.finding import Target, everything, find
 from benchbias.testing.running import run_checks
-from benchbias.testing.waivers import check_names
+from benchbias.testing.waivers import check_names, shipped_waivers
 
 Named = str | Path | ModuleType
 """A name of components: a file, a module, or the name of a component, a plugin or a distribution."""
@@ -28,17 +28,20 @@ def parametrize_with_checks(
 
     components: modules, files, or names of components, plugins and distributions, as `benchbias check` takes them;
     None: everything installed. expected_failures: check, or component:check -> the reason why it may fail: xfail;
-    one that passes all the same fails. Raises UsageError for a name that there is not.
+    one that passes all the same fails. A package of plugins may ship some (`waivers.toml`).
+    Raises UsageError for a name that there is not.
     """
     import pytest
 
     waivers = dict(expected_failures or {})
     check_names(waivers, [check.name for check in CHECKS], "expected_failures")
-    found = [subject for target in _targets(components) for subject in _subjects(target)]
+    targets = _targets(components)
+    found = [subject for target in targets for subject in _subjects(target)]
     for name in waivers:
         component = name.rpartition(":")[0]
         if component and component not in {subject.name for subject in found}:
             raise UsageError(f"expected_failures: {name!r} names a component that is not checked here")
+    waivers = shipped_waivers(target.ref for target in targets) | waivers
     parameters = [
         pytest.param(_bound(subject, check.name, waivers), id=f"{subject.kind}-{subject.name}-{check.name}")
         for subject in found
@@ -61,7 +64,7 @@ def _find(item: Named) -> list[Target]:
 
 
 def _subjects(target: Target) -> list[Subject]:
-    return subjects_of(target.ref, target.names, target.source)
+    return subjects_of(target.reachable(), target.names, target.source)
 
 
 def _bound(subject: Subject, name: str, waivers: Mapping[str, str]) -> Callable[[], None]:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 
+from benchbias.board.text import escaped
 from benchbias.testing.calling.verdicts import Result
 
 FAILED = 3  # the exit code where a check has failed
@@ -42,7 +43,7 @@ def as_json(results: Sequence[Result]) -> str:
 def as_markdown(results: Sequence[Result]) -> str:
     """A table for a README or a pull request."""
     rows = [
-        f"| {result.kind} `{result.component}` | `{result.check}` | {result.status} | {_cell(result)} |"
+        f"| {result.kind} {escaped(result.component)} | `{result.check}` | {result.status} | {_cell(result)} |"
         for result in results
     ]
     return "\n".join(
@@ -52,7 +53,7 @@ def as_markdown(results: Sequence[Result]) -> str:
 
 def _cell(result: Result) -> str:
     text = f"expected: {result.expected} Found: {result.found}" if result.status == "failed" else result.found
-    return text.replace("|", r"\|")
+    return escaped(text)
 
 
 def _sum(results: Sequence[Result]) -> str:

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from benchbias.errors import StorageError, UsageError
+from benchbias.errors import StorageError, UsageError, plain
 
 
 @contextlib.contextmanager
@@ -20,8 +20,40 @@ def storage_errors(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        name = errno.errorcode.get(error.errno or 0, "")
-        raise StorageError(f"{what}: {error.strerror or error} ({name}); what is finished is safe") from error
+        raise StorageError(f"{what}: {told(error)}; what is finished is safe") from error
+
+
+def told(error: OSError) -> str:
+    """The reason of a failing system call, e.g. `No space left on device (ENOSPC)`."""
+    name = errno.errorcode.get(error.errno or 0, "")
+    return f"{error.strerror or error}{f' ({name})' if name else ''}"
+
+
+def os_error(error: OSError) -> str:
+    """One line on a failing system call that nothing nearer has told: the file, the reason."""
+    file = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+    return plain(f"{file}{told(error)}; what is finished is safe")
+
+
+def listed(folder: Path, suffix: str = "") -> list[Path]:
+    """The entries of a folder whose names end in `suffix`, sorted; none where there is no folder. Raises StorageError.
+
+    Names that begin with a dot (`.DS_Store`, `.nfs...`, `._x.json`) are other programs': they are left out.
+    """
+    return [path for path in _entries(folder) if path.name.endswith(suffix)]
+
+
+def folders_of(folder: Path) -> list[Path]:
+    """The folders in a folder, sorted, as `listed` has them. Raises StorageError."""
+    with storage_errors(f"cannot list {folder}"):
+        return [path for path in _entries(folder) if path.is_dir()]
+
+
+def _entries(folder: Path) -> list[Path]:
+    """The entries of a folder, sorted."""
+    with storage_errors(f"cannot list {folder}"), contextlib.suppress(FileNotFoundError):
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    return []
 
 
 READ_BYTES = 1 << 20  # of a large file, at once

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
+from typing import Any
 
 from benchbias.errors import UsageError
 
@@ -16,18 +18,53 @@ EXTRAS: Mapping[str, str] = MappingProxyType(
 """Extra -> the package that it brings, as pyproject.toml has them."""
 
 
+UNREADABLE = "unreadable"
+
+
 def version_of(package: str) -> str:
-    """The version of an installed package, or `absent`."""
+    """The version of an installed package; `absent`, or `unreadable` where its metadata does not tell."""
     try:
         return _installed(package)
     except importlib.metadata.PackageNotFoundError:
         return "absent"
+    except Exception:  # whatever reading a malformed file raises
+        return UNREADABLE
 
 
 @functools.cache
 def _installed(package: str) -> str:
     """Look once: planning asks for every stage. An error is not kept, so a package that is installed later is seen."""
-    return importlib.metadata.version(package)
+    return importlib.metadata.version(package) or UNREADABLE
+
+
+def distributions() -> Iterator[importlib.metadata.Distribution]:
+    """All installed distributions: a fault in finding them ends the search and nothing else."""
+    with contextlib.suppress(Exception):
+        yield from importlib.metadata.distributions()
+
+
+def spare_broken_distributions() -> None:
+    """Let `entry_points()` leave out what cannot be read, in this process.
+
+    torch, triton, pydantic and fsspec ask for the entry points of all distributions while they are imported: one
+    malformed file of any distribution would end that.
+    """
+    original = importlib.metadata.entry_points
+    if getattr(original, "func", None) is not _readable_entry_points:
+        importlib.metadata.entry_points = functools.partial(_readable_entry_points, original)
+
+
+def _readable_entry_points(original: Callable[..., Any], **parameters: Any) -> Any:
+    try:
+        return original(**parameters)
+    except Exception:
+        found: dict[str, list[importlib.metadata.EntryPoint]] = {}
+        for distribution in distributions():
+            with contextlib.suppress(Exception):
+                found.setdefault(distribution.name, list(distribution.entry_points))
+        return importlib.metadata.EntryPoints(entry for entries in found.values() for entry in entries).select(
+            **parameters
+        )
 
 
 def needs(what: str, package: str, install: str) -> str:

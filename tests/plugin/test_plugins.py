@@ -19,8 +19,9 @@ import pytest
 
 from benchbias.errors import UsageError
 from benchbias.plan.trials import Plan, Selection
+from benchbias.plugin.discovery import BrokenPlugin, Discovered, discover
 from benchbias.plugin.loading import PluginRef
-from benchbias.plugin.registry import BrokenPlugin, Registry, discover, load_registry
+from benchbias.plugin.registry import Registry, load_registry
 from benchbias.runner.failures import SIGNAL_TRIES, known_failures
 from benchbias.runner.workspace import Workspace
 from benchbias.store.store import Store
@@ -206,7 +207,7 @@ def test_of_a_distribution_that_is_there_twice_the_first_on_the_path_counts(
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: twice\nVersion: {version}\n")
         (info / "entry_points.txt").write_text(f"[benchbias]\n{entries}\n")
         monkeypatch.syspath_prepend(tmp_path / version)
-    found = {ref.name: (ref.module, ref.version) for ref in discover() if ref.distribution == "twice"}
+    found = {ref.name: (ref.module, ref.version) for ref in discover().refs if ref.distribution == "twice"}
     assert found == {"twice:kept": ("new_module", "2.0")}
 
 
@@ -250,7 +251,8 @@ def test_a_damaged_cache_is_not_believed(write: Callable[[str, str], Path], plug
 def test_a_cache_that_cannot_be_written_only_costs_time(
     write: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("benchbias.plugin.registry.discover", lambda loose: [ref_of(path) for path in loose])
+    alone = lambda loose: Discovered(tuple(ref_of(path) for path in loose), {}, {})  # noqa: E731
+    monkeypatch.setattr("benchbias.plugin.registry.discover", alone)
     monkeypatch.setenv("BENCHBIAS_CACHE", "/dev/null/cache")
     found = load_registry([write("mine.py", good("one"))], quiet=True)
     assert pruners(found) == {"one"}

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchbias.cli.status import clean_results
+from benchbias.cli.cleaning import clean_results
 from benchbias.errors import ComponentError, DamagedError, StorageError, UsageError
 from benchbias.plugin.components import describe
-from benchbias.plugin.registry import discover, load_registry
+from benchbias.plugin.discovery import discover
+from benchbias.plugin.registry import load_registry
 from benchbias.records.trial import TrialRecord
 from benchbias.runner.recording import make_record
 from benchbias.stages.job import load_weights

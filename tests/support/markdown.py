@@ -11,11 +11,25 @@ MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 def structure(text):
     """The kinds of all blocks and of all inline parts of a markdown text, in order."""
-    return [(token.type, [child.type for child in token.children or ()]) for token in MARKDOWN.parse(text)]
+    return [(token.type, [child.type for child in shown(token)]) for token in MARKDOWN.parse(text)]
+
+
+def shown(token):
+    """The inline parts of a block without comments, texts that stand side by side as one: as a reader sees them."""
+    found = []
+    for child in token.children or ():
+        text = child.type == "text"
+        if child.type == "html_inline" and child.content == "<!-- -->":
+            continue
+        if text and found and found[-1].type == "text":
+            found[-1].content += child.content
+        else:
+            found.append(child)
+    return found
 
 
 def plain(token):
-    return "".join(child.content for child in token.children)
+    return "".join(child.content for child in shown(token))
 
 
 def tables(text):

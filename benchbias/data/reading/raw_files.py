@@ -201,7 +201,7 @@ def _write(manifest: Path, entries: Mapping[str, Any]) -> None:
     with contextlib.suppress(OSError, ValueError):
         manifest.parent.mkdir(parents=True, exist_ok=True)
         try:
-            partial.write_text(canonical.dumps(entries) + "\n")
+            partial.write_bytes((canonical.dumps(entries) + "\n").encode())
             partial.replace(manifest)
         finally:
             partial.unlink(missing_ok=True)
