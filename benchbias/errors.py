@@ -37,6 +37,10 @@ class DamagedError(StorageError):
     """A product that a stage reads was damaged and is now in quarantine: it must be made again."""
 
 
+class NewerError(StorageError):
+    """A file was made by a newer benchbias, whose schema this one does not know: it is neither used nor moved."""
+
+
 class ComponentError(BenchbiasError):
     """A plugin's component returned something that its contract does not allow (its trial fails, exit code 1)."""
 
