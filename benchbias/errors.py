@@ -41,6 +41,12 @@ class NewerError(StorageError):
     """A file was made by a newer benchbias, whose schema this one does not know: it is neither used nor moved."""
 
 
+class ChangedError(BenchbiasError):
+    """The sources or packages that a plan was made of are no longer those that run (exit code 1): run again."""
+
+    exit_code = 1
+
+
 class ComponentError(BenchbiasError):
     """A plugin's component returned something that its contract does not allow (its trial fails, exit code 1)."""
 

@@ -1,4 +1,4 @@
-"""One stage in one process: claim it, run it, commit its product or note its failure."""
+"""One stage in one process: run it, commit its product or note its failure. The engine holds its claim."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from benchbias.data.reading.raw_files import data_folder
-from benchbias.engine.base import BUSY, DAMAGED, FAILED, STORAGE
+from benchbias.engine.base import DAMAGED, FAILED, STORAGE
 from benchbias.engine.blame import Blame
 from benchbias.engine.guard import process_kept
 from benchbias.errors import LONGEST, BenchbiasError, ComponentError, DamagedError, Skip, StorageError, plain
@@ -33,12 +33,9 @@ def run_stage(store: Store, plan: Mapping[str, Any], key: str, note: Callable[[s
     No fault of the disk is a stage's failure.
     """
     try:
-        with store.claim(key) as mine:
-            if not mine:
-                return BUSY
-            if not plan["recompute"] and store.has(key):
-                return 0
-            return _compute(store, plan, key, Blame(note))
+        if not plan["recompute"] and store.has(key):
+            return 0
+        return _compute(store, plan, key, Blame(note))
     except DamagedError:
         return DAMAGED
     except StorageError as error:
@@ -53,7 +50,7 @@ def _storage(error: StorageError) -> int:
 
 
 def _compute(store: Store, plan: Mapping[str, Any], key: str, blame: Blame) -> int:
-    """Compute a claimed stage and commit it, or note its failure. Raises StorageError."""
+    """Compute a stage and commit it, or note its failure. Raises StorageError."""
     started, cpu = time.monotonic(), time.process_time()
     try:
         with process_kept():

@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, Any
 from benchbias.errors import DamagedError, NewerError, StorageError, UsageError
 from benchbias.store import claims
 from benchbias.store.notes import MAX_NOTE_BYTES, note_of, refuse_to_replace
-from benchbias.store.products import MAX_OBJECT_BYTES, Product, product_text, read_product
+from benchbias.store.products import MAX_OBJECT_BYTES, product_text, read_product
+from benchbias.store.products import Product as Product
 from benchbias.store.requirements import check_name, try_out
 from benchbias.store.tensor_files import packed, read_tensors
 from benchbias.util import canonical
@@ -193,7 +194,7 @@ class Store:
         """
         path = self.object_path(key)
         try:
-            content = read_product(path, key)
+            content = self.read_checked(key)
             complete = all(is_regular(self.blob_path(sha)) for sha in content["blobs"].values())
         except FileNotFoundError:
             return None
@@ -208,6 +209,10 @@ class Store:
             self.quarantine(path, "blob-missing")
             return None
         return Product(content["body"], content["blobs"])
+
+    def read_checked(self, key: str) -> dict[str, Any]:
+        """A product's content, whole by its own checks, or some error of reading it; nothing is moved."""
+        return read_product(self.object_path(key), key)
 
     def load_blob(self, sha256: str, names: tuple[str, ...] | None = None) -> dict[str, Tensor]:
         """Tensors of a blob (all, or only `names`), after checking its sha256.

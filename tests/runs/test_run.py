@@ -57,6 +57,7 @@ class Told:
     def stage(self, stage, outcome, seconds, detail): self.ended.append((stage.key, outcome))
     def end(self): pass
     def note(self, text): pass
+    def waiting(self, text): pass
 
 told = Told()
 options = RunOptions(out=Path(sys.argv[1]), jobs=2, shuffle=7)
