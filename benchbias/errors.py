@@ -23,6 +23,10 @@ class UsageError(BenchbiasError):
     """A mistake in the command line, in benchmarks.toml or in a plugin's description (exit code 2)."""
 
 
+class NewerRecordError(UsageError):
+    """A record was made by a newer benchbias, whose schema this one does not know: upgrade (exit code 2)."""
+
+
 class DataError(UsageError):
     """The files of a data set are missing, unreadable or not what the options say (exit code 2)."""
 
