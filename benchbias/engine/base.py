@@ -40,9 +40,11 @@ class Ended:
 
     @property
     def kind(self) -> str:
-        """The kind of its end (memory, timeout, signal, exit), for a stage that left no note itself."""
+        """The kind of its end (memory, timeout, signal, changed, exit), for a stage that left no note itself."""
         if self.memory is not None:
             return "memory"
+        if self.word == CHANGED:
+            return "changed"
         return "timeout" if self.timed_out else "signal" if self.signal is not None else "exit"
 
     @property
@@ -58,6 +60,8 @@ class Ended:
             return f"it was stopped after {self.seconds:.0f} s (see --timeout)"
         if self.signal is not None:
             return f"its process was ended by signal {self.signal}"
+        if self.word == CHANGED:
+            return "sources or packages looked changed to its process"
         return f"its process ended with exit code {self.exit_code} and left no product"
 
 

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 from benchbias.engine.base import Ended
-from benchbias.errors import BenchbiasError
+from benchbias.errors import BenchbiasError, ChangedError
 from benchbias.keys.environment import worker_environment
 
 START_SECONDS = 300  # importing torch from a cold disk
@@ -77,7 +77,7 @@ class LocalEngine:
         self._send({"submit": list(keys), "claim": claim})
 
     def poll(self, seconds: float) -> list[Ended]:
-        """Stages that have ended since the last call. Raises EngineError if the engine has ended or stands still."""
+        """Stages that have ended since the last call. Raises EngineError, ChangedError."""
         deadline = time.monotonic() + seconds
         ended: list[Ended] = []
         while True:
@@ -88,6 +88,8 @@ class LocalEngine:
                 return ended
             if event is None:
                 raise EngineError(self._last_words())
+            if "changed" in event:
+                raise ChangedError(event["changed"])
             if "key" in event:
                 ended.append(Ended(**event))
                 self._due.pop(event["key"], None)

@@ -16,16 +16,17 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from benchbias.engine.base import BUSY, GIB, STORAGE, Ended
 from benchbias.engine.log import Log
 from benchbias.engine.slip import Slip
 from benchbias.errors import StorageError
+from benchbias.keys.unchanged import first_refusal
 from benchbias.store.store import Store
 from benchbias.util.processes import adopt_orphans, die_with_parent, end_children, family, held_bytes, kill, kill_group
 
@@ -223,9 +224,7 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     plan = json.loads(plan_file.read_bytes())
-    from benchbias.engine.warm import preload
-
-    preload()
+    _import_what_keys_name(plan, out)
     from benchbias.engine.worker import run_stage
 
     adopt_orphans()
@@ -238,6 +237,23 @@ def main() -> None:
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         supervisor.close()
+
+
+def _import_what_keys_name(plan: Mapping[str, Any], out: TextIO) -> None:
+    """Import what workers need, once; end this process where it is not what the plan's keys name.
+
+    Before and after: sources that are as the keys say both times have been imported as the keys say.
+    """
+    from benchbias.engine.warm import preload
+
+    inputs = [stage["inputs"] for stage in plan["stages"].values()]
+    told = first_refusal(inputs)
+    if told is None:
+        preload()
+        told = first_refusal(inputs)
+    if told is not None:
+        print(json.dumps({"changed": told}), file=out, flush=True)
+        sys.exit(1)
 
 
 def _leave(number: int, frame: object) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from benchbias.engine.base import BUSY, CHANGED, DAMAGED, FAILED, STORAGE, TIMEOUT_SECONDS, Ended, Engine
 from benchbias.errors import ChangedError, StorageError
 from benchbias.keys.stage import Stage
+from benchbias.keys.unchanged import refusal
 from benchbias.plan.trials import Plan
 from benchbias.runner.failures import Failure, attempt_of, known_failures, last_failure, with_descendants
 from benchbias.runner.reporter import Reporter
@@ -144,9 +145,10 @@ def _loop(run: _Run, engine: Engine, jobs: int, order: random.Random | None) -> 
 def _settle(run: _Run, ended: Ended) -> None:
     """Whether a stage is done, only the store says."""
     store, state, stage = run.store, run.state, run.plan.stages[ended.key]
-    if ended.word in (STORAGE, CHANGED):
-        error = StorageError if ended.word == STORAGE else ChangedError
-        raise error(ended.message or _last_words(store, ended.key))
+    if ended.word == STORAGE:
+        raise StorageError(ended.message or _last_words(store, ended.key))
+    if ended.word == CHANGED and (told := refusal(stage.inputs)) is not None:
+        raise ChangedError(told)
     waits = ended.word == BUSY and ended.key not in state.unclaimed
     if waits and run.recompute:  # what is there is what this run is to be compared with
         _wait(run, stage)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email
 import functools
 import importlib
 import importlib.metadata
@@ -28,6 +29,20 @@ def version_of(package: str) -> str:
 def _installed(package: str) -> str:
     """Look once: planning asks for every stage. An error is not kept, so a package that is installed later is seen."""
     return importlib.metadata.version(package)
+
+
+def version_now(package: str) -> str:
+    """The same as `version_of`, looked up again: a package may have been upgraded since. Its text is parsed once."""
+    try:
+        text = importlib.metadata.distribution(package).read_text("METADATA")
+        return _version_in(text or "") or version_of(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "absent"
+
+
+@functools.lru_cache(maxsize=64)
+def _version_in(text: str) -> str | None:
+    return email.message_from_string(text)["Version"]
 
 
 def needs(what: str, package: str, install: str) -> str:

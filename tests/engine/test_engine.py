@@ -310,16 +310,33 @@ def test_what_another_run_computes_is_compared_too_where_everything_is(
 
 
 def test_changed_sources_end_the_run_and_are_no_failure_of_the_stage(
-    plan: Plan, pretend: Callable[..., tuple[Pretending, RunReport]], store: Store
+    plan: Plan,
+    pretend: Callable[..., tuple[Pretending, RunReport]],
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
 ):
     key = first(plan, "train")
-    store.log_path(key).write_text("noise\nbenchbias was changed while it ran; run again\n")
-    with pytest.raises(ChangedError, match="was changed while it ran; run again"):
-        pretend({key: [code(CHANGED)]})
+    with monkeypatch.context() as patched:
+        patched.setattr("benchbias.runner.loop.refusal", lambda inputs: "benchbias was changed; run again")
+        with pytest.raises(ChangedError, match="was changed; run again"):
+            pretend({key: [code(CHANGED)]})
     assert not store.has(key)
     assert store.attempts(key) == []
     engine, report = pretend()
     assert engine.started[key] == 1
+    assert report.exit_code == 0
+
+
+def test_what_looked_changed_to_a_worker_alone_fails_its_stage_for_now(
+    plan: Plan, pretend: Callable[..., tuple[Pretending, RunReport]], store: Store
+):
+    """A component may have spoilt the look of its own process: that ends no other trial."""
+    key = first(plan, "train")
+    engine, report = pretend({key: [code(CHANGED)]})
+    assert report.exit_code == 1
+    assert [attempt["kind"] for attempt in store.attempts(key)] == ["changed"]
+    engine, report = pretend()
+    assert engine.started[key] == 1, "it is tried again"
     assert report.exit_code == 0
 
 
