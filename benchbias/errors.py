@@ -25,6 +25,10 @@ class UsageError(BenchbiasError):
     """A mistake in the command line, in benchmarks.toml or in a plugin's description (exit code 2)."""
 
 
+class NewerRecordError(UsageError):
+    """A record was made by a newer benchbias, whose schema this one does not know: upgrade (exit code 2)."""
+
+
 class DataError(UsageError):
     """The files of a data set are missing, unreadable or not what the options say (exit code 2)."""
 
@@ -37,6 +41,16 @@ class StorageError(BenchbiasError):
 
 class DamagedError(StorageError):
     """A product that a stage reads was damaged and is now in quarantine: it must be made again."""
+
+
+class NewerError(StorageError):
+    """A file was made by a newer benchbias, whose schema this one does not know: it is neither used nor moved."""
+
+
+class ChangedError(BenchbiasError):
+    """The sources or packages that a plan was made of are no longer those that run (exit code 1): run again."""
+
+    exit_code = 1
 
 
 class ComponentError(BenchbiasError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchbias.data.reading.raw_files import READERS
-from benchbias.errors import StorageError, UsageError, plain
+from benchbias.errors import NewerError, StorageError, UsageError, plain
 from benchbias.keys.environment import PACKAGES, cpu, device_name, provenance, torch_version, worker_environment
 from benchbias.records.trial import record_folder
 from benchbias.runner.launch import available_cpus
@@ -22,7 +21,7 @@ from benchbias.runner.report import current_records
 from benchbias.runner.workspace import Workspace
 from benchbias.store.store import FOLDERS, Store
 from benchbias.util.canonical import is_digest
-from benchbias.util.files import folders_of, listed
+from benchbias.util.files import folders_of, is_regular, listed
 from benchbias.util.packages import EXTRAS, UNREADABLE, version_of
 
 IMPORT_SECONDS = 300
@@ -146,29 +145,28 @@ def _folder(workspace: Workspace, out: Path) -> Iterator[Finding]:
 
 def _damage(store: Store, keys: set[str]) -> Iterator[Finding]:
     """Reads every product and every blob."""
-    bad = [key for key in sorted(keys) if not _is_whole(store, key)]
-    yield Finding("products", f"{len(keys)}, {len(bad)} damaged (a run that needs them makes them again)", bool(bad))
+    states = [_state(store, key) for key in sorted(keys)]
+    bad, newer = states.count("damaged"), states.count("newer")
+    yield Finding("products", f"{len(keys)}, {bad} damaged (a run that needs them makes them again)", bool(bad))
+    if newer:
+        yield Finding("newer", f"{newer} products were made by a newer benchbias: upgrade this one", problem=True)
     blobs = [path for part in folders_of(store.root / "blobs") for path in listed(part, ".safetensors")]
-    torn = [path for path in blobs if _sha256(path) != path.stem]
+    torn = [path for path in blobs if not store.blob_is_whole(path.stem)]
     size = sum(path.stat().st_size for path in blobs) / 1e6
     yield Finding(
         "blobs", f"{len(blobs)} of {size:.1f} MB, {len(torn)} damaged (the next run makes them again)", bool(torn)
     )
 
 
-def _is_whole(store: Store, key: str) -> bool:
+def _state(store: Store, key: str) -> str:
+    """Whether a product is whole, damaged, or of a newer benchbias."""
     try:
         content = store.read_checked(key)
-    except (OSError, StorageError, KeyError, TypeError, AttributeError, ValueError):
-        return False
-    return all(store.blob_path(sha).is_file() for sha in content["blobs"].values())
-
-
-def _sha256(path: Path) -> str:
-    if not path.is_file():  # a pipe would hang
-        return ""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    except NewerError:
+        return "newer"
+    except (OSError, StorageError, UsageError, KeyError, TypeError, AttributeError, ValueError):
+        return "damaged"
+    return "whole" if all(is_regular(store.blob_path(sha)) for sha in content["blobs"].values()) else "damaged"
 
 
 def _aside(out: Path) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,7 +23,7 @@ from benchbias.cli.options import (
     open_workspace,
     selected,
 )
-from benchbias.errors import UsageError, printable
+from benchbias.errors import UsageError, plain, printable
 
 if TYPE_CHECKING:
     from benchbias.figures import Pictures
@@ -111,7 +112,12 @@ def leaderboard(
     records: Annotated[
         Path | None, typer.Option(help="A published folder: rebuild its board from its records alone.")
     ] = None,
-    publish: Annotated[Path | None, typer.Option(help="Copy records and table into this folder.")] = None,
+    publish: Annotated[
+        Path | None, typer.Option(help="Add the records to this folder, and make the board of all that it has.")
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="With --publish: remove the suite's other records, and say which.")
+    ] = False,
     method: Annotated[
         list[str] | None, typer.Option("-m", "--method", help="Rows besides the suite's own: as `run` was told.")
     ] = None,
@@ -123,13 +129,16 @@ def leaderboard(
     """Write a suite's leaderboard from its records and print it."""
     from benchbias.runner import publishing
 
+    if replace and publish is None:
+        raise UsageError("--replace goes with --publish FOLDER")
     if records is not None:
         print(publishing.rebuild(suite, records), end="")
         return
     workspace = open_workspace(config, plugin, data_dir)
     rows = [*workspace.catalogue.suite(suite).methods, *method] if method else None
     made = workspace.plan(suite, selected(rows, None, device=device))
-    print(publishing.board(made, out, publish), end="")
+    text = publishing.board(made, out, publish, replace=replace, tell=lambda line: print(plain(line), file=sys.stderr))
+    print(text, end="")
 
 
 def compare(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 GIB = 1 << 30
+TIMEOUT_SECONDS = 3600.0  # that a stage may take, and that one of another run is waited for
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,8 @@ class Ended:
     """A submitted stage has ended: how, after how long. `exit_code` and `signal` are those of its process.
 
     memory: the bytes at which it was stopped, where it was. said: whether the worker itself chose the exit code; a
-    component can end the process with any. doing: the component that was called last.
+    component can end the process with any. doing: the component that was called last. message: what the engine says of
+    a fault of its own.
     """
 
     key: str
@@ -29,6 +31,7 @@ class Ended:
     memory: int | None = None
     said: bool = True
     doing: str = ""
+    message: str = ""
 
     @property
     def word(self) -> int | None:
@@ -37,9 +40,11 @@ class Ended:
 
     @property
     def kind(self) -> str:
-        """The kind of its end (memory, timeout, signal, exit), for a stage that left no note itself."""
+        """The kind of its end (memory, timeout, signal, changed, exit), for a stage that left no note itself."""
         if self.memory is not None:
             return "memory"
+        if self.word == CHANGED:
+            return "changed"
         return "timeout" if self.timed_out else "signal" if self.signal is not None else "exit"
 
     @property
@@ -55,6 +60,8 @@ class Ended:
             return f"it was stopped after {self.seconds:.0f} s (see --timeout)"
         if self.signal is not None:
             return f"its process was ended by signal {self.signal}"
+        if self.word == CHANGED:
+            return "sources or packages looked changed to its process"
         return f"its process ended with exit code {self.exit_code} and left no product"
 
 
@@ -63,13 +70,17 @@ FAILED = 71  # it noted a failure
 DAMAGED = 72  # a product that it reads was damaged and is gone
 STORAGE = 74  # it could not write
 BUSY = 75  # another run has claimed the stage
+CHANGED = 76  # what its key names is no longer what runs here
 
 
 class Engine(Protocol):
     """Runs stages somewhere."""
 
-    def submit(self, keys: Sequence[str]) -> None:
-        """Start stages (each in its own process) whose parents are all in the store."""
+    def submit(self, keys: Sequence[str], *, claim: bool = True) -> None:
+        """Start stages (each in its own process) whose parents are all in the store.
+
+        claim: end them as BUSY where another run computes them; else compute them all the same.
+        """
 
     def poll(self, seconds: float) -> list[Ended]:
         """Stages that have ended since the last call, waiting at most `seconds` for one. Raises EngineError."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import sys
 from collections.abc import Iterator
 
 STANDARD = (0, 1, 2)
@@ -13,7 +14,11 @@ ABOVE = 64  # where the spare descriptors lie
 
 @contextlib.contextmanager
 def process_kept() -> Iterator[None]:
-    """Put back the working directory, the umask, and the standard descriptors, whose numbers a file would take."""
+    """Put back the working directory, the umask, where packages are found, and the standard descriptors.
+
+    A file that is opened would take the number of a descriptor that is closed.
+    """
+    places = list(sys.path), list(sys.meta_path)
     folder = os.open(".", os.O_RDONLY | os.O_CLOEXEC)
     umask = os.umask(0)
     os.umask(umask)
@@ -22,6 +27,7 @@ def process_kept() -> Iterator[None]:
         yield
     finally:
         os.umask(umask)
+        sys.path[:], sys.meta_path[:] = places
         for kept, number in zip(spare, STANDARD, strict=True):
             with contextlib.suppress(OSError):  # where the spare ones are closed too, there is no log
                 os.dup2(kept, number)

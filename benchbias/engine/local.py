@@ -17,10 +17,11 @@ from types import MappingProxyType
 from typing import Any
 
 from benchbias.engine.base import Ended
-from benchbias.errors import BenchbiasError
+from benchbias.errors import BenchbiasError, ChangedError
 from benchbias.keys.environment import worker_environment
 
 START_SECONDS = 300  # importing torch from a cold disk
+STALL_SECONDS = 60  # beyond its time-out: what has not ended a stage by then was stopped, or hangs
 CLOSE_SECONDS = 10
 
 
@@ -60,7 +61,9 @@ class LocalEngine:
         )
         self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
-        self._ready = False
+        self._timeout = timeout
+        self._due: dict[str, float] = {}  # when a stage must have ended
+        self._slack: float = START_SECONDS
 
     def _read(self) -> None:
         assert self._child.stdout is not None
@@ -68,26 +71,44 @@ class LocalEngine:
             self._events.put(json.loads(line))
         self._events.put(None)
 
-    def submit(self, keys: Sequence[str]) -> None:
+    def submit(self, keys: Sequence[str], *, claim: bool = True) -> None:
         """Start stages, each in its own process."""
-        self._send({"submit": list(keys)})
+        self._due |= dict.fromkeys(keys, time.monotonic() + self._timeout + self._slack)
+        self._send({"submit": list(keys), "claim": claim})
 
     def poll(self, seconds: float) -> list[Ended]:
-        """Stages that have ended since the last call. Raises EngineError if the engine's process has ended."""
+        """Stages that have ended since the last call. Raises EngineError, ChangedError."""
         deadline = time.monotonic() + seconds
         ended: list[Ended] = []
         while True:
             try:
                 event = self._events.get(timeout=0 if ended else max(deadline - time.monotonic(), 0.001))
             except queue.Empty:
+                self._check_time()
                 return ended
             if event is None:
                 raise EngineError(self._last_words())
+            if "changed" in event:
+                raise ChangedError(event["changed"])
             if "key" in event:
                 ended.append(Ended(**event))
+                self._due.pop(event["key"], None)
+            else:  # it is ready
+                self._slack = STALL_SECONDS
+                self._due = dict.fromkeys(self._due, time.monotonic() + self._timeout + self._slack)
+
+    def _check_time(self) -> None:
+        """End an engine that no longer ends stages: stopped by a signal, say. Raises EngineError."""
+        if self._due and time.monotonic() > min(self._due.values()):
+            self._child.kill()
+            raise EngineError(
+                f"the engine's process {self._child.pid} was still at a stage {self._slack:.0f} s after its time-out: "
+                "it was stopped, or hangs; what is finished is safe"
+            )
 
     def cancel(self) -> None:
         """End all running stages."""
+        self._due.clear()
         self._send({"cancel": True})
 
     def close(self) -> None:

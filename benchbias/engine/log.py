@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from pathlib import Path
+
+from benchbias.util.files import FILE_MODE
 
 HEAD_BYTES = 1 << 20  # of the file; what follows is left out, but for
 TAIL_BYTES = 64 << 10
@@ -38,7 +41,7 @@ class Log:
 
     def _take(self, chunk: bytes) -> None:
         if self._room is None:
-            self._room = max(HEAD_BYTES - (self.path.stat().st_size if self.path.is_file() else 0), 0)
+            self._room = max(HEAD_BYTES - self._size(), 0)
         head, rest = chunk[: self._room], chunk[self._room :]
         self._room -= len(head)
         self._append(head)
@@ -47,12 +50,20 @@ class Log:
         self.left_out += over
         del self._tail[:over]
 
+    def _size(self) -> int:
+        with contextlib.suppress(OSError):
+            return self.path.lstat().st_size
+        return 0
+
     def _append(self, text: bytes) -> None:
+        """Write to the log, if it is a plain file: a pipe in its place would keep the engine waiting."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         if text:
             with contextlib.suppress(OSError):  # a full disk stops the stage itself
-                descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644)
+                descriptor = os.open(self.path, flags, FILE_MODE)
                 with os.fdopen(descriptor, "ab") as file:
-                    file.write(text)
+                    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                        file.write(text)
 
     def close(self) -> None:
         """Take the rest, and write the end of what was too long."""

@@ -1,7 +1,8 @@
 """The engine's own process: imports torch once, then forks one worker for each stage that it is told to run.
 
-It reads one JSON line a command from standard input ({"submit": [key, ...]} or {"cancel": true}) and writes one JSON
-line for each stage that has ended. It reaps workers, ends one that takes too much time or memory, and all it leaves
+It reads one JSON line a command from standard input ({"submit": [key, ...], "claim": true} or {"cancel": true}) and
+writes one JSON line for each stage that has ended. It holds the claims of stages itself: no component has them, nor
+what a component leaves behind. It reaps workers, ends one that takes too much time or memory, and all it leaves
 behind. It ends with its parent, however that dies: on end of input, or when the kernel says so, it ends its workers and
 all that they have started. Killed itself, it takes its workers with it.
 """
@@ -15,14 +16,17 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
-from benchbias.engine.base import GIB, Ended
+from benchbias.engine.base import BUSY, GIB, STORAGE, Ended
 from benchbias.engine.log import Log
 from benchbias.engine.slip import Slip
+from benchbias.errors import StorageError
+from benchbias.keys.unchanged import first_refusal
 from benchbias.store.store import Store
 from benchbias.util.packages import spare_broken_distributions
 from benchbias.util.processes import adopt_orphans, die_with_parent, end_children, family, held_bytes, kill, kill_group
@@ -50,6 +54,7 @@ class _Running:
     started: float
     log: Log
     slip: Slip
+    claim: ExitStack
     timed_out: bool = False
     memory: int | None = None  # at which it was stopped
 
@@ -62,9 +67,19 @@ class Supervisor:
         self.running: dict[int, _Running] = {}
         self._measured = 0.0
 
-    def start(self, key: str) -> None:
+    def start(self, key: str, *, claim: bool = True) -> None:
+        """Fork a worker for a stage, unless it is claimed by another run or its claim cannot be asked for."""
+        held = ExitStack()
+        try:
+            if claim and not held.enter_context(self.store.claim(key)):
+                held.close()
+                self._tell(Ended(key, BUSY, None, timed_out=False, seconds=0.0))
+                return
+        except StorageError as error:
+            self._tell(Ended(key, STORAGE, None, timed_out=False, seconds=0.0, message=str(error)))
+            return
         parent = os.getpid()
-        running = _Running(key, time.monotonic(), Log(self.store.root / "attempts" / f"{key}.log"), Slip())
+        running = _Running(key, time.monotonic(), Log(self.store.log_path(key)), Slip(), held)
         pid = os.fork()
         if pid == 0:
             self._worker(running, parent)
@@ -87,6 +102,8 @@ class Supervisor:
                 os.dup2(source, target)
             for descriptor in (self.out.fileno(), null, *(other.log.reader for other in self.running.values())):
                 os.close(descriptor)
+            for claimed in (running, *self.running.values()):
+                claimed.claim.close()  # ours of the descriptor: the engine keeps the claim
             os.close(running.log.writer)
             os.close(running.log.reader)
             code = self.run(running.key, running.slip)
@@ -139,6 +156,7 @@ class Supervisor:
         del self.running[pid]
         end_children(self.running)
         running.log.close()
+        running.claim.close()
         self._report(running, status)
         running.slip.close()
 
@@ -155,6 +173,9 @@ class Supervisor:
             said=code is not None and running.slip.said(code),
             doing=running.slip.doing(),
         )
+        self._tell(ended)
+
+    def _tell(self, ended: Ended) -> None:
         print(json.dumps(asdict(ended)), file=self.out, flush=True)
 
     def kill_all(self) -> None:
@@ -165,8 +186,11 @@ class Supervisor:
     def close(self) -> None:
         """End all workers and whatever they have started; nobody is told."""
         self.kill_all()
+        ended = list(self.running.values())
         self.running.clear()
         end_children()
+        for running in ended:
+            running.claim.close()
 
 
 def _serve(supervisor: Supervisor) -> None:
@@ -183,7 +207,7 @@ def _serve(supervisor: Supervisor) -> None:
             for line in lines:
                 command = json.loads(line)
                 for key in command.get("submit", ()):
-                    supervisor.start(key)
+                    supervisor.start(key, claim=command.get("claim", True))
                 if command.get("cancel"):
                     supervisor.kill_all()
         if readable:
@@ -201,10 +225,8 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     plan = json.loads(plan_file.read_bytes())
-    from benchbias.engine.warm import preload
-
     spare_broken_distributions()
-    preload()
+    _import_what_keys_name(plan, out)
     from benchbias.engine.worker import run_stage
 
     adopt_orphans()
@@ -217,6 +239,23 @@ def main() -> None:
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         supervisor.close()
+
+
+def _import_what_keys_name(plan: Mapping[str, Any], out: TextIO) -> None:
+    """Import what workers need, once; end this process where it is not what the plan's keys name.
+
+    Before and after: sources that are as the keys say both times have been imported as the keys say.
+    """
+    from benchbias.engine.warm import preload
+
+    inputs = [stage["inputs"] for stage in plan["stages"].values()]
+    told = first_refusal(inputs)
+    if told is None:
+        preload()
+        told = first_refusal(inputs)
+    if told is not None:
+        print(json.dumps({"changed": told}), file=out, flush=True)
+        sys.exit(1)
 
 
 def _leave(number: int, frame: object) -> None:

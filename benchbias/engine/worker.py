@@ -1,4 +1,4 @@
-"""One stage in one process: claim it, run it, commit its product or note its failure."""
+"""One stage in one process: run it, commit its product or note its failure. The engine holds its claim."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from benchbias.data.reading.raw_files import data_folder
-from benchbias.engine.base import BUSY, DAMAGED, FAILED, STORAGE
+from benchbias.engine.base import CHANGED, DAMAGED, FAILED, STORAGE
 from benchbias.engine.blame import Blame
 from benchbias.engine.guard import process_kept
-from benchbias.errors import LONGEST, BenchbiasError, ComponentError, DamagedError, Skip, StorageError, plain
+from benchbias.errors import LONGEST, BenchbiasError, ChangedError, DamagedError, Skip, StorageError, UsageError, plain
 from benchbias.keys.environment import THREADS
+from benchbias.keys.unchanged import refusal
 from benchbias.plugin.loading import PluginRef, components_of
 from benchbias.plugin.registry import source_digest
 from benchbias.stages.job import Job, Made
@@ -27,61 +28,67 @@ from benchbias.store.store import Store
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
+class PluginChangedError(BenchbiasError):
+    """A plugin was edited while its stage ran: the stage fails now, and a later run tries it again."""
+
+
 def run_stage(store: Store, plan: Mapping[str, Any], key: str, note: Callable[[str], None] = lambda doing: None) -> int:
     """Run one stage of a plan; the exit code of its process is returned. `note` is told which component is called.
 
     No fault of the disk is a stage's failure.
     """
     try:
-        with store.claim(key) as mine:
-            if not mine:
-                return BUSY
-            if not plan["recompute"] and store.has(key):
-                return 0
-            return _compute(store, plan, key, Blame(note))
+        if not plan["recompute"] and store.has(key):
+            return 0
+        return _compute(store, plan, key, Blame(note))
     except DamagedError:
         return DAMAGED
     except StorageError as error:
-        return _storage(error)
+        return _last_word(error, STORAGE)
+    except ChangedError as error:
+        return _last_word(error, CHANGED)
 
 
-def _storage(error: StorageError) -> int:
+def _last_word(error: BenchbiasError, code: int) -> int:
     """The one line that the runner shows is the last of the stage's log, whatever became of sys.stdout."""
     with contextlib.suppress(OSError):  # the log may lie on the same full disk
         os.write(1, f"{error}\n".encode(errors="replace"))
-    return STORAGE
+    return code
 
 
 def _compute(store: Store, plan: Mapping[str, Any], key: str, blame: Blame) -> int:
-    """Compute a claimed stage and commit it, or note its failure. Raises StorageError."""
+    """Compute a stage and commit it, or note its failure. Raises StorageError, and ChangedError with nothing stored."""
     started, cpu = time.monotonic(), time.process_time()
+    inputs = plan["stages"][key]["inputs"]
     try:
+        _refuse_change(inputs)
         with process_kept():
             made = _make(store, plan, key, blame)
+        _refuse_change(inputs)
+        _refuse_changed_plugins(plan, key)
         blobs = {name: store.put_blob(tensors) for name, tensors in made.blobs.items()}
-        store.put(key, plan["stages"][key]["inputs"], made.body, blobs)
+        store.put(key, inputs, made.body, blobs)
         measured = _measured(time.monotonic() - started, time.process_time() - cpu)
         store.put_measured(key, measured | plan["provenance"])
-    except (DamagedError, StorageError):
+    except (StorageError, ChangedError):
         raise
     except BaseException as error:
         if isinstance(error, OSError) and error.errno in DISK_FULL:  # wherever the stage writes: its log, a cache
             label = plan["stages"][key]["label"]
             raise StorageError(f"{label}: {error}; what is finished is safe") from error
+        _refuse_change(inputs)  # what is half upgraded fails in any way
         return _note_failure(store, plan["stages"][key], key, error, blame)
     return 0
 
 
 def _make(store: Store, plan: Mapping[str, Any], key: str, blame: Blame) -> Made:
     data_root = data_folder()
+    _refuse_changed_plugins(plan, key)
     stage = plan["stages"][key]
     device = _prepare_torch(plan["device"])
     components: dict[tuple[str, str], Callable[..., Any]] = {}
     for name in _needed_plugins(plan, key):
-        plugin = plan["plugins"][name]
-        ref = PluginRef(**plugin["ref"])
-        if source_digest(ref) != plugin["digest"]:
-            raise ComponentError(f"plugin {name!r} was changed while this run was going on; run again")
+        ref = PluginRef(**plan["plugins"][name]["ref"])
         components |= {
             (kind, called): blame.watched(kind, called, name, component)
             for (kind, called), component in components_of(ref).items()
@@ -97,6 +104,24 @@ def _make(store: Store, plan: Mapping[str, Any], key: str, blame: Blame) -> Made
     function = importlib.import_module(f"benchbias.stages.{stage['inputs']['kind']}").run
     made: Made = function(job)
     return made
+
+
+def _refuse_change(inputs: Mapping[str, Any]) -> None:
+    """Raises ChangedError where the core or a package is no longer what the stage's key names."""
+    if (told := refusal(inputs)) is not None:
+        raise ChangedError(told)
+
+
+def _refuse_changed_plugins(plan: Mapping[str, Any], key: str) -> None:
+    """Raises PluginChangedError where a plugin is no longer the one that the stage's key names."""
+    for name in _needed_plugins(plan, key):
+        plugin = plan["plugins"][name]
+        try:
+            now = source_digest(PluginRef(**plugin["ref"]))
+        except UsageError:  # it is gone
+            now = ""
+        if now != plugin["digest"]:
+            raise PluginChangedError(f"plugin {name!r} was changed while this run was going on; run again")
 
 
 def _needed_plugins(plan: Mapping[str, Any], key: str) -> list[str]:
@@ -133,13 +158,14 @@ def _measured(seconds: float, cpu_seconds: float) -> dict[str, Any]:
 def _note_failure(store: Store, stage: Mapping[str, Any], key: str, error: BaseException, blame: Blame) -> int:
     """Write the failure down: the next run knows it, `logs` shows it. Raises StorageError."""
     skipped = isinstance(error, Skip)
+    changed = isinstance(error, PluginChangedError)
     memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     text = str(error).split("\n")[0]
     told = text if isinstance(error, BenchbiasError | Skip) else f"{type(error).__name__}: {text}".rstrip(": ")
     where = blame.of(error)
     attempt = {
         "status": "skipped" if skipped else "failed",
-        "kind": "skip" if skipped else "memory" if memory else "exception",
+        "kind": "skip" if skipped else "memory" if memory else "changed" if changed else "exception",
         "stage": stage["label"],
         "plugins": list(stage["plugins"]),
         "reason": plain(f"{told} ({where})" if where else told)[:LONGEST],

@@ -40,9 +40,21 @@ def source_files(names: Iterable[str]) -> list[Path]:
     return found
 
 
+def module_names() -> list[str]:
+    """All modules whose sources stand in some key, by their full names."""
+    everything = {name for names in SOURCES.values() for name in names} | set(READING)
+    files = {file.relative_to(CORE.parent).with_suffix("") for file in source_files(sorted(everything))}
+    return sorted(".".join(file.parts).removesuffix(".__init__") for file in files)
+
+
+def digest_now(names: tuple[str, ...]) -> str:
+    """The sha256 of sources as they lie on the disk at this moment. Raises UsageError where one cannot be read."""
+    return files_digest(source_files(names))
+
+
 @functools.cache
 def _digest(names: tuple[str, ...]) -> str:
-    return files_digest(source_files(names))
+    return digest_now(names)
 
 
 def core_digest(kind: str) -> str:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchbias.errors import StorageError, UsageError, unknown
+from benchbias.errors import NewerRecordError, StorageError, UsageError, unknown
 from benchbias.records.schema import AnalysisFile, check_document
 from benchbias.records.table import Table
-from benchbias.records.trial import MAX_RECORD_BYTES, RECORD_SCHEMA
+from benchbias.records.trial import MAX_RECORD_BYTES, RECORD_SCHEMA, refuse_newer_record
 from benchbias.util import canonical
 from benchbias.util.files import listed, read_regular
 
@@ -53,6 +53,7 @@ class AnalysisRecord:
     def from_text(text: str | bytes) -> AnalysisRecord:
         """The record that a file's text holds. Raises UsageError."""
         document = canonical.loads(text)
+        refuse_newer_record(document)
         check_document(document, AnalysisFile)
         return AnalysisRecord(document["body"])
 
@@ -64,6 +65,8 @@ class AnalysisRecord:
             if record.file != path.name:
                 raise UsageError(f"it is the record of {record.label}, not of its name")
             return record
+        except NewerRecordError as error:
+            raise NewerRecordError(f"{path}: not a record: {error}") from None
         except (StorageError, UsageError) as error:
             raise UsageError(f"{path}: not the record of an analysis: {error}") from None
         except OSError as error:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchbias.errors import StorageError, UsageError, unknown
+from benchbias.errors import NewerRecordError, StorageError, UsageError, unknown
 from benchbias.records.schema import TRACKS, check_document
 from benchbias.util import canonical
 from benchbias.util.files import listed, read_regular
@@ -45,6 +45,7 @@ class TrialRecord:
     def from_text(text: str | bytes) -> TrialRecord:
         """The record that a file's text holds. Raises UsageError."""
         document = canonical.loads(text)
+        refuse_newer_record(document)
         schema = document.get("schema") if isinstance(document, dict) else None
         if schema != RECORD_SCHEMA or isinstance(schema, bool):
             raise UsageError(f"its schema is not {RECORD_SCHEMA}")
@@ -62,8 +63,18 @@ class TrialRecord:
             raise StorageError(f"{path}: cannot be read: {error.strerror}") from None
         try:
             return TrialRecord.from_text(text)
+        except NewerRecordError as error:
+            raise NewerRecordError(f"{path}: not a record: {error}") from None
         except (StorageError, UsageError) as error:
             raise UsageError(f"{path}: not a record: {error}") from None
+
+
+def refuse_newer_record(document: object) -> None:
+    """Raises NewerRecordError for the file of a record that only a newer benchbias can read."""
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if isinstance(schema, int) and schema > RECORD_SCHEMA:
+        told = f"its schema is {schema}, not {RECORD_SCHEMA}"
+        raise NewerRecordError(f"{told}: it was made by a newer benchbias; upgrade this one")
 
 
 def record_folder(root: Path, suite: str) -> Path:

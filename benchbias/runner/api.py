@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from benchbias.engine.base import TIMEOUT_SECONDS
 from benchbias.errors import UsageError
 from benchbias.plan.trials import Selection
 from benchbias.records.trial import record_folder
-from benchbias.runner.launch import TIMEOUT_SECONDS, RunOptions, run_suite
+from benchbias.runner.launch import RunOptions, run_suite
 from benchbias.runner.publishing import command_for
 from benchbias.runner.report import RunReport, current_analyses, current_records
 from benchbias.runner.reporter import Silent

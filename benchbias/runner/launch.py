@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchbias.engine.base import TIMEOUT_SECONDS
 from benchbias.engine.local import LocalEngine
 from benchbias.errors import UsageError
 from benchbias.keys.environment import provenance
@@ -20,7 +21,6 @@ from benchbias.store.in_use import in_use
 from benchbias.store.store import Store
 from benchbias.util import canonical
 
-TIMEOUT_SECONDS = 3600.0
 RERUN = ("missing", "failed", "all")
 
 
@@ -30,8 +30,8 @@ class RunOptions:
 
     out: the results folder. jobs: stages at once (None: one for each CPU). rerun: `missing` computes what is neither
     done nor known to fail, `failed` tries failures again, `all` computes everything and compares it with what is there.
-    timeout: seconds that a stage may take. memory: GiB that it may hold (None: no limit). shuffle: the seed of a random
-    order of ready stages.
+    timeout: seconds that a stage may take, and that one of another run is waited for. memory: GiB that it may hold
+    (None: no limit). shuffle: the seed of a random order of ready stages.
     """
 
     out: Path = Path("results")
@@ -75,7 +75,16 @@ def launch(workspace: Workspace, plan: Plan, options: RunOptions, reporter: Repo
 
     jobs = available_cpus() if options.jobs is None else options.jobs
     with in_use(store):
-        return compute(plan, store, start, reporter, jobs=jobs, rerun=options.rerun, shuffle=options.shuffle)
+        return compute(
+            plan,
+            store,
+            start,
+            reporter,
+            jobs=jobs,
+            rerun=options.rerun,
+            timeout=options.timeout,
+            shuffle=options.shuffle,
+        )
 
 
 def available_cpus() -> int:

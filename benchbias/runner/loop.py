@@ -10,9 +10,10 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from benchbias.engine.base import BUSY, DAMAGED, FAILED, STORAGE, Ended, Engine
-from benchbias.errors import StorageError
+from benchbias.engine.base import BUSY, CHANGED, DAMAGED, FAILED, STORAGE, TIMEOUT_SECONDS, Ended, Engine
+from benchbias.errors import ChangedError, StorageError
 from benchbias.keys.stage import Stage
+from benchbias.keys.unchanged import refusal
 from benchbias.plan.trials import Plan
 from benchbias.runner.failures import Failure, attempt_of, known_failures, last_failure, with_descendants
 from benchbias.runner.reporter import Reporter
@@ -21,7 +22,8 @@ from benchbias.store.store import Product, Store
 POLL_SECONDS = 0.5
 BUSY_SECONDS = 0.2  # before a stage that another run has claimed is asked for again
 FULL_BYTES = 1 << 20  # a disk with less room is called full
-MAX_TRIES = 20  # of one stage within a run, where its parents are damaged again and again or a claim is unclear
+TELL_SECONDS = 10.0  # after which a run says for whom it waits
+MAX_TRIES = 20  # of one stage within a run, where its parents are damaged again and again
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,12 @@ class Computed:
 
 @dataclass
 class _State:
+    """What is done and to be done.
+
+    busy: stages that another run computes, since when they are waited for. told: those that the reporter knows of.
+    unclaimed: those that were waited for long enough, and are computed here too.
+    """
+
     waiting: dict[str, set[str]]
     children: dict[str, list[str]]
     ready: deque[str]
@@ -49,8 +57,23 @@ class _State:
     running: set[str] = field(default_factory=set)
     tries: Counter[str] = field(default_factory=Counter)
     later: list[tuple[float, str]] = field(default_factory=list)
+    busy: dict[str, float] = field(
+        default_factory=dict
+    )  # stages that another run computes, since when they are waited for
+    told: set[str] = field(default_factory=set)  # those of them of which the reporter knows
+    unclaimed: set[str] = field(default_factory=set)  # those that were waited for long enough: computed here, too
     computed: int = 0
-    told: set[str] = field(default_factory=set)  # notes of data sets and networks
+    noted: set[str] = field(default_factory=set)  # notes of data sets and networks
+
+
+@dataclass(frozen=True)
+class _Run:
+    plan: Plan
+    store: Store
+    reporter: Reporter
+    state: _State
+    timeout: float
+    recompute: bool
 
 
 def compute(
@@ -61,14 +84,16 @@ def compute(
     *,
     jobs: int,
     rerun: str = "missing",
+    timeout: float = TIMEOUT_SECONDS,
     shuffle: int | None = None,
 ) -> Computed:
     """Compute every stage of the plan that is not in the store.
 
     rerun: `missing` computes what is neither done nor known to fail, `failed` tries failures again, `all`
-    computes everything and compares it with what is there. shuffle: dispatch ready stages in a random order (of
-    this seed), which changes no byte.
-    Raises StorageError where the results folder cannot be written; nothing finished is lost.
+    computes everything and compares it with what is there. timeout: seconds that another run's stage is waited for.
+    shuffle: dispatch ready stages in a random order (of this seed), which changes no byte.
+    Raises StorageError where the results folder cannot be written, ChangedError where sources or packages are no
+    longer those of the plan; nothing finished is lost.
     """
     started = time.monotonic()
     found = {} if rerun == "all" else {key: one for key in plan.stages if (one := store.get(key)) is not None}
@@ -80,9 +105,8 @@ def compute(
         if state.ready:
             engine = start_engine()
             try:
-                _loop(
-                    plan, store, engine, reporter, state, jobs, random.Random(shuffle) if shuffle is not None else None
-                )
+                order = random.Random(shuffle) if shuffle is not None else None
+                _loop(_Run(plan, store, reporter, state, timeout, rerun == "all"), engine, jobs, order)
             finally:
                 engine.close()
     finally:
@@ -105,15 +129,8 @@ def _initial(plan: Plan, done: set[str], failures: Mapping[str, Failure]) -> _St
     return _State(waiting, children, ready, dict(failures))
 
 
-def _loop(
-    plan: Plan,
-    store: Store,
-    engine: Engine,
-    reporter: Reporter,
-    state: _State,
-    jobs: int,
-    order: random.Random | None,
-) -> None:
+def _loop(run: _Run, engine: Engine, jobs: int, order: random.Random | None) -> None:
+    state = run.state
     while state.ready or state.running or state.later:
         now = time.monotonic()
         state.ready.extend(key for when, key in state.later if when <= now)
@@ -123,48 +140,75 @@ def _loop(
                 state.ready.rotate(order.randrange(len(state.ready)))
             key = state.ready.popleft()
             state.running.add(key)
-            engine.submit([key])
+            engine.submit([key], claim=key not in state.unclaimed)
         for ended in engine.poll(POLL_SECONDS if state.running else BUSY_SECONDS):
             state.running.discard(ended.key)
-            _settle(plan, store, reporter, state, ended)
+            _settle(run, ended)
 
 
-def _settle(plan: Plan, store: Store, reporter: Reporter, state: _State, ended: Ended) -> None:
+def _settle(run: _Run, ended: Ended) -> None:
     """Whether a stage is done, only the store says."""
-    stage = plan.stages[ended.key]
+    store, state, stage = run.store, run.state, run.plan.stages[ended.key]
     if ended.word == STORAGE:
-        raise StorageError(_storage_reason(store, ended.key))
-    if store.has(ended.key):
+        raise StorageError(ended.message or _last_words(store, ended.key))
+    if ended.word == CHANGED and (told := refusal(stage.inputs)) is not None:
+        raise ChangedError(told)
+    waits = ended.word == BUSY and ended.key not in state.unclaimed
+    if waits and run.recompute:  # what is there is what this run is to be compared with
+        _wait(run, stage)
+    elif store.has(ended.key):
         state.computed += 1
-        reporter.stage(stage, "done", ended.seconds, "")
-        _tell_notes(stage, store, reporter, state)
-        for child in state.children.get(ended.key, ()):
-            if child in state.waiting:
-                state.waiting[child].discard(ended.key)
-                if not state.waiting[child]:
-                    del state.waiting[child]
-                    state.ready.append(child)
-        return
-    if ended.word in (BUSY, DAMAGED) and state.tries[ended.key] < MAX_TRIES:
-        state.tries[ended.key] += ended.word == DAMAGED or not store.claimed(ended.key)
-        _again(plan, store, state, ended.key)
-        return
-    if ended.word != FAILED:
-        store.put_attempt(ended.key, attempt_of(stage, ended))
-    failure = last_failure(store, stage) or Failure("failed", stage.label, ended.reason)
-    state.failures[ended.key] = failure
-    reporter.stage(stage, failure.status, ended.seconds, failure.reason)
+        run.reporter.stage(stage, "done", ended.seconds, "")
+        _tell_notes(run, stage)
+        _release_children(state, ended.key)
+    elif waits:
+        _wait(run, stage)
+    elif ended.word == DAMAGED and state.tries[ended.key] < MAX_TRIES:
+        state.tries[ended.key] += 1
+        _again(run.plan, store, state, ended.key)
+    else:
+        if ended.word != FAILED:
+            store.put_attempt(ended.key, attempt_of(stage, ended))
+        failure = last_failure(store, stage) or Failure("failed", stage.label, ended.reason)
+        state.failures[ended.key] = failure
+        run.reporter.stage(stage, failure.status, ended.seconds, failure.reason)
 
 
-def _tell_notes(stage: Stage, store: Store, reporter: Reporter, state: _State) -> None:
+def _release_children(state: _State, key: str) -> None:
+    """A stage is done: its children that waited for nothing else are ready."""
+    for child in state.children.get(key, ()):
+        if child in state.waiting:
+            state.waiting[child].discard(key)
+            if not state.waiting[child]:
+                del state.waiting[child]
+                state.ready.append(child)
+
+
+def _wait(run: _Run, stage: Stage) -> None:
+    """Another run computes a stage: ask again soon, say so after a while, and compute it here after the time-out.
+
+    Only this process's own clock counts. Products are immutable: two that compute one waste work, and no more.
+    """
+    state, key, now = run.state, stage.key, time.monotonic()
+    waited = now - state.busy.setdefault(key, now)
+    if waited >= run.timeout:
+        state.unclaimed.add(key)
+        run.reporter.waiting(f"{stage.label}: not done by {run.store.holder(key)} in {waited:.0f} s: computed here too")
+    elif waited >= TELL_SECONDS and key not in state.told:
+        state.told.add(key)
+        run.reporter.waiting(f"waiting for {stage.label}: computed by {run.store.holder(key)}")
+    state.later.append((now + min(BUSY_SECONDS, max(run.timeout - waited, 0)), key))
+
+
+def _tell_notes(run: _Run, stage: Stage) -> None:
     """Tell once what data sets and networks say that a user should know, before anything is trained on them."""
     if stage.kind not in ("data", "init"):
         return
-    product = store.get(stage.key)
+    product = run.store.get(stage.key)
     for note in product.body.get("notes", ()) if product is not None else ():
-        if note not in state.told:
-            state.told.add(note)
-            reporter.note(f"note: {stage.inputs['component']['name']}: {note}")
+        if note not in run.state.noted:
+            run.state.noted.add(note)
+            run.reporter.note(f"note: {stage.inputs['component']['name']}: {note}")
 
 
 def _again(plan: Plan, store: Store, state: _State, key: str) -> None:
@@ -180,11 +224,11 @@ def _again(plan: Plan, store: Store, state: _State, key: str) -> None:
             _again(plan, store, state, parent)
 
 
-def _storage_reason(store: Store, key: str) -> str:
+def _last_words(store: Store, key: str) -> str:
+    """The line by which a worker has said why it could not go on."""
+    if lines := store.log(key):
+        return lines[-1]
     with contextlib.suppress(OSError):
-        lines = (store.root / "attempts" / f"{key}.log").read_text(errors="replace").strip().splitlines()
-        if lines:
-            return lines[-1]
         if shutil.disk_usage(store.root).free < FULL_BYTES:  # the log did not fit either
             return f"No space left: a stage could not write to {store.root}; what is finished is safe"
     return f"a stage could not write to {store.root}; what is finished is safe"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from benchbias.board.render import render
 from benchbias.errors import UsageError
 from benchbias.plan.trials import Plan
-from benchbias.records.analysis import AnalysisRecord, analysis_folder, read_analyses
+from benchbias.records.analysis import AnalysisRecord, read_analyses
 from benchbias.records.trial import TrialRecord, read_records, record_folder
+from benchbias.runner.merging import Content, publish_to
 from benchbias.runner.report import current_analyses, current_records
 from benchbias.statistics.cells import CellLayout, read_layouts
 from benchbias.store.store import Store
@@ -20,39 +22,28 @@ def command_for(suite: str) -> str:
     return f"benchbias run --suite {suite}"
 
 
-def board(plan: Plan, out: Path, publish: Path | None) -> str:
-    """The leaderboard of a results folder's current records; with `publish`, records and table go there too."""
+def board(
+    plan: Plan,
+    out: Path,
+    publish: Path | None = None,
+    *,
+    replace: bool = False,
+    tell: Callable[[str], None] = lambda line: None,
+) -> str:
+    """The leaderboard of a results folder's current records; with `publish` they are copied, and it is that folder's.
+
+    A published folder keeps what else it has: only with `replace` do its other records of the suite go, after `tell`
+    was told of each. Raises UsageError where old and new records do not fit together: then nothing is written.
+    """
     store = Store(out)
     records, layouts = records_of(plan, out)
     analyses = current_analyses(plan, store)
     text = render(records, layouts, command_for(plan.suite), analyses)
     store.create().replace(out / "leaderboards" / f"{plan.suite}.md", text)
-    if publish is not None:
-        _publish(plan, records, analyses, text, store, publish)
-    return text
-
-
-def _publish(
-    plan: Plan,
-    records: list[TrialRecord],
-    analyses: list[AnalysisRecord],
-    text: str,
-    store: Store,
-    publish: Path,
-) -> None:
-    """Exactly one record a trial and an analysis: those that are no longer planned go."""
-    folder = record_folder(publish, plan.suite)
-    source = record_folder(store.root, plan.suite)
-    layouts = {record.body["correct"]["layout"] for record in records if record.body["status"] == "ok"}
-    wanted = {f"{record.id}.json": record.to_text() for record in records}
-    wanted |= {f"test/{layout}.json": (source / "test" / f"{layout}.json").read_text() for layout in layouts}
-    wanted |= {f"{analysis_folder(Path())}/{record.file}": record.to_text() for record in analyses}
-    for path in [*folder.glob("*.json"), *folder.glob("test/*.json"), *analysis_folder(folder).glob("*.json")]:
-        if str(path.relative_to(folder)) not in wanted:
-            path.unlink()
-    for name, content in wanted.items():
-        store.replace(folder / name, content)
-    store.replace(publish / f"{plan.suite}.md", text)
+    if publish is None:
+        return text
+    new = Content.of(records, layouts, analyses)
+    return publish_to(publish, plan.suite, new, store, command_for(plan.suite), replace=replace, tell=tell)
 
 
 def rebuild(suite: str, folder: Path) -> str:

@@ -63,16 +63,11 @@ def record(plan: Plan, store: Store, computed: Computed) -> RunReport:
 
 
 def _write_analyses(folder: Path, records: Sequence[AnalysisRecord], store: Store) -> list[AnalysisRecord]:
-    """Write the records of a run's analyses; those that its plan no longer has go. All are returned as read."""
-    wanted = {one.file: one.to_text() for one in records}
-    for name, text in wanted.items():
+    """Write the records of a run's analyses; those of other runs stay. All are returned as read."""
+    texts = {one.file: one.to_text() for one in records}
+    for name, text in texts.items():
         store.replace(folder / name, text)
-    with storage_errors(f"cannot read {folder}"):
-        there = [path for path in folder.glob("*.json") if path.name not in wanted]
-    for path in there:
-        with storage_errors(f"cannot remove {path}"):
-            path.unlink(missing_ok=True)
-    return [AnalysisRecord.from_text(text) for text in wanted.values()]
+    return [AnalysisRecord.from_text(text) for text in texts.values()]
 
 
 def _layouts(plan: Plan, store: Products, records: Iterable[TrialRecord]) -> dict[str, object]:

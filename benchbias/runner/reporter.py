@@ -23,6 +23,9 @@ class Reporter(Protocol):
     def note(self, text: str) -> None:
         """Something worth a line before the run begins."""
 
+    def waiting(self, text: str) -> None:
+        """Something worth a line while the run goes on: it waits for another run."""
+
 
 class Silent:
     """A reporter that says nothing."""
@@ -34,3 +37,5 @@ class Silent:
     def end(self) -> None: ...
 
     def note(self, text: str) -> None: ...
+
+    def waiting(self, text: str) -> None: ...

@@ -15,35 +15,45 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import os
+import re
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchbias.errors import DamagedError, StorageError
+from benchbias.errors import DamagedError, NewerError, StorageError, UsageError
+from benchbias.store import claims
+from benchbias.store.notes import MAX_NOTE_BYTES, note_of, refuse_to_replace
+from benchbias.store.products import MAX_OBJECT_BYTES, product_text, read_product
+from benchbias.store.products import Product as Product
+from benchbias.store.requirements import check_name, try_out
 from benchbias.store.tensor_files import packed, read_tensors
 from benchbias.util import canonical
-from benchbias.util.files import folders_of, link_new, listed, lock, storage_errors, sync_folder, write_whole
+from benchbias.util.files import (
+    folders_of,
+    is_regular,
+    link_new,
+    listed,
+    make_folder,
+    make_folders,
+    pieces_of,
+    read_regular,
+    regular,
+    storage_errors,
+    sync_folder,
+    write_whole,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-SCHEMA = 1
-MAX_OBJECT_BYTES = 64 << 20
+MAX_DERIVED_BYTES = 64 << 20  # of a record or a board that is to be replaced
 FOLDERS = (
     *("objects", "blobs", "measured", "attempts", "claims"),
     *("tmp", "quarantine", "plans", "records", "leaderboards"),
 )
-
-
-@dataclass(frozen=True)
-class Product:
-    """The product of a stage: `body`, small and JSON; `blobs`, name -> sha256 of a file of tensors."""
-
-    body: Mapping[str, Any]
-    blobs: Mapping[str, str]
+CONFLICT = re.compile(r"conflict-([0-9a-f]{64})-[0-9a-f]{12}\.json")
 
 
 class Store:
@@ -53,11 +63,13 @@ class Store:
         self.root = root
 
     def create(self) -> Store:
-        """Make the folders. Raises StorageError."""
+        """Make the folders, and try what they need. Raises UsageError for a name, StorageError for a disk."""
+        check_name(self.root)
         with storage_errors(f"cannot use the results folder {self.root}"):
             for name in FOLDERS:
-                (self.root / name).mkdir(parents=True, exist_ok=True)
+                make_folders(self.root / name)
                 self._refuse_links(self.root / name)
+            try_out(self.root)
         return self
 
     # where things lie
@@ -70,6 +82,9 @@ class Store:
 
     def measured_path(self, key: str) -> Path:
         return self.root / "measured" / key[:2] / f"{key}.json"
+
+    def log_path(self, key: str) -> Path:
+        return self.root / "attempts" / f"{key}.log"
 
     # writing
 
@@ -84,7 +99,7 @@ class Store:
     def _publish(self, content: bytes | Sequence[memoryview], final: Path) -> bool:
         """Write a file that does not exist yet, durably. False where it is there already (and durable now, too)."""
         with storage_errors(f"cannot write {final}"):
-            final.parent.mkdir(exist_ok=True)
+            make_folder(final.parent)
             self._refuse_links(final.parent)
             partial = self.root / "tmp" / f"{uuid.uuid4().hex}.tmp"
             try:
@@ -104,24 +119,21 @@ class Store:
             total.update(piece)
         sha256 = total.hexdigest()
         path = self.blob_path(sha256)
-        if not self._publish(content, path) and not self._blob_is_whole(sha256):
+        if not self._publish(content, path) and not self.blob_is_whole(sha256):
             self.quarantine(path, "damaged")
             self._publish(content, path)
         return sha256
 
     def put(self, key: str, inputs: Mapping[str, Any], body: Mapping[str, Any], blobs: Mapping[str, str]) -> None:
         """Commit a stage's product. An equal one there already is fine; another is kept aside as a conflict."""
-        content = {"inputs": dict(inputs), "body": dict(body), "blobs": dict(blobs)}
-        sha256 = canonical.digest(content)
-        document = {"schema": SCHEMA, "key": key, "sha256": sha256, "content": content}
-        text = (canonical.dumps(document) + "\n").encode()
+        text = product_text(key, inputs, body, blobs)
         path = self.object_path(key)
         if self._publish(text, path):
             return
         if self.get(key) is None:  # what was there was damaged and is now in quarantine
             self._publish(text, path)
         elif self._read(path) != text:
-            name = f"conflict-{key}-{sha256[:12]}.json"
+            name = f"conflict-{key}-{canonical.loads(text)['sha256'][:12]}.json"
             self._publish(text, self.root / "quarantine" / name)
 
     def put_measured(self, key: str, measured: Mapping[str, Any]) -> None:
@@ -131,18 +143,21 @@ class Store:
     def put_attempt(self, key: str, attempt: Mapping[str, Any]) -> None:
         """Note a stage that ended without a product."""
         with storage_errors("cannot note a failure"):
-            (self.root / "attempts" / key).mkdir(exist_ok=True)
+            make_folder(self.root / "attempts" / key)
             number = len(list((self.root / "attempts" / key).glob("*.json")))
         name = f"{number:04d}-{uuid.uuid4().hex[:8]}.json"
         self._publish((canonical.dumps(attempt) + "\n").encode(), self.root / "attempts" / key / name)
 
     def replace(self, path: Path, text: str) -> None:
-        """Write a derived file (a record, a leaderboard) whole, over an older one."""
+        """Write a derived file (a record, a leaderboard) whole, over an older one; never over one of a newer schema."""
         with storage_errors(f"cannot write {path}"):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folders(path.parent)
             self._refuse_links(path.parent)
-            if path.is_file() and path.read_bytes() == text.encode():
+            old = self._old(path)
+            if old == text.encode():
                 return
+            if old is not None and path.suffix == ".json":
+                refuse_to_replace(old, text, path)
             inside = path.is_relative_to(self.root)  # else beside it: rename(2) crosses no file system
             partial = (self.root / "tmp" if inside else path.parent) / f"{uuid.uuid4().hex}.tmp"
             try:
@@ -151,6 +166,13 @@ class Store:
             finally:
                 partial.unlink(missing_ok=True)
             sync_folder(path.parent)
+
+    def _old(self, path: Path) -> bytes | None:
+        """What is about to be replaced; None for what is missing, or no plain file."""
+        try:
+            return read_regular(path, MAX_DERIVED_BYTES)
+        except (FileNotFoundError, UsageError):
+            return None
 
     # reading
 
@@ -164,16 +186,21 @@ class Store:
         return self.get(key) is not None
 
     def get(self, key: str) -> Product | None:
-        """A stage's product; None where it is missing or damaged (which puts it into quarantine)."""
+        """A stage's product; None where it is missing or damaged (which puts it into quarantine).
+
+        Raises StorageError where it could not be read, and NewerError: neither says that it is damaged.
+        """
         path = self.object_path(key)
         try:
             content = self.read_checked(key)
-            complete = all(self.blob_path(sha).is_file() for sha in content["blobs"].values())
+            complete = all(is_regular(self.blob_path(sha)) for sha in content["blobs"].values())
         except FileNotFoundError:
             return None
-        except OSError as error:
-            raise StorageError(f"cannot read {path}: {error.strerror}") from error
-        except (StorageError, KeyError, TypeError, AttributeError, ValueError):
+        except NewerError:
+            raise
+        except (OSError, MemoryError) as error:
+            raise StorageError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'no memory'}") from error
+        except (StorageError, UsageError, KeyError, TypeError, AttributeError, ValueError):
             self.quarantine(path, "damaged")
             return None
         if not complete:
@@ -183,66 +210,63 @@ class Store:
 
     def read_checked(self, key: str) -> dict[str, Any]:
         """A product's content, whole by its own checks, or some error of reading it; nothing is moved."""
-        path = self.object_path(key)
-        with path.open("rb") as file:
-            raw = file.read(MAX_OBJECT_BYTES + 1)
-        document = canonical.loads(raw) if len(raw) <= MAX_OBJECT_BYTES else {}
-        content: dict[str, Any] = document["content"]
-        whole = (
-            document["schema"] == SCHEMA
-            and isinstance(content["body"], dict)
-            and document["key"] == key == canonical.digest_of_parsed(content["inputs"])
-            and document["sha256"] == canonical.digest_of_parsed(content)
-            and all(canonical.is_digest(sha) for sha in content["blobs"].values())
-        )
-        if not whole:
-            raise StorageError(f"{path} is damaged")
-        return content
+        return read_product(self.object_path(key), key)
 
     def load_blob(self, sha256: str, names: tuple[str, ...] | None = None) -> dict[str, Tensor]:
-        """Tensors of a blob (all, or only `names`), after checking its sha256. Raises DamagedError."""
+        """Tensors of a blob (all, or only `names`), after checking its sha256.
+
+        Raises DamagedError where that is another. A blob of the right one is not damaged, whatever cannot read it:
+        then StorageError, and it stays.
+        """
         path = self.blob_path(sha256)
-        if not self._blob_is_whole(sha256):
+        if not self.blob_is_whole(sha256):
             self.quarantine(path, "damaged")
             raise DamagedError(f"{path} was damaged and is now in quarantine; run again to make it anew")
-        with storage_errors(f"cannot read {path}"):
-            try:
-                return read_tensors(path, names)
-            except StorageError as error:
-                self.quarantine(path, "damaged")
-                raise DamagedError(f"{error}; it is now in quarantine, run again to make it anew") from None
+        try:
+            return read_tensors(path, names)
+        except (OSError, MemoryError, RuntimeError, ValueError, StorageError) as error:
+            why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise StorageError(f"{path} has the right sum, but cannot be read: {why}; nothing was moved") from error
 
     def _read(self, path: Path) -> bytes:
         with storage_errors(f"cannot read {path}"):
-            return path.read_bytes()
+            return read_regular(path, MAX_OBJECT_BYTES)
 
-    def _blob_is_whole(self, sha256: str) -> bool:
-        path = self.blob_path(sha256)
-        with storage_errors(f"cannot read {path}"), contextlib.suppress(FileNotFoundError):
-            if path.is_file():  # nor a pipe, which would hang
-                with path.open("rb") as file:
-                    return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+    def blob_is_whole(self, sha256: str) -> bool:
+        """Whether a plain file lies there that has this sum. Raises StorageError where it cannot be read."""
+        path, total = self.blob_path(sha256), hashlib.sha256()
+        with storage_errors(f"cannot read {path}"), contextlib.suppress(FileNotFoundError, UsageError):
+            with regular(path) as descriptor:
+                for piece in pieces_of(descriptor):
+                    total.update(piece)
+            return total.hexdigest() == sha256
         return False
 
     def attempts(self, key: str) -> list[dict[str, Any]]:
         """All noted failures of a stage, oldest first."""
-        found = []
         folder = self.root / "attempts" / key
         with storage_errors(f"cannot list {folder}"):
             paths = sorted(folder.glob("*.json"))
-        for path in paths:
-            with contextlib.suppress(OSError, StorageError):
-                attempt = canonical.loads(path.read_bytes())
-                found += [attempt] if isinstance(attempt, dict) else []
-        return found
+        return [note for path in paths if (note := note_of(path))]
 
     def measured(self, key: str) -> dict[str, Any]:
         """Measurements of a stage's run; empty where there are none."""
-        try:
-            value = canonical.loads(self.measured_path(key).read_bytes())
-        except (OSError, StorageError):
-            return {}
-        return value if isinstance(value, dict) else {}
+        return note_of(self.measured_path(key))
+
+    def log(self, key: str) -> list[str]:
+        """The lines that a stage has printed; none where they cannot be read."""
+        with contextlib.suppress(OSError, UsageError):
+            return read_regular(self.log_path(key), MAX_NOTE_BYTES).decode(errors="replace").strip().splitlines()
+        return []
+
+    def conflicts(self) -> dict[str, list[str]]:
+        """Products that came out otherwise the second time, and were put aside: key -> names in quarantine/."""
+        folder, found = self.root / "quarantine", dict[str, list[str]]()
+        with storage_errors(f"cannot list {folder}"), contextlib.suppress(FileNotFoundError):
+            for name in sorted(path.name for path in folder.iterdir()):
+                if match := CONFLICT.fullmatch(name):
+                    found.setdefault(match[1], []).append(name)
+        return found
 
     # repair and claims
 
@@ -251,26 +275,14 @@ class Store:
         with storage_errors(f"cannot move {path} to quarantine"), contextlib.suppress(FileNotFoundError):
             path.rename(self.root / "quarantine" / f"{why}-{uuid.uuid4().hex[:8]}-{path.name}")
 
-    @contextlib.contextmanager
-    def claim(self, key: str) -> Iterator[bool]:
-        """Whether this process may compute a stage now. Saves work; correctness does not rest on it.
-
-        The claim ends with the process, however that ends.
-        """
-        with storage_errors("cannot claim a stage"):
-            descriptor = os.open(
-                self.root / "claims" / key, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644
-            )
-        try:
-            yield lock(descriptor)
-        finally:
-            with contextlib.suppress(OSError):  # the lock is free by then
-                os.close(descriptor)
+    def claim(self, key: str) -> AbstractContextManager[bool]:
+        """Whether this process may compute a stage now; see `claims`."""
+        return claims.claim(self.root / "claims" / key)
 
     def claimed(self, key: str) -> bool:
         """Whether some process is computing a stage at this moment."""
-        with storage_errors("cannot ask for a claim"):
-            if not (self.root / "claims" / key).is_file():
-                return False
-        with self.claim(key) as free:
-            return not free
+        return claims.claimed(self.root / "claims" / key)
+
+    def holder(self, key: str) -> str:
+        """Who is computing a stage at this moment, in words."""
+        return claims.holder(self.root / "claims" / key)

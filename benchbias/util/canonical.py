@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-from benchbias.errors import StorageError
+from benchbias.errors import NewerError, StorageError
 
 DIGEST_LENGTH = 64  # hexadecimal digits of a sha256
 MAX_DEPTH = 40  # nested lists and tables in a document that we read
@@ -94,3 +94,13 @@ def _check_depth(value: Any, depth: int) -> None:
 def is_digest(text: object) -> bool:
     """Whether `text` is a sha256 in lower-case hexadecimal."""
     return isinstance(text, str) and len(text) == DIGEST_LENGTH and not set(text) - set("0123456789abcdef")
+
+
+def refuse_newer(document: object, known: int, where: object) -> None:
+    """Raises NewerError for a document of a schema later than the one that is known."""
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if isinstance(schema, int) and not isinstance(schema, bool) and schema > known:
+        raise NewerError(
+            f"{where} was made by a newer benchbias (schema {schema}, known here: {known}): upgrade benchbias; "
+            "nothing was moved or changed"
+        )

@@ -57,6 +57,7 @@ def _entries(folder: Path) -> list[Path]:
 
 
 READ_BYTES = 1 << 20  # of a large file, at once
+FILE_MODE = 0o666  # less the umask: who shares a folder with a group sets it so (`umask 002`)
 
 
 def write_whole(path: Path, content: bytes | Iterable[bytes | memoryview]) -> None:
@@ -65,7 +66,7 @@ def write_whole(path: Path, content: bytes | Iterable[bytes | memoryview]) -> No
     content: all of it, or pieces that can be gone through twice; no more than a piece is ever copied.
     """
     pieces = [content] if isinstance(content, bytes) else content
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)  # says to `clean` that the owner is alive
         for piece in pieces:
@@ -97,27 +98,51 @@ def _read_exactly(file: io.FileIO, length: int) -> bytes:
     return bytes(parts)
 
 
-def read_regular(path: Path, limit: int) -> bytes:
-    """The content of a plain file of at most `limit` bytes: no link, device or pipe is opened.
+@contextlib.contextmanager
+def regular(path: Path) -> Iterator[int]:
+    """A plain file, opened to be read: no link, device or pipe is opened, or waited for; its descriptor.
 
-    Raises UsageError for what is none, and OSError where the disk refuses.
+    Raises UsageError for what is no plain file, and OSError where the disk refuses.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise UsageError("cannot be read: it is a link") from None
+        if error.errno in (errno.ENXIO, errno.ENODEV):  # a socket, a device that is not there
+            raise UsageError("cannot be read: it is not a plain file") from None
         raise
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise UsageError("cannot be read: it is not a plain file")
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            content = file.read(limit + 1)
+        yield descriptor
     finally:
         os.close(descriptor)
-    if len(content) > limit:
-        raise UsageError(f"cannot be read: it is larger than {limit} bytes")
-    return content
+
+
+def pieces_of(descriptor: int) -> Iterator[bytes]:
+    """The content of an open file, piece by piece."""
+    while piece := os.read(descriptor, READ_BYTES):
+        yield piece
+
+
+def read_regular(path: Path, limit: int) -> bytes:
+    """The content of a plain file of at most `limit` bytes. Raises as `regular` does; UsageError for a larger one."""
+    content = bytearray()
+    with regular(path) as descriptor:
+        for piece in pieces_of(descriptor):
+            content += piece
+            if len(content) > limit:
+                raise UsageError(f"cannot be read: it is larger than {limit} bytes")
+    return bytes(content)
+
+
+def is_regular(path: Path) -> bool:
+    """Whether a plain file lies there; a link to one is none. Raises OSError where the disk refuses to say."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def sync_folder(path: Path) -> None:
@@ -127,6 +152,24 @@ def sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder durably, in one that is there. It may be there too: its maker may not have come so far."""
+    try:
+        path.mkdir()
+    except FileExistsError:
+        if not path.is_dir():
+            raise
+    with contextlib.suppress(PermissionError):  # a folder above may let us through and show us nothing
+        sync_folder(path.parent)
+
+
+def make_folders(path: Path) -> None:
+    """Make a folder and those above it that are missing, each durably."""
+    missing = [folder for folder in (path, *path.parents) if not folder.is_dir()]
+    for folder in reversed(missing):
+        make_folder(folder)
 
 
 def link_new(partial: Path, final: Path) -> bool:
@@ -141,11 +184,11 @@ def link_new(partial: Path, final: Path) -> bool:
     return True
 
 
-def lock(descriptor: int) -> bool:
+def lock(descriptor: int, how: int = fcntl.LOCK_EX) -> bool:
     """Lock an open file; False where another process has locked it. Raises StorageError."""
     with storage_errors("cannot claim a stage"):
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, how | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
     return True

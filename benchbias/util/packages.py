@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import email
 import functools
 import importlib
 import importlib.metadata
@@ -65,6 +66,20 @@ def _readable_entry_points(original: Callable[..., Any], **parameters: Any) -> A
         return importlib.metadata.EntryPoints(entry for entries in found.values() for entry in entries).select(
             **parameters
         )
+
+
+def version_now(package: str) -> str:
+    """The same as `version_of`, looked up again: a package may have been upgraded since. Its text is parsed once."""
+    try:
+        text = importlib.metadata.distribution(package).read_text("METADATA")
+        return _version_in(text or "") or version_of(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "absent"
+
+
+@functools.lru_cache(maxsize=64)
+def _version_in(text: str) -> str | None:
+    return email.message_from_string(text)["Version"]
 
 
 def needs(what: str, package: str, install: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -16,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from benchbias.engine.base import BUSY, DAMAGED, FAILED, STORAGE, Ended
-from benchbias.errors import StorageError
+from benchbias.engine.base import BUSY, CHANGED, DAMAGED, FAILED, STORAGE, Ended
+from benchbias.errors import ChangedError, StorageError
 from benchbias.keys.environment import torch_version
 from benchbias.plan.trials import Plan
 from benchbias.runner.failures import SIGNAL_TRIES
@@ -50,10 +51,12 @@ class Pretending:
         self.started: Counter[str] = Counter()
         self.most = self.early = 0
         self.waiting: list[str] = []
+        self.unclaimed: list[str] = []
         self.before: dict[str, Callable[[], None]] = {}
         self.closed = False
 
-    def submit(self, keys: Sequence[str]) -> None:
+    def submit(self, keys: Sequence[str], *, claim: bool = True) -> None:
+        self.unclaimed += [] if claim else keys
         for key in keys:
             assert key not in self.waiting
             self.early += not self.whole(key)
@@ -116,10 +119,22 @@ def pretend(plan: Plan, smoke: Path, store: Store) -> Callable[..., tuple[Preten
         jobs: int = 2,
         rerun: str = "missing",
         before: dict[str, Callable[[], None]] | None = None,
+        timeout: float = 3600.0,
+        reporter: Silent | None = None,
     ) -> tuple[Pretending, RunReport]:
         engine = Pretending(plan, Store(smoke), store, endings)
         engine.before = dict(before or {})
-        report = record(plan, store, compute(plan, store, lambda: engine, Silent(), jobs=jobs, rerun=rerun, shuffle=3))
+        computed = compute(
+            plan,
+            store,
+            lambda: engine,
+            reporter or Silent(),
+            jobs=jobs,
+            rerun=rerun,
+            timeout=timeout,
+            shuffle=3,
+        )
+        report = record(plan, store, computed)
         assert engine.closed or not engine.started
         assert not engine.early or before, "a stage was submitted before its parents"
         return engine, report
@@ -226,23 +241,103 @@ def test_deaths_are_tried_again_a_few_times(
     assert report.exit_code == 0
 
 
+class Told(Silent):
+    """A reporter that keeps what a run says while it waits."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def waiting(self, text: str) -> None:
+        self.lines.append(text)
+
+
 def test_a_stage_that_another_run_has_claimed_is_waited_for(
     plan: Plan, pretend: Callable[..., tuple[Pretending, RunReport]], store: Store
 ):
-    key = first(plan, "init")
-    engine, report = pretend({key: [code(BUSY), code(BUSY)]})
+    key, told = first(plan, "init"), Told()
+    engine, report = pretend({key: [code(BUSY), code(BUSY)]}, reporter=told)
     assert engine.started[key] == 3
+    assert (engine.unclaimed, told.lines) == ([], [])
+    assert (report.exit_code, store.attempts(key)) == (0, [])
+
+
+def test_who_is_waited_for_is_told_once(
+    plan: Plan,
+    pretend: Callable[..., tuple[Pretending, RunReport]],
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr("benchbias.runner.loop.BUSY_SECONDS", 0.0)
+    monkeypatch.setattr("benchbias.runner.loop.TELL_SECONDS", 0.0)
+    key, told = first(plan, "init"), Told()
+    with store.claim(key):
+        engine, report = pretend({key: [code(BUSY)] * 50}, reporter=told)
+    (line,) = told.lines
+    assert all(word in line for word in ("waiting", plan.stages[key].label, str(os.getpid()), socket.gethostname()))
+    assert (report.exit_code, engine.unclaimed) == (0, [])
+
+
+def test_a_stage_that_is_busy_for_longer_than_the_time_out_is_computed_here(
+    plan: Plan, pretend: Callable[..., tuple[Pretending, RunReport]], store: Store
+):
+    key, told = first(plan, "init"), Told()
+    engine, report = pretend({key: [code(BUSY)] * 2}, timeout=0.1, reporter=told)
+    assert engine.unclaimed == [key]
+    assert engine.started[key] == 3
+    (line,) = told.lines
+    assert "computed here too" in line
     assert (report.exit_code, store.attempts(key)) == (0, [])
 
 
 def test_a_stage_that_is_busy_for_ever_is_a_failure_and_no_endless_loop(
-    plan: Plan, pretend: Callable[..., tuple[Pretending, RunReport]], monkeypatch: pytest.MonkeyPatch
+    plan: Plan, pretend: Callable[..., tuple[Pretending, RunReport]]
 ):
-    monkeypatch.setattr("benchbias.runner.loop.BUSY_SECONDS", 0.0)
     key = first(plan, "score")
-    engine, report = pretend({key: [code(BUSY)] * 1000})
-    assert 2 < engine.started[key] < 100
+    engine, report = pretend({key: [code(BUSY)] * 1000}, timeout=0.0)
+    assert engine.started[key] == 2
     assert report.exit_code == 1
+
+
+def test_what_another_run_computes_is_compared_too_where_everything_is(
+    plan: Plan, pretend: Callable[..., tuple[Pretending, RunReport]]
+):
+    """It was there before: that it is there now says nothing of the other run."""
+    pretend()
+    key = first(plan, "score")
+    engine, report = pretend({key: [code(BUSY)]}, rerun="all")
+    assert engine.started[key] == 2
+    assert (report.computed, report.exit_code) == (len(plan.stages), 0)
+
+
+def test_changed_sources_end_the_run_and_are_no_failure_of_the_stage(
+    plan: Plan,
+    pretend: Callable[..., tuple[Pretending, RunReport]],
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    key = first(plan, "train")
+    with monkeypatch.context() as patched:
+        patched.setattr("benchbias.runner.loop.refusal", lambda inputs: "benchbias was changed; run again")
+        with pytest.raises(ChangedError, match="was changed; run again"):
+            pretend({key: [code(CHANGED)]})
+    assert not store.has(key)
+    assert store.attempts(key) == []
+    engine, report = pretend()
+    assert engine.started[key] == 1
+    assert report.exit_code == 0
+
+
+def test_what_looked_changed_to_a_worker_alone_fails_its_stage_for_now(
+    plan: Plan, pretend: Callable[..., tuple[Pretending, RunReport]], store: Store
+):
+    """A component may have spoilt the look of its own process: that ends no other trial."""
+    key = first(plan, "train")
+    engine, report = pretend({key: [code(CHANGED)]})
+    assert report.exit_code == 1
+    assert [attempt["kind"] for attempt in store.attempts(key)] == ["changed"]
+    engine, report = pretend()
+    assert engine.started[key] == 1, "it is tried again"
+    assert report.exit_code == 0
 
 
 def test_parents_that_were_found_damaged_are_made_again(

@@ -124,7 +124,10 @@ def test_its_table_is_on_the_board_and_in_a_record_beside_those_of_trials(finish
     notes = published / "records/mine/notes/mine.json"
     notes.parent.mkdir()
     notes.write_text("{}")
-    cli("leaderboard", "mine", *options, "--publish", str(published), cwd=folder)
+    refused = cli("leaderboard", "mine", *options, "--publish", str(published), cwd=folder)
+    assert refused.returncode == 2
+    assert "tiny+old.json" in refused.stderr
+    cli("leaderboard", "mine", *options, "--publish", str(published), "--replace", cwd=folder)
     assert [p.name for p in (published / "records/mine/analyses").iterdir()] == ["tiny+seen.json"], "the old one went"
     assert notes.exists(), "what is not ours stays"
     read = cli("analyse", "mine", "--records", str(published), cwd=folder)
@@ -139,7 +142,8 @@ def test_a_second_run_computes_nothing_and_a_changed_option_only_the_analysis(fi
     old.write_text("{}")
     again = run("mine", **told(folder))
     assert (again.report.computed, again.text) == (0, results.text)
-    assert not old.exists(), "no analysis of the plan"
+    assert old.read_text() == "{}", "a run removes no record that it was not told to"
+    old.unlink()
     (folder / "own.toml").write_text(SUITE.replace('["seen"]', '[{ use = "seen", split = "train" }]'))
     changed = run("mine", config=folder / "own.toml", plugins=folder / "seen.py", out=folder / "results")
     assert changed.report.computed == 1

@@ -57,6 +57,7 @@ class Told:
     def stage(self, stage, outcome, seconds, detail): self.ended.append((stage.key, outcome))
     def end(self): pass
     def note(self, text): pass
+    def waiting(self, text): pass
 
 told = Told()
 options = RunOptions(out=Path(sys.argv[1]), jobs=2, shuffle=7)
@@ -318,7 +319,8 @@ def published(smoke: Path, tmp_path_factory: pytest.TempPathFactory, cli: Cli) -
     shutil.copy(source, stale / f"{'0' * 64}.json")
     (stale / "test" / f"{'0' * 64}.json").write_text("[]\n")
     for _ in range(2):
-        done = cli("leaderboard", "smoke", "-o", str(out), "--publish", str(folder / "public"), cwd=folder)
+        command = ("leaderboard", "smoke", "-o", str(out), "--publish", str(folder / "public"), "--replace")
+        done = cli(*command, cwd=folder)
         assert done.returncode == 0, done.stderr
     assert done.stdout == (out / "leaderboards" / "smoke.md").read_text()
     shutil.rmtree(out)

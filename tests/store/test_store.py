@@ -280,19 +280,20 @@ def test_an_object_of_enormous_size_is_not_read(store: Store):
 # faults of the operating system
 
 
-def test_what_cannot_be_read_is_a_storage_error_and_no_damage(store: Store, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("code", [errno.EIO, errno.EACCES, errno.EMFILE, errno.ENOMEM, errno.ESTALE])
+def test_what_cannot_be_read_is_a_storage_error_and_no_damage(store: Store, monkeypatch: pytest.MonkeyPatch, code: int):
     """An I/O error says nothing about the file, and must never be noted as the failure of a component."""
     key, product = put(store)
     sha256 = product.blobs["weights"]
-    real = Path.open
+    real = os.open
 
-    def failing(path: Path, *arguments: Any, **named: Any) -> Any:
+    def failing(path: Any, *arguments: Any, **named: Any) -> Any:
         if path in (store.object_path(key), store.blob_path(sha256)):
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
+            raise OSError(code, os.strerror(code))
         return real(path, *arguments, **named)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Path, "open", failing)
+        patched.setattr(os, "open", failing)
         for read in (lambda: store.get(key), lambda: store.load_blob(sha256), lambda: store.put_blob(TENSORS)):
             with pytest.raises(StorageError) as caught:
                 read()
@@ -344,9 +345,8 @@ def operations(store: Store) -> dict[str, Callable[[], Any]]:
 
 
 def replace_os(patched: pytest.MonkeyPatch, module: object) -> None:
-    """Give the modules that write another `os`."""
-    for writing in (store_module, files_module):
-        patched.setattr(writing, "os", module)
+    """Give the module that reads and writes files another `os`."""
+    patched.setattr(files_module, "os", module)
 
 
 def calls_of(operation: str) -> dict[str, int]:

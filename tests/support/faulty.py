@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 BY_PATH = ("open", "mkdir", "unlink", "rename", "replace", "link", "stat", "scandir", "listdir")
-BY_DESCRIPTOR = ("write", "fsync", "close")
+BY_DESCRIPTOR = ("read", "write", "fsync", "close")
 PIECE = 400  # bytes: every write is short
 
 

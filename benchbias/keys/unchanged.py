@@ -1,0 +1,55 @@
+"""Whether what runs here is still what a stage's key names: the core's sources and the packages. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from benchbias.errors import UsageError
+from benchbias.keys.environment import torch_version
+from benchbias.keys.sources import READING, SOURCES, digest_now
+from benchbias.util.packages import version_now
+
+NO_PACKAGES = ("torch", "packages", "device", "cpu", "threads", "deterministic")
+"""Fields of a key's environment that are not the version of a package by its name."""
+
+
+def refusal(inputs: Mapping[str, Any]) -> str | None:
+    """Why a stage with these inputs must not run, or not be stored, as things lie on the disk now; None: it may."""
+    for name, was, now in _compared(inputs):
+        if was != now:
+            versions = f" from {was} to {now}" if name != "benchbias" else ""
+            return f"{name} was changed{versions} while this run was going on; run again"
+    return None
+
+
+def first_refusal(stages: Iterable[Mapping[str, Any]]) -> str | None:
+    """The same for the inputs of many stages, of which most name the same sources and packages."""
+    distinct = {repr((one["kind"], one["sources"], one["environment"])): one for one in stages}
+    return next((told for inputs in distinct.values() if (told := refusal(inputs)) is not None), None)
+
+
+def _compared(inputs: Mapping[str, Any]) -> Iterator[tuple[str, object, object]]:
+    """What a key names, what it says of it, and what is there now."""
+    sources, environment = inputs["sources"], inputs["environment"]
+    yield "benchbias", sources["core"], _sources(SOURCES[inputs["kind"]])
+    if "reading" in sources:
+        yield "benchbias", sources["reading"], _sources(READING)
+    yield "torch", environment["torch"], _torch()
+    versions = {**environment["packages"], **{k: v for k, v in environment.items() if k not in NO_PACKAGES}}
+    for package, version in versions.items():
+        yield package, version, version_now(package)
+
+
+def _sources(names: tuple[str, ...]) -> str:
+    try:
+        return digest_now(names)
+    except UsageError:  # a file is missing, or half written
+        return "unreadable"
+
+
+def _torch() -> str:
+    try:
+        return torch_version()
+    except UsageError:
+        return "absent"
