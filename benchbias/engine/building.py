@@ -71,10 +71,10 @@ def _told(name: str, check: Callable[..., Any], *arguments: Any) -> int:
 
 def _built(spec: Mapping[str, Any], root: Path) -> BiasedDataset:
     """Build the data set and say what is in it. Raises what the component raises."""
-    from benchbias.data.reading.fetching import no_connections, offline
     from benchbias.data.values import BiasedDataset
     from benchbias.stages.job import call_component
     from benchbias.stages.seeding import seed_everything
+    from benchbias.util.connections import no_connections, offline
 
     name, seed = spec["component"]["name"], spec["seed"]
     component = components_of(PluginRef(**spec["plugin"]))["dataset", name]

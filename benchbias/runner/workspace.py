@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchbias.data.reading.fetching import OFFLINE, provide
-from benchbias.data.reading.fetching import offline as is_offline
+from benchbias.data.reading.fetching import provide
 from benchbias.data.reading.raw_files import data_folder
 from benchbias.errors import UsageError
 from benchbias.plan.planner import make
 from benchbias.plan.trials import Plan, Selection
 from benchbias.plugin.registry import Registry, load_registry
 from benchbias.suite.catalogue import Catalogue, load
+from benchbias.util.connections import OFFLINE
+from benchbias.util.connections import offline as is_offline
 
 
 @dataclass(frozen=True)

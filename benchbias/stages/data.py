@@ -10,13 +10,13 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from benchbias.data.reading.fetching import no_connections, offline
 from benchbias.data.reading.raw_files import locate, raw_digest
 from benchbias.data.values import BiasedDataset, GroupLabels, LabelledSplit, Split
 from benchbias.errors import ComponentError, DataError
 from benchbias.network.cost import ExampleCells
 from benchbias.stages.job import Job, Made
 from benchbias.stages.seeding import generator, seed_everything
+from benchbias.util.connections import no_connections, offline
 
 
 def run(job: Job) -> Made:

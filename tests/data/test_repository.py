@@ -17,11 +17,11 @@ import torch
 
 from benchbias.data.reading import hub as hub_module
 from benchbias.data.reading import repository as repository_module
-from benchbias.data.reading.fetching import no_connections
 from benchbias.data.reading.hub import hub_images
 from benchbias.data.reading.raw_files import files_of
 from benchbias.data.reading.repository import Repository, chosen_files, matches
 from benchbias.errors import DataError
+from benchbias.util.connections import no_connections
 from support.hub_copies import card_of, encoded, write_card, write_copy
 
 INNER = "data/test-00000-of-00001.parquet"

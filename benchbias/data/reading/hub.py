@@ -18,11 +18,12 @@ from torch import Tensor
 
 from benchbias.data.reading.cells import kept_value
 from benchbias.data.reading.decoding import LARGEST_IMAGE, Look, decode, pixels_of
-from benchbias.data.reading.fetching import fetch, no_connections, offline
+from benchbias.data.reading.fetching import fetch
 from benchbias.data.reading.pixel_cache import Sink, decoded
 from benchbias.data.reading.raw_files import Found, check_unchanged, find, missing, raw_digest
 from benchbias.data.reading.repository import LARGEST_ROWS, Chosen, Repository, chosen_files
 from benchbias.errors import DataError, unknown
+from benchbias.util.connections import no_connections, offline
 from benchbias.util.progress import progress
 
 ROWS = 256  # read at once
