@@ -173,7 +173,6 @@ SMOKE = ("run", "-s", "smoke")
         (("leaderboard", "smok"), "did you mean 'smoke'"),
         (("run",), "--suite"),
         (("rum", "-s", "smoke"), "run"),
-        ((*SMOKE, "--seed", "3"), "--seeds"),
         ((*SMOKE, "-t", "colored-digits-tny"), "did you mean 'colored-digits-tiny'"),
         ((*SMOKE, "-t", "colored-digits"), "colored-digits-tiny"),
         ((*SMOKE, "-m", "magnitud"), "did you mean 'magnitude'"),
