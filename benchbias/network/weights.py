@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from torch import nn
+from torch import Tensor, nn
 
 ROWS = (nn.Linear, nn.modules.conv._ConvNd, nn.Bilinear)
 """Layers whose units are the rows of their weight, but for transposed convolutions."""
@@ -62,6 +62,13 @@ def _own_weights(module: nn.Module) -> Iterator[nn.Parameter]:
 
 def _by_rows(module: nn.Module) -> bool:
     return isinstance(module, ROWS) and not isinstance(module, nn.modules.conv._ConvTransposeNd)
+
+
+def load_state(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Put all of a model's tensors into it; with its own versions of layers, which some ask for when they load."""
+    state = model.state_dict()
+    state.update(tensors)
+    model.load_state_dict(state)
 
 
 def matrix_weights(model: nn.Module) -> int:
