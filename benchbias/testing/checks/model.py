@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import torch
 from torch import Tensor, nn
@@ -101,7 +102,7 @@ def reach(subject: Subject) -> str:
     if not left:
         return "all of its matrices"
     share = sum(weight.parameter.numel() for weight in layer_weights(model).values()) / matrix_weights(model)
-    return f"{100 * share:.2g} % of the weights in its matrices; not {', '.join(left[:SHOWN])}" + (
+    return f"{math.floor(1000 * share) / 10:g} % of the weights in its matrices; not {', '.join(left[:SHOWN])}" + (
         f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
     )
 
