@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -111,7 +112,7 @@ def _cells(rank: tuple[int, int] | None, row: Row, metrics: Sequence[str], board
 
 def _reached(row: Row) -> str:
     """The share of all matrices that pruning reaches, where that is not the whole."""
-    return f" of {100 * row.reach:.2g} %" if row.reach < 1 else ""
+    return f" of {math.floor(1000 * row.reach) / 10:g} %" if row.reach < 1 else ""
 
 
 def _plain_points(value: float | None) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -30,6 +31,7 @@ class WeightCounter(ProductCounter):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.found: dict[str, int] = {}
         self.layers = set(layer_weights(model))
+        self.used: set[str] = set()  # parameters that an operator was given
         self.starts: list[int] = []  # of the memory of known tensors, in order
         self.known: list[tuple[int, frozenset[str], Tensor]] = []  # its end, the weights; the tensor keeps it alive
         for name, parameter in model.named_parameters():
@@ -38,14 +40,16 @@ class WeightCounter(ProductCounter):  # type: ignore[no-untyped-call]
             self._learn(buffer, frozenset())
 
     def product(self, flops: int, args: Any, kwargs: Any) -> None:
-        names = [one for tensor in _tensors((args, kwargs)) if (one := self._weights(tensor)) and len(one) == 1]
-        single = [next(iter(one)) for one in names]
+        names = [one for tensor in _tensors((args, kwargs)) if (one := self._weights(tensor))]
+        self.used.update(*names)
+        single = [next(iter(one)) for one in names if len(one) == 1]
         chosen = [name for name in single if name in self.layers] or single
         name = chosen[-1] if chosen else ACTIVATIONS
         self.found[name] = self.found.get(name, 0) + flops
 
     def passed(self, args: Any, kwargs: Any, out: Any) -> None:
         given = [self._weights(tensor) for tensor in _tensors((args, kwargs)) if tensor.ndim]
+        self.used.update(*(one for one in given if one))
         if given and all(one is not None for one in given):
             for tensor in _tensors(out):
                 self._learn(tensor, frozenset().union(*(one for one in given if one)))
@@ -78,15 +82,23 @@ def _tensors(values: Any) -> list[Tensor]:
     return [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
 
 
-def forward_flops(model: nn.Module, images: Tensor) -> dict[str, int]:
-    """Dense FLOPs of one forward pass of images (1, C, H, W), in eval mode, by the name of the weight.
+@dataclass(frozen=True)
+class Pass:
+    """One forward pass: dense FLOPs by the name of the weight, and the parameters of matrices that it used."""
+
+    flops: Mapping[str, int]
+    used: frozenset[str]
+
+
+def forward_pass(model: nn.Module, images: Tensor) -> Pass:
+    """Look at one forward pass of images (1, C, H, W), in eval mode.
 
     Fused kernels that hide their products (recurrent layers, attention) are off meanwhile.
     """
     counter = WeightCounter(model)
     with evaluating(model), unfused(), counter:
         model(images)
-    return counter.found
+    return Pass(counter.found, frozenset(counter.used))
 
 
 @contextmanager

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchbias.network.by_weight import forward_flops
-from benchbias.network.weights import layer_weights, matrix_weights
+from benchbias.network.by_weight import forward_pass
+from benchbias.network.weights import layer_weights, unreached
 from benchbias.util import canonical
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ class Cost:
     parameters, nonzero_parameters: all parameters. weights, nonzero_weights: those that can be pruned
     (`layer_weights`), head included; their sparsity is what the leaderboard shows. flops, sparse_flops: of one forward
     pass of one example, multiplications and additions of all its products; those with a weight by its non-zeros.
-    matrix_weights: the weights of all matrices, embeddings and bare parameters too; pruning reaches `weights` of them.
+    matrix_weights: `weights`, and those of all other matrices that the pass uses: embeddings, bare parameters. Pruning
+    does not reach these.
     """
 
     parameters: int
@@ -45,7 +46,8 @@ class Cost:
 
 def count_cost(model: nn.Module, images: Tensor) -> Cost:
     """Count a model's cost on one example, images (1, C, H, W). A weight that is used twice counts twice in FLOPs."""
-    by_name = layer_flops(model, images)
+    seen = forward_pass(model, images)
+    by_name = seen.flops
     named = dict(model.named_parameters())
     weights = [weight.parameter for weight in layer_weights(model).values()]
     return Cost(
@@ -58,7 +60,7 @@ def count_cost(model: nn.Module, images: Tensor) -> Cost:
             flops * int(named[name].count_nonzero()) // named[name].numel() if name in named else flops
             for name, flops in by_name.items()
         ),
-        matrix_weights(model),
+        sum(w.numel() for w in weights) + sum(named[name].numel() for name in unreached(model, seen.used)),
     )
 
 
@@ -68,7 +70,7 @@ def layer_flops(model: nn.Module, images: Tensor) -> dict[str, int]:
     Multiplications and additions of all products, counted as they run. Those that no single weight decides, as of
     queries with keys, stand under the empty name.
     """
-    return forward_flops(model, images)
+    return dict(forward_pass(model, images).flops)
 
 
 def training_flops(

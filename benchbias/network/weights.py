@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from torch import nn
+from torch import Tensor, nn
 
 ROWS = (nn.Linear, nn.modules.conv._ConvNd, nn.Bilinear)
 """Layers whose units are the rows of their weight, but for transposed convolutions."""
@@ -64,21 +64,21 @@ def _by_rows(module: nn.Module) -> bool:
     return isinstance(module, ROWS) and not isinstance(module, nn.modules.conv._ConvTransposeNd)
 
 
-def matrix_weights(model: nn.Module) -> int:
-    """The number of weights in all matrices: those that can be pruned, and all else of two or more dimensions."""
-    reached = {id(weight.parameter) for weight in layer_weights(model).values()}
-    return sum(
-        parameter.numel()
-        for parameter in model.parameters()
-        if id(parameter) in reached or sum(size > 1 for size in parameter.shape) > 1
-    )
+def load_state(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Put all of a model's tensors into it; with its own versions of layers, which some ask for when they load."""
+    state = model.state_dict()
+    state.update(tensors)
+    model.load_state_dict(state)
 
 
-def unreached(model: nn.Module) -> list[str]:
-    """The names of the matrices that pruning does not reach: embeddings, bare parameters."""
+def unreached(model: nn.Module, used: Collection[str]) -> list[str]:
+    """The names of the matrices among `used` that pruning does not reach: embeddings, bare parameters.
+
+    A matrix has two dimensions or more that are larger than one.
+    """
     reached = layer_weights(model)
     return [
         name
         for name, parameter in model.named_parameters()
-        if name not in reached and sum(size > 1 for size in parameter.shape) > 1
+        if name in used and name not in reached and sum(size > 1 for size in parameter.shape) > 1
     ]

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from benchbias.data.values import GroupLabels, Split, TrainingData
 from benchbias.errors import ComponentError, DamagedError
+from benchbias.network.weights import load_state
 from benchbias.sparse.masks import Mask
 from benchbias.stages.seeding import generator, seed_everything
 from benchbias.store.store import Product, Store
@@ -166,7 +167,7 @@ def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], what: str) -> 
     if odd:
         one = odd[0]
         raise ComponentError(f"{what} do not fit the model: {one!r} is {given.get(one)}, not {own.get(one)}")
-    model.load_state_dict(dict(tensors))
+    load_state(model, tensors)
 
 
 def mask_body(mask: Mask) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from benchbias.data.values import Batch, Split, TrainingData
 from benchbias.errors import ComponentError
 from benchbias.network.counting import uncounted
 from benchbias.network.inspect import evaluating
+from benchbias.network.weights import load_state
 
 if TYPE_CHECKING:
     from benchbias.suite.tables import Recipe
@@ -257,7 +258,7 @@ class EpochSelector:
         """Give the model the selected epoch's weights; which epoch that was (None: the last)."""
         if self.best is None:
             return None
-        model.load_state_dict(self.best[2])
+        load_state(model, self.best[2])
         return self.best[1]
 
 

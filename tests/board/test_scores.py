@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import random
+import re
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from benchbias.board.render import render
 from benchbias.board.rows import score
 from benchbias.errors import BenchbiasError
 from benchbias.statistics.estimates import estimate
@@ -207,3 +209,28 @@ def test_costs_are_averaged_over_seeds():
     (row,) = score(records)
     assert math.isclose(row.sparsity, 0.3)
     assert (row.sparse_flops, row.training_flops) == (3000, 30)
+
+
+@pytest.mark.parametrize("unknown", [(1,), (1, 2, 6)])
+def test_a_cost_that_some_seed_does_not_know_is_unknown_and_says_so(unknown):
+    made = [record(seed=s, training_flops=None if s in unknown else 10 * s) for s in (1, 2, 6)]
+    (row,) = score(made)
+    assert row.training_flops is None
+    text = render(made, {}, "x")
+    assert re.search(r"\| 1,000 +\| [^|]* / [^|]* \| – +\|\n", text)
+    assert "**training FLOPs –**" in text
+    assert "**training FLOPs –**" not in render([record(seed=1)], {}, "x")
+
+
+@pytest.mark.parametrize(
+    ("weights", "matrices", "shown"),
+    [
+        *((500, None, "0.500"), (500, 500, "0.500"), (870, 1000, "0.500 of 87 %"), (999, 1000, "0.500 of 99.9 %")),
+        *((9999, 10000, "0.500 of 99.9 %"), (64, 7490, "0.500 of 0.8 %"), (0, 10, "0.500 of 0 %")),
+    ],
+)
+def test_a_sparsity_says_what_share_of_all_matrices_it_is_of(weights, matrices, shown):
+    counts = {"weights": weights} | ({} if matrices is None else {"matrix_weights": matrices})
+    text = render([record(seed=1, sparsity=0.5, **counts)], {}, "x")
+    assert f"| {shown} |" in re.sub(r" +", " ", text)
+    assert ("**sparsity of N %**" in text) == ("of" in shown)

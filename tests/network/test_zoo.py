@@ -10,6 +10,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchbias.errors import ComponentError
+from benchbias.network.by_weight import forward_pass
 from benchbias.network.cost import count_cost, layer_flops
 from benchbias.network.weights import layer_weights, unreached
 from benchbias.testing.toys.trial import ToyTrial
@@ -46,7 +47,8 @@ def test_every_matrix_is_one_that_pruning_reaches_or_is_told(name: str):
     left = dict(model.named_parameters())
     assert cost.weights == sum(weight.parameter.numel() for weight in layer_weights(model).values())
     assert cost.matrix_weights - cost.weights == FITTING[name].unreached
-    assert sum(left[one].numel() for one in unreached(model)) == FITTING[name].unreached
+    found = unreached(model, forward_pass(model, IMAGE).used)
+    assert sum(left[one].numel() for one in found) == FITTING[name].unreached
     assert cost.nonzero_weights == cost.weights
     assert cost.sparse_flops == cost.flops
 

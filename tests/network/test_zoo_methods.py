@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchbias.errors import BenchbiasError
 from benchbias.network.cost import layer_flops
@@ -126,3 +127,51 @@ def test_a_head_is_refitted_at_a_cost_that_is_unknown_or_refused(name: str):
         return
     key = trial.train(dfr, settings, ("val_groups",))
     assert trial.made[key].body["training_flops"] is None
+
+
+TORCHVISION = {
+    **dict.fromkeys(("resnet18", "mobilenet_v2", "mobilenet_v3_small", "shufflenet_v2_x0_5", "squeezenet1_0"), 32),
+    **dict.fromkeys(("mnasnet0_5", "efficientnet_b0", "densenet121", "regnet_y_400mf", "swin_t"), 32),
+}
+TIMM = {
+    **dict.fromkeys(("resnet10t", "mobilenetv3_small_050", "efficientnet_lite0", "convnext_atto", "ghostnet_050"), 32),
+    **dict.fromkeys(("lcnet_035", "tinynet_e", "mobileone_s0", "regnetx_002", "repvgg_a0"), 32),
+}
+
+
+def library_network(library: str, name: str) -> nn.Module:
+    torch.manual_seed(0)
+    if library == "timm":
+        import timm
+
+        return timm.create_model(name, num_classes=2)
+    import torchvision.models
+
+    return torchvision.models.get_model(name, weights=None, num_classes=2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("library", "name", "pixels"),
+    [
+        *(("torchvision", name, pixels) for name, pixels in TORCHVISION.items()),
+        *(("timm", n, p) for n, p in TIMM.items()),
+    ],
+)
+def test_networks_of_the_libraries_are_counted_as_torch_does_and_pruned_exactly(library: str, name: str, pixels: int):
+    torch.manual_seed(0)
+
+    def model(input_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
+        return library_network(library, name)
+
+    trial = ToyTrial(toy_dataset(train=16, size=pixels), model)
+    network = trial.network().eval()
+    image = torch.rand(1, 3, pixels, pixels)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(image)
+    assert sum(layer_flops(network, image).values()) == counter.get_total_flops()
+    mask = trial.mask_of(trial.prune(magnitude))
+    total = sum(weights_of(trial).values())
+    assert sum(mask.counts().values()) == math.ceil(total / 2)
+    key = trial.train(erm, prune=changing({}, (), 0.5, "uniform"), pruner=rigl, epochs=4, batch_size=8, lr=1e-3)
+    assert trial.mask_of(key).counts() == {n: math.ceil(size / 2) for n, size in weights_of(trial).items()}

@@ -210,6 +210,8 @@ LIES = {
     "other totals": (lambda d: d["body"]["group_total"].__setitem__(0, 10**6), "group_total is not what"),
     "a group too few": (lambda d: d["body"]["group_names"].pop(), "as long as group_names"),
     "more weights than weights": (body_with(nonzero_weights=10**12), "larger than its whole"),
+    "fewer matrix weights than weights": (body_with(matrix_weights=1), "at least as many as weights"),
+    "an unknown cost as text": (body_with(training_flops="unknown"), "body.training_flops"),
     "a false sparsity": (body_with(sparsity=0.99), "its own counts give"),
     "an unknown track": (body_with(track="magic"), "body.track"),
     "a track that other seeds do not have": (body_with(track="val-fit"), "differ in track"),

@@ -662,7 +662,7 @@ def sorts_answers(population):
     return counts(population)
 
 
-ELSEWHERE = {"nothing_left_behind", "devices", "cost"}  # below: many ways, another device, and one that cannot fail
+ELSEWHERE = {"nothing_left_behind", "devices", "cost", "reach"}  # below: many ways, a device, and two that cannot fail
 
 
 @pytest.mark.parametrize(("kind", "name"), BAD, ids=lambda value: value)
@@ -819,6 +819,37 @@ def test_cost_is_told_and_never_fails():
     assert result.status == "ok"
     assert "ms a call" in result.found
     assert "dense training steps" in result.found
+
+
+def test_reach_is_told_and_never_fails():
+    class Bare(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.head = nn.Parameter(torch.rand(192, 8)), nn.Linear(8, 2)
+
+        def forward(self, images):
+            return self.head(nn.functional.adaptive_avg_pool2d(images, 8).flatten(1) @ self.first)
+
+    def bare(input_shape, num_classes):
+        """A bare matrix and a head."""
+        return Bare() if num_classes == 2 else None
+
+    for model, said in ((toy_model, "all of its matrices"), (bare, "1 % of the weights in its matrices; not first")):
+        (result,) = run_checks(subject("model", model), only=["reach"])
+        assert (result.status, result.found) == ("ok", said)
+
+
+def test_a_network_that_does_not_fit_is_told_by_the_first_check_in_one_line():
+    def normed(input_shape, num_classes):
+        """Its head has weight norm."""
+        model = toy_model(input_shape, num_classes)
+        nn.utils.parametrizations.weight_norm(model[5])
+        return model
+
+    found = {result.check: result for result in run_checks(subject("model", normed))}
+    assert found["runs"].status == "failed"
+    assert found["runs"].found.startswith("model 'checked': layers whose weight is computed from other tensors")
+    assert "(5)" in found["runs"].found
 
 
 # the trial in memory

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import torch
 from torch import Tensor, nn
 
 from benchbias.data.values import BiasedDataset
+from benchbias.network.by_weight import forward_pass
+from benchbias.network.cost import count_cost
 from benchbias.network.inspect import evaluating
-from benchbias.network.weights import layer_weights, matrix_weights, unreached
+from benchbias.network.weights import unreached
 from benchbias.suite.tables import Recipe
 from benchbias.testing.calling.calls import model_trial, pixels, plain, refused
 from benchbias.testing.calling.subject import Subject
@@ -96,27 +99,26 @@ def _context(trial: ToyTrial) -> TrainContext:
 
 def reach(subject: Subject) -> str:
     """The share of the weights in its matrices that pruning reaches is told, and what it does not (never a failure)."""
-    model = model_trial(subject).network()
-    left = unreached(model)
+    model, side = model_trial(subject).network(), pixels(subject)
+    images = torch.rand(1, 3, side, side)
+    cost, left = count_cost(model, images), unreached(model, forward_pass(model, images).used)
     if not left:
         return "all of its matrices"
-    share = sum(weight.parameter.numel() for weight in layer_weights(model).values()) / matrix_weights(model)
-    return f"{100 * share:.2g} % of the weights in its matrices; not {', '.join(left[:SHOWN])}" + (
+    share = cost.weights / cost.matrix_weights
+    return f"{math.floor(1000 * share) / 10:g} % of the weights in its matrices; not {', '.join(left[:SHOWN])}" + (
         f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
     )
 
 
 def learns(subject: Subject) -> None:
-    """An epoch of training moves every weight that can be pruned, but for frozen ones, and leaves all finite."""
+    """An epoch of training moves every weight that can be pruned, and leaves all finite."""
     trial = model_trial(subject)
     after = trial.made[trial.train(plain, epochs=1)].blobs["weights"]
     before = trial.made[trial.init].blobs["weights"]
     weights = _context(trial).prunable(trial.network())
     if not weights:
         raise Unmet("it has no linear, convolution, recurrent or attention weight: nothing can be pruned")
-    still = [
-        name for name, weight in weights.items() if weight.requires_grad and torch.equal(before[name], after[name])
-    ]
+    still = [name for name in weights if torch.equal(before[name], after[name])]
     if still:
         raise Unmet(f"these weights have not moved: {', '.join(still)}")
 

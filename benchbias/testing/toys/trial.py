@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from benchbias.data.values import BiasedDataset, Predictions, TrainingData
+from benchbias.network.weights import load_state
 from benchbias.sparse.masks import Mask
 from benchbias.stages.job import Job, Made
 from benchbias.store.store import Product, Store
@@ -157,7 +158,7 @@ class ToyTrial:
     def network(self, key: str | None = None) -> torch.nn.Module:
         """The model of a train stage, or as it is initialised."""
         model = self._job().fresh_model()
-        model.load_state_dict(self.made[key or self.init].blobs["weights"])
+        load_state(model, self.made[key or self.init].blobs["weights"])
         return model
 
     def _job(self) -> MemoryJob:

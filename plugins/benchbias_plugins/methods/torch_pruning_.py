@@ -135,7 +135,10 @@ def scores_of(
     for name in weights:
         if name in found:
             continue
-        layer = graph.model.get_submodule(name.removesuffix(".weight"))
+        owner, _, last = name.rpartition(".")
+        layer = graph.model.get_submodule(owner)
+        if last != "weight":
+            raise BenchbiasError(f"{name} is a matrix of a larger layer: its units are no rows; exclude it (`layers`)")
         if layer not in graph.module2node:
             raise BenchbiasError(
                 f"{name}: Torch-Pruning does not find the layer in a forward pass; exclude it (`layers`)"

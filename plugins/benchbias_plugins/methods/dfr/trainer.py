@@ -84,7 +84,7 @@ def standard(features: Floats) -> tuple[Floats, Floats]:
 
 def kept_weights(model: nn.Module, head: nn.Linear, context: TrainContext) -> NDArray[np.bool_]:
     """The head's weights that the mask in force leaves, bool (K, D)."""
-    name = next(name for name, module in model.named_modules() if module is head)
+    name = next(name for name, parameter in model.named_parameters() if parameter is head.weight)  # its first, if tied
     masks = context.mask.tensors if context.mask is not None else {}
-    kept: NDArray[np.bool_] = masks.get(f"{name}.weight", torch.ones_like(head.weight).bool()).cpu().numpy()
+    kept: NDArray[np.bool_] = masks.get(name, torch.ones_like(head.weight).bool()).cpu().numpy()
     return kept

@@ -51,7 +51,8 @@ def with_weights(
     tensors = {name: tensor for name, tensor in tensors.items() if name not in left}
     needed = [name for name in own if name not in left and not name.endswith(".num_batches_tracked")]
     _check(weights, tensors, own, needed)
-    model.load_state_dict(tensors, strict=False)
+    own.update(tensors)  # which knows the versions of its layers
+    model.load_state_dict(own)
     if left:
         print(f"{weights}: the head {head!r} is not the file's, which has another or none: it keeps its initial values")
     return model
