@@ -68,14 +68,12 @@ def _data_sets(plan: Plan) -> list[dict[str, Any]]:
         users = [other for other in plan.stages.values() if other.parents.get("data") == key]
         networks = [_network(plan, user) for user in users if user.kind == "init"]
         if "raw" in stage.inputs or any(one["component"]["options"].get("weights") for one in networks):
-            spec = {
-                "plugin": plan.plugins[stage.plugins[0]]["ref"],
-                "component": stage.inputs["component"],
-                "networks": networks,
-            }
-            asked = sorted({user.inputs["recipe"]["augment"] for user in users if "recipe" in user.inputs})
-            spec |= {"seed": stage.inputs["seed"], "raw": list(stage.inputs.get("raw", ())), "augmentations": asked}
-            found.setdefault(repr(stage.inputs["component"]), spec)
+            spec = {"plugin": plan.plugins[stage.plugins[0]]["ref"], "component": stage.inputs["component"]}
+            spec |= {"seed": stage.inputs["seed"], "raw": list(stage.inputs.get("raw", ()))}
+            one = found.setdefault(repr(stage.inputs["component"]), {**spec, "networks": [], "augmentations": []})
+            one["networks"] += [network for network in networks if network not in one["networks"]]
+            asked = {user.inputs["recipe"]["augment"] for user in users if "recipe" in user.inputs}
+            one["augmentations"] = sorted({*one["augmentations"], *asked})
     return list(found.values())
 
 

@@ -145,6 +145,8 @@ class BiasedDataset:
         _require(not missing, f"a data set must have the splits train, val and test; missing: {', '.join(missing)}")
         odd = [name for name in self.splits if not name.isprintable() or "/" in name]
         _require(not odd, f"names of splits are printable and have no slash, not {odd}")
+        loud = [name for item in self.splits.values() for name in item.groups.group_names if not name.isprintable()]
+        _require(not loud, f"names of groups are printable, not {loud[:3]}")
         unknown = [name for name in self.augmentations if name not in AUGMENTATIONS]
         _require(not unknown, f"unknown augmentations {unknown}; known: {', '.join(AUGMENTATIONS)}")
         shapes = {tuple(item.split.images.shape[1:]) for item in self.splits.values()}

@@ -186,7 +186,7 @@ def _type_json(annotation: Any, here: str) -> Any:
         return {"literal": list(arguments)}
     if origin is tuple and len(arguments) == 2 and arguments[1] is Ellipsis:
         return {"tuple": _type_json(arguments[0], here)}
-    if origin in (dict, Mapping) and arguments[0] is str:
+    if origin in (dict, Mapping) and arguments[:1] == (str,):
         return {"table": _type_json(arguments[1], here)}
     if origin in (typing.Union, types.UnionType) and type(None) in arguments and len(arguments) == 2:
         inner = next(item for item in arguments if item is not type(None))

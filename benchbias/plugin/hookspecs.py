@@ -8,7 +8,7 @@ return the table: no work, no printing, no random numbers.
 
 What stands before `*` in a component's signature the core gives, recognised by its name; what stands after are
 its options, which benchmarks.toml may set: typed, with defaults (bool, int, float, str, Literal, tuple[T, ...],
-T | None, each perhaps Annotated with `benchbias.Range`). A component that declares `train_groups` or
+Mapping[str, T], T | None, each perhaps Annotated with `benchbias.Range`). A component that declares `train_groups` or
 `val_groups` is given group labels, and the leaderboard says so.
 
 Any component may raise `benchbias.Skip("why")`: its trials are shown as skipped, with the reason.

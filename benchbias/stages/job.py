@@ -208,6 +208,8 @@ def call_changed(
 
 def _tuples(value: Any) -> Any:
     """Options travel as JSON lists; a component is given tuples."""
+    if isinstance(value, dict):
+        return {name: _tuples(item) for name, item in value.items()}
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 

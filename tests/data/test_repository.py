@@ -21,6 +21,9 @@ from benchbias.data.reading.hub import hub_images
 from benchbias.data.reading.raw_files import files_of
 from benchbias.data.reading.repository import Repository, chosen_files, matches
 from benchbias.errors import DataError
+from benchbias.stages import data as data_stage
+from benchbias.stages.job import Job
+from benchbias.store.store import Store
 from benchbias.util.connections import no_connections
 from support.hub_copies import card_of, encoded, write_card, write_copy
 
@@ -279,6 +282,19 @@ def test_patterns_mean_what_they_mean_on_the_hub(root: Path):
 
 
 # --- no connection
+
+
+def test_no_component_opens_a_connection_in_a_data_stage_that_is_offline(root: Path):
+    """Whatever a plugin's data set does: `root` has set BENCHBIAS_OFFLINE."""
+
+    def curious(root: Path, seed: int) -> None:
+        socket.create_connection(("127.0.0.1", 9), 1)
+
+    inputs = {"component": {"name": "curious", "options": {}}, "seed": 0, "limit": None, "parents": {}}
+    store = Store(root / "results").create()
+    job = Job(store, inputs, {}, {("dataset", "curious"): curious}, torch.device("cpu"), root)
+    with pytest.raises(OSError, match="no connection may be opened here"):
+        data_stage.run(job)
 
 
 def test_no_connection_can_be_opened_while_files_are_read():

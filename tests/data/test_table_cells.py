@@ -185,3 +185,12 @@ def test_optional_columns_may_be_empty_and_rows_are_counted_as_spreadsheets_do(t
     ]
     with pytest.raises(DataError, match=r"row 5: column 'a' is empty"):
         table_rows(tmp_path, "p", "t.csv", ["b", "a"], optional=["b"])
+
+
+def test_a_column_is_found_in_either_unicode_form(tmp_path: Path):
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p" / "t.csv").write_text("e\u0301cole\nx\n", encoding="utf-8")
+    pq.write_table(pa.table({"e\u0301cole": ["x"]}), tmp_path / "p" / "t.parquet")
+    for name in ("t.csv", "t.parquet"):
+        (row,) = table_rows(tmp_path, "p", name, ["\u00e9cole"])
+        assert row.values == {"\u00e9cole": "x"}

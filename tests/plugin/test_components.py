@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import importlib.util
 import math
+import typing
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Optional
 
 import pytest
@@ -65,6 +67,8 @@ TYPES = [
     (Literal["a", 2, True], "a"),
     (tuple[int, ...], [1, 2]),
     (tuple[tuple[float, ...], ...], [[0.5], []]),
+    (Mapping[str, str], {"0": "train"}),
+    (dict[str, tuple[int, ...]], {"a": [1], "b": []}),
     (int | None, None),
     (Optional[str], "a"),  # noqa: UP045
     (tuple[str, ...] | None, ["a"]),
@@ -96,6 +100,8 @@ def test_a_default_stands_in_for_a_value_that_is_not_given(annotation, value):
     [
         list[int],
         dict,
+        dict[int, str],
+        typing.Mapping,
         Any,
         object,
         None,
@@ -347,6 +353,9 @@ def test_a_range_holds_an_interval(low, high, log):
         (tuple[int, ...], [1, True]),
         (tuple[int, ...], {"a": 1}),
         (tuple[str, ...], "abc"),
+        (Mapping[str, str], {"a": 1}),
+        (Mapping[str, str], [["a", "b"]]),
+        (Mapping[str, int], {1: 1}),
         (tuple[float, ...], [math.nan]),
         (int | None, "none"),
         (float, 10**400),

@@ -10,6 +10,7 @@ import decimal
 import math
 import numbers
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -56,8 +57,13 @@ def required_text(value: object, where: str, column: str) -> str:
     """The text of a cell that may not be empty. Raises DataError."""
     text = cell_text(value, where, column)
     if not text:
-        raise DataError(f"{where}: column {column!r:.80} is empty")
+        raise DataError(f"{where}: column {column!r:.80} is empty: fill the cell, or take the row out")
     return text
+
+
+def named_column(names: Sequence[str], column: str) -> str | None:
+    """The name that a table has for a column, whichever Unicode form it is in; None where it has none."""
+    return next((name for name in names if normalised(name) == normalised(column)), None)
 
 
 def kept_value(value: object, where: str, column: str, dtype: str = "") -> Any:

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchbias.data.reading.cells import kept_value
+from benchbias.data.reading.cells import kept_value, named_column
 from benchbias.data.reading.decoding import LARGEST_IMAGE, Look, decode, pixels_of
 from benchbias.data.reading.fetching import fetch
 from benchbias.data.reading.pixel_cache import Sink, decoded
@@ -120,8 +120,10 @@ def _from_copy(
     with _quiet(), no_connections(), tempfile.TemporaryDirectory(prefix="benchbias-") as scratch:
         rows = _load(chosen_files(copy, split, config, where), split, scratch, where)
         for name in (image, *columns):
-            if name not in rows.features:
+            own = named_column(list(rows.features), name)
+            if own is None:
                 raise DataError(unknown("column", name, rows.features, where))
+            rows = rows if own == name else rows.rename_column(own, name)
         if not _may_hold_images(rows.features[image]):
             kinds = [name for name, feature in rows.features.items() if isinstance(feature, datasets.Image)]
             raise DataError(f"{where}: column {image!r} holds no images (columns of images: {', '.join(kinds) or '-'})")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from benchbias.data.reading.cells import LONGEST_CELL, cell_text, required_text
+from benchbias.data.reading.cells import LONGEST_CELL, cell_text, named_column, normalised, required_text
 from benchbias.data.reading.raw_files import inside, missing_folder
 from benchbias.data.reading.repository import LARGEST_ROWS
 from benchbias.errors import DataError, unknown
@@ -64,8 +64,8 @@ def _csv(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, An
         with path.open(encoding="utf-8-sig", newline="") as file:
             number, delimiter = _dialect(path, file, columns)
             reader = csv.reader(file, delimiter=delimiter, strict=True)
-            header = [name.strip() for name in next(reader, [])]
-            places = {name: header.index(name) for name in columns}
+            header = [normalised(name) for name in next(reader, [])]
+            places = {name: header.index(normalised(name)) for name in columns}
             for cells in reader:
                 number += 1
                 if not any(cell.strip() for cell in cells):  # an empty row, as spreadsheets leave them
@@ -93,11 +93,14 @@ def _dialect(path: Path, file: TextIO, columns: Sequence[str]) -> tuple[int, str
     for delimiter in said or DELIMITERS:
         _to_header(file, below=bool(said))
         try:
-            headers[delimiter] = [name.strip() for name in next(csv.reader(file, delimiter=delimiter, strict=True), [])]
+            headers[delimiter] = [
+                normalised(name) for name in next(csv.reader(file, delimiter=delimiter, strict=True), [])
+            ]
         except csv.Error:  # quotes that end before another delimiter: it is not this one
             headers[delimiter] = []
     _to_header(file, below=bool(said))
-    fits = [delimiter for delimiter, header in headers.items() if set(columns) <= set(header)]
+    wanted = set(map(normalised, columns))
+    fits = [delimiter for delimiter, header in headers.items() if wanted <= set(header)]
     best = fits[0] if fits else max(headers, key=lambda delimiter: len(headers[delimiter]))
     _check_columns(path, headers[best], columns)
     return 2 if said else 1, best
@@ -119,10 +122,11 @@ def _parquet(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str
             _check_columns(path, file.schema_arrow.names, columns)
             if file.metadata.num_rows > LARGEST_ROWS:
                 raise DataError(f"{path}: {file.metadata.num_rows} rows; at most {LARGEST_ROWS} are read")
-            texts = [name for name in columns if _is_text(file.schema_arrow.field(name).type)]
+            own = [named_column(file.schema_arrow.names, name) or name for name in columns]
+            texts = [name for name in own if _is_text(file.schema_arrow.field(name).type)]
         with pyarrow.parquet.ParquetFile(path, read_dictionary=texts) as file:  # equal texts take their room once
-            for batch in file.iter_batches(BATCH, columns=list(columns)):
-                cells = [_values(path, number, batch.column(name), name) for name in columns]
+            for batch in file.iter_batches(BATCH, columns=own):
+                cells = [_values(path, number, batch.column(name), name) for name in own]
                 for values in zip(*cells, strict=True):
                     number += 1
                     yield f"{path}, row {number}", dict(zip(columns, values, strict=True))
@@ -157,8 +161,9 @@ def _values(path: Path, number: int, column: Any, name: str) -> list[Any]:
 
 
 def _check_columns(path: Path, header: Sequence[str], columns: Sequence[str]) -> None:
+    known = [normalised(name) for name in header]
     for name in columns:
-        if name not in header:
+        if normalised(name) not in known:
             raise DataError(unknown("column", name, header, str(path)))
-        if header.count(name) > 1:
+        if known.count(normalised(name)) > 1:
             raise DataError(f"{path}: two columns are called {name!r}")
