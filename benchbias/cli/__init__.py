@@ -65,7 +65,7 @@ def main() -> None:
     spare_broken_distributions()
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        code: Any = app(standalone_mode=False) or 0
+        code: Any = app(prog_name="benchbias", standalone_mode=False) or 0
         if code == INTERRUPTED:
             raise KeyboardInterrupt
     except BenchbiasError as error:

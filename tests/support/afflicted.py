@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import hashlib
 import json
 import os
@@ -86,7 +87,7 @@ def _be_the_child(arguments: Sequence[str], here: Path, fault: Fault | None, str
         try:
             if fault is not None:
                 fault(here)
-                folder = os.open(here, os.O_RDONLY)  # which may be another by now
+                folder = _opened(here)  # which may be another by now
                 before = _files(folder)
         except Unmade:
             os.write(to, json.dumps({UNMADE: True}).encode())
@@ -100,6 +101,14 @@ def _be_the_child(arguments: Sequence[str], here: Path, fault: Fault | None, str
         traceback.print_exc()
     finally:
         os._exit(0)
+
+
+def _opened(folder: Path) -> int:
+    """A folder, opened; its descriptor is no standard stream's, which may be closed."""
+    low = os.open(folder, os.O_RDONLY)
+    high = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, 10)
+    os.close(low)
+    return high
 
 
 def _code_of_main() -> int:
