@@ -975,7 +975,7 @@ def test_the_waivers_that_are_shipped_name_components_and_checks():
 )
 def test_a_folder_is_checked_by_its_entry_points_or_its_files(tmp_path, files, found):
     for name, text in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     if found is None:
         with pytest.raises(UsageError, match=r"check .*(in this folder|cannot be read)"):
