@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import traceback
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -20,11 +21,12 @@ INTERRUPTED = 130
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Which pruning and debiasing methods can be trusted when training data is biased?",
+    epilog="Exit codes: 0 done; 1 trials failed or a problem was found; 2 usage; 3 a check failed, or products of one "
+    "key differ; 4 storage or output; 70 a bug of ours; 130 interrupted.",
 )
 
 
@@ -63,7 +65,7 @@ def main() -> None:
     spare_broken_distributions()
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        code: Any = app(standalone_mode=False) or 0
+        code: Any = app(prog_name="benchbias", standalone_mode=False) or 0
         if code == INTERRUPTED:
             raise KeyboardInterrupt
     except BenchbiasError as error:
@@ -85,15 +87,27 @@ def _interrupted() -> int:
     return INTERRUPTED
 
 
+def _has_folder() -> bool:
+    try:
+        Path.cwd()
+    except OSError:
+        return False
+    return True
+
+
 def _usage_or_bug(error: Exception) -> int:
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # click's own: an option that is not there
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(error.format_message(), file=sys.stderr)
+            return int(error.exit_code)
         command = getattr(getattr(error, "ctx", None), "command_path", "benchbias")
         print(f"{command}: {error.format_message()} (see {command} --help)", file=sys.stderr)
         return int(error.exit_code)
     if type(error).__name__ == "Abort":
         return _interrupted()
     if isinstance(error, OSError):  # a fault of the machine, wherever it was met
-        print(f"benchbias: {os_error(error)}", file=sys.stderr)
+        gone = "the current folder has been removed: change to another one"
+        print(f"benchbias: {os_error(error) if _has_folder() else gone}", file=sys.stderr)
         return StorageError.exit_code
     if isinstance(error, UnicodeError) and sys.getfilesystemencoding() != "utf-8":
         print(f"benchbias: {plain(str(error))}: this locale has no such character (LC_ALL=C.UTF-8)", file=sys.stderr)

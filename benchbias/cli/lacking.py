@@ -1,4 +1,4 @@
-"""What cannot run: components that lack a package are refused before, what failed is told after every run."""
+"""Refusals and failures of components: what lacks a package is refused first, what failed is told after every run."""
 
 from __future__ import annotations
 

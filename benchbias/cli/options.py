@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from benchbias.plan.trials import Selection
     from benchbias.runner.workspace import Workspace
 
-Out = Annotated[Path, typer.Option("-o", "--out", help="The results folder.")]
+Out = Annotated[Path, typer.Option("-o", "--out", readable=False, help="The results folder.")]
 Config = Annotated[Path | None, typer.Option(help="Tables over the shipped ones (default: ./benchmarks.toml).")]
 Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="A loose plugin file; may be repeated.")]
 Sets = Annotated[

@@ -129,11 +129,18 @@ def _module_file(module: str) -> Path:
 
 
 def cache_folder() -> Path:
-    """Where descriptions are kept: $BENCHBIAS_CACHE, else $XDG_CACHE_HOME/benchbias, else ~/.cache/benchbias."""
+    """Where descriptions are kept: $BENCHBIAS_CACHE, else $XDG_CACHE_HOME/benchbias, else ~/.cache/benchbias.
+
+    Whoever has no home keeps nothing: the folder cannot be made then.
+    """
     own = os.environ.get("BENCHBIAS_CACHE")
     if own:
         return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "benchbias"
+    try:
+        home = Path.home()
+    except RuntimeError:
+        home = Path(os.devnull)
+    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "benchbias"
 
 
 @functools.cache
@@ -157,6 +164,8 @@ def load_registry(loose: Iterable[Path] = (), *, quiet: bool = False) -> Registr
             digests[ref.name] = source_digest(ref)
         except BenchbiasError as error:
             broken[ref.name] = BrokenPlugin(str(error), "")
+        except Exception as error:  # whatever a finder of modules raises, which is another's
+            broken[ref.name] = BrokenPlugin(plain(f"its module cannot be found: {type(error).__name__}: {error}"), "")
     described: dict[str, list[Component]] = {}
     cold: dict[str, list[PluginRef]] = {}
     for ref in refs:

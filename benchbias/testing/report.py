@@ -43,12 +43,17 @@ def as_json(results: Sequence[Result]) -> str:
 def as_markdown(results: Sequence[Result]) -> str:
     """A table for a README or a pull request."""
     rows = [
-        f"| {result.kind} {escaped(result.component)} | `{result.check}` | {result.status} | {_cell(result)} |"
+        f"| {result.kind} `{_code(result.component)}` | `{result.check}` | {result.status} | {_cell(result)} |"
         for result in results
     ]
     return "\n".join(
         ["| component | check | verdict | what was found |", "|---|---|---|---|", *rows, "", _sum(results)]
     )
+
+
+def _code(text: str) -> str:
+    """A name for a span of code in a table."""
+    return text.replace("`", "'").replace("|", r"\|")
 
 
 def _cell(result: Result) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 from scipy import stats
 
 from benchbias.board.text import escaped
@@ -226,3 +227,63 @@ def test_no_control_or_bidirectional_character_is_left(text):
 )
 def test_what_only_github_turns_into_markup_is_escaped_too(text, live):
     assert not re.search(live, board([record(text, suite={"title": text}), failure(reason=text)]))
+
+
+ADDRESSES = [
+    *("a@b.com", "a.b+c@d.co.uk", "mailto:a@b.com", "xmpp:a@b.com/x", "ssh://a@b.com", "@a@b.org", "<a@b.com>"),
+    *("www.evil.com", "http://evil.com", "HTTPS://EVIL.COM/x?y=z", "ftp://x.y", "//evil.com", "evil.com", "file.py"),
+    *(
+        "(www.evil.com)",
+        "![i](http://x.com/y.png)",
+        "[x](http://x.com)",
+        "http://a@b.com",
+        "пример.рф",
+        "a_www.evil.com",
+    ),
+]
+BLOCKS = [
+    "- item",
+    "+ item",
+    "* item",
+    "1. one",
+    "1) one",
+    "---",
+    "===",
+    "***",
+    "# head",
+    "> quote",
+    "```",
+    "~~~",
+    "    code",
+]
+
+
+def links(html: str) -> list[str]:
+    return re.findall(r"<(?:a|img|li|h[1-6]|hr|code|pre|blockquote)\b[^>]*>", html)
+
+
+@pytest.mark.parametrize("text", [*ADDRESSES, *BLOCKS, "&copy; &#64; <b>x</b> `x` **x** $x$ a|b ~~x~~"])
+def test_no_renderer_makes_a_link_or_a_block_of_a_text(text):
+    """GitHub's own renderer, and one that makes links of bare addresses: beside what they make of the bare text."""
+    github, linkify = pytest.importorskip("cmarkgfm"), pytest.importorskip("linkify_it")
+    assert linkify
+    page = f"x\n\n{escaped(text)}\n\n- {escaped(text)}\n\n| a |\n|---|\n| {escaped(text)} |\n"
+    for render in (github.github_flavored_markdown_to_html, MarkdownIt("gfm-like").render):
+        assert links(render(page)) == ["<li>"]
+
+
+@quick
+@given(st.text(st.sampled_from("ab1.@:/w#-=+ \\<>`|"), max_size=20))
+def test_no_mix_of_characters_of_addresses_is_a_link(text):
+    github = pytest.importorskip("cmarkgfm")
+    for render in (github.github_flavored_markdown_to_html, MarkdownIt("gfm-like").render):
+        assert links(render(f"| a |\n|---|\n| x {escaped(text)} |\n")) == []
+
+
+@pytest.mark.parametrize("text", ["@user", "#12", "org/repo#12", ":tada:"])
+def test_what_a_host_looks_up_is_broken_by_what_is_not_shown(text):
+    """People, issues and pictures are looked up in the finished page: the word must not stand in it in one piece."""
+    github = pytest.importorskip("cmarkgfm")
+    html = github.github_flavored_markdown_to_html(escaped(text))
+    assert text not in html
+    assert re.sub(r"<[^>]*>", "", html).strip() == text

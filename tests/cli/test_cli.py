@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -19,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from benchbias import cli as command_line
-from support import ROOT
+from support import DOCS, ROOT
 from support.killing import claims, committed, start, survivors, wait_for_claims
 from support.running import SMOKE_TRIALS, tree
 
@@ -194,6 +195,12 @@ SMOKE = ("run", "-s", "smoke")
         ((*SMOKE, "--seeds", "0-"), "expected 5, 0-4 or 0,3,7"),
         ((*SMOKE, "--seeds", "-1"), "expected 5, 0-4 or 0,3,7"),
         ((*SMOKE, "--seeds", "1,,2"), "expected 5, 0-4 or 0,3,7"),
+        ((*SMOKE, "--seeds", "1_0"), "expected 5, 0-4 or 0,3,7"),
+        ((*SMOKE, "--seeds", "\u0663"), "expected 5, 0-4 or 0,3,7"),
+        ((*SMOKE, "--seeds", " 3"), "expected 5, 0-4 or 0,3,7"),
+        ((*SMOKE, "--seeds", "3", "--seed", "3"), "give one of them"),
+        ((*SMOKE, "--seed", "-1"), "--seed"),
+        ((*SMOKE, "--seed", "0-3"), "--seed"),
         ((*SMOKE, "--seeds", "0"), "at least one"),
         ((*SMOKE, "--seeds", "4-1"), "seeds"),
         ((*SMOKE, "--seeds", "1,1"), "different"),
@@ -304,6 +311,47 @@ def test_a_bug_of_ours_says_so_and_shows_where(call: Call, monkeypatch: pytest.M
 
 
 # what is printed
+
+
+@pytest.mark.parametrize(
+    ("given", "seeds", "told"),
+    [
+        (("--seed", "3"), {3}, ""),
+        (("--seed", "0"), {0}, ""),
+        (("--seeds", "3"), {0, 1, 2}, "--seeds 3: the seeds 0 to 2 (--seed 3 is the seed 3 alone)\n"),
+        (("--seeds", "1"), {0}, "--seeds 1: the seeds 0 (--seed 1 is the seed 1 alone)\n"),
+        (("--seeds", "2-3"), {2, 3}, ""),
+        (("--seeds", "0,7"), {0, 7}, ""),
+    ],
+)
+def test_one_seed_is_no_number_of_seeds(call: Call, given: tuple[str, ...], seeds: set[int], told: str):
+    found = call("status", "-s", "smoke", "-m", "erm", *given)
+    assert {int(line.rpartition("/erm/")[2]) for line in found.out.splitlines() if "/erm/" in line} == seeds
+    assert found.err == told
+
+
+def test_no_arguments_are_the_help(call: Call):
+    assert call().code == 2
+    assert call().err.startswith("Usage: benchbias ")
+
+
+def test_the_help_names_every_documented_exit_code(call: Call):
+    codes = re.findall(r"^\| (\d+) \|", (DOCS / "exit-codes.md").read_text(), re.MULTILINE)
+    last = " ".join(call("--help").out.split("Exit codes: ")[1].split())
+    assert re.findall(r"(?:^|; )(\d+) ", last) == codes
+
+
+def test_bash_completes_verbs_and_options():
+    command, bash = shutil.which("benchbias", path=str(Path(sys.executable).parent)), shutil.which("bash")
+    if command is None or bash is None:
+        pytest.skip("no bash here, or no installed command")
+    for words, wanted in ((("pl",), {"plan"}), (("run", "--see"), {"--seed", "--seeds"})):
+        script = (
+            'source <("$0" --show-completion bash); COMP_WORDS=(benchbias "$@"); COMP_CWORD=$#; '
+            '_benchbias_completion "$0"; echo "${COMPREPLY[@]}"'
+        )
+        done = subprocess.run([bash, "-c", script, command, *words], capture_output=True, text=True, check=True)
+        assert set(done.stdout.split()) == wanted, done.stderr
 
 
 def test_reading_verbs_make_nothing(call: Call):

@@ -128,6 +128,26 @@ def test_what_was_broken_is_found_and_left_for_the_next_run(results: Path, docto
     assert text.rstrip().endswith("3 problems found")
 
 
+def test_files_of_other_programs_are_no_faults(results: Path, doctor):
+    clean = doctor("--json", "-o", str(results))[1]
+    for folder in [results, *(path for path in results.rglob("*") if path.is_dir())]:
+        for name in (".DS_Store", "Thumbs.db", ".nfs00001", "notes.txt~", "._x.json"):
+            (folder / name).write_text("stray")
+        (folder / "stray").mkdir()
+    found = findings(*doctor("--json", "-o", str(results)))[1]
+    before = findings(0, clean)[1]
+    for about in HEALTHY - {"quarantine"}:  # whatever lies in quarantine was put aside, and is counted
+        assert found[about] == before[about]
+
+
+def test_only_suites_with_records_are_planned(results: Path, doctor, monkeypatch: pytest.MonkeyPatch):
+    planned = []
+    plan = Workspace.plan
+    monkeypatch.setattr(Workspace, "plan", lambda self, name, *more, **others: planned.append(name) or plan(self, name))
+    doctor("--json", "-o", str(results))
+    assert planned == ["smoke"]
+
+
 def test_products_that_no_suite_uses_today_are_stale(results: Path, doctor, tmp_path: Path):
     (tmp_path / "own.toml").write_text(
         'schema = 1\n[tasks.colored-digits-tiny]\ndataset = { use = "colored_digits", draws = 2 }\n'

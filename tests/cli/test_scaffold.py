@@ -54,7 +54,7 @@ def test_every_file_is_there_and_filled_in(made: dict[str, Path], kind: str):
 
 
 def test_every_one_is_green_when_it_is_checked(made: dict[str, Path]):
-    targets = [target for kind in GIVEN for target in find(str(made[kind] / f"benchbias_my_{kind}.py"))]
+    targets = [target for kind in GIVEN for target in find(str(made[kind]))]
     results = check(targets, {}, [])
     assert {result.kind for result in results} == set(GIVEN)
     assert {result.component for result in results} == {f"my_{kind}" for kind in GIVEN}
@@ -111,10 +111,12 @@ def test_once_installed_it_is_planned_and_found_by_its_name(made: dict[str, Path
 @pytest.mark.parametrize(
     ("kind", "name", "told"),
     [
-        ("pruner", "My-Pruner", "lower-case letters"),
-        ("pruner", "9lives", "begins with a letter"),
-        ("pruner", "class", "is no keyword"),
-        ("pruner", "", "begins with a letter"),
+        ("pruner", "My-Pruner", "lower-case letters.*did you mean 'my_pruner'"),
+        ("pruner", "9lives", "begins with a letter.*did you mean 'my_9lives'"),
+        ("pruner", "class", "is no keyword.*did you mean 'my_class'"),
+        ("pruner", "", "begins with a letter.*did you mean 'my_pruner'"),
+        ("pruner", "-", "begins with a letter.*did you mean 'my_pruner'"),
+        ("pruner", "x" * 60, "did you mean 'x{30}'"),
         ("pruner", "magnitude", "there is a pruner 'magnitude' already"),
         ("pruner", "plugins", "a module benchbias_plugins is installed already"),
         ("prunner", "mine", "did you mean 'pruner'"),

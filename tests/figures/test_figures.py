@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import json
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -166,6 +168,32 @@ def material(name):
 
 
 NAMES = [name for name in FIGURES if name not in ("layer-sweep", "equal-accuracy")]  # test_layer_sweeps
+
+
+PAYLOADS = ["x$\\frac{$^", "$$", "<script>&amp;", "\x01\x1b[31m\ud800", "%s {0} \\n", "x" * 5000, "\u202e_y"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("payload", PAYLOADS, ids=lambda text: ascii(text)[:20])
+def test_any_text_is_drawn_as_it_is(tmp_path: Path, name: str, payload: str):
+    """No formula, no markup, no broken file, whatever stands in a table or is a task's name."""
+    plain = material(name)
+    analyses = [payloaded(one, payload) for one in plain.analyses]
+    write_figure("mine", Material(plain.rows, analyses, lambda task: pictures("toy")), tmp_path / "a.svg", name)
+    texts = "".join(ElementTree.parse(tmp_path / "a.svg").getroot().itertext())
+    assert "mathdefault" not in texts
+    if plain.analyses and payload.isprintable() and len(payload) < 20:
+        assert payload in texts
+
+
+def payloaded(one, payload):
+    """The record of an analysis with a text in its task and, where a table may hold it, before texts of its table."""
+    body = json.loads(json.dumps(one.body))
+    body["task"] = payload
+    for column in body["table"]["columns"] if payload.isprintable() and len(payload) < 20 else ():
+        if column["kind"] == "text" and column["name"] in ("class", "group", "part", "dense mode", "pruned mode"):
+            column["values"] = [f"{payload}{value}" for value in column["values"]]
+    return AnalysisRecord(body)
 
 
 def drawn(tmp_path: Path, name: str, of=None) -> tuple[list[str], list[str]]:

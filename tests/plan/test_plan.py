@@ -488,6 +488,20 @@ def test_methods_may_be_chosen_by_a_glob(planned):
     assert {trial.method for trial in planned(methods=["*n*"]).trials} == {"plain", "fine"}
 
 
+@pytest.mark.parametrize("names", [("mine",), ("mine_one", "mine_two")])
+def test_a_glob_reaches_what_a_name_reaches(loose, names):
+    """Of the suite's methods first; else of all methods, trainers and pruners."""
+    registry = loose(**{name: TRAINERS.format(name=name, given="") for name in names})
+    plan = make(load(), registry, "smoke", Selection(methods=["mine*"], seeds=1))
+    assert {trial.method for trial in plan.trials} == set(names)
+    pruned = make(load(), registry, "smoke", Selection(methods=["undecaye[d]"], seeds=1))
+    assert {trial.method for trial in pruned.trials} == {"undecayed"}
+    others = make(load(), registry, "smoke", Selection(methods=["class-bal*"], seeds=1))
+    assert {trial.method for trial in others.trials} == {"class-balanced"}
+    with pytest.raises(UsageError, match=r"unknown method 'none\*'"):
+        make(load(), registry, "smoke", Selection(methods=["none*"], seeds=1))
+
+
 # --- settings: which source wins
 
 

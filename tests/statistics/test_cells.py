@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import base64
 import json
+import tracemalloc
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchbias.board.row_trials import trials_of
 from benchbias.errors import UsageError
 from benchbias.network.cost import ExampleCells, pack_counts
-from benchbias.statistics.cells import read_layout, unpack_counts
+from benchbias.statistics import cells
+from benchbias.statistics.cells import check_counts, read_layout, read_layouts, unpack_counts
 from benchbias.util import canonical
 from support import ROOT
+from support.made_records import record
 
 quick = settings(max_examples=80, deadline=None, derandomize=True)
 RECORDS = ROOT / "leaderboard/records/spurious-small"
@@ -89,6 +93,57 @@ def test_a_bad_layout_is_refused(change):
 def test_what_is_no_layout_is_refused(document):
     with pytest.raises(UsageError, match="cluster, group, total"):
         read_layout(document)
+
+
+def test_a_layout_of_too_many_cells_is_refused_before_any_is_made(tmp_path, monkeypatch):
+    monkeypatch.setattr(cells, "MOST_CELLS", 3)
+    assert len(read_layout(LAYOUT).total) == 3
+    many = {"cluster": list(range(4)), "group": [0] * 4, "total": [1] * 4}
+    with pytest.raises(UsageError, match="4 cells; the limit is 3"):
+        read_layout(many)
+    monkeypatch.setattr(cells, "MOST_CELLS_OF_A_FOLDER", 5)
+    (tmp_path / "test").mkdir()
+    for shift in (0, 1):
+        document = LAYOUT | {"cluster": [cluster + shift for cluster in LAYOUT["cluster"]]}
+        digest = read_layout(document).digest
+        (tmp_path / "test" / f"{digest}.json").write_text(json.dumps(document))
+        if shift == 0:
+            assert len(read_layouts(tmp_path)) == 1
+    with pytest.raises(UsageError, match="6 cells of test splits or more; the limit is 5"):
+        read_layouts(tmp_path)
+
+
+def test_counts_of_all_records_are_bounded_together(monkeypatch):
+    check_counts([cells.MOST_COUNTS - 1, 1], "here")
+    with pytest.raises(UsageError, match="here: counts of"):
+        check_counts([cells.MOST_COUNTS, 1], "here")
+    records, layouts = counted_records()
+    assert trials_of(records, layouts)
+    monkeypatch.setattr(cells, "MOST_COUNTS", 1)
+    with pytest.raises(UsageError, match="these records: counts of"):
+        trials_of(records, layouts)
+
+
+def counted_records():
+    """Records of two seeds in three cells, and their layout."""
+    layout = read_layout({"cluster": [0, 1, 2], "group": [0, 0, 0], "total": [1, 1, 1]})
+    packed = {"cells": 3, "bits": 1, "counts": bytes_of(0b101_00000), "layout": layout.digest}
+    groups = {"group_names": ["g"], "group_correct": [2], "group_total": [3], "group_aligned": [True]}
+    made = [record(seed=seed, value=2 / 3, correct=packed, **groups) for seed in (0, 1)]
+    return made, {layout.digest: layout}
+
+
+def test_counts_are_unpacked_in_a_few_bytes_a_cell():
+    """Not in eight a bit: a small file must not fill the memory."""
+    number, bits = 200_000, 20
+    layout = read_layout({"cluster": list(range(number)), "group": [0] * number, "total": [(1 << bits) - 1] * number})
+    content = base64.b64encode(b"\xaa" * (number * bits // 8)).decode()
+    tracemalloc.start()
+    correct = unpack_counts({"cells": number, "bits": bits, "counts": content, "layout": layout.digest}, layout).correct
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < number * (bits + 32)
+    assert set(correct.tolist()) == {int("01" * (bits // 2), 2)}
 
 
 def bytes_of(*values):

@@ -21,6 +21,8 @@ from torch import nn
 import benchbias
 from benchbias import BenchbiasError, Mask, Skip, Table, loss_gradients, random_mask
 from benchbias.errors import UsageError
+from benchbias.plugin.loading import PluginRef
+from benchbias.plugin.registry import load_registry
 from benchbias.stages.job import Job
 from benchbias.store.store import Store
 from benchbias.testing import ToyTrial, parametrize_with_checks, report
@@ -34,7 +36,7 @@ from benchbias.testing.checks.catalogue import CHECKS
 from benchbias.testing.finding import find
 from benchbias.testing.running import run_checks
 from benchbias.testing.toys.toy import toy_dataset, toy_model, with_batch_norm
-from benchbias.testing.waivers import parse_waivers
+from benchbias.testing.waivers import parse_waivers, shipped_waivers
 from benchbias.util import canonical
 from benchbias_plugins.methods.erm import erm
 from benchbias_plugins.methods.magnitude import magnitude
@@ -962,6 +964,59 @@ def test_a_waived_check_is_waived_and_one_that_passes_all_the_same_fails():
     (result,) = run_checks(subject("pruner", magnitude), {"nesting": "by design"}, ["nesting"])
     assert result.status == "failed"
     assert "remove the waiver" in result.found
+
+
+def test_a_package_of_plugins_ships_its_waivers(tmp_path, monkeypatch):
+    package = tmp_path / "waiving_package"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    file = package / "waivers.toml"
+    ref = PluginRef("one", "waiving_package.plugin", "", "")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert shipped_waivers([ref]) == {}
+    file.write_text('[level]\nnesting = "it is a tent"\nseeds = "none"\n')
+    assert shipped_waivers([ref, ref]) == {"level:nesting": "it is a tent", "level:seeds": "none"}
+    for text in ("[level", "level = 3", "[level]\nnesting = 3", '[level]\nnesting = ""'):
+        file.write_text(text)
+        with pytest.raises(UsageError, match=r"waivers\.toml"):
+            shipped_waivers([ref])
+    assert shipped_waivers([PluginRef("x", "no_such_module", "", ""), PluginRef("y", "y", "", "", "y.py")]) == {}
+
+
+def test_the_waivers_that_are_shipped_name_components_and_checks():
+    components = {name for _, name in load_registry(quiet=True).components}
+    shipped = shipped_waivers(target.ref for target in find("benchbias"))
+    assert {name.partition(":")[0] for name in shipped} <= components
+    assert {name.partition(":")[2] for name in shipped} <= {one.name for one in CHECKS}
+    assert "mrm:mask_in_force" in shipped
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        ({"pyproject.toml": "[project.entry-points.benchbias]\na = 'mod'\nb = 'pack.sub:it'\n"}, None),
+        ({"pyproject.toml": "[project.entry-points.benchbias]\na = 'mod'\n", "mod.py": ""}, {"mod"}),
+        ({"pyproject.toml": "[project.entry-points.benchbias]\na = 'p.m:it'\n", "src/p/m.py": ""}, {"p.m:it"}),
+        ({"one.py": "", "two.py": "", "setup.py": "", "conftest.py": "", ".hidden.py": ""}, {"one.py", "two.py"}),
+        ({"pyproject.toml": "[project]\nname = 'x'\n", "one.py": ""}, {"one.py"}),
+        ({"pyproject.toml": "[project", "one.py": ""}, None),
+        ({"pyproject.toml": "project = 3\n", "one.py": ""}, None),
+        ({"README.md": ""}, None),
+    ],
+)
+def test_a_folder_is_checked_by_its_entry_points_or_its_files(tmp_path, files, found):
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    if found is None:
+        with pytest.raises(UsageError, match=r"check .*(in this folder|cannot be read)"):
+            find(f"{tmp_path}/")
+        return
+    named = {
+        f"{t.ref.module}:{t.ref.attribute}".rstrip(":") if t.ref.path is None else Path(t.ref.path).name
+        for t in find(f"{tmp_path}/")
+    }
+    assert named == found
 
 
 def test_waivers_have_reasons_and_name_checks():
