@@ -7,6 +7,7 @@ from typing import Any
 
 from benchbias.board.analysis_tables import analysis_sections
 from benchbias.board.legend import legend
+from benchbias.board.marks import conflict_lines
 from benchbias.board.probe_tables import probe_failures, probe_sections
 from benchbias.board.rows import Row
 from benchbias.board.standings import Board, Standing, board_of
@@ -58,6 +59,7 @@ def render(
     lines += probe_sections(ordered)
     lines += analysis_sections(analyses)
     lines += ["", *legend(suite, command)]
+    lines += conflict_lines(ordered)
     lines += _failed(ordered)
     lines += probe_failures(ordered)
     return "\n".join(lines) + "\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from benchbias.errors import LONGEST
@@ -39,6 +39,15 @@ def make_record(plan: Plan, trial: Trial, store: Store, blocked: Mapping[str, Fa
     stages = [(plan.stages[key].kind, product.body) for key, product in products.items() if product is not None]
     body = head | scored_body(stages) | probes
     return TrialRecord(body, _measured(trial, store))
+
+
+def marked(record: TrialRecord, conflicts: Collection[str]) -> TrialRecord:
+    """A record that says which of its stages, by key, came out otherwise a second time."""
+    keys = sorted(set(record.body["stages"]) & set(conflicts))
+    if keys == record.measured.get("conflicts", []):
+        return record
+    measured = {name: value for name, value in record.measured.items() if name != "conflicts"}
+    return TrialRecord(record.body, measured | ({"conflicts": keys} if keys else {}))
 
 
 def _probes(trial: Trial, store: Store, blocked: Mapping[str, Failure]) -> dict[str, Any] | None:
@@ -110,7 +119,7 @@ def analysis_records(
     plan: Plan, analyses: Sequence[PlannedAnalysis], store: Store, blocked: Mapping[str, Failure]
 ) -> list[AnalysisRecord]:
     """Records of a plan's analyses that are done, failed or were skipped, from the store by today's keys."""
-    found = []
+    found, conflicts = [], store.conflicts() if analyses else {}
     for planned in analyses:
         failure = analysis_failure(planned, blocked)
         product = None if failure is not None or planned.key is None else store.get(planned.key)
@@ -130,5 +139,6 @@ def analysis_records(
             told = f"{failure.stage}: {failure.reason}"[:LONGEST]
             found.append(AnalysisRecord(head | {"status": failure.status, "reason": told}))
         elif product is not None:
-            found.append(AnalysisRecord(head | {"status": "ok", "table": product.body["table"]}))
+            body = head | {"status": "ok", "table": product.body["table"]}
+            found.append(AnalysisRecord(body, planned.key in conflicts))
     return found

@@ -166,7 +166,7 @@ class Store:
             sync_folder(path.parent)
 
     def _old(self, path: Path) -> bytes | None:
-        """What is about to be replaced; None for what is missing, or no plain file."""
+        """The content that is about to be replaced; None where it is missing, or no plain file."""
         try:
             return read_regular(path, MAX_DERIVED_BYTES)
         except (FileNotFoundError, UsageError):
