@@ -228,7 +228,8 @@ def log_text(plan: Plan, name: str, out: Path) -> str:
     for key in keys:
         state = "done" if store.has(key) else "not done"
         measured = store.measured(key)
-        seconds = f", {measured['seconds']:.1f} s" if state == "done" and "seconds" in measured else ""
+        took = measured.get("seconds")
+        seconds = f", {took:.1f} s" if state == "done" and isinstance(took, int | float) else ""
         lines.append(f"  {plan.stages[key].label}: {state}{seconds}  ({key[:12]})")
         for attempt in store.attempts(key):
             lines.append(f"    {attempt.get('status')}: {plain(str(attempt.get('reason')))}")

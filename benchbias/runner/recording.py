@@ -19,6 +19,8 @@ from benchbias.runner.failures import (
 from benchbias.store.store import Store
 from benchbias.suite.tables import Use
 
+MOST = 1e15  # of a measurement: what is larger is none
+
 
 def make_record(plan: Plan, trial: Trial, store: Store, blocked: Mapping[str, Failure]) -> TrialRecord | None:
     """The record of a trial that is done or has failed; None for one that is still missing.
@@ -101,12 +103,19 @@ def _suite_head(plan: Plan) -> dict[str, Any]:
 def _measured(trial: Trial, store: Store) -> dict[str, Any]:
     stages = [store.measured(key) for key in trial.stages]
     total: Mapping[str, float] = {
-        name: round(sum(float(stage.get(name, 0.0)) for stage in stages), 4) for name in ("seconds", "cpu_seconds")
+        name: round(sum(_number(stage.get(name)) for stage in stages), 4) for name in ("seconds", "cpu_seconds")
     }
-    peak = max((int(stage.get("peak_memory_bytes", 0)) for stage in stages), default=0)
-    hosts = sorted({f"{s['system']}, Python {s['python']}" for s in stages if "system" in s})
-    code = sorted({_code(stage) for stage in stages if "benchbias" in stage})
+    peak = max((int(_number(stage.get("peak_memory_bytes"))) for stage in stages), default=0)
+    named = (f"{stage['system']}, Python {stage.get('python', 'unknown')}" for stage in stages if "system" in stage)
+    hosts = sorted({host[:LONGEST] for host in named})
+    code = sorted({_code(stage)[:LONGEST] for stage in stages if "benchbias" in stage})
     return {**total, "peak_memory_bytes": peak, "hosts": hosts, "code": code}
+
+
+def _number(value: object) -> float:
+    """A measurement; 0 for what is none, such as a note that was edited by hand."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return min(max(float(value), 0.0), MOST) if is_number else 0.0  # type: ignore[arg-type]
 
 
 def _code(stage: Mapping[str, Any]) -> str:
