@@ -46,6 +46,7 @@ from benchbias.util.files import (
 if TYPE_CHECKING:
     from torch import Tensor
 
+NOT_OURS = (errno.EACCES, errno.EPERM, errno.EROFS)
 MAX_DERIVED_BYTES = 64 << 20  # of a record or a board that is to be replaced
 FOLDERS = (
     *("objects", "blobs", "measured", "attempts", "claims"),
@@ -64,10 +65,17 @@ class Store:
         """Make the folders, and try what they need. Raises UsageError for a name, StorageError for a disk."""
         check_name(self.root)
         with storage_errors(f"cannot use the results folder {self.root}"):
+            new = False
             for name in FOLDERS:
-                make_folders(self.root / name)
+                new |= make_folders(self.root / name)
                 self._refuse_links(self.root / name)
-            try_out(self.root)
+            try:
+                try_out(self.root)
+            except OSError as error:
+                if (
+                    new or error.errno not in NOT_OURS
+                ):  # one that is there may be looked through by those who cannot write
+                    raise
         return self
 
     # where things lie
