@@ -72,9 +72,7 @@ class Store:
             try:
                 try_out(self.root)
             except OSError as error:
-                if (
-                    new or error.errno not in NOT_OURS
-                ):  # one that is there may be looked through by those who cannot write
+                if new or error.errno not in NOT_OURS:  # what is there may be read by who cannot write
                     raise
         return self
 

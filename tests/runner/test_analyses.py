@@ -390,7 +390,7 @@ def test_a_population_is_what_its_plugin_asks_for():
     assert Population(()).rows() == {}
 
 
-def test_an_analysis_that_does_not_come_out_again_is_told_and_marked(finished, tmp_path):
+def test_an_analysis_that_does_not_come_out_again_is_told_and_marked(finished, tmp_path, cli):
     folder = Path(shutil.copytree(finished[0], tmp_path / "finished"))
     results = run("mine", **told(folder))
     (planned,) = results.plan.analyses
@@ -405,4 +405,7 @@ def test_an_analysis_that_does_not_come_out_again_is_told_and_marked(finished, t
     path = folder / "results/records/mine/analyses/tiny+seen.json"
     record = AnalysisRecord.from_file(path)
     assert record.conflict
+    done = cli("analyse", "mine", "--config", "own.toml", "--plugin", "seen.py", "-q", cwd=folder)
+    assert (done.returncode, note in done.stdout) == (3, True)
+    assert "not reproducible: analyse seen of tiny" in done.stderr
     assert (record.to_text(), record.body) == (path.read_text(), results.analyses[0].body)
