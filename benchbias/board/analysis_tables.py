@@ -55,7 +55,8 @@ def analysis_sections(analyses: Sequence[AnalysisRecord], most: int | None = MOS
     tables = [(record, table) for record, table in made if table is not None]
     lines = ["", "## Analyses", "", *_NOTE] if tables else []
     for record, table in tables:
-        told = f"Of {record.body['trials']} trials. {table.caption}"
+        again = " Not reproducible: computed again, it came out otherwise." if record.conflict else ""
+        told = f"Of {record.body['trials']} trials. {table.caption}{again}"
         lines += ["", f"### {escaped(record.task)}: {escaped(record.name)}", "", escaped(told), ""]
         lines += markdown_of(table, most)
     failed = [record for record, table in made if table is None]

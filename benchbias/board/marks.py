@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from benchbias.board.row_trials import Rows, Trials
+from benchbias.board.text import escaped
+from benchbias.records.row_name import row_name
+from benchbias.records.trial import TrialRecord
 
 LEAST_FIT = 0.8  # of the conflicting training examples: below it a row shows what it has not learnt
 FLOOR_ROOM = 0.05  # from what a constant answer or the shortcut alone reaches
@@ -22,7 +25,8 @@ BY_CHANCE = ("accuracy", "mean_group_accuracy", "aligned_accuracy")
 class Marks:
     """Marks of a row: how many of its seeds collapsed, its metric at the floor or the ceiling, its fit if too low.
 
-    biased: the bias that was taken off a least, where it is so large that the interval may miss.
+    biased: the bias that was taken off a least, where it is so large that the interval may miss. conflicts: how many
+    of its seeds came out otherwise when they were computed again.
     """
 
     collapsed: int
@@ -31,6 +35,7 @@ class Marks:
     ceiling: bool
     unfitted: float | None
     biased: float | None = None
+    conflicts: int = 0
 
     @property
     def shows_no_merit(self) -> bool:
@@ -43,7 +48,8 @@ class Marks:
         found += ["at the floor"] if self.floor else []
         found += ["at the ceiling"] if self.ceiling else []
         found += [f"fits {100 * self.unfitted:.0f} %"] if self.unfitted is not None else []
-        return found + ([f"least raised by {100 * self.biased:.0f}"] if self.biased is not None else [])
+        found += [f"least raised by {100 * self.biased:.0f}"] if self.biased is not None else []
+        return found + ([f"{self.conflicts} of {self.seeds} seeds not reproducible"] if self.conflicts else [])
 
 
 def marks_of(row: Trials, metric: str, rows: Rows) -> Marks:
@@ -63,7 +69,22 @@ def marks_of(row: Trials, metric: str, rows: Rows) -> Marks:
         ceiling=mean is not None and top is not None and mean >= top - CEILING_ROOM,
         unfitted=fit if fit < LEAST_FIT else None,
         biased=bias if bias >= LARGE_BIAS else None,
+        conflicts=sum(bool(record.measured.get("conflicts")) for record in row.records.values()),
     )
+
+
+def conflict_lines(records: Sequence[TrialRecord]) -> list[str]:
+    """The part of a board that names trials whose stages came out otherwise a second time; nothing without any."""
+    found: dict[str, list[int]] = {}
+    for record in records:
+        body = record.body
+        if record.measured.get("conflicts"):
+            found.setdefault(f"{body['task']}: {row_name(body['method'], body['swept'])}", []).append(body["seed"])
+    if not found:
+        return []
+    told = "A stage of these trials was computed again and gave other bytes. What was there first is counted."
+    listed = [f"- {escaped(row)}: seeds {', '.join(map(str, sorted(seeds)))}" for row, seeds in found.items()]
+    return ["", "## Not reproducible", "", told, "", *listed]
 
 
 def _mean(row: Trials, metric: str) -> float | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from benchbias.board.analysis_tables import analysis_sections
 from benchbias.board.legend import legend
+from benchbias.board.marks import conflict_lines
 from benchbias.board.probe_tables import probe_failures, probe_sections
 from benchbias.board.rows import Row
 from benchbias.board.standings import Board, Standing, board_of
@@ -60,6 +61,7 @@ def render(
     lines += analysis_sections(analyses)
     tables = [*(standing.rows for standing in board.standings), *board.unranked.values()]
     lines += ["", *legend(suite, command, _notes([row for rows in tables for row in rows]))]
+    lines += conflict_lines(ordered)
     lines += _failed(ordered)
     lines += probe_failures(ordered)
     return "\n".join(lines) + "\n"

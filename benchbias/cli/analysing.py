@@ -58,6 +58,7 @@ def analyse(
 ) -> None:
     """Run analyses: comparisons over all trials of a task. The trials must be done; nothing is trained."""
     from benchbias.board.analysis_tables import check_suffix
+    from benchbias.runner.report import CONFLICT
 
     if to is not None:
         check_suffix(to)
@@ -81,6 +82,8 @@ def analyse(
     if not found:
         raise UsageError(f"suite {suite!r} has no analyses: name some (`benchbias ls components` lists them)")
     _say(found, to, as_json=as_json)
+    if any(record.conflict for record in found):
+        raise typer.Exit(CONFLICT)
     raise typer.Exit(int(any(record.body["status"] == "failed" for record in found)))
 
 

@@ -114,7 +114,7 @@ class Lines:
         if self.verbosity >= 0:
             self._say(plain(text))
 
-    def waiting(self, text: str) -> None:
+    def warn(self, text: str) -> None:
         self._say(plain(text))
 
     def _say(self, text: str) -> None:
@@ -170,6 +170,6 @@ class Bar:
     def note(self, text: str) -> None:
         print(plain(text), file=sys.stderr, flush=True)
 
-    def waiting(self, text: str) -> None:
+    def warn(self, text: str) -> None:
         assert self.progress is not None
         self.progress.console.print(plain(text), markup=False, highlight=False)

@@ -34,7 +34,9 @@ Limit = Annotated[int | None, typer.Option(min=2, help="At most N images a split
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 Strict = Annotated[bool, typer.Option("--strict-plugins", help="A broken plugin ends the command.")]
 Jobs = Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Stages at once (default: CPUs).")]
-Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds a stage may take.")]
+Timeout = Annotated[
+    float, typer.Option(min=0.1, help="Seconds a stage may take, and one of another run is waited for.")
+]
 Memory = Annotated[float | None, typer.Option(min=0.01, help="GiB that a stage may hold (default: no limit).")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Failures only.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="A line for every stage.")]

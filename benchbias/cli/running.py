@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -35,6 +35,9 @@ from benchbias.cli.options import (
 )
 from benchbias.errors import plain, printable
 
+if TYPE_CHECKING:
+    from benchbias.runner.results import Results
+
 
 def run(
     suite: SuiteName,
@@ -59,7 +62,12 @@ def run(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Compute what is missing of a suite and write its leaderboard."""
+    """Compute what is missing of a suite and write its leaderboard.
+
+    Exit codes: 0 all trials are done or were skipped; 1 some failed, or the run was ended by a fault of its process;
+    2 a mistake in what was asked for; 3 a stage that was computed again gave other bytes, marked on the board until
+    `clean --quarantine`; 4 the results folder cannot be read or written.
+    """
     from benchbias.cli.console import reporter
     from benchbias.cli.lacking import check_methods, failures_untold
     from benchbias.runner.launch import RunOptions, run_suite
@@ -71,17 +79,8 @@ def run(
     options = RunOptions(out=out, jobs=jobs, rerun=rerun, timeout=timeout, memory=memory)
     results = run_suite(workspace, suite, selection, options, shown)
     report = results.report
-    statuses = [record.body["status"] for record in report.records]
-    summary = {
-        "suite": suite,
-        "exit_code": report.exit_code,
-        "trials": {name: statuses.count(name) for name in ("ok", "failed", "skipped")} | {"missing": report.missing},
-        "stages": {"cached": report.cached, "computed": report.computed, "failed": len(report.failures)},
-        "seconds": round(report.seconds, 2),
-        "leaderboard": str(results.board),
-    }
     if as_json:
-        print(json.dumps(summary))
+        print(json.dumps(_summary(suite, results)))
     elif not quiet:
         print(results.leaderboard())
         print(
@@ -94,6 +93,21 @@ def run(
     if report.failures and not quiet and not as_json:
         print(f"`benchbias status -s {suite} -o {out}` lists the failed trials.", file=sys.stderr)
     raise typer.Exit(report.exit_code)
+
+
+def _summary(suite: str, results: Results) -> dict[str, Any]:
+    """The document that `run --json` prints."""
+    report = results.report
+    statuses = [record.body["status"] for record in report.records]
+    return {
+        "suite": suite,
+        "exit_code": report.exit_code,
+        "trials": {name: statuses.count(name) for name in ("ok", "failed", "skipped")} | {"missing": report.missing},
+        "stages": {"cached": report.cached, "computed": report.computed, "failed": len(report.failures)},
+        "conflicts": [{"stage": found.stage, "trials": list(found.trials)} for found in report.conflicts],
+        "seconds": round(report.seconds, 2),
+        "leaderboard": str(results.board),
+    }
 
 
 def tune(

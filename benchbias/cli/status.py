@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,9 @@ from benchbias.runner.failures import (
     with_descendants,
 )
 from benchbias.runner.publishing import nearest_records
-from benchbias.runner.report import current_records
+from benchbias.runner.report import Conflict, conflicts_of, current_records
 from benchbias.statistics.seeds import MOST_SEEDS
-from benchbias.store.store import Store
+from benchbias.store.store import CONFLICT, Store
 from benchbias.util.files import listed
 
 
@@ -126,6 +126,8 @@ def status_text(plan: Plan, out: Path) -> str:
     store = Store(out)
     done = {key for key in plan.stages if store.has(key)}
     blocked = with_descendants(plan, known_failures(plan, store, done))
+    conflicts = conflicts_of(plan, store.conflicts())
+    conflicting = {found.key: found.stage for found in conflicts}
     rows: list[tuple[str, str, str, str]] = []
     counts: Counter[str] = Counter()
     for trial in plan.trials:
@@ -133,7 +135,8 @@ def status_text(plan: Plan, out: Path) -> str:
         if failure is not None:
             state, why = failure.status, f"{failure.stage}: {failure.reason}"
         elif set(trial.everything) - blocked.keys() <= done:
-            state, why = "done", ""
+            again = [conflicting[key] for key in trial.everything if key in conflicting]
+            state, why = ("conflict", f"not reproducible: {again[0]}") if again else ("done", "")
         else:
             running = [plan.stages[key].label for key in trial.everything if key not in done and store.claimed(key)]
             state, why = ("running", running[0]) if running else ("missing", _last_death(plan, trial, store, done))
@@ -151,6 +154,8 @@ def status_text(plan: Plan, out: Path) -> str:
             rows.append(("", f"analysis {failure.status}", planned.label, plain(f"{failure.stage}: {failure.reason}")))
         elif planned.key not in done:
             rows.append(("", "analysis missing", planned.label, ""))
+        elif planned.key in conflicting:
+            rows.append(("", "analysis conflict", planned.label, "not reproducible"))
     stale = current_records(plan, store)[1]
     aside = [path.name for path in listed(out / "quarantine")]
     lines = [
@@ -166,12 +171,25 @@ def status_text(plan: Plan, out: Path) -> str:
         ]
     if stale:
         lines += ["", f"{len(stale)} stale: made by other sources or on another machine, on no leaderboard"]
-    conflicts = [name for name in aside if name.startswith("conflict-")]
-    if conflicts:
-        lines += ["", f"{len(conflicts)} NOT REPRODUCIBLE: a second computation gave other bytes:", *conflicts]
-    if len(aside) > len(conflicts):
-        lines += ["", f"{len(aside) - len(conflicts)} damaged files were put into quarantine and made again"]
+    lines += _conflict_lines(conflicts, out)
+    damaged = sum(not CONFLICT.fullmatch(name) for name in aside)
+    if damaged:
+        lines += ["", f"{damaged} damaged files were put into quarantine and made again"]
     return "\n".join(lines)
+
+
+def _conflict_lines(conflicts: Sequence[Conflict], out: Path) -> list[str]:
+    """The stages that came out otherwise a second time, and how that is resolved."""
+    if not conflicts:
+        return []
+    files = [f"  {found.stage}: {out / name}" for found in conflicts for name in found.files]
+    return [
+        "",
+        f"{len(conflicts)} NOT REPRODUCIBLE: a second computation gave other bytes. What was there first is counted:",
+        *files,
+        f"Find out why. `benchbias clean --quarantine -o {out}` then keeps the first products and takes the marks",
+        "away; another results folder (`-o`) computes everything anew.",
+    ]
 
 
 def _last_death(plan: Plan, trial: Trial, store: Store, done: set[str]) -> str:
@@ -212,12 +230,11 @@ def log_text(plan: Plan, name: str, out: Path) -> str:
     for key in keys:
         state = "done" if store.has(key) else "not done"
         measured = store.measured(key)
-        seconds = f", {measured['seconds']:.1f} s" if state == "done" and "seconds" in measured else ""
+        took = measured.get("seconds")
+        seconds = f", {took:.1f} s" if state == "done" and isinstance(took, int | float) else ""
         lines.append(f"  {plan.stages[key].label}: {state}{seconds}  ({key[:12]})")
         for attempt in store.attempts(key):
             lines.append(f"    {attempt.get('status')}: {plain(str(attempt.get('reason')))}")
             lines += [f"      {plain(line)}" for line in str(attempt.get("traceback", "")).splitlines()]
-        with contextlib.suppress(OSError):
-            printed = (out / "attempts" / f"{key}.log").read_text(encoding="utf-8", errors="replace").splitlines()
-            lines += [f"    printed: {plain(line)}" for line in printed[-200:]]
+        lines += [f"    printed: {plain(line)}" for line in store.log(key)[-200:]]
     return "\n".join(lines)

@@ -30,7 +30,7 @@ def first_refusal(stages: Iterable[Mapping[str, Any]]) -> str | None:
 
 
 def _compared(inputs: Mapping[str, Any]) -> Iterator[tuple[str, object, object]]:
-    """What a key names, what it says of it, and what is there now."""
+    """Pairs to compare: the name, the state that the key says, the state that is there now."""
     sources, environment = inputs["sources"], inputs["environment"]
     yield "benchbias", sources["core"], _sources(SOURCES[inputs["kind"]])
     if "reading" in sources:

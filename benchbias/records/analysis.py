@@ -17,9 +17,13 @@ from benchbias.util.files import listed, read_regular
 
 @dataclass(frozen=True)
 class AnalysisRecord:
-    """One analysis of one task's trials: a function of the key of its stage."""
+    """One analysis of one task's trials: a function of the key of its stage.
+
+    conflict: whether it came out otherwise when it was computed again.
+    """
 
     body: Mapping[str, Any]
+    conflict: bool = False
 
     @property
     def name(self) -> str:
@@ -47,7 +51,8 @@ class AnalysisRecord:
 
     def to_text(self) -> str:
         """The record's file: canonical JSON."""
-        return canonical.dumps({"schema": RECORD_SCHEMA, "body": dict(self.body)}) + "\n"
+        marked = {"conflict": True} if self.conflict else {}
+        return canonical.dumps({"schema": RECORD_SCHEMA, "body": dict(self.body), **marked}) + "\n"
 
     @staticmethod
     def from_text(text: str | bytes) -> AnalysisRecord:
@@ -55,7 +60,7 @@ class AnalysisRecord:
         document = canonical.loads(text)
         refuse_newer_record(document)
         check_document(document, AnalysisFile)
-        return AnalysisRecord(document["body"])
+        return AnalysisRecord(document["body"], document.get("conflict", False))
 
     @staticmethod
     def from_file(path: Path) -> AnalysisRecord:

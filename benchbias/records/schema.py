@@ -207,20 +207,25 @@ class AnalysisBody(_Closed):
 
 
 class AnalysisFile(_Closed):
-    """The whole file of an analysis."""
+    """The whole file of an analysis. conflict: whether it came out otherwise when it was computed again."""
 
     schema_: Annotated[Literal[1], Field(alias="schema")]
     body: AnalysisBody
+    conflict: bool = False
 
 
 class MeasuredTable(_Closed):
-    """Measurements that differ from run to run: time, memory, hosts, code. They are on no board."""
+    """Measurements that differ from run to run: time, memory, hosts, code, on no board.
+
+    conflicts: keys of the trial's stages of which a second computation gave another product; marked on a board.
+    """
 
     seconds: Annotated[float, Field(ge=0)] = 0.0
     cpu_seconds: Annotated[float, Field(ge=0)] = 0.0
     peak_memory_bytes: Count = 0
     hosts: list[Text] = []
     code: list[Text] = []
+    conflicts: list[Digest] = []
 
 
 class RecordFile(_Closed):

@@ -12,7 +12,7 @@ from benchbias.plan.trials import Selection
 from benchbias.records.trial import record_folder
 from benchbias.runner.launch import RunOptions, run_suite
 from benchbias.runner.publishing import command_for
-from benchbias.runner.report import RunReport, current_analyses, current_records
+from benchbias.runner.report import RunReport, conflicts_of, current_analyses, current_records
 from benchbias.runner.reporter import Silent
 from benchbias.runner.results import Results, results_of
 from benchbias.runner.workspace import Workspace
@@ -84,7 +84,9 @@ def load_results(
     analyses = tuple(current_analyses(plan, store))
     layouts = read_layouts(record_folder(store.root, plan.label))
     cached = len(store.keys() & plan.stages.keys())
-    return results_of(plan, store, RunReport(cached, 0, {}, tuple(records), missing, 0.0, analyses, layouts))
+    conflicts = conflicts_of(plan, store.conflicts())
+    report = RunReport(cached, 0, {}, tuple(records), missing, 0.0, analyses, layouts, conflicts)
+    return results_of(plan, store, report)
 
 
 def _workspace(

@@ -29,7 +29,8 @@ def last_failure(store: Store, stage: Stage) -> Failure | None:
     if not attempts:
         return None
     last = attempts[-1]
-    return Failure(str(last.get("status", "failed")), stage.label, str(last.get("reason", "")))
+    status = "skipped" if last.get("status") == "skipped" else "failed"  # whatever else a note says
+    return Failure(status, stage.label, str(last.get("reason", "")))
 
 
 def known_failures(plan: Plan, store: Store, done: set[str]) -> dict[str, Failure]:

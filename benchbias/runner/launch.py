@@ -13,7 +13,7 @@ from benchbias.errors import UsageError
 from benchbias.keys.environment import provenance
 from benchbias.plan.trials import Plan, Selection
 from benchbias.runner.loop import Computed, compute
-from benchbias.runner.report import record
+from benchbias.runner.report import conflict_text, conflicts_of, record
 from benchbias.runner.reporter import Reporter
 from benchbias.runner.results import Results, results_of
 from benchbias.runner.workspace import Workspace
@@ -75,7 +75,7 @@ def launch(workspace: Workspace, plan: Plan, options: RunOptions, reporter: Repo
 
     jobs = available_cpus() if options.jobs is None else options.jobs
     with in_use(store):
-        return compute(
+        computed = compute(
             plan,
             store,
             start,
@@ -85,6 +85,12 @@ def launch(workspace: Workspace, plan: Plan, options: RunOptions, reporter: Repo
             timeout=options.timeout,
             shuffle=options.shuffle,
         )
+    conflicts = conflicts_of(plan, store.conflicts())
+    for conflict in conflicts:
+        reporter.warn(conflict_text(conflict))
+    if conflicts:
+        reporter.warn(f"`benchbias status -s {plan.suite} -o {store.root}` says how that is resolved")
+    return computed
 
 
 def available_cpus() -> int:

@@ -44,7 +44,7 @@ class Computed:
 
 @dataclass
 class _State:
-    """What is done and to be done.
+    """The state of a run: stages done and to be done.
 
     busy: stages that another run computes, since when they are waited for. told: those that the reporter knows of.
     unclaimed: those that were waited for long enough, and are computed here too.
@@ -193,10 +193,10 @@ def _wait(run: _Run, stage: Stage) -> None:
     waited = now - state.busy.setdefault(key, now)
     if waited >= run.timeout:
         state.unclaimed.add(key)
-        run.reporter.waiting(f"{stage.label}: not done by {run.store.holder(key)} in {waited:.0f} s: computed here too")
+        run.reporter.warn(f"{stage.label}: not done by {run.store.holder(key)} in {waited:.0f} s: computed here too")
     elif waited >= TELL_SECONDS and key not in state.told:
         state.told.add(key)
-        run.reporter.waiting(f"waiting for {stage.label}: computed by {run.store.holder(key)}")
+        run.reporter.warn(f"waiting for {stage.label}: computed by {run.store.holder(key)}")
     state.later.append((now + min(BUSY_SECONDS, max(run.timeout - waited, 0)), key))
 
 

@@ -100,7 +100,7 @@ def _texts(new: Content, source: Path) -> dict[str, str]:
 
 
 def _whole(folder: Path) -> Content:
-    """What a published folder holds of a suite. Raises UsageError where some of it is none, or of another suite."""
+    """All that a published folder holds of a suite. Raises UsageError where some of it is none, or of another suite."""
     try:
         return Content.of(read_records(folder), read_layouts(folder), read_analyses(folder))
     except UsageError as error:

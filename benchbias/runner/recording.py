@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from benchbias.errors import LONGEST
@@ -18,6 +18,8 @@ from benchbias.runner.failures import (
 )
 from benchbias.store.store import Product, Store
 from benchbias.suite.tables import Use
+
+MOST = 1e15  # of a measurement: what is larger is none
 
 
 class Products:
@@ -42,6 +44,10 @@ class Products:
             self._measured[key] = self._store.measured(key)
         return self._measured[key]
 
+    def conflicts(self) -> dict[str, list[str]]:
+        """The conflicts of the results folder, see `Store.conflicts`."""
+        return self._store.conflicts()
+
 
 def make_record(
     plan: Plan, trial: Trial, store: Store | Products, blocked: Mapping[str, Failure]
@@ -64,6 +70,15 @@ def make_record(
     stages = [(plan.stages[key].kind, product.body) for key, product in products.items() if product is not None]
     body = head | scored_body(stages) | probes
     return TrialRecord(body, _measured(trial, store))
+
+
+def marked(record: TrialRecord, conflicts: Collection[str]) -> TrialRecord:
+    """A record that says which of its stages, by key, came out otherwise a second time."""
+    keys = sorted(set(record.body["stages"]) & set(conflicts))
+    if keys == record.measured.get("conflicts", []):
+        return record
+    measured = {name: value for name, value in record.measured.items() if name != "conflicts"}
+    return TrialRecord(record.body, measured | ({"conflicts": keys} if keys else {}))
 
 
 def _probes(trial: Trial, store: Store | Products, blocked: Mapping[str, Failure]) -> dict[str, Any] | None:
@@ -117,12 +132,19 @@ def _suite_head(plan: Plan) -> dict[str, Any]:
 def _measured(trial: Trial, store: Store | Products) -> dict[str, Any]:
     stages = [store.measured(key) for key in trial.stages]
     total: Mapping[str, float] = {
-        name: round(sum(float(stage.get(name, 0.0)) for stage in stages), 4) for name in ("seconds", "cpu_seconds")
+        name: round(sum(_number(stage.get(name)) for stage in stages), 4) for name in ("seconds", "cpu_seconds")
     }
-    peak = max((int(stage.get("peak_memory_bytes", 0)) for stage in stages), default=0)
-    hosts = sorted({f"{s['system']}, Python {s['python']}" for s in stages if "system" in s})
-    code = sorted({_code(stage) for stage in stages if "benchbias" in stage})
+    peak = max((int(_number(stage.get("peak_memory_bytes"))) for stage in stages), default=0)
+    named = (f"{stage['system']}, Python {stage.get('python', 'unknown')}" for stage in stages if "system" in stage)
+    hosts = sorted({host[:LONGEST] for host in named})
+    code = sorted({_code(stage)[:LONGEST] for stage in stages if "benchbias" in stage})
     return {**total, "peak_memory_bytes": peak, "hosts": hosts, "code": code}
+
+
+def _number(value: object) -> float:
+    """A measurement; 0 for what is none, such as a note that was edited by hand."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return min(max(float(value), 0.0), MOST) if is_number else 0.0  # type: ignore[arg-type]
 
 
 def _code(stage: Mapping[str, Any]) -> str:
@@ -135,7 +157,7 @@ def analysis_records(
     plan: Plan, analyses: Sequence[PlannedAnalysis], store: Store | Products, blocked: Mapping[str, Failure]
 ) -> list[AnalysisRecord]:
     """Records of a plan's analyses that are done, failed or were skipped, from the store by today's keys."""
-    found = []
+    found, conflicts = [], store.conflicts() if analyses else {}
     for planned in analyses:
         failure = analysis_failure(planned, blocked)
         product = None if failure is not None or planned.key is None else store.get(planned.key)
@@ -155,5 +177,6 @@ def analysis_records(
             told = f"{failure.stage}: {failure.reason}"[:LONGEST]
             found.append(AnalysisRecord(head | {"status": failure.status, "reason": told}))
         elif product is not None:
-            found.append(AnalysisRecord(head | {"status": "ok", "table": product.body["table"]}))
+            body = head | {"status": "ok", "table": product.body["table"]}
+            found.append(AnalysisRecord(body, planned.key in conflicts))
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,18 +11,34 @@ from benchbias.records.analysis import AnalysisRecord, analysis_folder
 from benchbias.records.trial import TrialRecord, record_folder
 from benchbias.runner.failures import Failure, known_failures, with_descendants
 from benchbias.runner.loop import Computed
-from benchbias.runner.recording import Products, analysis_records, make_record
+from benchbias.runner.recording import Products, analysis_records, make_record, marked
 from benchbias.statistics.cells import CellLayout, read_layout
 from benchbias.store.store import Store
 from benchbias.util import canonical
-from benchbias.util.files import storage_errors
+from benchbias.util.files import is_regular, storage_errors
+
+TRIALS_TOLD = 5  # of a conflict, in one line; `status` names all
+CONFLICT = 3  # the exit code of a run whose results do not come out again
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """A stage of which a second computation gave another product.
+
+    stage: its label. trials: those that rest on it. files: the other products, below the results folder.
+    """
+
+    key: str
+    stage: str
+    trials: tuple[str, ...]
+    files: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class RunReport:
     """The report of a run: stages found in the store, computed and failed; what became of every trial.
 
-    layouts: the cells of the test splits in which the records count, by digest.
+    layouts: the cells of the test splits in which the records count, by digest. conflicts: until they are resolved.
     """
 
     cached: int
@@ -33,10 +49,13 @@ class RunReport:
     seconds: float
     analyses: tuple[AnalysisRecord, ...] = ()
     layouts: Mapping[str, CellLayout] = field(default_factory=dict)
+    conflicts: tuple[Conflict, ...] = ()
 
     @property
     def exit_code(self) -> int:
-        """0 where every trial, probe and analysis is done or was skipped, else 1."""
+        """0 where every trial, probe and analysis is done or was skipped, else 1; 3 where products are in conflict."""
+        if self.conflicts:
+            return CONFLICT
         bodies = [*(record.body for record in self.records), *(record.body for record in self.analyses)]
         probes = [failure for body in bodies for failure in body.get("probe_failures", {}).values()]
         return int(self.missing > 0 or any(found["status"] == "failed" for found in (*bodies, *probes)))
@@ -44,8 +63,9 @@ class RunReport:
 
 def record(plan: Plan, store: Store, computed: Computed) -> RunReport:
     """Write the records of every trial and analysis that is done or has failed. Raises StorageError."""
-    products = Products(store, computed.products)
+    conflicts, products = store.conflicts(), Products(store, computed.products)
     made = [one for trial in plan.trials if (one := make_record(plan, trial, products, computed.blocked))]
+    made = [marked(one, conflicts) for one in made]
     texts = {one.id: one.to_text() for one in made}
     folder = record_folder(store.root, plan.label)
     for name, text in texts.items():
@@ -59,7 +79,29 @@ def record(plan: Plan, store: Store, computed: Computed) -> RunReport:
     missing = len(plan.trials) - len(records)
     counts = (computed.cached, computed.computed, computed.failures)
     layouts = {digest: read_layout(document) for digest, document in documents.items()}
-    return RunReport(*counts, tuple(records), missing, computed.seconds, tuple(analyses), layouts)
+    told = conflicts_of(plan, conflicts)
+    return RunReport(*counts, tuple(records), missing, computed.seconds, tuple(analyses), layouts, told)
+
+
+def conflicts_of(plan: Plan, conflicts: Mapping[str, Sequence[str]]) -> tuple[Conflict, ...]:
+    """The conflicts of a results folder that are of a plan's stages, in the plan's order."""
+    found = []
+    for key in plan.stages:
+        if key in conflicts:
+            trials = [trial.label for trial in plan.trials if key in trial.everything]
+            trials += [planned.label for planned in plan.analyses if planned.key == key]
+            files = tuple(f"quarantine/{name}" for name in conflicts[key])
+            found.append(Conflict(key, plan.stages[key].label, tuple(trials), files))
+    return tuple(found)
+
+
+def conflict_text(conflict: Conflict) -> str:
+    """One line on a conflict, with some of the trials."""
+    some = ", ".join(conflict.trials[:TRIALS_TOLD])
+    more = len(conflict.trials) - TRIALS_TOLD
+    trials = f"{some} and {more} others" if more > 0 else some
+    told = f"{conflict.stage} came out otherwise when it was computed again ({conflict.files[0]})"
+    return f"not reproducible: {told}: {trials or 'no trial'}"
 
 
 def _write_analyses(folder: Path, records: Sequence[AnalysisRecord], store: Store) -> list[AnalysisRecord]:
@@ -82,18 +124,23 @@ def _layouts(plan: Plan, store: Products, records: Iterable[TrialRecord]) -> dic
     return found
 
 
-def stored_records(trials: Iterable[Trial], folder: Path) -> tuple[list[TrialRecord], list[str]]:
-    """The records of a folder whose keys are today's, and the ids of older (stale) ones, of these trials."""
+def stored_records(
+    trials: Iterable[Trial], folder: Path, conflicts: Collection[str]
+) -> tuple[list[TrialRecord], list[str]]:
+    """The records of a folder whose keys are today's, and the ids of older (stale) ones, of these trials.
+
+    conflicts: keys of stages that came out otherwise a second time, which their records then say.
+    """
     current, stale = [], []
     for trial in trials:
         path = folder / f"{trial.id}.json"
         with storage_errors(f"cannot read {path}"):
-            there = path.is_file()
+            there = is_regular(path)
         if not there:
             continue
         found = TrialRecord.from_file(path)
         if tuple(found.body["stages"]) == trial.everything:
-            current.append(found)
+            current.append(marked(found, conflicts))
         else:
             stale.append(trial.id)
     return current, stale
@@ -101,7 +148,7 @@ def stored_records(trials: Iterable[Trial], folder: Path) -> tuple[list[TrialRec
 
 def current_records(plan: Plan, store: Store) -> tuple[list[TrialRecord], list[str]]:
     """The plan's records whose keys are today's, and the ids of older (stale) ones."""
-    return stored_records(plan.trials, record_folder(store.root, plan.label))
+    return stored_records(plan.trials, record_folder(store.root, plan.label), store.conflicts())
 
 
 def current_analyses(plan: Plan, store: Store) -> list[AnalysisRecord]:

@@ -23,8 +23,8 @@ class Reporter(Protocol):
     def note(self, text: str) -> None:
         """Something worth a line before the run begins."""
 
-    def waiting(self, text: str) -> None:
-        """Something worth a line while the run goes on: it waits for another run."""
+    def warn(self, text: str) -> None:
+        """Something worth a line at any verbosity: a wait for another run, a product that did not come out again."""
 
 
 class Silent:
@@ -38,4 +38,4 @@ class Silent:
 
     def note(self, text: str) -> None: ...
 
-    def waiting(self, text: str) -> None: ...
+    def warn(self, text: str) -> None: ...

@@ -45,7 +45,7 @@ class Results:
 
     @property
     def exit_code(self) -> int:
-        """0 where every trial that was asked for is done or was skipped, else 1."""
+        """0 where every trial that was asked for is done or was skipped, else 1; 3 where some are not reproducible."""
         return self.report.exit_code
 
     @property
@@ -127,7 +127,9 @@ class Results:
     def __repr__(self) -> str:
         """E.g. `Results(suite 'smoke': 16 trials, 15 ok, 1 failed; leaderboard: results/leaderboards/smoke.md)`."""
         counted = Counter(record.body["status"] for record in self.records) + Counter(missing=self.report.missing)
-        told = ", ".join(f"{counted[name]} {name}" for name in ("ok", "failed", "skipped", "missing") if counted[name])
+        counted["not reproducible"] = sum(bool(record.measured.get("conflicts")) for record in self.records)
+        names = ("ok", "failed", "skipped", "missing", "not reproducible")
+        told = ", ".join(f"{counted[name]} {name}" for name in names if counted[name])
         return f"Results(suite {self.plan.suite!r}: {len(self.plan.trials)} trials, {told}; leaderboard: {self.board})"
 
     def _repr_markdown_(self) -> str:
@@ -146,7 +148,7 @@ def results_of(plan: Plan, store: Store, report: RunReport) -> Results:
     from benchbias.statistics.cells import read_layouts
 
     folder = record_folder(store.root, plan.label)
-    others = stored_records(plan.others, folder)[0]
+    others = stored_records(plan.others, folder, store.conflicts())[0]
     shown = (*report.records, *others)
     layouts = {**(read_layouts(folder) if others else {}), **report.layouts}
     analyses = report.analyses or tuple(other_analyses(plan, store))

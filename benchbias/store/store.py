@@ -48,6 +48,7 @@ from benchbias.util.files import (
 if TYPE_CHECKING:
     from torch import Tensor
 
+NOT_OURS = (errno.EACCES, errno.EPERM, errno.EROFS)
 MAX_DERIVED_BYTES = 64 << 20  # of a record or a board that is to be replaced
 FOLDERS = (
     *("objects", "blobs", "measured", "attempts", "claims"),
@@ -66,10 +67,15 @@ class Store:
         """Make the folders, and try what they need. Raises UsageError for a name, StorageError for a disk."""
         check_name(self.root)
         with storage_errors(f"cannot use the results folder {self.root}"):
+            new = False
             for name in FOLDERS:
-                make_folders(self.root / name)
+                new |= make_folders(self.root / name)
                 self._refuse_links(self.root / name)
-            try_out(self.root)
+            try:
+                try_out(self.root)
+            except OSError as error:
+                if new or error.errno not in NOT_OURS:  # what is there may be read by who cannot write
+                    raise
         return self
 
     # where things lie
@@ -168,7 +174,7 @@ class Store:
             sync_folder(path.parent)
 
     def _old(self, path: Path) -> bytes | None:
-        """What is about to be replaced; None for what is missing, or no plain file."""
+        """The content that is about to be replaced; None where it is missing, or no plain file."""
         try:
             return read_regular(path, MAX_DERIVED_BYTES)
         except (FileNotFoundError, UsageError):

@@ -10,7 +10,9 @@ from benchbias.board.text import count, escaped, table_lines
 from benchbias.errors import StorageError, UsageError
 from benchbias.store.store import Store
 from benchbias.util import canonical
+from benchbias.util.files import is_regular, read_regular
 
+MAX_LOG_BYTES = 64 << 20
 RECIPE = "recipe"  # the owner of the settings that all methods share
 Entries = Sequence[Mapping[str, Any]]
 
@@ -23,7 +25,9 @@ def log_path(folder: Path, suite: str) -> Path:
 def read_log(path: Path) -> list[dict[str, Any]]:
     """The entries of a log. Raises UsageError naming the file and the line."""
     try:
-        lines = path.read_bytes().splitlines()
+        lines = read_regular(path, MAX_LOG_BYTES).splitlines()
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
     entries = []
@@ -42,7 +46,7 @@ def write_log(folder: Path, suite: str, entries: Entries, store: Store) -> tuple
     """Write the log and its page; searches that were not run now are kept. The page's path and text are returned."""
     path = log_path(folder, suite)
     new = {entry["owner"] for entry in entries}
-    kept = [entry for entry in read_log(path) if entry["owner"] not in new] if path.is_file() else []
+    kept = [entry for entry in read_log(path) if entry["owner"] not in new] if is_regular(path) else []
     whole = sorted([*kept, *entries], key=lambda entry: (entry["owner"] != RECIPE, entry["owner"], entry["trial"]))
     store.replace(path, "".join(canonical.dumps(entry) + "\n" for entry in whole))
     text = render(whole)

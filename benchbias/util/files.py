@@ -165,11 +165,12 @@ def make_folder(path: Path) -> None:
         sync_folder(path.parent)
 
 
-def make_folders(path: Path) -> None:
-    """Make a folder and those above it that are missing, each durably."""
+def make_folders(path: Path) -> bool:
+    """Make a folder and those above it that are missing, each durably; whether any was."""
     missing = [folder for folder in (path, *path.parents) if not folder.is_dir()]
     for folder in reversed(missing):
         make_folder(folder)
+    return bool(missing)
 
 
 def link_new(partial: Path, final: Path) -> bool:

@@ -247,7 +247,7 @@ class Told(Silent):
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def waiting(self, text: str) -> None:
+    def warn(self, text: str) -> None:
         self.lines.append(text)
 
 

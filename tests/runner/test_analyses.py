@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pandas
@@ -387,3 +388,24 @@ def test_a_suite_with_an_unknown_analysis_or_option_is_refused(tmp_path: Path):
 def test_a_population_is_what_its_plugin_asks_for():
     assert Population(()).pairs() == []
     assert Population(()).rows() == {}
+
+
+def test_an_analysis_that_does_not_come_out_again_is_told_and_marked(finished, tmp_path, cli):
+    folder = Path(shutil.copytree(finished[0], tmp_path / "finished"))
+    results = run("mine", **told(folder))
+    (planned,) = results.plan.analyses
+    product = results.store.get(planned.key)
+    other = {**product.body, "more": 1}
+    results.store.put(planned.key, results.plan.stages[planned.key].inputs, other, product.blobs)
+    again = run("mine", **told(folder))
+    assert again.exit_code == 3
+    assert [found.trials for found in again.report.conflicts] == [("tiny/seen",)]
+    note = "Not reproducible: computed again, it came out otherwise."
+    assert again.text == results.text.replace("What an analysis sees.", f"What an analysis sees. {note}")
+    path = folder / "results/records/mine/analyses/tiny+seen.json"
+    record = AnalysisRecord.from_file(path)
+    assert record.conflict
+    done = cli("analyse", "mine", "--config", "own.toml", "--plugin", "seen.py", "-q", cwd=folder)
+    assert (done.returncode, note in done.stdout) == (3, True)
+    assert "not reproducible: analyse seen of tiny" in done.stderr
+    assert (record.to_text(), record.body) == (path.read_text(), results.analyses[0].body)

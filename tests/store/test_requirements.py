@@ -62,6 +62,28 @@ def test_trying_leaves_nothing_and_a_whole_folder_is_made_again_as_often_as_aske
     assert not [path for path in (tmp_path / "results").rglob("*") if path.is_file()]
 
 
+@pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES])
+def test_a_whole_folder_that_may_not_be_written_can_be_looked_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+):
+    """A read-only copy, or another user's: what is there is used, and whatever is to be written says so itself."""
+    real = os.open
+
+    def reading(path: Any, flags: int, *rest: Any, **named: Any) -> int:
+        if flags & os.O_CREAT and str(path).startswith(str(tmp_path)):
+            raise OSError(code, os.strerror(code))
+        return real(path, flags, *rest, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", reading)
+        assert os.strerror(code) in str(refused(tmp_path / "results"))
+    Store(tmp_path / "results").create()
+    monkeypatch.setattr(os, "open", reading)
+    store = Store(tmp_path / "results").create()
+    with pytest.raises(StorageError, match=os.strerror(code)):
+        store.put_measured("a" * 64, {})
+
+
 def test_a_name_that_is_no_utf8_is_refused_before_anything_is_made(tmp_path: Path):
     error = refused(Path(os.fsdecode(os.fsencode(tmp_path) + b"/st\xff")))
     assert isinstance(error, UsageError)

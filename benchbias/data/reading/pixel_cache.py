@@ -27,7 +27,7 @@ from benchbias.data.reading.raw_files import READERS, own_folder
 from benchbias.errors import DataError, StorageError
 from benchbias.plugin.registry import files_digest
 from benchbias.util import canonical
-from benchbias.util.files import storage_errors, write_whole
+from benchbias.util.files import FILE_MODE, storage_errors, write_whole
 from benchbias.util.packages import version_of
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _decoder() -> list[str]:
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Many stages want the same images: one decodes, the others wait."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -152,7 +152,7 @@ def rows_of(root: Path, images: Tensor, index: Tensor) -> Tensor:
 
 def _build(folder: Path, name: str, build: Callable[[Sink], Mapping[str, Any]]) -> Decoded:
     partial = folder / f"{name}.{uuid.uuid4().hex}.tmp"
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
     try:
         try:
             sink = Sink(descriptor)
