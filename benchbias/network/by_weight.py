@@ -28,7 +28,7 @@ class WeightCounter(ProductCounter):  # type: ignore[no-untyped-call]
     """
 
     def __init__(self, model: nn.Module) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.found: dict[str, int] = {}
         self.layers = set(layer_weights(model))
         self.used: set[str] = set()  # parameters that an operator was given

@@ -22,6 +22,10 @@ class ProductCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     supports_higher_order_operators = True
 
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.whole: set[Any] = set()  # operators that are made of no others
+
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
         """No: torch would import its compiler at the first operator, which takes seconds in every worker."""
@@ -31,11 +35,12 @@ class ProductCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         packet = getattr(func, "_overloadpacket", func)
         formula = flop_registry.get(packet) or FORMULAS.get(packet)
-        if formula is None and hasattr(func, "decompose"):
+        if formula is None and func not in self.whole and hasattr(func, "decompose"):
             with self:  # an operator made of others, which inference mode hands over whole
                 made = func.decompose(*args, **kwargs)
             if made is not NotImplemented:
                 return made
+            self.whole.add(func)
         out = func(*args, **kwargs)
         if formula is None:
             self.passed(args, kwargs, out)
@@ -51,14 +56,14 @@ class ProductCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Note any other operator; nothing by default."""
 
 
-class WorkCounter(ProductCounter):
+class WorkCounter(ProductCounter):  # type: ignore[no-untyped-call]
     """The FLOPs of work with gradients: passes forward while gradients are on, and all passes backward.
 
     A pass under no_grad is a reading and costs nothing, as does all that runs in `uncounted`. steps: of optimizers.
     """
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.forward = self.backward = self.steps = 0
 
     def product(self, flops: int, args: Any, kwargs: Any) -> None:

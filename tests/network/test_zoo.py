@@ -12,6 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchbias.errors import ComponentError
 from benchbias.network.by_weight import forward_pass
 from benchbias.network.cost import count_cost, layer_flops
+from benchbias.network.counting import WorkCounter
+from benchbias.network.formulas import FORMULAS
 from benchbias.network.weights import layer_weights, unreached
 from benchbias.testing.toys.trial import ToyTrial
 from support.zoo import FITTING, REFUSED, SHAPE
@@ -79,3 +81,44 @@ def test_a_network_that_does_not_fit_is_refused_when_it_is_made(name: str):
         ToyTrial(model=model)
     assert str(caught.value).startswith("model 'checked'")
     assert not re.search(r"0x[0-9a-f]{6}|\d{12}", str(caught.value)), "an address differs from run to run"
+
+
+aten = torch.ops.aten
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_the_recurrent_kernel_of_cards_uses_each_matrix_once_a_step_and_example(backward: bool):
+    """Two layers of an LSTM with biases, over 5 steps of 3 examples; biases cost nothing, packed steps as many."""
+    weights = [torch.zeros(64, 24), torch.zeros(64, 16), torch.zeros(64), torch.zeros(64)]
+    weights += [torch.zeros(64, 16), torch.zeros(64, 16), torch.zeros(64), torch.zeros(64)]
+    operator = aten._cudnn_rnn_backward if backward else aten._cudnn_rnn
+    passes = 2 if backward else 1
+    for given in (torch.zeros(5, 3, 24), torch.zeros(15, 24)):
+        flops = FORMULAS[operator](given, weights, 4, None, out_val=None)
+        assert flops == passes * 2 * 15 * 64 * (24 + 16 + 16 + 16)
+
+
+EQUAL = {
+    "matrix and vector": lambda: (aten.mv, (torch.rand(4, 5), torch.rand(5)), 2 * 4 * 5),
+    "added matrix and vector": lambda: (aten.addmv, (torch.rand(4), torch.rand(4, 5), torch.rand(5)), 2 * 4 * 5),
+    "two vectors": lambda: (aten.dot, (torch.rand(7), torch.rand(7)), 2 * 7),
+    "added batches": lambda: (
+        aten.addbmm,
+        (torch.rand(4, 6), torch.rand(3, 4, 5), torch.rand(3, 5, 6)),
+        2 * 3 * 4 * 5 * 6,
+    ),
+    "convolution over time": lambda: (
+        aten.conv_tbc,
+        (torch.rand(9, 2, 3), torch.rand(4, 3, 5), torch.rand(5), 0),
+        2 * 6 * 2 * 4 * 3 * 5,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EQUAL)
+def test_operators_that_torchs_table_lacks_cost_two_for_a_multiplication_and_its_addition(name: str):
+    operator, given, expected = EQUAL[name]()
+    counter = WorkCounter()
+    with counter:
+        operator(*given)
+    assert counter.forward == expected

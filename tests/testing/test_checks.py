@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import importlib
 import inspect
 import itertools
@@ -821,6 +822,28 @@ def test_cost_is_told_and_never_fails():
     assert result.status == "ok"
     assert "ms a call" in result.found
     assert "dense training steps" in result.found
+
+
+def test_a_trainer_whose_cost_nothing_counts_is_told():
+    def moved(model, data, context):
+        """Trains on a copy, and takes its weights over: what is counted is of the copy."""
+        twin = copy.deepcopy(model)
+        context.fit(twin, data)
+        model.load_state_dict(twin.state_dict())
+
+    def known(model, data, context):
+        """Takes the class means of the pixels for the head, without a gradient."""
+        with torch.no_grad():
+            images = data.batch(data.train, torch.arange(len(data.train))).images
+            features = model[:5](images)
+            means = torch.stack([features[data.train.labels == k].mean(0) for k in range(2)])
+            model[5].weight.copy_(means)
+            model[5].bias.copy_(-means.square().sum(1) / 2)
+
+    for trainer, unknown in ((moved, False), (known, True)):
+        (result,) = run_checks(subject("trainer", trainer), only=["trains"])
+        assert result.status == "ok", result.found
+        assert ("what it cost is unknown" in result.found) == unknown
 
 
 def test_reach_is_told_and_never_fails():
