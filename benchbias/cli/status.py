@@ -26,7 +26,7 @@ from benchbias.runner.publishing import nearest_records
 from benchbias.runner.report import current_records
 from benchbias.statistics.seeds import MOST_SEEDS
 from benchbias.store.store import Store
-from benchbias.util.files import listed
+from benchbias.util.files import put_aside
 
 
 def summary(plan: Plan, out: Path) -> dict[str, Any]:
@@ -147,7 +147,7 @@ def status_text(plan: Plan, out: Path) -> str:
         elif planned.key not in done:
             rows.append(("", "analysis missing", planned.label, ""))
     stale = current_records(plan, store)[1]
-    aside = [path.name for path in listed(out / "quarantine")]
+    aside = [path.name for path in put_aside(out / "quarantine")]
     lines = [
         f"suite {plan.suite} in {out}: " + (", ".join(f"{n} {state}" for state, n in counts.items()) or "no trials")
     ]
