@@ -13,7 +13,8 @@ from pathlib import Path
 from benchbias.errors import StorageError, UsageError
 from benchbias.store.in_use import alone
 from benchbias.store.store import FOLDERS
-from benchbias.util.files import listed, told
+from benchbias.util.canonical import is_digest
+from benchbias.util.files import listed, put_aside, told
 
 
 def clean_results(out: Path, *, everything: bool, quarantine: bool, failures: bool) -> str:
@@ -33,10 +34,11 @@ def clean_results(out: Path, *, everything: bool, quarantine: bool, failures: bo
         if everything:
             _removed(out, [out / name for name in FOLDERS])
             return f"removed everything in {out}"
-        whole = (("plans", free), ("quarantine", quarantine), ("attempts", failures))
-        paths = [path for name, wanted in whole if wanted for path in listed(out / name)]
-        left = [path for path in listed(out / "tmp", ".tmp") if _is_plain(path)]
-        number = _removed(out, [*left, *paths])
+        paths = [path for path in listed(out / "tmp", ".tmp") if _is_plain(path)]
+        paths += listed(out / "plans", ".json") if free else []
+        paths += put_aside(out / "quarantine") if quarantine else []
+        paths += [path for path in listed(out / "attempts") if is_digest(path.stem)] if failures else []
+        number = _removed(out, paths)
     kept = "" if free else "; a run is alive: its plans stay"
     return f"removed {number} files from {out}; results are untouched{kept}"
 

@@ -21,7 +21,7 @@ from benchbias.runner.report import current_records
 from benchbias.runner.workspace import Workspace
 from benchbias.store.store import FOLDERS, Store
 from benchbias.util.canonical import is_digest
-from benchbias.util.files import folders_of, is_regular, listed
+from benchbias.util.files import folders_of, is_regular, listed, put_aside
 from benchbias.util.packages import EXTRAS, UNREADABLE, version_of
 
 IMPORT_SECONDS = 300
@@ -170,7 +170,7 @@ def _state(store: Store, key: str) -> str:
 
 
 def _aside(out: Path) -> Iterator[Finding]:
-    names = [path.name for path in listed(out / "quarantine")]
+    names = [path.name for path in put_aside(out / "quarantine")]
     conflicts = [name for name in names if name.startswith("conflict-")]
     yield Finding(
         "not reproducible",

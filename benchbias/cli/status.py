@@ -26,7 +26,7 @@ from benchbias.runner.publishing import nearest_records
 from benchbias.runner.report import Conflict, conflicts_of, current_records
 from benchbias.statistics.seeds import MOST_SEEDS
 from benchbias.store.store import CONFLICT, Store
-from benchbias.util.files import listed
+from benchbias.util.files import put_aside
 
 
 def summary(plan: Plan, out: Path) -> dict[str, Any]:
@@ -157,7 +157,7 @@ def status_text(plan: Plan, out: Path) -> str:
         elif planned.key in conflicting:
             rows.append(("", "analysis conflict", planned.label, "not reproducible"))
     stale = current_records(plan, store)[1]
-    aside = [path.name for path in listed(out / "quarantine")]
+    aside = [path.name for path in put_aside(out / "quarantine")]
     lines = [
         f"suite {plan.suite} in {out}: " + (", ".join(f"{n} {state}" for state, n in counts.items()) or "no trials")
     ]

@@ -39,7 +39,7 @@ def _held(store: Store) -> int | None:
     """The shared lock of the file that the folder has now; None where somebody cleans, or has just done so."""
     file = _lock_file(store.create().root)
     with storage_errors(f"cannot use the results folder {store.root}"):
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        descriptor = os.open(file, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
             if os.path.samestat(os.fstat(descriptor), file.stat()):

@@ -7,6 +7,7 @@ import errno
 import fcntl
 import io
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -47,6 +48,11 @@ def folders_of(folder: Path) -> list[Path]:
     """The folders in a folder, sorted, as `listed` has them. Raises StorageError."""
     with storage_errors(f"cannot list {folder}"):
         return [path for path in _entries(folder) if path.is_dir()]
+
+
+def put_aside(quarantine: Path) -> list[Path]:
+    """The files that were put into quarantine, e.g. `damaged-0123abcd-...`. Raises StorageError."""
+    return [path for path in _entries(quarantine) if re.match(r"[a-z][a-z-]*-[0-9a-f]{8}", path.name)]
 
 
 def _entries(folder: Path) -> list[Path]:
