@@ -75,6 +75,8 @@ def version_now(package: str) -> str:
         return _version_in(text or "") or version_of(package)
     except importlib.metadata.PackageNotFoundError:
         return "absent"
+    except (OSError, ValueError):  # a text that is none: as it was at first
+        return version_of(package)
 
 
 @functools.lru_cache(maxsize=64)
