@@ -14,6 +14,7 @@ from interval_worlds import SEEDS, evenly, logits, world
 
 from benchbias.board.claim_tables import ClaimTable
 from benchbias.board.claims import answer_claims
+from benchbias.statistics.family import Gaps
 from benchbias.statistics.ranking import resolved_pairs
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from benchbias.statistics.estimates import Estimate
     from benchbias.statistics.influence import Measured
 
-    Gaps = Mapping[tuple[int, int], Estimate]
+    Estimates = Mapping[tuple[int, int], Estimate]
 
 ROWS = 13
 PAIRS = tuple(itertools.combinations(range(ROWS), 2))
@@ -98,9 +99,9 @@ def draw_family(family: Family, size: int, numbers: Generator) -> list[list[Meas
 
 def boards(
     family: Family, repetitions: int, numbers: Generator, pairs: Sequence[tuple[int, int]]
-) -> dict[int, list[Gaps]]:
+) -> dict[int, list[Estimates]]:
     """The differences of pairs of rows, of every board, by the number of seeds."""
-    found: dict[int, list[Gaps]] = {seeds: [] for seeds in SEEDS}
+    found: dict[int, list[Estimates]] = {seeds: [] for seeds in SEEDS}
     for size in chunks(family.groups * family.examples * ROWS, repetitions):
         rows = draw_family(family, size, numbers)
         for seeds in SEEDS:
@@ -112,9 +113,9 @@ def boards(
     return found
 
 
-def judged(family: Family, gaps: Gaps) -> tuple[bool, float]:
+def judged(family: Family, gaps: Estimates) -> tuple[bool, float]:
     """Whether a board says of any row that it is better than one that it is not, and the share of differences found."""
-    better = resolved_pairs(gaps)
+    better = resolved_pairs(Gaps.of(gaps))
     wrong = any(family.least[one] <= family.least[other] for one, other in better)
     different = sum(family.least[one] != family.least[other] for one, other in PAIRS)
     return wrong, sum(family.least[one] > family.least[other] for one, other in better) / max(different, 1)
@@ -200,7 +201,7 @@ class Simulated:
         return {} if claim.suite else {"": None}
 
 
-def file_judged(claims: Sequence[Stated], gaps: Gaps) -> tuple[bool, float]:
+def file_judged(claims: Sequence[Stated], gaps: Estimates) -> tuple[bool, float]:
     """Whether any verdict of a file is wrong, and the share of claims that it answers."""
     named = {f"claim {at}": one for at, one in enumerate(claims)}
     evidence = cast("Evidence", Simulated({name: gaps[one.pair] for name, one in named.items()}))

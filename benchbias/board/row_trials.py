@@ -76,26 +76,26 @@ class Rows(tuple[Trials, ...]):
 
 @dataclass(frozen=True)
 class _Counted:
-    """The cells of records by id, and what these say of metrics and of every group."""
+    """The cells of records by identity, `id(record)`, and what these say of metrics and of every group."""
 
-    cells: Mapping[str, Cells | None]
-    metrics: Mapping[str, Mapping[str, Measured]]
-    groups: Mapping[str, tuple[Measured | None, ...]]
+    cells: Mapping[int, Cells | None]
+    metrics: Mapping[int, Mapping[str, Measured]]
+    groups: Mapping[int, tuple[Measured | None, ...]]
 
     @staticmethod
     def of(records: Sequence[TrialRecord], layouts: Mapping[str, CellLayout]) -> _Counted:
         """Make it from all records of a suite: those of one test split are measured together."""
-        cells = {record.id: _cells(record, layouts) for record in records}
-        metrics: dict[str, dict[str, Measured]] = {record.id: {} for record in records}
-        groups: dict[str, tuple[Measured | None, ...]] = {}
+        cells = {id(record): _cells(record, layouts) for record in records}
+        metrics: dict[int, dict[str, Measured]] = {id(record): {} for record in records}
+        groups: dict[int, tuple[Measured | None, ...]] = {}
         for members in _alike(records, cells, layouts):
-            body, here = members[0].body, stacked([known for record in members if (known := cells[record.id])])
-            groups |= zip((r.id for r in members), group_accuracies(here, len(body["group_names"])), strict=True)
+            body, here = members[0].body, stacked([known for record in members if (known := cells[id(record)])])
+            groups |= zip((id(r) for r in members), group_accuracies(here, len(body["group_names"])), strict=True)
             for name in body["metrics"]:
                 trained = body.get("train_group_total")
                 found = measure(name, here, body["group_aligned"], body.get("num_classes"), trained)
                 for record, one in zip(members, unstacked(found), strict=True) if found is not None else ():
-                    metrics[record.id][name] = one
+                    metrics[id(record)][name] = one
         return _Counted(cells, metrics, groups)
 
     def row(self, members: Sequence[TrialRecord]) -> Trials:
@@ -103,20 +103,20 @@ class _Counted:
         records = {record.body["seed"]: record for record in members}
         names = dict.fromkeys(name for record in members for name in record.body["metrics"])
         values = {
-            name: {seed: _measured(name, one, self.metrics[one.id].get(name)) for seed, one in records.items()}
+            name: {seed: _measured(name, one, self.metrics[id(one)].get(name)) for seed, one in records.items()}
             for name in names
         }
-        groups = {seed: self.groups[one.id] for seed, one in records.items() if one.id in self.groups}
-        return Trials(records, {seed: self.cells[one.id] for seed, one in records.items()}, values, groups)
+        groups = {seed: self.groups[id(one)] for seed, one in records.items() if id(one) in self.groups}
+        return Trials(records, {seed: self.cells[id(one)] for seed, one in records.items()}, values, groups)
 
 
 def _alike(
-    records: Sequence[TrialRecord], cells: Mapping[str, Cells | None], layouts: Mapping[str, CellLayout]
+    records: Sequence[TrialRecord], cells: Mapping[int, Cells | None], layouts: Mapping[str, CellLayout]
 ) -> Iterator[Sequence[TrialRecord]]:
     """Records of equal test splits, groups and metrics, no more at once than memory holds."""
     found: dict[tuple[str, str], list[TrialRecord]] = {}
     for record in records:
-        body, one = record.body, cells[record.id]
+        body, one = record.body, cells[id(record)]
         if one is not None:
             same = [body.get(name) for name in ("group_aligned", "group_names", "num_classes", "train_group_total")]
             found.setdefault((one.layout, canonical.dumps([same, sorted(body["metrics"])])), []).append(record)
