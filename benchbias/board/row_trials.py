@@ -13,7 +13,6 @@ from benchbias.records.trial import TrialRecord, sorted_records
 from benchbias.statistics.cells import CellLayout, Cells, check_counts, stacked, unpack_counts
 from benchbias.statistics.estimates import Estimate, difference
 from benchbias.statistics.influence import UNBOUNDED, Measured, measure, unstacked
-from benchbias.statistics.worst_group import group_accuracies
 from benchbias.util import canonical
 
 if TYPE_CHECKING:
@@ -32,13 +31,11 @@ class Trials:
     """All trials of one row, by seed: their records, their test cells, and what these say of every metric.
 
     values: by metric, then seed, with its influence where cells determine the metric; None where it is undefined.
-    groups: the accuracy of every group by seed, where there are cells; None of a group without a test example.
     """
 
     records: Mapping[int, TrialRecord]
     cells: Mapping[int, Cells | None]
     values: Mapping[str, Mapping[int, Measured | None]]
-    groups: Mapping[int, tuple[Measured | None, ...]]
 
     @functools.cached_property
     def first(self) -> Mapping[str, Any]:
@@ -76,27 +73,24 @@ class Rows(tuple[Trials, ...]):
 
 @dataclass(frozen=True)
 class _Counted:
-    """The cells of records by identity, `id(record)`, and what these say of metrics and of every group."""
+    """The cells of records by identity, `id(record)`, and what these say of metrics."""
 
     cells: Mapping[int, Cells | None]
     metrics: Mapping[int, Mapping[str, Measured]]
-    groups: Mapping[int, tuple[Measured | None, ...]]
 
     @staticmethod
     def of(records: Sequence[TrialRecord], layouts: Mapping[str, CellLayout]) -> _Counted:
         """Make it from all records of a suite: those of one test split are measured together."""
         cells = {id(record): _cells(record, layouts) for record in records}
         metrics: dict[int, dict[str, Measured]] = {id(record): {} for record in records}
-        groups: dict[int, tuple[Measured | None, ...]] = {}
         for members in _alike(records, cells, layouts):
             body, here = members[0].body, stacked([known for record in members if (known := cells[id(record)])])
-            groups |= zip((id(r) for r in members), group_accuracies(here, len(body["group_names"])), strict=True)
             for name in body["metrics"]:
                 trained = body.get("train_group_total")
                 found = measure(name, here, body["group_aligned"], body.get("num_classes"), trained)
                 for record, one in zip(members, unstacked(found), strict=True) if found is not None else ():
                     metrics[id(record)][name] = one
-        return _Counted(cells, metrics, groups)
+        return _Counted(cells, metrics)
 
     def row(self, members: Sequence[TrialRecord]) -> Trials:
         """The trials of one row. Raises UsageError where a record contradicts its own counts."""
@@ -106,8 +100,7 @@ class _Counted:
             name: {seed: _measured(name, one, self.metrics[id(one)].get(name)) for seed, one in records.items()}
             for name in names
         }
-        groups = {seed: self.groups[id(one)] for seed, one in records.items() if id(one) in self.groups}
-        return Trials(records, {seed: self.cells[id(one)] for seed, one in records.items()}, values, groups)
+        return Trials(records, {seed: self.cells[id(one)] for seed, one in records.items()}, values)
 
 
 def _alike(

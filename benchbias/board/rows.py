@@ -14,7 +14,7 @@ from benchbias.records.trial import TrialRecord
 from benchbias.statistics.cells import CellLayout
 from benchbias.statistics.estimates import Estimate, over_seeds
 from benchbias.statistics.influence import Measured
-from benchbias.statistics.worst_group import least_of
+from benchbias.statistics.worst_group import least_mean
 from benchbias.util import canonical
 
 
@@ -130,7 +130,8 @@ def _as_counted(row: Trials, metric: str) -> float | None:
 
 
 def _worst_group(row: Trials) -> Estimate | None:
-    return least_of(list(row.groups.values())) if len(row.groups) == len(row.records) else None
+    cells = [one for one in row.cells.values() if one is not None]
+    return least_mean(cells, len(row.first["group_names"])) if len(cells) == len(row.cells) else None
 
 
 def _complete(values: Sequence[float | None]) -> Estimate | None:

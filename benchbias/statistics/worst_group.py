@@ -6,25 +6,41 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from benchbias.statistics.cells import Cells, stacked
 from benchbias.statistics.estimates import Estimate, over_seeds
-from benchbias.statistics.influence import Measured, first_lowest, measure_group, unstacked
+from benchbias.statistics.influence import Influence, Measured, first_lowest
 from benchbias.statistics.least import bias_of_least
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from benchbias.statistics.cells import Cells
+
 
 def least_mean(cells: Sequence[Cells], groups: int) -> Estimate | None:
     """The least over groups of the mean accuracy over seeds, as `least_of`; cells: one a seed."""
-    return least_of([group_accuracies(stacked([one]), groups)[0] for one in cells])
+    return least_of([group_accuracies(one, groups) for one in cells])
 
 
-def group_accuracies(cells: Cells, groups: int) -> list[tuple[Measured | None, ...]]:
-    """The accuracy of every group in every trial, from cells with `correct` (S, M); None where it has no example."""
-    there = set(cells.group.tolist())
-    by_group = [unstacked(measure_group(group, cells)) if group in there else None for group in range(groups)]
-    return [tuple(None if found is None else found[at] for found in by_group) for at in range(len(cells.correct))]
+def group_accuracies(cells: Cells, groups: int) -> list[Measured | None]:
+    """The accuracy of every group, as `measure_group`, all at once; None of a group without an example."""
+    import numpy as np
+
+    drawn, cluster = np.unique(cells.cluster, return_inverse=True)
+    total, right = (np.bincount(cells.group, counts, groups) for counts in (cells.total, cells.correct))
+    with np.errstate(invalid="ignore"):
+        accuracy = right / total  # (G,)
+    residual = (cells.correct - accuracy[cells.group] * cells.total) / total[cells.group]  # (M,)
+    at = cells.group * len(drawn) + cluster
+    influence = np.bincount(at, residual, groups * len(drawn)).reshape(groups, len(drawn))
+    clusters = np.bincount(np.unique(at) // len(drawn), minlength=groups)
+    return [
+        Measured(
+            accuracy[group], Influence(drawn, influence[group], cells.layout, float(clusters[group])), 0.0, (0.0, 1.0)
+        )
+        if total[group]
+        else None
+        for group in range(groups)
+    ]
 
 
 def least_of(by_seed: Sequence[Sequence[Measured | None]]) -> Estimate | None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from benchbias.statistics.estimates import over_seeds
 from benchbias.statistics.influence import measure_group
-from benchbias.statistics.worst_group import least_mean
+from benchbias.statistics.worst_group import group_accuracies, least_mean
 from support.cell_tables import drawn, table
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
@@ -58,6 +58,20 @@ def test_it_lies_inside_of_its_interval_and_between_the_least_and_the_greatest_m
     if found.half_width is not None:
         low, high = found.interval()
         assert 0 <= low <= found.mean <= high <= 1
+
+
+@quick
+@given(st.integers(0, 10**6), st.integers(1, 6))
+def test_the_accuracies_of_all_groups_are_those_of_each(seed, groups):
+    cells = drawn(RNG(seed), RNG(seed).uniform(0, 1, groups), seeds=1, clusters=15)[0]
+    found = group_accuracies(cells, groups + 1)
+    assert found[-1] is None
+    for group, one in enumerate(found[:-1]):
+        alone = measure_group(group, cells)
+        assert (one.value, one.bias, one.bounds) == (pytest.approx(float(alone.value)), 0, alone.bounds)
+        assert one.influence.value == pytest.approx(alone.influence.value, abs=1e-12)
+        assert one.influence.clusters == pytest.approx(float(alone.influence.clusters))
+        assert one.influence.cluster.tolist() == alone.influence.cluster.tolist()
 
 
 def test_a_seed_without_a_group_is_left_out_of_that_groups_mean():
