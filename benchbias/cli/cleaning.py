@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterable
@@ -15,6 +16,8 @@ from benchbias.store.in_use import alone
 from benchbias.store.store import FOLDERS
 from benchbias.util.canonical import is_digest
 from benchbias.util.files import listed, put_aside, told
+
+PLAN = re.compile(r"[0-9a-f]{16}\.json")  # the name of what workers read of a plan
 
 
 def clean_results(out: Path, *, everything: bool, quarantine: bool, failures: bool) -> str:
@@ -35,7 +38,7 @@ def clean_results(out: Path, *, everything: bool, quarantine: bool, failures: bo
             _removed(out, [out / name for name in FOLDERS])
             return f"removed everything in {out}"
         paths = [path for path in listed(out / "tmp", ".tmp") if _is_plain(path)]
-        paths += listed(out / "plans", ".json") if free else []
+        paths += [path for path in listed(out / "plans") if PLAN.fullmatch(path.name)] if free else []
         paths += put_aside(out / "quarantine") if quarantine else []
         paths += [path for path in listed(out / "attempts") if is_digest(path.stem)] if failures else []
         number = _removed(out, paths)

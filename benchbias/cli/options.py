@@ -100,6 +100,8 @@ def parse_seeds(text: str | None) -> int | range | list[int] | None:
     if re.fullmatch(r"[0-9]+", text):
         return int(text)
     if found := re.fullmatch(r"([0-9]+)-([0-9]+)", text):
+        if int(found[1]) > int(found[2]):
+            raise UsageError(f"--seeds {text}: the range runs backwards; did you mean {found[2]}-{found[1]}?")
         return range(int(found[1]), int(found[2]) + 1)
     if re.fullmatch(r"[0-9]+(,[0-9]+)+", text):
         return [int(part) for part in text.split(",")]

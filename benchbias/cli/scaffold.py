@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib.util
 import keyword
 import re
+import shutil
 from pathlib import Path
 
 from benchbias.errors import StorageError, UsageError, unknown
 from benchbias.plugin.hookspecs import KINDS
 from benchbias.plugin.registry import load_registry
+from benchbias.suite.catalogue import load
 from benchbias.util.files import told
 
 FILES = {
@@ -60,6 +62,7 @@ def new(kind: str, name: str, folder: Path | None = None) -> list[Path]:
     except FileExistsError:
         raise UsageError(f"new {kind} {name}: {folder} exists; nothing was written (--folder names another)") from None
     except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)  # else a second try finds it there
         raise StorageError(f"new {kind} {name}: {folder} cannot be written: {told(error)}") from None
     return list(texts)
 
@@ -71,6 +74,8 @@ def _check_name(kind: str, name: str) -> None:
         raise UsageError(f"{where}: {rule}; did you mean {_suggested(kind, name)!r}?")
     if (kind, name) in load_registry(quiet=True).components:
         raise UsageError(f"{where}: there is a {kind} {name!r} already (`benchbias show {name}`)")
+    if kind in ("pruner", "trainer") and name in load(None).methods:
+        raise UsageError(f"{where}: a shipped method is called {name!r}, and `--method {name}` runs that one")
     if importlib.util.find_spec(f"benchbias_{name}") is not None:
         raise UsageError(f"{where}: a module benchbias_{name} is installed already")
 

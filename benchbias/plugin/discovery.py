@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchbias.errors import UsageError, plain
 from benchbias.plugin.loading import PluginRef
-from benchbias.util.packages import distributions
+from benchbias.util.packages import distributions, special_file
 
 GROUP = "benchbias"  # the entry-point group
 FILE = "entry_points.txt"
@@ -71,6 +71,9 @@ def discover(loose: Iterable[Path] = ()) -> Discovered:
 
 def _text(distribution: importlib.metadata.Distribution) -> tuple[str, str]:
     """The entry points of a distribution as text, as far as it can be read, and why not all of it can be."""
+    special = special_file(distribution)
+    if special is not None:
+        return "", f"its {special} is no plain file"
     try:
         return distribution.read_text(FILE) or "", ""
     except Exception as error:  # whatever a malformed file, or a finder of another's, raises

@@ -88,7 +88,7 @@ def read_records(folder: Path) -> list[TrialRecord]:
     for path in listed(folder, ".json"):
         record = TrialRecord.from_file(path)
         if record.id != path.stem:
-            raise UsageError(f"{path}: it is the record of the trial {record.id}, not of its name")
+            raise UsageError(f"{path}: it is the record of the trial {record.id}, not of its name: rename or move it")
         suite = record.body["suite"]
         label = suite["name"] if suite["limit"] is None else f"{suite['name']}.limit-{suite['limit']}"
         if label != folder.name:

@@ -7,7 +7,9 @@ import email
 import functools
 import importlib
 import importlib.metadata
+import stat
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -44,6 +46,19 @@ def distributions() -> Iterator[importlib.metadata.Distribution]:
         yield from importlib.metadata.distributions()
 
 
+def special_file(distribution: importlib.metadata.Distribution) -> str | None:
+    """The name of a metadata file that is a pipe, a device or a socket, whose reading might never end; None if none."""
+    folder = getattr(distribution, "_path", None)
+    if not isinstance(folder, Path):
+        return None
+    for name in ("METADATA", "PKG-INFO", "entry_points.txt"):
+        with contextlib.suppress(OSError):
+            mode = (folder / name).stat().st_mode
+            if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+                return name
+    return None
+
+
 def spare_broken_distributions() -> None:
     """Let `entry_points()` leave out what cannot be read, in this process.
 
@@ -56,11 +71,14 @@ def spare_broken_distributions() -> None:
 
 
 def _readable_entry_points(original: Callable[..., Any], **parameters: Any) -> Any:
+    plain = [distribution for distribution in distributions() if special_file(distribution) is None]
     try:
-        return original(**parameters)
+        if len(plain) == sum(1 for _ in distributions()):
+            return original(**parameters)
+        raise OSError("a metadata file is no plain file")
     except Exception:
         found: dict[str, list[importlib.metadata.EntryPoint]] = {}
-        for distribution in distributions():
+        for distribution in plain:
             with contextlib.suppress(Exception):
                 found.setdefault(distribution.name, list(distribution.entry_points))
         return importlib.metadata.EntryPoints(entry for entries in found.values() for entry in entries).select(

@@ -79,11 +79,13 @@ def test_what_is_no_file_of_ours_stays(store: Store, tmp_path: Path):
     (folder / "link.tmp").symlink_to(tmp_path)
     for name in (".DS_Store", "notes.txt"):
         (folder / name).write_text("stray")
+    (store.root / "plans" / "precious.json").write_text("stray")
     with (folder / "live.tmp").open("w") as live:
         fcntl.flock(live, fcntl.LOCK_EX)
         clean(store)
         names = {path.name for path in folder.iterdir()}
         assert names == {".DS_Store", "link.tmp", "live.tmp", "notes.txt", "pipe.tmp", "stray.tmp"}
+        assert [path.name for path in (store.root / "plans").iterdir()] == ["precious.json"]
 
 
 def foreign_file(here: Path) -> None:

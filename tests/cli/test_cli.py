@@ -202,7 +202,7 @@ SMOKE = ("run", "-s", "smoke")
         ((*SMOKE, "--seed", "-1"), "--seed"),
         ((*SMOKE, "--seed", "0-3"), "--seed"),
         ((*SMOKE, "--seeds", "0"), "at least one"),
-        ((*SMOKE, "--seeds", "4-1"), "seeds"),
+        ((*SMOKE, "--seeds", "4-1"), "did you mean 1-4?"),
         ((*SMOKE, "--seeds", "1,1"), "different"),
         ((*SMOKE, "--seeds", "1000000000000"), "the limit is 100,000"),
         ((*SMOKE, "--seeds", "0-99999999999999"), "limit"),

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchbias.cli.scaffold import new
-from benchbias.errors import UsageError
+from benchbias.errors import StorageError, UsageError
 from benchbias.plugin.components import GIVEN
 from benchbias.testing.checking import check
 from benchbias.testing.finding import find
@@ -118,6 +118,7 @@ def test_once_installed_it_is_planned_and_found_by_its_name(made: dict[str, Path
         ("pruner", "-", "begins with a letter.*did you mean 'my_pruner'"),
         ("pruner", "x" * 60, "did you mean 'x{30}'"),
         ("pruner", "magnitude", "there is a pruner 'magnitude' already"),
+        ("pruner", "erm", "a shipped method is called 'erm'"),
         ("pruner", "plugins", "a module benchbias_plugins is installed already"),
         ("prunner", "mine", "did you mean 'pruner'"),
     ],
@@ -126,6 +127,17 @@ def test_bad_names_are_refused_and_nothing_is_written(tmp_path: Path, kind: str,
     with pytest.raises(UsageError, match=told):
         new(kind, name, tmp_path / "made")
     assert not list(tmp_path.iterdir())
+
+
+def test_half_of_a_distribution_is_not_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(path: Path, *arguments: object, **named: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_text", full)
+        with pytest.raises(StorageError, match="No space left"):
+            new("pruner", "mine", tmp_path / "made")
+    assert new("pruner", "mine", tmp_path / "made")
 
 
 def test_the_command_names_its_files_and_never_writes_over_a_folder(cli, tmp_path: Path):

@@ -99,7 +99,22 @@ def test_other_packages_are_spared_what_cannot_be_read(tmp_path: Path, monkeypat
     assert not {entry.name for entry in importlib.metadata.entry_points(group="no such group")}
 
 
-@pytest.mark.parametrize("name", [pytest.param("not-utf-8", marks=pytest.mark.slow), "foreign-line"])
+@pytest.mark.parametrize("file", ["METADATA", "entry_points.txt"])
+def test_a_pipe_in_a_distribution_is_no_end_of_any_command(file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """To read it would never end."""
+    (tmp_path / "odd-1.0.dist-info").mkdir()
+    os.mkfifo(tmp_path / "odd-1.0.dist-info" / file)
+    monkeypatch.setattr(importlib.metadata, "entry_points", importlib.metadata.entry_points)
+    monkeypatch.syspath_prepend(tmp_path)
+    found = discover()
+    assert found.unreadable == {str(tmp_path / "odd-1.0.dist-info"): f"its {file} is no plain file"}
+    assert any(ref.name == "magnitude" or ref.module.endswith("magnitude") for ref in found.refs)
+    spare_broken_distributions()
+    assert "pytest" in {entry.name for entry in importlib.metadata.entry_points(group="console_scripts")}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["not-utf-8", "foreign-line"])
 def test_a_run_trains_beside_it(name: str, tmp_path: Path):
     afflicted.distribution(tmp_path / "site", "odd", afflicted.DISTRIBUTIONS[name])
     env = {"PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)}
