@@ -491,9 +491,9 @@ from benchbias.store.store import Store
 from benchbias.suite.tables import Recipe
 from benchbias.training.fit import fit, logits
 
-LIMIT = 16 << 20   # ten times less than the training images
+LIMIT = 20 << 20   # ten times less than the training images
 root = Path(sys.argv[1])
-count = {"train": 3300, "val": 64, "test": 64}
+count = {"train": 4100, "val": 64, "test": 64}
 
 def grown(allowed):
     now = int(re.search(r"VmData:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) << 10
