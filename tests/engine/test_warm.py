@@ -121,15 +121,18 @@ def room(module: str) -> str:
     return module.removeprefix("benchbias.")
 
 
+@pytest.mark.slow
 def test_no_module_of_the_core_is_imported_by_a_worker(real: dict[str, Any]):
     assert real["late"] == []
 
 
+@pytest.mark.slow
 def test_every_kind_of_stage_was_run(real: dict[str, Any]):
     assert set(real["ran"]) == {*SOURCES, "data+reading"}
     assert all(f"benchbias.stages.{kind.partition('+')[0]}" in names for kind, names in real["ran"].items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [*SOURCES, "data+reading"])
 def test_what_a_stage_runs_stands_in_its_key(real: dict[str, Any], kind: str):
     held = {module_of(path) for path in source_files(SOURCES[kind.partition("+")[0]])}
