@@ -155,7 +155,8 @@ def _may_hold_images(feature: Any) -> bool:
 
     if isinstance(feature, dict):
         return set(feature) == {"bytes", "path"}
-    return isinstance(feature, datasets.Image) or getattr(feature, "dtype", "") in ("binary", "large_binary", "string")
+    kinds = ("binary", "large_binary", "string", "large_string")
+    return isinstance(feature, datasets.Image) or getattr(feature, "dtype", "") in kinds
 
 
 def _load(chosen: Chosen, split: str, scratch: str, where: str) -> Any:

@@ -122,7 +122,7 @@ def _examples(
 
 
 def _meant(words: Mapping[str, str], used: Set[str], place: str) -> dict[str, str]:
-    """What a word of the table means: the name of a split, or `left-out`. Raises DataError.
+    """The meaning of each word of the table: the name of a split, or `left-out`. Raises DataError.
 
     words: as the task gives it; used: the words that stand in the table.
     """
