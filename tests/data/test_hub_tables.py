@@ -17,6 +17,7 @@ from benchbias.data.reading.cells import cell_text
 from benchbias.data.reading.hub import HubImages, hub_images
 from benchbias.data.reading.tables import table_rows
 from benchbias.errors import DataError
+from benchbias_plugins.datasets.own_data import hub
 from support.hub_copies import encoded, write_card
 
 CODES = ["007", "7", "0.1", "0.1000000000000000055", "9007199254740993", "", "NA", "None", "nan", "1.0", "1e5", "true"]
@@ -126,7 +127,7 @@ def write_parquet(root: Path, column: pa.Array) -> Path:
     return home
 
 
-def test_a_number_of_no_class_is_told_with_its_cause(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+def test_a_number_of_no_class_is_told_with_its_cause(tmp_path: Path):
     home = write_parquet(tmp_path, pa.array([0, 1, 2]))
     kinds = "  - name: image\n    dtype: image\n  - name: code\n    dtype:\n      class_label:\n        names:\n"
     write_card(home, f"dataset_info:\n  features:\n{kinds}          '0': a\n          '1': b\n")
@@ -147,3 +148,10 @@ def test_a_moment_that_no_calendar_has_is_refused_with_its_row(tmp_path: Path, r
     write_parquet(tmp_path, moments)
     with pytest.raises(DataError, match=rf"split train, row {row}: column 'code' holds a value of type timestamp"):
         read(tmp_path)
+
+
+def test_a_column_that_says_all_everywhere_is_no_attribute(tmp_path: Path):
+    home = as_folder(tmp_path, ["all", "all"])
+    write_rows(home / "metadata.csv", ("file_name", "label", "code"), [("0.png", "a", "all"), ("1.png", "b", "all")])
+    with pytest.raises(DataError, match=r"split train: column 'code' says 'all' in every row"):
+        hub(tmp_path, 0, repository="own/copy", attribute="code")
