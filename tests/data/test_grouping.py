@@ -96,3 +96,10 @@ def test_words_for_an_empty_cell_are_told():
     parts = {"train": made(pairs), "val": made(pairs, 100), "test": everything("ab", ("nan", "y"))}
     data = dataset_of(parts, ("a:nan", "b:y"), "refuse", "made", "none")
     assert data.notes == ("the attribute 'nan' may stand for an empty cell: it counts as a group of its own",)
+
+
+def test_a_name_that_mixes_scripts_is_told():
+    mixed = "\u0430b"  # its first letter is Cyrillic
+    parts = {"train": made([(mixed, "x"), ("c", "y")]), "val": made([(mixed, "x"), ("c", "y")], 100)}
+    data = dataset_of(parts | {"test": everything((mixed, "c"), "xy")}, (), "refuse", "made", "none")
+    assert data.notes == (f"the label {mixed!r} mixes letters of CYRILLIC and LATIN, which may look alike",)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from benchbias.data.reading import tables as tables_module
 from benchbias.data.reading.cells import cell_text, is_empty, kept_value, normalised, required_text
-from benchbias.data.reading.names import check_name, near_names
+from benchbias.data.reading.names import check_name, mixed_scripts, near_names
 from benchbias.data.reading.tables import table_rows
 from benchbias.errors import DataError
 from benchbias.util import canonical
@@ -117,10 +117,21 @@ def test_a_value_is_the_text_that_a_user_would_write(value, text: str):
     [
         ("1", "1.0"), ("01", "1"), ("1e0", "1"), ("-0", "0"), ("DISC", "disc"), ("a b", "a_b"), ("a-b", "ab"),
         ("carr\u00e9", "carre"), ("\uff11", "1"), ("stra\u00dfe", "STRASSE"), ("a\u200db", "ab"),
+        ("disc", "disc\ufe0f"), ("1", "1\ufe0f"), ("ab", "a\u034fb"), ("ab", "a\u3164b"), ("ab", "a\U000e0101b"),
     ],
 )  # fmt: skip
 def test_names_that_differ_in_writing_alone_are_near(names):
     assert near_names(["other", *names]) == [sorted(names)]
+
+
+def test_names_that_mix_scripts_are_told_and_others_are_not():
+    assert mixed_scripts("di\u0455c") == ["CYRILLIC", "LATIN"]
+    assert not any(map(mixed_scripts, ("disc", "\u0434\u0438\u0441\u043a", "carr\u00e9", "5 \u00b5m", "\u72ac a", "1")))
+
+
+def test_a_name_with_a_time_of_day_is_refused_with_the_remedy():
+    with pytest.raises(DataError, match=r"none of .*; write a time of day without colons, or keep the date alone"):
+        check_name("2020-01-01T03:04:05", "label", "here")
 
 
 @pytest.mark.parametrize("names", [("1", "-1"), ("1", "10"), ("a", "b"), ("0.1", "01"), ("+", "-"), ("", " ")])
@@ -194,3 +205,28 @@ def test_a_column_is_found_in_either_unicode_form(tmp_path: Path):
     for name in ("t.csv", "t.parquet"):
         (row,) = table_rows(tmp_path, "p", name, ["\u00e9cole"])
         assert row.values == {"\u00e9cole": "x"}
+
+
+def moments(tmp_path: Path, values: list[int | None], kind: pa.DataType) -> list[str]:
+    (tmp_path / "own").mkdir(exist_ok=True)
+    pq.write_table(pa.table({"when": pa.array(values, pa.int64()).cast(kind)}), tmp_path / "own" / "t.parquet")
+    return [row.values["when"] for row in table_rows(tmp_path, "own", "t.parquet", ["when"])]
+
+
+def test_nanoseconds_are_kept_apart(tmp_path: Path):
+    day = 86400 * 10**9
+    texts = moments(tmp_path, [day, day + 1, day + 2, day + 1000], pa.timestamp("ns"))
+    assert texts == ["1970-01-02", *(f"1970-01-02T00:00:00.{end}" for end in ("000000001", "000000002", "000001"))]
+
+
+@pytest.mark.parametrize("kind", [pa.timestamp("s"), pa.timestamp("ms"), pa.timestamp("us"), pa.timestamp("s", "UTC")])
+def test_a_moment_beyond_the_calendar_is_refused_with_its_row_and_column(tmp_path: Path, kind: pa.DataType):
+    with pytest.raises(DataError, match=r"t\.parquet, row 4099: column 'when' holds a value of type .*timestamp"):
+        moments(tmp_path, [0] * 4098 + [10**18 if kind.unit == "us" else 10**15], kind)
+
+
+def test_an_unknown_time_zone_is_refused_with_its_row_and_column(tmp_path: Path):
+    with pytest.raises(
+        DataError, match=r"t\.parquet, row 1: column 'when' .*Mars/Phobos.*time zones those of the IANA"
+    ):
+        moments(tmp_path, [0], pa.timestamp("us", "Mars/Phobos"))

@@ -188,6 +188,10 @@ CASES = {
     "a colour among grey": ({}, (0, {"image": "grey.png"}), r"row 3: pictures/1\.png: .* colour.*grey.*channels"),
     "a bomb": ({}, (3, {"image": "bomb.png"}), r"row 5: bomb\.png: the image has more than \d+ pixels"),
     "an overlap": ({}, (110, {"image": "copy.png"}), r"row 8: this image of train is in test too \(.*row 112\)"),
+    "a long path": ({}, (3, {"image": "x" * 300}), r"labels\.csv, row 5: image 'x+: no such file"),
+    "a longer path": ({}, (3, {"image": "x/" * 2040}), r"labels\.csv, row 5: image '[x/]+: no such file"),
+    "a word of no row": ({"splits": {"dev": "val"}}, None, r"no row has the word 'dev' \(there: test, train, val\)"),
+    "a word twice": ({"splits": {"val": "val", " val": "val"}}, None, r"splits: ' val' stands there twice"),
     "a label of test alone": ({}, (110, {"label": "ring"}), r"row 112: the label 'ring' of test does not occur"),
     "a label": ({}, (3, {"label": "a/b"}), r"row 5: the label 'a/b': at most 64 printable characters"),
     "a loud label": ({}, (3, {"label": "\x1b[31m"}), r"row 5: the label .*printable"),
@@ -268,6 +272,13 @@ def test_an_attribute_that_tells_nothing_a_group_without_example_and_one_class_a
         built(root)
     write_table(table, [row | {"label": "disc"} for row in rows])
     with pytest.raises(DataError, match="all training examples have the label 'disc'"):
+        built(root)
+
+
+def test_a_column_that_says_all_everywhere_is_no_attribute(pictures):
+    root, rows = pictures
+    write_table(root / HOME / "labels.csv", [row | {"attribute": "all"} for row in rows])
+    with pytest.raises(DataError, match=r"column 'attribute' says 'all' in every row.*attribute = \"\" asks for that"):
         built(root)
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from benchbias.data.reading.cells import normalised
-from benchbias.data.reading.names import EMPTY_WORDS, check_name, near_names
+from benchbias.data.reading.names import EMPTY_WORDS, check_name, mixed_scripts, near_names
 from benchbias.data.values import GroupLabels
 from benchbias.errors import DataError
 
@@ -88,6 +88,8 @@ class Grouping:
             for name in each:
                 if name.casefold() in EMPTY_WORDS:
                     found.append(f"the {what} {name!r} may stand for an empty cell: it counts as a group of its own")
+                if scripts := mixed_scripts(name):
+                    found.append(f"the {what} {name!r} mixes letters of {' and '.join(scripts)}, which may look alike")
         return found
 
 

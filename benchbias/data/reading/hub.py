@@ -19,9 +19,11 @@ from torch import Tensor
 from benchbias.data.reading.cells import kept_value, named_column
 from benchbias.data.reading.decoding import LARGEST_IMAGE, Look, decode, pixels_of
 from benchbias.data.reading.fetching import fetch
+from benchbias.data.reading.hub_tables import builder_of
 from benchbias.data.reading.pixel_cache import Sink, decoded
-from benchbias.data.reading.raw_files import Found, check_unchanged, find, missing, raw_digest
+from benchbias.data.reading.raw_files import Found, check_unchanged, files_of, find, missing, raw_digest
 from benchbias.data.reading.repository import LARGEST_ROWS, Chosen, Repository, chosen_files
+from benchbias.data.reading.tables import cells_of
 from benchbias.errors import DataError, unknown
 from benchbias.util.connections import no_connections, offline
 from benchbias.util.progress import progress
@@ -86,6 +88,7 @@ def hub_images(
         "columns": list(columns),
         "config": config,
         **asdict(look),
+        **({"cells": "text"} if any(file.suffix.lower() == ".csv" for file in files_of(found.folder)) else {}),
         "layout": "hub" if found.source is None else found.source.torchvision,
     }
     where = f"{repository}, split {split}"
@@ -129,13 +132,15 @@ def _from_copy(
             raise DataError(f"{where}: column {image!r} holds no images (columns of images: {', '.join(kinds) or '-'})")
         rows = rows.select_columns([image, *columns]).cast_column(image, datasets.Image(decode=False))
         kept: dict[str, list[Any]] = {name: [] for name in columns}
-        chosen = look
+        chosen, seen = look, dict[str, int]()
         types = {name: str(getattr(rows.features[name], "dtype", "")) for name in columns}
-        for row, item in enumerate(progress(_rows(rows), len(rows), f"decoding {where}"), 1):
+        for row, item in enumerate(progress(_rows(rows, where), len(rows), f"decoding {where}"), 1):
             here = f"{where}, row {row}"
             for name in columns:
                 kept[name].append(kept_value(item[name], here, name, types[name]))
-            pixels = decode(_content(item[image], copy, here), here, chosen)
+            content = _content(item[image], copy, here)
+            _check_repeat(item[image], seen, row, copy, here)
+            pixels = decode(content, here, chosen)
             if len(pixels) == 3:
                 chosen = replace(look, channels=3)  # a grey image among coloured ones is no fault
             sink.add(pixels, here)
@@ -150,34 +155,54 @@ def _may_hold_images(feature: Any) -> bool:
 
     if isinstance(feature, dict):
         return set(feature) == {"bytes", "path"}
-    return isinstance(feature, datasets.Image) or getattr(feature, "dtype", "") in ("binary", "large_binary", "string")
+    kinds = ("binary", "large_binary", "string", "large_string")
+    return isinstance(feature, datasets.Image) or getattr(feature, "dtype", "") in kinds
 
 
 def _load(chosen: Chosen, split: str, scratch: str, where: str) -> Any:
     """The rows of a split, mapped from a file in the scratch folder. Raises DataError."""
     from datasets.data_files import DataFilesDict, DataFilesList
+    from datasets.exceptions import DatasetGenerationError
     from datasets.load import import_main_class
 
     try:
         module = importlib.import_module(f"datasets.packaged_modules.{chosen.builder}.{chosen.builder}")
         lists = {name: DataFilesList([str(file) for file in each], []) for name, each in chosen.files.items()}
-        made = import_main_class(module.__name__)(cache_dir=scratch, data_files=DataFilesDict(lists), **chosen.options)
+        builder = builder_of(import_main_class(module.__name__))
+        made = builder(cache_dir=scratch, data_files=DataFilesDict(lists), **chosen.options)
         assert made.config.data_files == lists, "what is opened is what was chosen"
         made.download_and_prepare()
         rows = made.as_dataset(split=split)
     except Exception as error:  # of pyarrow, fsspec and many others
-        told = " ".join(str(error).split())
-        raise DataError(f"{where}: cannot be read as a data set: {told or type(error).__name__}") from error
+        cause = error.__cause__ if isinstance(error, DatasetGenerationError) and error.__cause__ else error
+        told = " ".join(str(cause).split())
+        raise DataError(f"{where}: cannot be read as a data set: {told or type(cause).__name__}") from error
     if len(rows) > LARGEST_ROWS:
         raise DataError(f"{where}: {len(rows)} rows; at most {LARGEST_ROWS} are read")
     return rows
 
 
-def _rows(rows: Any) -> Iterator[dict[str, Any]]:
-    for batch in rows.iter(ROWS):
+def _rows(rows: Any, where: str) -> Iterator[dict[str, Any]]:
+    """The rows of a split. Raises DataError for a cell that has no value, such as a date beyond the calendar."""
+    for start in range(0, len(rows), ROWS):
+        try:
+            batch = rows[start : start + ROWS]
+        except Exception:
+            table = rows.with_format("arrow")[start : start + ROWS]
+            for name in table.column_names:
+                cells_of(table.column(name), name, start, where)
+            raise
         names = list(batch)
         for values in zip(*batch.values(), strict=True):
             yield dict(zip(names, values, strict=True))
+
+
+def _check_repeat(value: dict[str, Any], seen: dict[str, int], row: int, copy: Repository, here: str) -> None:
+    """Raises DataError where a row names a file that an earlier one names."""
+    if value["bytes"] is None:
+        name = os.path.relpath(copy.folder / str(value["path"]), copy.folder)
+        if seen.setdefault(name, row) != row:
+            raise DataError(f"{here}: {name!r:.200} stands there already: row {seen[name]}")
 
 
 def _content(value: dict[str, Any] | None, copy: Repository, here: str) -> bytes:
@@ -200,14 +225,16 @@ def _content(value: dict[str, Any] | None, copy: Repository, here: str) -> bytes
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Switch off the bars that `datasets` draws: its work is the smaller part."""
+    """Switch off the bars and messages of `datasets`: its work is the smaller part, and its errors are told here."""
     from datasets.utils import logging
 
-    shown = logging.is_progress_bar_enabled()
+    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
+    logging.set_verbosity(logging.CRITICAL)
     try:
         yield
     finally:
+        logging.set_verbosity(level)
         if shown:
             logging.enable_progress_bar()
 

@@ -93,7 +93,13 @@ def inside(root: Path, name: str, what: str) -> Path:
         hint = ", with / between folders" if "\\" in name else ""
         raise DataError(f"{what} {name!r:.200}: a path relative to {root}, without `..`{hint}")
     path = root.joinpath(*parts)
-    if path.exists() and not path.resolve().is_relative_to(root.resolve()):
+    try:
+        leads_out = path.exists() and not path.resolve().is_relative_to(root.resolve())
+    except OSError as error:  # a name that is too long, a folder that may not be looked into, a circle of links
+        raise DataError(f"{what} {name!r:.200}: no such file: {error.strerror}") from None
+    except RuntimeError:
+        raise DataError(f"{what} {name!r:.200}: no such file: a circle of links") from None
+    if leads_out:
         raise DataError(f"{what} {name!r:.200}: a link that leads out of {root}")
     return path
 

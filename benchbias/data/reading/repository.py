@@ -18,8 +18,15 @@ from benchbias.errors import DataError, unknown
 
 CARD = "README.md"
 BUILDERS = ("parquet", "arrow", "csv", "json", "imagefolder")
-OPTIONS = ("sep", "delimiter", "quotechar", "encoding", "drop_labels", "drop_metadata")
-"""Options of those builders that a README may set: none of them names a file or leaves out rows."""
+OPTIONS = {
+    "sep": ("csv",),
+    "delimiter": ("csv",),
+    "quotechar": ("csv",),
+    "encoding": ("csv", "json"),
+    "drop_labels": ("imagefolder",),
+    "drop_metadata": ("imagefolder",),
+}
+"""Options that a README may set, with the builders that have them: none names a file or leaves out rows."""
 OWN_KEYS = ("config_name", "data_files", "data_dir", "default", "version", "description")
 LARGEST_ROWS = 5_000_000  # of a split or a table: its labels are held in memory
 
@@ -78,7 +85,7 @@ def chosen_files(copy: Repository, split: str, config: str | None, where: str) -
         kept = [copy.file(name, where) for name in found if _suffix(name) in suffixes or _is_metadata(name)]
         files[split_name] = tuple(kept)
     _check_files([file for found in files.values() for file in found], where)
-    return Chosen(builder, options | _options(table, where) | _features(card, table, where), files)
+    return Chosen(builder, options | _options(table, builder, where) | _features(card, table, where), files)
 
 
 def matches(names: Sequence[str], pattern: str) -> list[str]:
@@ -215,10 +222,15 @@ def _builder(names: Sequence[str], where: str) -> tuple[str, dict[str, Any], set
     return builder, dict(options), {suffix for suffix, (module, _) in kinds.items() if module == builder}
 
 
-def _options(table: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _options(table: Mapping[str, Any], builder: str, where: str) -> dict[str, Any]:
     for name in table:
         if name not in (*OWN_KEYS, *OPTIONS):
             raise DataError(f"{where}: {CARD}: {unknown('option', name, OPTIONS)}")
+        if name in OPTIONS and builder not in OPTIONS[name]:
+            of = " and ".join(OPTIONS[name])
+            raise DataError(
+                f"{where}: {CARD}: the option {name!r} is of {of}, and the files are {builder}: take it out"
+            )
     return {name: table[name] for name in OPTIONS if name in table}
 
 

@@ -144,7 +144,6 @@ def _is_text(kind: Any) -> bool:
 def _values(path: Path, number: int, column: Any, name: str) -> list[Any]:
     """The cells of a batch: numbers of 16 and 32 bits as numpy's, so that each is written as short as it allows."""
     import numpy as np
-    import pyarrow
     from pyarrow import compute, types
 
     kind = column.type
@@ -155,9 +154,27 @@ def _values(path: Path, number: int, column: Any, name: str) -> list[Any]:
     if types.is_float16(kind) or types.is_float32(kind):
         exact = np.float16 if types.is_float16(kind) else np.float32
         return [None if value is None else exact(value) for value in column.to_pylist()]
-    if types.is_timestamp(kind) and kind.unit == "ns":
-        column = column.cast(pyarrow.timestamp("us", kind.tz), safe=False)
-    return list(column.to_pylist())
+    return cells_of(column, name, number, str(path))
+
+
+def cells_of(column: Any, name: str, before: int, where: str) -> list[Any]:
+    """The values of a column of arrow. Raises DataError, which names the row, for one that Python cannot hold.
+
+    before: the number of rows before the column's first.
+    """
+    try:
+        return list(column.to_pylist())
+    except Exception:  # of many kinds: a date beyond the calendar, an unknown time zone
+        for row, cell in enumerate(column, before + 1):
+            try:
+                cell.as_py()
+            except Exception as error:
+                told = " ".join(str(error).split()) or type(error).__name__
+                raise DataError(
+                    f"{where}, row {row}: column {name!r:.80} holds a value of type {column.type} that cannot be read: "
+                    f"{told:.200} (years are 1 to 9999, time zones those of the IANA)"
+                ) from None
+        raise
 
 
 def _check_columns(path: Path, header: Sequence[str], columns: Sequence[str]) -> None:

@@ -48,6 +48,15 @@ def attribute_of(values: Mapping[str, str], columns: Sequence[str], missing: Mis
     return PRODUCT.join(values[column] or MISSING for column in columns)
 
 
+def check_told(texts: Sequence[str], columns: Sequence[str], where: str) -> None:
+    """Raises DataError where a column says of every row what stands for no attribute at all."""
+    if columns and set(texts) == {WITHOUT}:
+        told = " and ".join(columns)
+        raise DataError(
+            f'{where}: column {told!r:.80} says {WITHOUT!r} in every row: no attribute; attribute = "" asks for that'
+        )
+
+
 def left_out(number: int, columns: Sequence[str], where: str) -> list[str]:
     """A note on rows that were left out."""
     return [f"{where}: {number} rows are left out: no {' or '.join(columns)} stands there"] if number else []

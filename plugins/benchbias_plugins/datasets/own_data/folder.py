@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -22,7 +22,7 @@ from benchbias import (
     table_rows,
 )
 
-from .attributes import Missing, attribute_of, columns_of, left_out
+from .attributes import Missing, attribute_of, check_told, columns_of, left_out
 from .normalisation import Named, described, statistics_of
 
 if TYPE_CHECKING:
@@ -73,7 +73,9 @@ def image_folder(
     rows = table_rows(root, folder, table, [image, split, label, *columns], optional=columns)
     place = rows[0].where.rpartition(", row ")[0]
     kept = [(row, attribute_of(row.values, columns, missing, row.where)) for row in rows]
-    parts = _by_split([(row, text) for row, text in kept if text is not None], split, splits, val_fraction, place)
+    meant = _meant(splits, {row.values[split] for row in rows}, place)
+    parts = _by_split([(row, text) for row, text in kept if text is not None], split, meant, val_fraction, place)
+    check_told([text for _, text in parts["train"]], columns, place)
     _check_repeats(rows, image)
     load = functools.partial(
         folder_images,
@@ -119,17 +121,33 @@ def _examples(
     return examples
 
 
-def _by_split(
-    rows: Sequence[tuple[Row, str]], column: str, words: Mapping[str, str], val_fraction: float, place: str
-) -> dict[str, list[tuple[Row, str]]]:
-    """The rows of each split, each with its attribute. Raises DataError for a split that is not known or not there.
+def _meant(words: Mapping[str, str], used: Set[str], place: str) -> dict[str, str]:
+    """The meaning of each word of the table: the name of a split, or `left-out`. Raises DataError.
 
-    words: what a text in the table means: the name of a split, or `left-out`.
+    words: as the task gives it; used: the words that stand in the table.
     """
+    meant: dict[str, str] = {}
     for word, name in words.items():
         if name not in (*SPLITS, LEFT_OUT) and not name.startswith("test-"):
             raise DataError(f"splits: {word!r:.80} = {name!r:.80} (known: {', '.join(SPLITS)}, test-..., {LEFT_OUT})")
-    meant = {unicodedata.normalize("NFC", word).strip(): name for word, name in words.items()}
+        text = unicodedata.normalize("NFC", word).strip()
+        if text in meant:
+            raise DataError(f"splits: {word!r:.80} stands there twice, but for blanks or its Unicode form")
+        if text not in used:
+            raise DataError(
+                f"{place}: splits: no row has the word {word!r:.80} (there: {', '.join(sorted(used))[:400]})"
+            )
+        meant[text] = name
+    return meant
+
+
+def _by_split(
+    rows: Sequence[tuple[Row, str]], column: str, meant: Mapping[str, str], val_fraction: float, place: str
+) -> dict[str, list[tuple[Row, str]]]:
+    """The rows of each split, each with its attribute. Raises DataError for a split that is not known or not there.
+
+    meant: what a text in the table means: the name of a split, or `left-out`.
+    """
     parts: dict[str, list[tuple[Row, str]]] = {}
     for row, attribute in rows:
         word = row.values[column]

@@ -19,7 +19,7 @@ from benchbias import (
     rows_of,
 )
 
-from .attributes import Missing, attribute_of, columns_of, left_out
+from .attributes import Missing, attribute_of, check_told, columns_of, left_out
 from .normalisation import Named, described, statistics_of
 
 if TYPE_CHECKING:
@@ -77,6 +77,8 @@ def hub(
         found = load(own, channels=chosen)
         where = f"{repository}, split {own}"
         examples[name], number = _examples(root, found, label, columns, missing, where)
+        if name == "train":
+            check_told(examples[name].attributes, columns, where)
         notes += left_out(number, columns, where)
     statistics = statistics_of(normalise, mean, std, examples["train"].images.shape[1], bgr=channel_order == "bgr")
     if val_split is None:
