@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from benchbias import TrainingData
-from benchbias.errors import ComponentError, plain
+from benchbias.engine.blame import Blame
+from benchbias.engine.worker import _note_failure
+from benchbias.errors import ComponentError, first_line, plain
 from benchbias.network.by_weight import forward_pass
 from benchbias.network.cost import count_cost, layer_flops
 from benchbias.network.inspect import head_name
@@ -113,6 +116,28 @@ def test_a_weight_is_known_through_views_casts_and_parts():
     assert layer_flops(model, IMAGE) == {"one.weight": 2 * 8 * 24 * 6, "two": 2 * 6 * 2}
     attention = layer_flops(FITTING["attention by einsum"].make(), IMAGE)
     assert attention[""] == 2 * 2 * 8 * 8 * 16
+
+
+def test_an_error_whose_text_cannot_be_told_is_told_by_its_type():
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    said = "(its text cannot be told: __str__ raises RuntimeError)"
+    assert first_line(Mute()) == said
+    assert first_line(ValueError("one\ntwo")) == "one"
+    noted: list[Mapping[str, Any]] = []
+    store: Any = SimpleNamespace(put_attempt=lambda key, attempt: noted.append(attempt))
+    _note_failure(store, {"label": "train", "plugins": ()}, "key", Mute(), Blame(lambda doing: None))
+    assert noted[0]["reason"] == f"Mute: {said}"
+
+
+def test_weights_of_another_dtype_are_one_message():
+    def trainer(model: nn.Module, data: TrainingData, context: Any) -> None:
+        model.double()
+
+    with pytest.raises(ComponentError, match=r"left weights of another dtype \(float64\): "):
+        ToyTrial().train(trainer, epochs=1)
 
 
 def bare(call: Callable[[Any, Tensor], Tensor]) -> nn.Module:
