@@ -68,6 +68,14 @@ def plain(text: str) -> str:
     return ADDRESS.sub("0x...", "".join(c if c.isprintable() else " " for c in text))
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, whatever its class does when it is asked."""
+    try:
+        return str(error).split("\n")[0]
+    except Exception as second:
+        return f"(its text cannot be told: __str__ raises {type(second).__name__})"
+
+
 def printable(text: str) -> str:
     """Do the same as `plain` for a text of several lines."""
     return "\n".join(plain(line) for line in text.split("\n"))

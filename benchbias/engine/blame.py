@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from benchbias.errors import first_line
+
 OURS = "benchbias:"  # how the names of our own plugins begin
 
 
@@ -58,7 +60,8 @@ class Blame:
 
     def of(self, error: BaseException) -> str:
         """The component that an error came from; empty where none was called."""
-        named = [called for called in self._called if called.short in str(error)]
+        text = first_line(error)
+        named = [called for called in self._called if called.short in text]
         if named:
             return str(named[-1])
         if self._raised is not None and self._raised[0] is error:

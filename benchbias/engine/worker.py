@@ -17,7 +17,17 @@ from benchbias.data.reading.raw_files import data_folder
 from benchbias.engine.base import CHANGED, DAMAGED, FAILED, STORAGE
 from benchbias.engine.blame import Blame
 from benchbias.engine.guard import process_kept
-from benchbias.errors import LONGEST, BenchbiasError, ChangedError, DamagedError, Skip, StorageError, UsageError, plain
+from benchbias.errors import (
+    LONGEST,
+    BenchbiasError,
+    ChangedError,
+    DamagedError,
+    Skip,
+    StorageError,
+    UsageError,
+    first_line,
+    plain,
+)
 from benchbias.keys.environment import THREADS
 from benchbias.keys.unchanged import refusal
 from benchbias.plugin.loading import PluginRef, components_of
@@ -160,7 +170,7 @@ def _note_failure(store: Store, stage: Mapping[str, Any], key: str, error: BaseE
     skipped = isinstance(error, Skip)
     changed = isinstance(error, PluginChangedError)
     memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    text = str(error).split("\n")[0]
+    text = first_line(error)
     told = text if isinstance(error, BenchbiasError | Skip) else f"{type(error).__name__}: {text}".rstrip(": ")
     where = blame.of(error)
     attempt = {

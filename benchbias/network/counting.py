@@ -43,16 +43,16 @@ class ProductCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.whole.add(func)
         out = func(*args, **kwargs)
         if formula is None:
-            self.passed(args, kwargs, out)
+            self.passed(func, args, kwargs, out)
         else:
-            self.product(int(formula(*args, **kwargs, out_val=out)), args, kwargs)
+            self.product(int(formula(*args, **kwargs, out_val=out)), packet, args, kwargs)
         return out
 
-    def product(self, flops: int, args: Any, kwargs: Any) -> None:
+    def product(self, flops: int, operator: Any, args: Any, kwargs: Any) -> None:
         """Note a product; a subclass says under what."""
         raise NotImplementedError
 
-    def passed(self, args: Any, kwargs: Any, out: Any) -> None:
+    def passed(self, func: Any, args: Any, kwargs: Any, out: Any) -> None:
         """Note any other operator; nothing by default."""
 
 
@@ -66,7 +66,7 @@ class WorkCounter(ProductCounter):  # type: ignore[no-untyped-call]
         super().__init__()
         self.forward = self.backward = self.steps = 0
 
-    def product(self, flops: int, args: Any, kwargs: Any) -> None:
+    def product(self, flops: int, operator: Any, args: Any, kwargs: Any) -> None:
         if torch._C._current_graph_task_id() != -1:
             self.backward += flops
         elif torch.is_grad_enabled():

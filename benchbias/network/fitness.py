@@ -12,7 +12,7 @@ from torch.nn.utils import parametrize, prune
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-from benchbias.errors import BenchbiasError, ComponentError, Skip
+from benchbias.errors import BenchbiasError, ComponentError, Skip, first_line
 from benchbias.network.weights import weight_names
 
 COMPUTING = (WeightNorm, SpectralNorm, prune.BasePruningMethod)
@@ -26,7 +26,7 @@ def check_model(model: nn.Module, what: str, input_shape: tuple[int, ...], num_c
 
     what: its name in messages. The model stays as it is: passes are tried on a copy.
     """
-    for find in (_unshaped, _computed, _stateful, _unfit_parameters):
+    for find in (_unshaped, _scripted, _computed, _stateful, _unfit_parameters):
         fault = find(model)
         if fault is not None:
             raise ComponentError(f"{what}: {fault}")
@@ -44,6 +44,17 @@ def _unshaped(model: nn.Module) -> str | None:
     if not lazy:
         return None
     return f"lazy layers have no shapes yet ({_names(lazy)}): pass one batch through the model before it is returned"
+
+
+def _scripted(model: nn.Module) -> str | None:
+    found = [name or type(layer).__name__ for name, layer in model.named_modules() if _is_scripted(layer)]
+    if not found:
+        return None
+    return f"layers of torch.jit cannot be masked or counted ({_names(found)}): give the model without script or trace"
+
+
+def _is_scripted(layer: nn.Module) -> bool:
+    return isinstance(layer, torch.jit.ScriptModule)
 
 
 def _computed(model: nn.Module) -> str | None:
@@ -72,7 +83,7 @@ def _stateful(model: nn.Module) -> str | None:
     try:
         state: Mapping[str, object] = model.state_dict()
     except Exception as error:
-        return f"its state cannot be read: {_first_line(error)}"
+        return f"its state cannot be read: {first_line(error)}"
     odd = [name for name, value in state.items() if not isinstance(value, Tensor)]
     if not odd:
         return None
@@ -98,7 +109,7 @@ def _copied(model: nn.Module, what: str) -> nn.Module:
     try:
         return copy.deepcopy(model)
     except Exception as error:
-        raise ComponentError(f"{what}: it cannot be copied, as pruners need: {_first_line(error)}") from None
+        raise ComponentError(f"{what}: it cannot be copied, as pruners need: {first_line(error)}") from None
 
 
 def _answers(model: nn.Module, what: str, images: Tensor) -> object:
@@ -112,8 +123,7 @@ def _answers(model: nn.Module, what: str, images: Tensor) -> object:
         size = "x".join(map(str, images.shape[1:]))
         mode = "training" if model.training else "eval"
         raise ComponentError(
-            f"{what} in {mode} mode does not take float32 images of {size}: {type(error).__name__}: "
-            f"{_first_line(error)}"
+            f"{what} in {mode} mode does not take float32 images of {size}: {type(error).__name__}: {first_line(error)}"
         ) from None
 
 
@@ -130,7 +140,3 @@ def _check_logits(logits: object, what: str, shape: tuple[int, int]) -> None:
 def _names(names: list[str]) -> str:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0]

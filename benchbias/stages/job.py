@@ -213,17 +213,24 @@ def _tuples(value: Any) -> Any:
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
-def shapes_of(model: nn.Module) -> dict[str, tuple[int, ...]]:
-    """The shape of every tensor that a model is stored by."""
-    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+Form = tuple[tuple[int, ...], torch.dtype]
 
 
-def check_shapes(model: nn.Module, shapes: Mapping[str, tuple[int, ...]], what: str) -> None:
+def shapes_of(model: nn.Module) -> dict[str, Form]:
+    """The shape and the dtype of every tensor that a model is stored by."""
+    return {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in model.state_dict().items()}
+
+
+def check_shapes(model: nn.Module, shapes: Mapping[str, Form], what: str) -> None:
     """Raises ComponentError where a model is no longer the one that its factory makes."""
     now = shapes_of(model)
-    bad = sorted(name for name in {*now, *shapes} if now.get(name) != shapes.get(name))
+    bad = sorted(n for n in {*now, *shapes} if n not in now or n not in shapes or now[n][0] != shapes[n][0])
     if bad:
         raise ComponentError(f"{what} left weights of other names or shapes: {', '.join(bad)}")
+    bad = sorted(name for name, (_, dtype) in now.items() if dtype != shapes[name][1])
+    if bad:
+        kinds = ", ".join(sorted({str(now[name][1]).removeprefix("torch.") for name in bad}))
+        raise ComponentError(f"{what} left weights of another dtype ({kinds}): {', '.join(bad)}")
 
 
 def check_finite(model: nn.Module, before: Mapping[str, Tensor], what: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,7 +12,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from benchbias import TrainingData
-from benchbias.errors import ComponentError, plain
+from benchbias.engine.blame import Blame
+from benchbias.engine.worker import _note_failure
+from benchbias.errors import ComponentError, first_line, plain
+from benchbias.network.by_weight import forward_pass
 from benchbias.network.cost import count_cost, layer_flops
 from benchbias.network.inspect import head_name
 from benchbias.network.weights import layer_weights
@@ -111,6 +116,99 @@ def test_a_weight_is_known_through_views_casts_and_parts():
     assert layer_flops(model, IMAGE) == {"one.weight": 2 * 8 * 24 * 6, "two": 2 * 6 * 2}
     attention = layer_flops(FITTING["attention by einsum"].make(), IMAGE)
     assert attention[""] == 2 * 2 * 8 * 8 * 16
+
+
+def test_an_error_whose_text_cannot_be_told_is_told_by_its_type():
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    said = "(its text cannot be told: __str__ raises RuntimeError)"
+    assert first_line(Mute()) == said
+    assert first_line(ValueError("one\ntwo")) == "one"
+    noted: list[Mapping[str, Any]] = []
+    store: Any = SimpleNamespace(put_attempt=lambda key, attempt: noted.append(attempt))
+    _note_failure(store, {"label": "train", "plugins": ()}, "key", Mute(), Blame(lambda doing: None))
+    assert noted[0]["reason"] == f"Mute: {said}"
+
+
+def test_weights_of_another_dtype_are_one_message():
+    def trainer(model: nn.Module, data: TrainingData, context: Any) -> None:
+        model.double()
+
+    with pytest.raises(ComponentError, match=r"left weights of another dtype \(float64\): "):
+        ToyTrial().train(trainer, epochs=1)
+
+
+def bare(call: Callable[[Any, Tensor], Tensor]) -> nn.Module:
+    """One weight, and a function of it that a product is with."""
+    torch.manual_seed(0)
+    net = Net(
+        lambda m, x: torch.nn.functional.linear(x.flatten(1), call(m, m.one.weight)),
+        one=nn.Linear(192, 2),
+        two=nn.Linear(192, 2),
+        low=nn.Linear(192, 1, bias=False),
+        high=nn.Linear(1, 2, bias=False),
+        gain=nn.Parameter(torch.rand(2, 1) + 1),
+    )
+    net.register_buffer("turned", torch.tensor([1, 0]))
+    net.register_buffer("cut", (torch.rand(2, 192) < 0.5).float())
+    return net
+
+
+def in_place(weight: Tensor) -> Tensor:
+    made = weight.clone()
+    made -= made.mean()
+    return made
+
+
+KEEPING: Mapping[str, Callable[[Any, Tensor], Tensor]] = {
+    "scaled": lambda m, w: w / 3 * m.gain,
+    "of unit norm": lambda m, w: w / w.norm(dim=1, keepdim=True),
+    "another mask": lambda m, w: w * m.cut,
+    "a learned mask": lambda m, w: w * m.two.weight.sigmoid(),
+    "rounded": lambda m, w: (w * 127).round().to(torch.int8).float() / 127,
+    "rows turned": lambda m, w: w[m.turned].flip(1),
+    "scaled in place": lambda m, w: w.clone().mul_(2),
+}
+FILLING: Mapping[str, Callable[[Any, Tensor], Tensor]] = {
+    "standardised": lambda m, w: (w - w.mean(1, keepdim=True)) / w.std(1, keepdim=True),
+    "shifted": lambda m, w: w + m.gain,
+    "shifted in place": lambda m, w: in_place(w),
+    "exponential": lambda m, w: w.exp(),
+    "divided by": lambda m, w: 1 / (w + 1),
+    "the mean of its rows": lambda m, w: w.mean(0, keepdim=True).expand(2, -1) * 1,
+    "a product of two": lambda m, w: m.high.weight @ m.low.weight,
+    "a sum of two": lambda m, w: w + m.two.weight,
+    "two beside each other": lambda m, w: torch.cat([w[:1], m.two.weight[:1]]),
+}
+
+
+@pytest.mark.parametrize("name", [*KEEPING, *FILLING])
+def test_a_weight_made_in_the_pass_is_sparse_only_where_its_zeros_stay(name: str):
+    """By the operand itself: with all zeros but one in ten, it is no denser, or the product counts as dense."""
+    model = bare((KEEPING | FILLING)[name])
+    dense = count_cost(model, IMAGE)
+    with torch.no_grad():
+        for weight in (model.one.weight, model.low.weight):
+            weight.mul_(torch.rand(weight.shape) < 0.1)
+        operand = (KEEPING | FILLING)[name](model, model.one.weight)
+    cost = count_cost(model, IMAGE)
+    assert dense.sparse_flops == dense.flops == cost.flops
+    share = float(model.one.weight.count_nonzero()) / 384
+    if name in KEEPING:
+        assert cost.sparse_flops == int(cost.flops * share)
+        assert float(operand.count_nonzero()) / 384 <= share
+    else:
+        assert cost.sparse_flops == cost.flops
+
+
+def test_a_product_of_two_weights_is_dense_whatever_their_order():
+    model = bare(FILLING["a product of two"])
+    assert layer_flops(model, IMAGE) == {"": 2 * 2 * 192 + 2 * 192 * 2}
+    computed = {name: forward_pass(bare(call), IMAGE).computed for name, call in FILLING.items()}
+    assert computed["standardised"] == {"one.weight"}
+    assert forward_pass(bare(KEEPING["a learned mask"]), IMAGE).computed == set()
 
 
 def test_training_with_a_tied_weight_keeps_its_mask_on_both_layers():

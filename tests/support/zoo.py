@@ -411,6 +411,7 @@ REFUSED: Mapping[str, tuple[Callable[[], nn.Module], str]] = {
     "orthogonal": (lambda: with_layer(parametrizations.orthogonal), r"in each pass .*\(1\)"),
     "another parametrization": (lambda: with_layer(doubled), r"in each pass .*\(1\)"),
     "torch's pruning": (pruned_by_hook, r"in each pass .*\(1\)"),
+    "a scripted layer": (lambda: with_layer(torch.jit.script), r"layers of torch.jit .*\(1\): give"),
     "a lazy layer": (lambda: nn.Sequential(nn.Flatten(), nn.LazyLinear(2)), r"no shapes yet \(1.weight, 1.bias\)"),
     "extra state": (lambda: ExtraState({"seen": 3}), r"more than tensors.*_extra_state"),
     "a tuple": (lambda: Net(lambda m, x: (m.body(x), x), body=mlp()), "answers with a tuple"),

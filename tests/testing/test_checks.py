@@ -859,7 +859,17 @@ def test_reach_is_told_and_never_fails():
         """A bare matrix and a head."""
         return Bare() if num_classes == 2 else None
 
-    for model, said in ((toy_model, "all of its matrices"), (bare, "1 % of the weights in its matrices; not first")):
+    class Centred(nn.Linear):
+        def forward(self, given):
+            return nn.functional.linear(given, self.weight - self.weight.mean(1, keepdim=True))
+
+    def centred(input_shape, num_classes):
+        """A weight that is centred in the pass."""
+        return nn.Sequential(nn.AdaptiveAvgPool2d(8), nn.Flatten(), Centred(192, num_classes))
+
+    remade = "all of its matrices; FLOPs are dense where its forward remakes 2.weight: zeros may come back"
+    bared = "1 % of the weights in its matrices; not first"
+    for model, said in ((toy_model, "all of its matrices"), (bare, bared), (centred, remade)):
         (result,) = run_checks(subject("model", model), only=["reach"])
         assert (result.status, result.found) == ("ok", said)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from benchbias.errors import BenchbiasError, Skip
+from benchbias.errors import BenchbiasError, Skip, first_line
 from benchbias.testing.calling.subject import Subject
 from benchbias.testing.calling.surroundings import Surroundings, disturb_random_numbers
 from benchbias.testing.calling.verdicts import Crashed, Refused
@@ -74,8 +74,7 @@ def told(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if "/benchbias/" not in frame.filename and "/torch/" not in frame.filename]
     frame = (own or frames)[-1]
-    text = str(error).split("\n")[0]
-    return f"{type(error).__name__}: {text} ({Path(frame.filename).name}, line {frame.lineno})"
+    return f"{type(error).__name__}: {first_line(error)} ({Path(frame.filename).name}, line {frame.lineno})"
 
 
 def _inputs(arguments: tuple[Any, ...], models: bool) -> Iterator[tuple[str, Any]]:

@@ -98,16 +98,21 @@ def _context(trial: ToyTrial) -> TrainContext:
 
 
 def reach(subject: Subject) -> str:
-    """The share of the weights in its matrices that pruning reaches is told, and what it does not (never a failure)."""
+    """The share of its matrices that pruning reaches, what it does not, and weights remade (never a failure)."""
     model, side = model_trial(subject).network(), pixels(subject)
     images = torch.rand(1, 3, side, side)
-    cost, left = count_cost(model, images), unreached(model, forward_pass(model, images).used)
-    if not left:
-        return "all of its matrices"
-    share = cost.weights / cost.matrix_weights
-    return f"{math.floor(1000 * share) / 10:g} % of the weights in its matrices; not {', '.join(left[:SHOWN])}" + (
-        f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
-    )
+    cost, seen = count_cost(model, images), forward_pass(model, images)
+    left, told = unreached(model, seen.used), "all of its matrices"
+    if left:
+        share = cost.weights / cost.matrix_weights
+        told = f"{math.floor(1000 * share) / 10:g} % of the weights in its matrices; not {_first(left)}"
+    if not seen.computed:
+        return told
+    return f"{told}; FLOPs are dense where its forward remakes {_first(sorted(seen.computed))}: zeros may come back"
+
+
+def _first(names: list[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
 def learns(subject: Subject) -> None:
