@@ -58,6 +58,7 @@ def test_measurements_that_are_none_count_as_nothing(out: Path, smoke: Path, pla
     assert (logs.returncode, logs.stderr) == (0, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("note", ATTEMPTS, ids=["odd", "long", "newer", "list"])
 def test_failures_that_are_none_end_no_command(out: Path, plan: Plan, cli: Cli, note: Any):
     trial = next(trial for trial in plan.trials if trial.method == "random")

@@ -140,9 +140,9 @@ def set_schema(document: dict[str, Any]) -> None:
     ("how", "said"),
     [
         pytest.param(set_version, "version 0.0", id="of another version of the suite"),
-        pytest.param(spoil_layout, "", id="of a layout that is not there"),
-        pytest.param(set_schema, "newer benchbias", id="of a newer benchbias"),
-        pytest.param(lambda document: document.pop("body"), "not a record", id="no record"),
+        pytest.param(spoil_layout, "", id="of a layout that is not there", marks=pytest.mark.slow),
+        pytest.param(set_schema, "newer benchbias", id="of a newer benchbias", marks=pytest.mark.slow),
+        pytest.param(lambda document: document.pop("body"), "not a record", id="no record", marks=pytest.mark.slow),
     ],
 )
 def test_what_does_not_fit_is_refused_before_anything_is_written(

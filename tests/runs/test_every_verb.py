@@ -114,8 +114,8 @@ PAIRS = [(verb, fault) for verb in VERBS for fault in FAULTS]
 
 
 def is_quick(verb: str, fault: str) -> bool:
-    """Every verb beside one fault, every fault beside `status`."""
-    return verb == "status" or [*FAULTS].index(fault) == [*VERBS].index(verb) % len(FAULTS)
+    """Every verb beside one fault, so that every fault is beside one verb at least."""
+    return [*FAULTS].index(fault) == [*VERBS].index(verb) % len(FAULTS)
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,7 @@ def test_a_claim_that_is_held_for_longer_than_the_time_out_is_passed_over(
     assert store.keys() == plan.stages.keys()
 
 
+@pytest.mark.slow
 def test_a_stopped_worker_is_ended_at_its_time_out(tmp_path: Path, server: Server):
     out, note = tmp_path / "results", tmp_path / "worker"
     (tmp_path / "stopping.py").write_text(
@@ -154,6 +155,7 @@ def test_a_stopped_worker_is_ended_at_its_time_out(tmp_path: Path, server: Serve
     assert not note.exists()
 
 
+@pytest.mark.slow
 def test_a_stopped_engine_is_ended_after_the_time_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """It is the one who would end a stage at its time-out."""
     monkeypatch.setattr(local, "STALL_SECONDS", 1.0)

@@ -18,7 +18,7 @@ from benchbias.statistics.influence import Measured, measure
 from benchbias.statistics.ranking import holm, resolution, resolved_pairs
 from benchbias.statistics.seeds import seeds_needed
 
-quick = settings(max_examples=8, deadline=None, derandomize=True)
+quick = settings(max_examples=5, deadline=None, derandomize=True)
 
 
 def cells_of(seed, share, clusters, layout):

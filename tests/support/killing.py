@@ -38,7 +38,7 @@ def processes(out: Path) -> dict[int, str]:
 
 
 def start(out: Path, *arguments: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
-    """A smoke run in a session of its own."""
+    """A smoke run in a session of its own, which heeds interruptions even where the tests run in the background."""
     return subprocess.Popen(
         [sys.executable, "-m", "benchbias", "run", "-s", "smoke", "-o", str(out), "-q", *arguments],
         cwd=out.parent,
@@ -48,6 +48,7 @@ def start(out: Path, *arguments: str, env: dict[str, str] | None = None) -> subp
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's `&` leaves it ignored
     )
 
 
