@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,7 +15,7 @@ from torch.utils.flop_counter import flop_registry
 from benchbias.network.formulas import FORMULAS
 
 
-class ProductCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class ProductCounter(TorchDispatchMode, ABC):  # type: ignore[no-untyped-call]
     """Counts the FLOPs of products and convolutions while it is on: two for a multiplication and its addition.
 
     Formulas are those of torch.utils.flop_counter, and FORMULAS for operators that it lacks.
@@ -48,9 +49,9 @@ class ProductCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.product(int(formula(*args, **kwargs, out_val=out)), packet, args, kwargs)
         return out
 
+    @abstractmethod
     def product(self, flops: int, operator: Any, args: Any, kwargs: Any) -> None:
         """Note a product; a subclass says under what."""
-        raise NotImplementedError
 
     def passed(self, func: Any, args: Any, kwargs: Any, out: Any) -> None:
         """Note any other operator; nothing by default."""

@@ -14,7 +14,7 @@ from benchbias.records.row_name import row_name
 from benchbias.records.trial import TrialRecord, read_records, record_folder
 from benchbias.statistics.cells import MAX_LAYOUT_BYTES, CellLayout, read_layouts
 from benchbias.store.store import Store
-from benchbias.util.files import read_regular, storage_errors
+from benchbias.util.files import listed, read_regular, storage_errors
 
 Tell = Callable[[str], None]
 Record = TypeVar("Record", TrialRecord, AnalysisRecord)
@@ -110,8 +110,8 @@ def _whole(folder: Path) -> Content:
 
 def _readable(folder: Path) -> Content:
     """The trials that can be read: the rest is to go. Raises NewerRecordError for what a newer benchbias has made."""
-    records = [record for path in sorted(folder.glob("*.json")) if (record := _tried(TrialRecord.from_file, path))]
-    for path in sorted(analysis_folder(folder).glob("*.json")):
+    records = [record for path in listed(folder, ".json") if (record := _tried(TrialRecord.from_file, path))]
+    for path in listed(analysis_folder(folder), ".json"):
         _tried(AnalysisRecord.from_file, path)
     return Content.of(records, {}, [])
 
@@ -126,10 +126,8 @@ def _tried(read: Callable[[Path], Record], path: Path) -> Record | None:
 
 
 def _files(folder: Path) -> list[Path]:
-    """All files of a suite's records."""
-    with storage_errors(f"cannot list {folder}"):
-        found = [*folder.glob("*.json"), *folder.glob("test/*.json"), *analysis_folder(folder).glob("*.json")]
-    return sorted(found)
+    """All files of a suite's records, sorted; those of other programs are none. Raises StorageError."""
+    return sorted(path for one in (folder, folder / "test", analysis_folder(folder)) for path in listed(one, ".json"))
 
 
 def _refuse_others(folder: Path, there: Content, new: Content) -> None:

@@ -261,5 +261,6 @@ def test_every_package_that_the_core_of_a_stage_imports_stands_in_its_key(kind: 
 
 def test_every_package_that_reads_raw_files_stands_in_the_key_of_what_was_read():
     found = set().union(*map(packages, source_files(READING)))
-    assert found - KEYED - set(DECIDES_NOTHING) == set(READERS)
+    excused = set(DECIDES_NOTHING) - {"pandas"}  # here it parses CSV tables
+    assert found - KEYED - excused == set(READERS)
     assert set().union(*map(packages, sources("benchbias/store"))) <= KEYED, "what writes the files of products"

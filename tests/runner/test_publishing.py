@@ -106,13 +106,15 @@ def test_measurements_are_no_body(public: Path, smoke: Path, tmp_path: Path, cli
 def test_replace_removes_the_others_after_it_has_named_each(public: Path, smoke: Path, tmp_path: Path, cli: Cli):
     others = {path.name for path in (public / RECORDS).glob("*.json") if body_of(path)["method"] != "random"}
     (public / RECORDS / "notes.txt").write_text("mine")
+    (public / RECORDS / "._shadow.json").write_text("of another program")
     done = publish(cli, subset(smoke, tmp_path, "random"), tmp_path, public, "--replace")
     assert done.returncode == 0
     told = [line for line in done.stderr.splitlines() if line.startswith("removes ")]
     assert {Path(line.split()[1]).name for line in told} == others
     assert any("(colored-digits-tiny/erm/0)" in line for line in told)
-    left = {path.name for path in (public / RECORDS).glob("*.json")}
+    left = {path.name for path in (public / RECORDS).glob("*.json")} - {"._shadow.json"}
     assert len(left) == 2
+    assert (public / RECORDS / "._shadow.json").is_file()
     assert not left & others
     assert (public / RECORDS / "notes.txt").read_text() == "mine"
     assert "| jtt" not in (public / "smoke.md").read_text()

@@ -41,7 +41,7 @@ def builder_of(found: type[Any]) -> type[Any]:
 
 def _tables(file: str | Path, features: Any, options: dict[str, Any]) -> Iterator[Any]:
     """The rows of a CSV file in tables of arrow: text, but for columns that the README declares of another type."""
-    import pandas
+    import pandas  # datasets requires it
     import pyarrow
     from datasets.features.features import require_storage_cast
 

@@ -22,7 +22,7 @@ from benchbias.errors import DataError, StorageError
 from benchbias.plugin.registry import cache_folder
 from benchbias.util import canonical
 
-READERS = ("pillow", "datasets", "pyarrow")
+READERS = ("pillow", "datasets", "pandas", "pyarrow")
 """The packages that make images and rows of raw files: in the keys of read data, and in the names of the cache."""
 
 OWN = ".benchbias"  # our folder below a data folder
