@@ -71,19 +71,17 @@ def spare_broken_distributions() -> None:
 
 
 def _readable_entry_points(original: Callable[..., Any], **parameters: Any) -> Any:
-    plain = [distribution for distribution in distributions() if special_file(distribution) is None]
-    try:
-        if len(plain) == sum(1 for _ in distributions()):
+    there = list(distributions())
+    plain = [distribution for distribution in there if special_file(distribution) is None]
+    if len(plain) == len(there):
+        with contextlib.suppress(Exception):
             return original(**parameters)
-        raise OSError("a metadata file is no plain file")
-    except Exception:
-        found: dict[str, list[importlib.metadata.EntryPoint]] = {}
-        for distribution in plain:
-            with contextlib.suppress(Exception):
-                found.setdefault(distribution.name, list(distribution.entry_points))
-        return importlib.metadata.EntryPoints(entry for entries in found.values() for entry in entries).select(
-            **parameters
-        )
+    found: dict[str, list[importlib.metadata.EntryPoint]] = {}
+    for distribution in plain:
+        with contextlib.suppress(Exception):
+            found.setdefault(distribution.name, list(distribution.entry_points))
+    entries = importlib.metadata.EntryPoints(entry for entries in found.values() for entry in entries)
+    return entries.select(**parameters)
 
 
 def version_now(package: str) -> str:
