@@ -105,11 +105,13 @@ def _check_augmentations(asked: Sequence[str], dataset: BiasedDataset) -> None:
 
 
 def _check_network(spec: Mapping[str, Any], dataset: BiasedDataset, root: Path) -> None:
-    """Build a network for the data set, as `init` does, and let it answer two images. Raises ComponentError."""
+    """Build a network for the data set and hold it against what the core relies on, as `init` does.
+
+    Raises ComponentError.
+    """
     import torch
 
-    from benchbias.data.augment import normalise
-    from benchbias.network.inspect import evaluating
+    from benchbias.network.fitness import check_model
     from benchbias.stages.job import call_changed, call_component
     from benchbias.stages.loaded import loaded_notes
     from benchbias.stages.seeding import seed_everything
@@ -128,11 +130,7 @@ def _check_network(spec: Mapping[str, Any], dataset: BiasedDataset, root: Path) 
         model: torch.nn.Module = call_component(components["model", called["name"]], given, called["options"])
         return model
 
-    model = build(0)
-    with evaluating(model):
-        answers = model(normalise(val.images[:2], dataset.mean, dataset.std))
-    if not isinstance(answers, torch.Tensor) or answers.shape != (len(val.images[:2]), dataset.num_classes):
-        raise ComponentError(f"model {called['name']!r} does not answer with one number a class and image")
+    check_model(build(0), f"model {called['name']!r}", given["input_shape"], dataset.num_classes)
     if called["options"].get("weights") is not None:
         for note in loaded_notes(build, train, val, dataset.mean, dataset.std):
             print(f"  note: {called['name']}: {plain(note)}", flush=True)

@@ -561,6 +561,36 @@ def test_one_fault_is_one_line_in_prepare_and_in_a_run(pictures, tmp_path: Path,
     assert lines[1].startswith("failed: 2 more for the same reason: ")
 
 
+NORMED = """
+from torch import nn
+from benchbias import hookimpl
+
+def normed(input_shape, num_classes):
+    size = input_shape[0] * input_shape[1] * input_shape[2]
+    return nn.Sequential(nn.Flatten(), nn.utils.parametrizations.spectral_norm(nn.Linear(size, num_classes)))
+
+@hookimpl
+def benchbias_models():
+    return {"normed": normed}
+"""
+
+
+def test_prepare_refuses_the_networks_that_init_refuses(pictures, tmp_path: Path, cli):
+    root, _ = pictures
+    (tmp_path / "normed.py").write_text(NORMED)
+    (tmp_path / "own.toml").write_text(
+        NEAR.replace('{ use = "lenet_small", weights = "no.safetensors" }', '{ use = "normed" }')
+    )
+    options = ["-s", "wrong", "--config", "own.toml", "--plugin", "normed.py", "--data-dir", str(root), "--offline"]
+    prepared, done = cli("prepare", *options, cwd=tmp_path), cli("run", *options, "-j", "1", cwd=tmp_path)
+    assert prepared.returncode == done.returncode == 1
+    told = "layers whose weight is computed from other tensors in each pass cannot be masked (1"
+    faults = [line for line in prepared.stderr.splitlines() if line.startswith("benchbias: ")]
+    assert len(faults) == 1
+    assert told in faults[0]
+    assert told in done.stderr
+
+
 def test_weights_of_a_file_that_do_not_fit_the_images_are_told_before_anything_is_pruned(pictures, tmp_path: Path, cli):
     from safetensors.torch import save_file
 
