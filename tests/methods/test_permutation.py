@@ -25,6 +25,8 @@ from benchbias.suite.catalogue import load, shipped_file
 from benchbias.suite.tables import GROUP_SELECTIONS
 
 OTHER_DATA = "erm-unbiased-spuco"  # a ceiling by an option that this data set has not
+pytestmark = pytest.mark.slow
+
 SHIPPED = {name: table for name, table in load(shipped_file()).methods.items() if name != OTHER_DATA}
 
 DEGENERATE = {  # each is the method beside it

@@ -253,6 +253,7 @@ def repeated(smoke: Path, tmp_path_factory: pytest.TempPathFactory, plan: Plan) 
     return Repeated(out, json.loads(told), environment, false)
 
 
+@pytest.mark.slow
 def test_rerun_all_computes_everything_and_finds_only_the_false_product(repeated: Repeated, smoke: Path, plan: Plan):
     assert repeated.summary["stages"]["cached"] == 0
     assert {path.stem for path in repeated.out.glob("measured/*/*.json")} == set(plan.stages)
@@ -262,6 +263,7 @@ def test_rerun_all_computes_everything_and_finds_only_the_false_product(repeated
     assert conflict.read_bytes() == truth.read_bytes()
 
 
+@pytest.mark.slow
 def test_the_environment_of_the_caller_changes_no_byte(repeated: Repeated, smoke: Path):
     was, now = tree(smoke), tree(repeated.out)
     changed = {name for name in was if was[name] != now.get(name)}
@@ -271,6 +273,7 @@ def test_the_environment_of_the_caller_changes_no_byte(repeated: Repeated, smoke
     }
 
 
+@pytest.mark.slow
 def test_workers_are_given_none_of_the_variables_that_decide_bytes(repeated: Repeated):
     given = repeated.environment
     assert given["LC_ALL"] == "C"  # the caller's environment did arrive
@@ -278,6 +281,7 @@ def test_workers_are_given_none_of_the_variables_that_decide_bytes(repeated: Rep
     assert not given.keys() & {"MKL_CBWR", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY"}
 
 
+@pytest.mark.slow
 def test_a_conflict_is_shown_as_not_reproducible(repeated: Repeated, cli: Cli):
     told = cli("status", "-s", "smoke", "-o", str(repeated.out), cwd=repeated.out.parent).stdout
     assert "NOT REPRODUCIBLE" in told

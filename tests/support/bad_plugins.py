@@ -243,7 +243,7 @@ WRONG = {  # (fault, kind) -> what the reason says
     ("wrong_type", "inner"): "not int",
     ("wrong_type", "metric"): "not a float",
     ("wrong_shape", "dataset"): "images must be uint8",
-    ("wrong_shape", "model"): "logits on",
+    ("wrong_shape", "model"): "answers with the shape",
     ("wrong_shape", "trainer"): "other names or shapes",
     ("wrong_shape", "pruner"): "shape",
     ("wrong_shape", "inner"): "shape",
