@@ -29,16 +29,20 @@ PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 ROOMS = (
     *("errors", "util", "plugin", "statistics", "store", "data", "data.reading", "network", "records", "sparse"),
     *("suite", "keys", "plan", "board", "training", "figures", "stages", "engine"),
-    *("testing.toys", "testing.calling", "testing.checks", "testing", "runner", "tuning", "cli"),
+    *("testing.toys", "testing.calling", "testing.checks", "testing", "runner", "tuning"),
+    *("auditing", "auditing.tables", "auditing.models", "auditing.pages", "auditing.runs", "cli"),
 )
 """The rooms from the ground up: a room imports from those before it in this list, and from no other."""
 
 TORCH_ROOMS = {"data", "data.reading", "network", "sparse", "training", "stages", "engine"}
-TORCH_ROOMS |= {"testing", "testing.toys", "testing.calling", "testing.checks"}
+TORCH_ROOMS |= {"testing", "testing.toys", "testing.calling", "testing.checks", "auditing.models"}
 """The rooms that work with tensors: to import any other one imports nothing heavy, by whatever way."""
 
 HEAVY = {"torch", "torchvision", "timm", "datasets", "sklearn", "plotly", "matplotlib", "numpy", "tabulate", "scipy"}
 HEAVY |= {"PIL", "pandas"}
+
+NUMERIC_ROOMS = {"auditing", "auditing.tables", "auditing.runs"}
+"""The rooms that compute with numpy and scipy, and import no other heavy package."""
 
 MOST_MODULES, LONGEST_MODULE, LONGEST_FUNCTION = 14, 300, 60
 
@@ -166,10 +170,20 @@ def test_the_board_is_made_of_records_alone():
 
 def test_what_listing_and_planning_use_imports_nothing_heavy():
     """All modules of these rooms are imported in a fresh process, with everything that they import."""
-    light = [module for module in checked_modules() if room_of(module) not in TORCH_ROOMS]
-    code = f"import sys, importlib\nfor m in {light!r}: importlib.import_module(m)\nprint(sorted(sys.modules))"
+    light = [module for module in checked_modules() if room_of(module) not in TORCH_ROOMS | NUMERIC_ROOMS]
+    assert not imported_packages(light) & HEAVY
+
+
+def test_what_audits_a_table_imports_numpy_and_scipy_and_nothing_else_that_is_heavy():
+    numeric = [module for module in checked_modules() if room_of(module) in NUMERIC_ROOMS]
+    assert imported_packages(numeric) & HEAVY <= {"numpy", "scipy"}
+
+
+def imported_packages(modules: list[str]) -> set[str]:
+    """The packages that a fresh process has imported after these modules."""
+    code = f"import sys, importlib\nfor m in {modules!r}: importlib.import_module(m)\nprint(sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not {name.split(".")[0] for name in ast.literal_eval(done.stdout)} & HEAVY
+    return {name.split(".")[0] for name in ast.literal_eval(done.stdout)}
 
 
 @pytest.mark.parametrize("kind", sorted(sources.SOURCES))

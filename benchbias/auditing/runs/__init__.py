@@ -1,0 +1,1 @@
+"""Audits over training runs: several pairs of models, and two rows of a suite. No torch."""

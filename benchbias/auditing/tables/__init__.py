@@ -1,0 +1,1 @@
+"""Tables of answers, labels and attributes, read to the values of an audit. No torch."""
