@@ -102,7 +102,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Line:
-    """What happened to one group under one compressed model.
+    """The fate of one group under one compressed model.
 
     lost: examples that the dense model has right and the compressed one wrong; gained: the reverse. harm, lower, upper:
     (lost - gained) / n and its one-sided bounds, shares from -1 to 1, unadjusted. p: of no harm; adjusted: p for all
