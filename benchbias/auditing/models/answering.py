@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -88,17 +87,15 @@ def logits_of(
         for numbers, images in steps if quiet else progress(steps, total, "batches"):
             placed = images.to(device)
             for network, parts in zip(networks, found, strict=True):
-                parts.append(
-                    _answered(network, placed, lambda place, part=numbers: batches.pictures.where(part[place]))
-                )
+                parts.append(_answered(network, placed, batches, numbers))
     return [torch.cat(parts).numpy() for parts in found]
 
 
-def _answered(network: Network, images: Tensor, where: Callable[[int], str]) -> Tensor:
+def _answered(network: Network, images: Tensor, batches: Batches, numbers: Sequence[int]) -> Tensor:
     logits = called(network, images)
     if not bool(torch.isfinite(logits).all()):
-        place = int((~torch.isfinite(logits)).any(1).nonzero()[0])
-        raise DataError(f"{network.source.what} gives logits that are no numbers (NaN or infinite) on {where(place)}")
+        where = batches.pictures.where(numbers[int((~torch.isfinite(logits)).any(1).nonzero()[0])])
+        raise DataError(f"{network.source.what} gives logits that are no numbers (NaN or infinite) on {where}")
     return logits
 
 
@@ -132,7 +129,7 @@ def probed(network: Network, images: Tensor) -> tuple[int, list[str]]:
     """
     with torch.inference_mode():
         first, second = called(network, images), called(network, images)
-        alone = torch.cat([called(network, one) for one in images.split(1)])
+        alone = torch.cat([called(network, one) for one in torch.split(images, 1)])
     finite = torch.isfinite(first)
     limit = SAME * float(first[finite].abs().max()) if bool(finite.any()) else 0.0
     if bool(((first - second).abs() > limit).any()):
@@ -147,14 +144,3 @@ def probed(network: Network, images: Tensor) -> tuple[int, list[str]]:
             "without running statistics): its answers are those of these batches"
         )
     return first.shape[1], notes
-
-
-def tied(logits: NDArray[Any]) -> int:
-    """The number of rows of logits (N, K) whose largest value stands there twice."""
-    return int(((logits == logits.max(1, keepdims=True)).sum(1) > 1).sum()) if len(logits) else 0
-
-
-def predicted(logits: NDArray[Any]) -> NDArray[Any]:
-    """The answers (N,) of logits (N, K): the first of equal ones, as argmax of torch does."""
-    answers: NDArray[Any] = np.argmax(logits, axis=1)
-    return answers

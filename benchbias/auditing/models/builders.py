@@ -1,9 +1,8 @@
-"""A model by its name: of torchvision, of timm, or of a plugin, for any number of classes, without weights of its own."""
+"""A model by its name, of torchvision, of timm, or of a plugin: for any number of classes, without weights."""
 
 from __future__ import annotations
 
 import difflib
-import inspect
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,20 +90,17 @@ def _timm_builder(name: str, fitting: Fitting) -> Callable[[int], nn.Module]:
 
     if not timm.is_model(name.partition(".")[0]):
         raise UsageError(_unknown("timm", name, timm.list_models()))
-    accepts = inspect.signature(timm.model_entrypoint(name.partition(".")[0])).parameters
     options: dict[str, Any] = {"pretrained": False, "in_chans": fitting.shape[0], **fitting.options}
 
     def build(classes: int) -> nn.Module:
-        sized = {} if "img_size" in options else {"img_size": fitting.shape[1:]}
+        sized: dict[str, Any] = {"num_classes": classes, "img_size": fitting.shape[1:], **options}
         try:
-            made: nn.Module = timm.create_model(name, num_classes=classes, **sized, **options)
+            return timm.create_model(name, **sized)
         except TypeError as error:
-            if "img_size" not in str(error) or not sized:
+            if "img_size" not in str(error) or "img_size" in options:
                 raise
-            made = timm.create_model(name, num_classes=classes, **options)
-        return made
+        return timm.create_model(name, num_classes=classes, **options)
 
-    assert "kwargs" in accepts
     return build
 
 

@@ -1,7 +1,7 @@
-"""Logits and facts kept from one audit to the next, in files named by all that decides them.
+"""Logits and what else was found, kept from one audit to the next in files named by all that decides them.
 
     <key>.logits    a line of JSON (key, shape, sha256 of the rest), then float32 numbers
-    <key>.json      facts: sizes and milliseconds
+    <key>.json      sizes, milliseconds and notes of the networks of one audit
 
 A file appears whole or not at all. One that is damaged is not used and made again. The folder may be removed at any
 time: only time is lost.
@@ -9,10 +9,8 @@ time: only time is lost.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -23,14 +21,37 @@ import numpy as np
 
 from benchbias.auditing.values import Facts, Latency
 from benchbias.errors import BenchbiasError, plain
+from benchbias.keys.environment import cpu
+from benchbias.plugin.registry import files_digest
 from benchbias.util import canonical
 from benchbias.util.files import make_folders, told, write_whole
+from benchbias.util.packages import version_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+SCHEMA = 1
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "timm",
+    "torchao",
+    "torch-pruning",
+    "transformers",
+    "onnxruntime",
+    "numpy",
+    "pillow",
+)
 LONGEST_HEAD = 4096  # bytes of the line
 DTYPE = "<f4"
+
+
+@dataclass(frozen=True)
+class About:
+    """Facts by name of model, and notes on the networks and the images."""
+
+    facts: Mapping[str, Facts]
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -65,21 +86,27 @@ class Cache:
         head = {"key": key, "shape": list(logits.shape), "sha256": hashlib.sha256(content).hexdigest()}
         self._write(f"{key}.logits", json.dumps(head).encode() + b"\n" + content)
 
-    def facts(self, key: str) -> dict[str, Facts] | None:
-        """The facts of a key, by name of model; None where there are none, or damaged ones."""
+    def about(self, key: str) -> About | None:
+        """What was found besides; None where there is nothing, or it is damaged."""
         if self.folder is None:
             return None
-        with contextlib.suppress(OSError, ValueError, TypeError, KeyError, BenchbiasError):
-            body: Any = canonical.loads((self.folder / f"{key}.json").read_bytes())
-            if body["key"] == key and body["sum"] == canonical.digest(body["facts"]):
-                return {name: _facts(value) for name, value in body["facts"].items()}
+        path = self.folder / f"{key}.json"
+        try:
+            body: Any = canonical.loads(path.read_bytes())
+            if body["key"] == key and body["sum"] == canonical.digest(body["about"]):
+                facts = {name: _facts(value) for name, value in body["about"]["facts"].items()}
+                return About(facts, tuple(body["about"]["notes"]))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError, KeyError, BenchbiasError):
+            pass
+        self.note(f"what was kept in {path} is damaged: it is made again")
         return None
 
-    def keep_facts(self, key: str, facts: Mapping[str, Facts]) -> None:
-        """Keep facts by name of model."""
-        body = {name: asdict(one) for name, one in facts.items()}
-        body = json.loads(json.dumps(body))
-        self._write(f"{key}.json", canonical.dumps({"key": key, "sum": canonical.digest(body), "facts": body}).encode())
+    def keep_about(self, key: str, about: About) -> None:
+        """Keep what was found besides."""
+        body = json.loads(json.dumps(asdict(about)))
+        self._write(f"{key}.json", canonical.dumps({"key": key, "sum": canonical.digest(body), "about": body}).encode())
 
     def _write(self, name: str, content: bytes) -> None:
         if self.folder is None:
@@ -89,7 +116,7 @@ class Cache:
             make_folders(self.folder)
             try:
                 write_whole(partial, content)
-                os.replace(partial, self.folder / name)
+                partial.replace(self.folder / name)
             finally:
                 partial.unlink(missing_ok=True)
         except OSError as error:
@@ -98,3 +125,16 @@ class Cache:
 
 def _facts(value: Mapping[str, Any]) -> Facts:
     return Facts(**{**value, "latency": tuple(Latency(**one) for one in value["latency"])})
+
+
+def sources_digest() -> str:
+    """The sha256 of the code that prepares images and opens networks: an edit of it makes other answers."""
+    own = Path(__file__).parent
+    core = own.parent.parent
+    return files_digest([*own.glob("*.py"), core / "network/checkpoints.py", core / "data/reading/decoding.py"])
+
+
+def key_of(*parts: Any) -> str:
+    """The name of what all these parts decide, with the code and the packages of this machine."""
+    versions = {package: version_of(package) for package in PACKAGES}
+    return canonical.digest([SCHEMA, versions, sources_digest(), cpu(), *parts])[:32]

@@ -12,10 +12,11 @@ import numpy as np
 
 from benchbias.auditing.models.pictures import FilePictures, Pictures
 from benchbias.auditing.models.specs import ImageSpec
+from benchbias.auditing.tables.classes import class_names
+from benchbias.auditing.tables.reading import read_columns
 from benchbias.auditing.values import Column
 from benchbias.data.reading.names import EMPTY_WORDS, near_names
 from benchbias.data.reading.raw_files import inside
-from benchbias.data.reading.tables import Row, table_rows
 from benchbias.errors import DataError
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
@@ -54,53 +55,51 @@ def folder_examples(spec: ImageSpec, *, upright: bool) -> Examples:
 
 
 def _of_table(spec: ImageSpec, home: Path, upright: bool) -> Examples:
-    rows = _rows(spec, home)
-    paths = [_image(home, row, spec.image) for row in rows]
-    missing = [place for place, path in enumerate(paths) if path is None]
-    if missing:
-        row = rows[missing[0]]
-        more = f", and {len(missing) - 1} more of {len(rows)} rows" if len(missing) > 1 else ""
-        raise DataError(
-            f"{row.where}: no image {row.values[spec.image]!r:.200} in {home}{more}: the column {spec.image!r} has paths "
-            "relative to the folder, with their endings"
-        )
-    files = [(row.where, path) for row, path in zip(rows, paths, strict=True) if path is not None]
-    columns = {name: column_of([row.values[name] for row in rows]) for name in spec.attributes}
-    notes = [note for name, column in columns.items() for note in _odd_values(name, column)]
-    return Examples(
-        FilePictures(files, upright),
-        tuple(row.values[spec.label] for row in rows),
-        None,
-        tuple(row.values[spec.image] for row in rows),
-        tuple(str(path) for _, path in files),
-        columns,
-        None if spec.cluster is None else tuple(row.values[spec.cluster] for row in rows),
-        tuple(notes),
-    )
-
-
-def _rows(spec: ImageSpec, home: Path) -> list[Row]:
-    """The rows of the table, which lies where the user says, or in the folder of images."""
     assert spec.table is not None
     table = spec.table if spec.table.is_file() else home / spec.table
     if not table.is_file():
         raise DataError(f"{spec.table}: no such table (looked for it here and in {home})")
     columns = [spec.image, spec.label, *spec.attributes, *([] if spec.cluster is None else [spec.cluster])]
-    folder = table.resolve().parent
-    if folder == folder.parent:
-        raise DataError(f"{table}: put the table into a folder")
-    return table_rows(folder.parent, folder.name, table.resolve().name, columns, optional=spec.attributes)
+    found = read_columns(table, columns)
+    names, labels = (_texts(found[column], table, column) for column in (spec.image, spec.label))
+    paths = [_image(home, name, f"{table}, example {row}") for row, name in enumerate(names, 1)]
+    files = [(f"{table}, example {row}", path) for row, path in enumerate(paths, 1) if path is not None]
+    if len(files) < len(names):
+        row = paths.index(None)
+        more = f", and {len(names) - len(files) - 1} more of {len(names)}" if len(names) - len(files) > 1 else ""
+        raise DataError(
+            f"{table}, example {row + 1}: no image {names[row]!r:.200} in {home}{more}: the column {spec.image!r} has "
+            "paths relative to the folder, with their endings"
+        )
+    attributes = {name: found[name] for name in spec.attributes}
+    return Examples(
+        FilePictures(files, upright),
+        labels,
+        None,
+        names,
+        tuple(str(path) for _, path in files),
+        attributes,
+        None if spec.cluster is None else _texts(found[spec.cluster], table, spec.cluster),
+        tuple(note for name, column in attributes.items() for note in _odd_values(name, column)),
+    )
 
 
-def _image(home: Path, row: Row, column: str) -> Path | None:
+def _texts(column: Column, table: Path, name: str) -> tuple[str, ...]:
+    """The text of every row. Raises DataError for an empty cell."""
+    empty = np.flatnonzero(column.codes < 0)
+    if len(empty):
+        raise DataError(f"{table}, example {empty[0] + 1}: column {name!r:.80} is empty ({len(empty)} such rows)")
+    return tuple(column.names[code] for code in column.codes)
+
+
+def _image(home: Path, name: str, where: str) -> Path | None:
     """The image file of a row, whichever Unicode form its name has there; None where there is none."""
-    name = row.values[column]
     if Path(name).is_absolute():
         if not Path(name).is_relative_to(home.absolute()):
-            raise DataError(f"{row.where}: the image {name!r:.200} lies outside the folder {home}")
+            raise DataError(f"{where}: the image {name!r:.200} lies outside the folder {home}")
         name = str(Path(name).relative_to(home.absolute()))
     spellings = dict.fromkeys((name, unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)))
-    paths = (inside(home, spelling, f"{row.where}: image") for spelling in spellings)
+    paths = (inside(home, spelling, f"{where}: image") for spelling in spellings)
     return next((path for path in paths if path.is_file()), None)
 
 
@@ -144,13 +143,6 @@ def _order_notes(classes: Sequence[str]) -> list[str]:
     return []
 
 
-def column_of(texts: Sequence[str]) -> Column:
-    """An attribute of these values; empty ones are missing."""
-    names = tuple(sorted({text for text in texts if text}))
-    codes = {name: code for code, name in enumerate(names)} | {"": -1}
-    return Column(np.array([codes[text] for text in texts], dtype=np.int64), names)
-
-
 def _odd_values(name: str, column: Column) -> list[str]:
     """Notes on values that are words for nothing, and on values that look like one another."""
     words = [value for value in column.names if value.casefold() in EMPTY_WORDS]
@@ -166,18 +158,18 @@ def class_order(examples: Examples, classes: Path | None, outputs: int) -> tuple
 
     Told by a file of classes, by sub-folders, or by labels that are the numbers of outputs, from 0.
     """
-    if classes is not None:
-        order: tuple[str, ...] = _lines(classes)
-        whence = str(classes)
+    given = class_names(classes)
+    if given is not None:
+        order, whence = given, str(classes)
     elif examples.order is not None:
         order, whence = examples.order, "the data"
     elif all(label.isdecimal() for label in examples.labels):
         largest = max(map(int, examples.labels))
         if largest >= outputs:
-            first = " and from 1?" if largest == outputs and "0" not in examples.labels else ""
+            first = ": do they begin with 1?" if largest == outputs and "0" not in examples.labels else ""
             raise DataError(
                 f"the label {largest} is no number of the network's {outputs} outputs, which are 0 to {outputs - 1}"
-                f"{' (do labels begin with 1?' + ' name them by --classes)' if first else ''}"
+                f"{first}"
             )
         return tuple(map(str, range(outputs)))
     else:
@@ -198,29 +190,7 @@ def label_numbers(examples: Examples, order: Sequence[str]) -> list[int]:
     numbers = {label: int(label) for label in unknown if label.isdecimal() and int(label) < len(order)}
     if len(numbers) < len(unknown) or (numbers and len(numbers) < len(set(examples.labels))):
         odd = next((label for label in unknown if label not in numbers), unknown[0])
-        raise DataError(
-            f"the label {odd!r:.80} is none of the classes ({', '.join(order[:SHOWN])}{', ...' if len(order) > SHOWN else ''})"
-        )
+        known = ", ".join(order[:SHOWN]) + (", ..." if len(order) > SHOWN else "")
+        raise DataError(f"the label {odd!r:.80} is none of the {len(order)} classes ({known:.200})")
     places |= numbers
     return [places[label] for label in examples.labels]
-
-
-def _lines(path: Path) -> tuple[str, ...]:
-    """The names of classes in a text file, one in a line. Raises DataError."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: not UTF-8; classes are a text file with one name in a line") from None
-    names = [unicodedata.normalize("NFC", line).strip() for line in text.splitlines()]
-    while names and not names[-1]:
-        names.pop()
-    if not names or "" in names:
-        raise DataError(
-            f"{path}: {'line ' + str(names.index('') + 1) + ' is' if names else 'it is'} empty: one name in a line"
-        )
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise DataError(f"{path}: two classes are called {twice!r:.80}")
-    return tuple(names)

@@ -112,12 +112,14 @@ def _sides(spec: LookSpec) -> tuple[int | tuple[int, int] | None, tuple[int, int
 
 def _timm_look(name: str, spec: LookSpec) -> LookSpec:
     """The preprocessing that timm's weights of a name carry. Raises UsageError where it cannot be done here."""
-    import timm
+    import timm.data
 
+    resolve: Any = vars(timm.data)["resolve_data_config"]
     found = timm.get_pretrained_cfg(name, allow_unregistered=True)
     if found is None:
         return spec
-    config: Mapping[str, Any] = timm.data.resolve_data_config({}, pretrained_cfg=found.to_dict())
+    cfg: Any = found
+    config: Mapping[str, Any] = resolve({}, pretrained_cfg=cfg.to_dict())
     height, width = config["input_size"][1:]
     scaled = math.floor(height / config["crop_pct"])
     if config["crop_mode"] not in ("center", "squash") or height != width:

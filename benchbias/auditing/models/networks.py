@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,11 @@ def file_of(path: Path) -> File:
 def is_factory(source: Source) -> bool:
     """Whether a network is made by a user's function."""
     return source.model is not None and FACTORY.fullmatch(source.model) is not None
+
+
+def is_whole_network(source: Source) -> bool:
+    """Whether a file holds the network and not its tensors alone, or a user's function makes it."""
+    return is_factory(source) or (source.file is not None and source.file.suffix.lower() in (ONNX, EXPORTED))
 
 
 def opened_network(source: Source, spec: ModelSpec, shape: tuple[int, int, int], device: torch.device) -> Network:

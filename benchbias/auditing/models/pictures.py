@@ -35,35 +35,39 @@ class Pictures(Protocol):
         """The image of these bytes. Raises DataError."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Oddities:
-    """Counts of images that torchvision's loader treats in a way that a user may not expect."""
+    """Numbers of images that torchvision's loader treats in a way that a user may not expect."""
 
-    turned: int = 0
-    deep: int = 0
-    clear: int = 0
+    turned: set[int] = field(default_factory=set)
+    deep: set[int] = field(default_factory=set)
+    clear: set[int] = field(default_factory=set)
 
-    def see(self, image: Image) -> None:
-        """Count one opened image."""
-        self.turned += image.getexif().get(ORIENTATION, UPRIGHT) != UPRIGHT
-        self.deep += image.mode in DEEP
-        self.clear += image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
+    def see(self, image: Image, number: int) -> None:
+        """Note an opened image."""
+        for seen, odd in (
+            (self.turned, image.getexif().get(ORIENTATION, UPRIGHT) != UPRIGHT),
+            (self.deep, image.mode in DEEP),
+            (self.clear, image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info),
+        ):
+            if odd:
+                seen.add(number)
 
-    def notes(self, upright: bool) -> list[str]:
+    def notes(self, *, upright: bool) -> list[str]:
         """Sentences for the reader on those that there were."""
         found = []
         if self.turned and not upright:
             found.append(
-                f"{self.turned} images carry a camera's orientation, which torchvision's loader leaves out, and so "
-                "does this: --upright applies it"
+                f"{len(self.turned)} images carry a camera's orientation, which torchvision's loader leaves out, and "
+                "so does this: --upright applies it"
             )
         if self.deep:
             found.append(
-                f"{self.deep} images have more than 8 bits a channel: PIL cuts values above 255, as torchvision's "
+                f"{len(self.deep)} images have more than 8 bits a channel: PIL cuts values above 255, as torchvision's "
                 "loader does"
             )
         if self.clear:
-            found.append(f"{self.clear} images have transparency, which is dropped, as torchvision's loader does")
+            found.append(f"{len(self.clear)} images have transparency, which is dropped, as torchvision's loader does")
         return found
 
 
@@ -95,7 +99,7 @@ class FilePictures:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of palettes and odd metadata: what matters is an error
             image = opened(content, self.where(number), upright=self.upright)
-            self.odd.see(image)
+            self.odd.see(image, number)
             return image
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ def onnx_call(path: Path, device: torch.device) -> Call:
     refuses, or a network with other than one input of images and one output.
     """
     try:
-        import onnxruntime
+        onnxruntime: Any = importlib.import_module("onnxruntime")
     except ImportError:
         raise UsageError(needs(f"{path} (an ONNX file)", "onnxruntime", "onnxruntime")) from None
     provider = "CUDAExecutionProvider" if device.type == "cuda" else "CPUExecutionProvider"
@@ -70,7 +71,9 @@ def exported_call(path: Path, device: torch.device, *, trust: bool) -> tuple[Cal
     try:
         program = torch.export.load(path)
         if device.type != "cpu":
-            program = torch.export.passes.move_to_device_pass(program, device)
+            from torch.export.passes import move_to_device_pass
+
+            program = move_to_device_pass(program, device)
         module = program.module()
     except Exception as error:  # whatever a damaged file makes torch raise
         raise DataError(f"{path}: torch cannot open it: {first_line(error)}") from None
@@ -106,7 +109,7 @@ def batched(run: Call, size: int | None) -> Call:
 
     def call(images: Tensor) -> Tensor:
         parts = []
-        for part in images.split(size):
+        for part in torch.split(images, size):
             whole = pad(part, (0, 0, 0, 0, 0, 0, 0, size - len(part)))  # (size, C, H, W)
             parts.append(run(whole)[: len(part)])
         return torch.cat(parts)

@@ -80,9 +80,9 @@ class ImageSpec:
     """The examples. data: a folder of images, or `dataset:NAME` for a data set of a plugin.
 
     table: a CSV or parquet file with a row for each image, looked for beside the caller and in the folder; None where
-    the folder has a sub-folder for each class. image, label, attributes, cluster: its columns. classes: a text file with
-    the name of each class in a line, in the order of the network's outputs. split: of a data set of a plugin; options:
-    those of that data set; root: the folder below which it finds its files, None for the usual one.
+    the folder has a sub-folder for each class. image, label, attributes, cluster: its columns. classes: a text file
+    with the name of each class in a line, in the order of the network's outputs. split: of a data set of a plugin;
+    options: those of that data set; root: the folder below which it finds its files, None for the usual one.
     """
 
     data: str
