@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,16 +28,23 @@ SAME = 1e-3  # of the largest logit: more than rounding
 
 @dataclass(frozen=True)
 class Batches:
-    """The images of an audit in the order of `numbers`, prepared. sums: the sha256 that each image had before.
-
-    shape: of every image (C, H, W).
-    """
+    """The images of an audit in the order of `numbers`, prepared. sums: the sha256 that each image had before."""
 
     pictures: Pictures
     numbers: Sequence[int]
     sums: Sequence[bytes]
     look: Look
-    shape: tuple[int, ...]
+
+    @functools.cached_property
+    def shape(self) -> tuple[int, int, int]:
+        """The shape of the first image (C, H, W), which all have. Raises DataError."""
+        number = self.numbers[0]
+        channels, height, width = prepared(self.pictures, self.pictures.content(number), number, self.look).shape
+        return channels, height, width
+
+    def first(self, count: int) -> Tensor:
+        """The first images (B, C, H, W). Raises DataError."""
+        return torch.stack([self.prepared(number) for number in self.numbers[:count]])
 
     def prepared(self, number: int) -> Tensor:
         """One image as networks are given it, float32 (C, H, W). Raises DataError where the file was changed since."""

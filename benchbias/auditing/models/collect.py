@@ -11,13 +11,13 @@ A second call with the same files computes nothing: logits are kept by all that 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from benchbias.auditing.models.answering import PROBED, Batches, logits_of, prepared, probed
+from benchbias.auditing.models.answering import PROBED, Batches, logits_of, probed
 from benchbias.auditing.models.builders import Fitting, architecture, is_plugin
 from benchbias.auditing.models.cache import About, Cache, key_of
 from benchbias.auditing.models.examples import Examples, class_order, folder_examples, label_numbers
@@ -52,11 +52,12 @@ def answers_of_models(
     _check_distinct(models, files)
     examples = folder_examples(images, upright=look.upright)
     used, look_notes = look_of(look, models.dense.model, None)
-    work = _Work(models, files, examples, used, run, quiet)
+    batches, rows = _batches(examples, used, quiet=quiet)
+    work = _Work(models, files, examples, batches, run, quiet)
     logits, about = work.found(images)
-    answers = _assembled(models, images, examples, work, logits)
+    answers = _assembled(models, images, examples, rows, logits)
     notes = (*examples.notes, *look_notes, *about.notes, *work.notes, *answers.notes)
-    return _with_notes(answers, notes), about.facts
+    return replace(answers, notes=tuple(dict.fromkeys(notes))), about.facts
 
 
 def _check_distinct(models: ModelSpec, files: Sequence[File | None]) -> None:
@@ -67,6 +68,20 @@ def _check_distinct(models: ModelSpec, files: Sequence[File | None]) -> None:
             raise DataError(f"{source.file} has the same bytes as {models.dense.file}: nothing is compared")
 
 
+def _batches(examples: Examples, look: Look, *, quiet: bool) -> tuple[Batches, NDArray[Any]]:
+    """The distinct images, in an order that no table decides, and the place among them of each example, int (N,)."""
+    pictures = examples.pictures
+    numbers = range(len(pictures))
+    steps = numbers if quiet else progress(numbers, len(pictures), "reading images")
+    sums = [digest(pictures.content(number)) for number in steps]
+    first: dict[bytes, int] = {}
+    for number, value in enumerate(sums):
+        first.setdefault(value, number)
+    place = {value: row for row, value in enumerate(sorted(first))}
+    rows = np.array([place[value] for value in sums], dtype=np.int64)
+    return Batches(pictures, [first[value] for value in place], sums, look), rows
+
+
 @dataclass
 class _Work:
     """One audit's networks and images on the way to logits. notes: what is told of this run alone."""
@@ -74,40 +89,27 @@ class _Work:
     models: ModelSpec
     files: Sequence[File | None]
     examples: Examples
-    look: Look
+    batches: Batches
     run: RunSpec
     quiet: bool
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        pictures = self.examples.pictures
-        numbers = range(len(pictures))
-        steps = numbers if self.quiet else progress(numbers, len(pictures), "reading images")
-        self.sums = [digest(pictures.content(number)) for number in steps]
-        places: dict[bytes, int] = {}
-        for number, value in enumerate(self.sums):
-            places.setdefault(value, number)
-        distinct = sorted(places)
-        self.numbers = [places[value] for value in distinct]  # in an order that no table decides
-        at = {value: row for row, value in enumerate(distinct)}
-        self.rows = np.array([at[value] for value in self.sums], dtype=np.int64)  # the logits of each example
         self.device = torch.device(self.run.device)
         self.cache = Cache(self.run.cache, self.notes.append)
 
     def found(self, images: ImageSpec) -> tuple[list[NDArray[Any]], About]:
         """The logits of each network on the distinct images, (M, K), and what else was found: kept, or made now."""
-        first = self._first(1)
-        shape = (int(first.shape[1]), int(first.shape[2]), int(first.shape[3]))
-        networks = {place: self._open(place, shape) for place, one in enumerate(self.models.sources) if is_factory(one)}
-        keys = [self._key(place, shape, networks.get(place)) for place in range(len(self.files))]
+        places = range(len(self.files))
+        networks = {place: self._open(place) for place in places if is_factory(self.models.sources[place])}
+        keys = [self._key(place, networks.get(place)) for place in places]
         known = [None if key is None else self.cache.logits(key) for key in keys]
         whole = None if None in keys else key_of("about", keys, machine(self.device), self.run.measure)
         about = None if whole is None else self.cache.about(whole)
         if about is None or any(one is None for one in known):
-            networks |= {place: self._open(place, shape) for place in range(len(keys)) if place not in networks}
-            opened = [networks[place] for place in range(len(keys))]
+            opened = [networks.get(place) or self._open(place) for place in places]
             notes = self._looked_at(opened, images)
-            self._run(opened, known, keys, shape)
+            self._run(opened, known, keys)
             about = About(self._facts(opened), (*notes, *self._odd()))
             if whole is not None:
                 self.cache.keep_about(whole, about)
@@ -115,23 +117,18 @@ class _Work:
         self._check_outputs([one.shape[1] for one in found])
         return found, about
 
-    def _open(self, place: int, shape: tuple[int, int, int]) -> Network:
-        return opened_network(self.models.sources[place], self.models, shape, self.device)
+    def _open(self, place: int) -> Network:
+        return opened_network(self.models.sources[place], self.models, self.batches.shape, self.device)
 
-    def _first(self, count: int) -> torch.Tensor:
-        """The first distinct images, prepared, (B, C, H, W)."""
-        pictures = self.examples.pictures
-        chosen = self.numbers[:count]
-        return torch.stack([prepared(pictures, pictures.content(one), one, self.look) for one in chosen])
-
-    def _key(self, place: int, shape: tuple[int, int, int], opened: Network | None) -> str | None:
+    def _key(self, place: int, opened: Network | None) -> str | None:
         """The name of a network's logits on these images; None where it cannot be told what would decide them."""
-        source, file = self.models.sources[place], self.files[place]
+        source, file, sums = self.models.sources[place], self.files[place], self.batches.sums
         identity: str | None = ""
         if opened is not None:
             identity = opened.identity
         elif source.model is not None and not is_whole_network(source) and is_plugin(source.model):
-            identity = architecture(source.model, Fitting(shape, self.models.options, self.models.plugins)).identity
+            fitting = Fitting(self.batches.shape, self.models.options, self.models.plugins)
+            identity = architecture(source.model, fitting).identity
         if identity is None:
             self.notes.append(
                 f"the answers of {source.what} are not kept: it cannot be told when it is another network"
@@ -139,13 +136,13 @@ class _Work:
             return None
         return key_of(
             *("logits", None if file is None else file.sha256, source.model, source.table, dict(self.models.options)),
-            *(identity, [self.sums[number].hex() for number in self.numbers], asdict(self.look)),
-            *(device_name(self.run.device), self.run.batch),
+            *(identity, [sums[number].hex() for number in self.batches.numbers], asdict(self.batches.look)),
+            *(device_name(self.run.device), self.run.batch_size),
         )
 
     def _looked_at(self, networks: Sequence[Network], images: ImageSpec) -> list[str]:
         """Notes on the networks after a first look at a few images. Raises DataError for those that cannot be used."""
-        few = self._first(PROBED).to(self.device)
+        few = self.batches.first(PROBED).to(self.device)
         looked = [probed(network, few) for network in networks]
         self._check_outputs([outputs for outputs, _ in looked])
         label_numbers(self.examples, class_order(self.examples, images.classes, looked[0][0]))
@@ -160,16 +157,13 @@ class _Work:
             if count != outputs[0]:
                 raise DataError(f"{self.models.dense.what} has {outputs[0]} outputs, {source.what} {count}")
 
-    def _run(
-        self, networks: Sequence[Network], known: list[NDArray[Any] | None], keys: Sequence[str | None], shape: Any
-    ) -> None:
+    def _run(self, networks: Sequence[Network], known: list[NDArray[Any] | None], keys: Sequence[str | None]) -> None:
         """Fill in and keep the logits that are not known."""
         places = [place for place, one in enumerate(known) if one is None]
         if not places:
             return
-        batches = Batches(self.examples.pictures, self.numbers, self.sums, self.look, shape)
         chosen = [networks[place] for place in places]
-        made = logits_of(chosen, batches, self.device, self.run.batch, quiet=self.quiet)
+        made = logits_of(chosen, self.batches, self.device, self.run.batch_size, quiet=self.quiet)
         for place, logits in zip(places, made, strict=True):
             known[place] = logits
             key = keys[place]
@@ -181,7 +175,7 @@ class _Work:
         return pictures.odd.notes(upright=pictures.upright) if isinstance(pictures, FilePictures) else []
 
     def _facts(self, networks: Sequence[Network]) -> dict[str, Facts]:
-        few = self._first(PROBED)
+        few = self.batches.first(PROBED)
         times = latencies(networks, few, self.device) if self.run.measure else [()] * len(networks)
         where = machine(self.device) if self.run.measure else None
         found = {}
@@ -203,7 +197,7 @@ def _same_tensors(one: Network, two: Network) -> bool:
 
 
 def _assembled(
-    models: ModelSpec, images: ImageSpec, examples: Examples, work: _Work, logits: Sequence[NDArray[Any]]
+    models: ModelSpec, images: ImageSpec, examples: Examples, rows: NDArray[Any], logits: Sequence[NDArray[Any]]
 ) -> Answers:
     """The values of an audit. Its notes are of the answers alone."""
     order = class_order(examples, images.classes, logits[0].shape[1])
@@ -214,7 +208,7 @@ def _assembled(
     for source, found in zip(models.sources, logits, strict=True):
         name = DENSE if source is models.dense else source.name
         own = answered(found, source.name, str)
-        answers[name] = codes[own.at][work.rows]
+        answers[name] = codes[own.at][rows]
         if own.ties:
             notes.append(f"{source.name}: {own.ties} images have two largest logits that are equal; the first is taken")
         if name != DENSE and np.array_equal(found, logits[0]):
@@ -222,12 +216,12 @@ def _assembled(
         if is_whole(found) and found.max(initial=0) > 1:
             notes.append(f"the logits of {source.name} are whole numbers of unknown scale: they give no probabilities")
         else:
-            values, reference = found[work.rows], None if name == DENSE or DENSE not in sure else logits[0][work.rows]
+            values, reference = found[rows], None if name == DENSE or DENSE not in sure else logits[0][rows]
             sure[name] = scores(values, label, reference=reference)
             if is_probabilities(found):
                 notes.append(f"{source.name} gives probabilities, not logits")
     dense = answers.pop(DENSE)
-    cluster, more = _clusters(examples, work.rows)
+    cluster, more = _clusters(examples, rows)
     return Answers(
         classes, codes[label], dense, answers, dict(examples.attributes), cluster, examples.ids, examples.files,
         sure, models.dense.name, (*notes, *more),
@@ -242,9 +236,3 @@ def _clusters(examples: Examples, rows: NDArray[Any]) -> tuple[NDArray[Any] | No
     if not copies:
         return None, []
     return rows, [f"{copies} images are copies of others, byte for byte: copies of one image count as one cluster"]
-
-
-def _with_notes(answers: Answers, notes: Sequence[str]) -> Answers:
-    from dataclasses import replace
-
-    return replace(answers, notes=tuple(dict.fromkeys(notes)))

@@ -25,15 +25,20 @@ def filled(
 
     content: of the file `name`. say: told what was done to make them fit.
     """
-    model = built.build(GUESS)
-    tensors = checkpoint_tensors(content, model.state_dict(), name, table=table, say=say)
-    classes = _classes(
-        _shapes(model.state_dict()), _shapes(built.build(GUESS + 1).state_dict()), _shapes(tensors), name
-    )
-    if classes != GUESS:
-        model = built.build(classes)
+    first, second = (_unfilled(built, classes).state_dict() for classes in (GUESS, GUESS + 1))
+    tensors = checkpoint_tensors(content, first, name, table=table, say=say)
+    model = built.build(_classes(_shapes(first), _shapes(second), _shapes(tensors), name))
     fill(model, tensors, name, say)
     return model
+
+
+def _unfilled(built: Architecture, classes: int) -> nn.Module:
+    """The model for its names and shapes alone: without memory for its tensors, where it can be built so."""
+    try:
+        with torch.device("meta"):
+            return built.build(classes)
+    except DataError:  # it asks for the values of tensors while it is built
+        return built.build(classes)
 
 
 def fill(model: nn.Module, tensors: Mapping[str, Tensor], name: str, say: Callable[[str], None]) -> None:

@@ -59,15 +59,16 @@ def _timed(network: Network, batch: Tensor, device: torch.device) -> Callable[[]
 
 
 def _in_turns(calls: Sequence[Callable[[], float]]) -> list[list[float]]:
-    """The seconds of each call, repeated in turns, forwards and backwards."""
-    spent = sum(once() for once in calls)
-    for _ in range(WARM - 1 if spent < SECONDS / 2 else 0):
+    """The seconds of each call, repeated in turns, forwards and backwards; the first count where they are slow."""
+    first = [once() for once in calls]
+    slow = sum(first) > SECONDS
+    for _ in range(0 if slow else WARM - 1):
         for once in calls:
             once()
-    times: list[list[float]] = [[] for _ in calls]
+    times: list[list[float]] = [[seconds] if slow else [] for seconds in first]
     start = time.perf_counter()
     for turn in range(MOST):
-        if turn >= LEAST and time.perf_counter() - start > SECONDS:
+        if len(times[0]) >= LEAST and time.perf_counter() - start > SECONDS:
             break
         for place in range(len(calls)) if turn % 2 == 0 else reversed(range(len(calls))):
             times[place].append(calls[place]())

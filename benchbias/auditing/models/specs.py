@@ -19,6 +19,8 @@ CACHE = Path("results/audit-cache")
 IMAGENET = "--mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --resize 256 --size 224"
 """The usual options of networks that were trained on ImageNet, as torchvision's own weights are."""
 
+BATCH = {"cpu": 16, "cuda": 64}
+
 FACTORY = re.compile(r".+\.py:[A-Za-z_]\w*")
 
 
@@ -140,21 +142,27 @@ class LookSpec:
 
 @dataclass(frozen=True)
 class RunSpec:
-    """How networks are run. device: cpu or cuda. batch: images at once. cache: the folder that keeps logits, or None.
+    """How networks are run. device: cpu or cuda. cache: the folder that keeps logits, or None.
 
-    measure: whether milliseconds are measured.
+    batch: images at once, None for 16 on a CPU, where more are slower, and 64 on a GPU. measure: whether milliseconds
+    are measured.
     """
 
     device: str = "cpu"
-    batch: int = 64
+    batch: int | None = None
     cache: Path | None = CACHE
     measure: bool = True
 
     def __post_init__(self) -> None:
         if self.device not in ("cpu", "cuda"):
             raise UsageError(unknown("device", self.device, ("cpu", "cuda")))
-        if self.batch < 1:
+        if self.batch is not None and self.batch < 1:
             raise UsageError("--batch is at least 1 image")
+
+    @property
+    def batch_size(self) -> int:
+        """Images at once."""
+        return self.batch or BATCH[self.device]
 
 
 def source_of(text: str, model: str | None, table: str | None = None) -> Source:
