@@ -36,7 +36,9 @@ def test_the_pair_is_as_its_page_says(folder):
     nine = answers.label == answers.classes.index("9")
     lost, gained = int((right & ~after & nine).sum()), int((~right & after & nine).sum())
     assert round(100 * (lost - gained) / nine.sum(), 1) == 8.6
-    assert binom.sf(lost - 1, lost + gained, 0.5) < 0.05 / 12, "exact McNemar's test, for the groups that have enough flips"
+    assert binom.sf(lost - 1, lost + gained, 0.5) < 0.05 / 12, (
+        "exact McNemar's test, for the groups that have enough flips"
+    )
     assert np.bincount(answers.attributes["ink"].codes).min() > 500
     assert (facts["dense"].nonzeros, facts["pruned"].nonzeros) == (4810, 3389)
 
