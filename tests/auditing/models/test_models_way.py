@@ -21,15 +21,16 @@ from benchbias.errors import DataError, UsageError
 from support.network_pairs import MEAN, RESIZE, SIZE, STD, Pair, make_pair
 
 LOOK = LookSpec(MEAN, STD, RESIZE, SIZE)
+MODEL = "shufflenet_v2_x0_5"  # small
 RUN = RunSpec(cache=None, measure=False)
 
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
-    return make_pair(tmp_path_factory.mktemp("pair") / "pair")
+    return make_pair(tmp_path_factory.mktemp("pair") / "pair", MODEL)
 
 
-def models(pair: Pair, *files: str, model: str = "resnet18", dense: str = "dense.safetensors") -> ModelSpec:
+def models(pair: Pair, *files: str, model: str = MODEL, dense: str = "dense.safetensors") -> ModelSpec:
     return model_spec(
         str(pair.folder / dense), [str(pair.folder / name) for name in files or ["pruned.pth"]], model=model
     )
@@ -49,14 +50,25 @@ def written(pair: Pair, name: str, tensors: dict[str, torch.Tensor]) -> str:
     return name
 
 
+@pytest.mark.slow
+def test_a_pruned_resnet_has_the_answers_of_plain_torchvision(tmp_path):
+    check_against_torchvision(make_pair(tmp_path / "pair", "resnet18"), "resnet18")
+
+
 def test_answers_and_probabilities_are_those_of_plain_torchvision(pair):
-    found = run(pair)
+    check_against_torchvision(pair, MODEL)
+
+
+def check_against_torchvision(pair: Pair, model: str) -> None:
+    found = run(pair, models(pair, model=model))
     assert found.classes == ("0", "1")
     assert found.label.tolist() == pair.labels
     for name, network in ((DENSE, pair.dense), ("pruned", pair.pruned)):
         oracle = pair.oracle(network)
         own = found.dense if name == DENSE else found.compressed[name]
-        assert own.tolist() == oracle.argmax(1).tolist()
+        clear = (oracle[:, 0] - oracle[:, 1]).abs() > 1e-4  # rounding decides no other answer
+        assert own[clear.numpy()].tolist() == oracle.argmax(1)[clear].tolist()
+        assert clear.sum() >= len(oracle) - 1
         shares = oracle.double().softmax(1)
         np.testing.assert_allclose(found.scores[name].confidence, shares.max(1).values, atol=1e-5)
         np.testing.assert_allclose(found.scores[name].of_label, shares[range(len(shares)), pair.labels], atol=1e-5)
@@ -168,11 +180,11 @@ def test_logits_that_are_no_numbers_stop_and_name_the_image(pair):
 
 def test_the_head_says_the_number_of_classes_and_both_have_one(pair):
     wide = dict(pair.dense.state_dict())
-    wide["fc.weight"], wide["fc.bias"] = torch.randn(7, 512), torch.zeros(7)
+    wide["fc.weight"], wide["fc.bias"] = torch.randn(7, 1024), torch.zeros(7)
     name = written(pair, "wide.pth", wide)
     with pytest.raises(DataError, match=r"has 2 outputs, .*wide\.pth 7"):
         run(pair, models(pair, name))
-    save_file({**wide, "fc.weight": torch.randn(7, 512)}, pair.folder / "seven.safetensors")
+    save_file({**wide, "fc.weight": torch.randn(7, 1024)}, pair.folder / "seven.safetensors")
     found = run(pair, models(pair, name, dense="seven.safetensors"))
     assert found.classes == tuple("0123456")
 
