@@ -201,6 +201,25 @@ def legend(audit: Audit) -> list[str]:
     ]
 
 
+def settings(audit: Audit) -> list[Sentence]:
+    """The settings and the test set: what a reader needs to see that two audits are alike."""
+    options = audit.options
+    gate: list[str] = ["every attribute"] if options.gate is None else []
+    for at, name in enumerate(options.gate or ()):
+        gate += [", " if at else "", Name(name)]
+    labels = "each label is" if options.by_label else "labels are not"
+    pool = f" Values with fewer than {options.pool} examples are one group." if options.pool else ""
+    return [
+        [
+            f"Settings: margin {margin_text(options.margin)} points, level {options.level:g}, "
+            f"crossings of up to {counted(options.depth, 'attribute')}; a pass needs ",
+            *(gate or ["no attribute"]),
+            f" safe; {labels} a group.{pool}",
+        ],
+        [f"Test set: {examples(audit.n, audit.units)}, digest {audit.test_set[:16]}."],
+    ]
+
+
 def told(audit: Audit, compared: Compared) -> list[Sentence]:
     """The sentences on one model that follow its table, in order."""
     options = audit.options
