@@ -51,7 +51,8 @@ class Answers:
     -> int (N,). attributes: name -> column. cluster: int (N,), equal for examples that are no independent draws
     (copies of one image, frames of one video), None where all are. ids: a text for each row, for lists of flips.
     images: the file of each row, for galleries. scores: model -> its probabilities, the dense one's under DENSE.
-    names: what a user calls the dense model. notes: sentences for the reader about how the examples were read.
+    dense_name, label_name: the user's names of the dense model, and of the label. notes: sentences for the reader about
+    how the examples were read. A label of -1 is not known; it may be so only where all models give the same answer.
     """
 
     classes: tuple[str, ...]
@@ -64,6 +65,7 @@ class Answers:
     images: tuple[str, ...] | None = None
     scores: Mapping[str, Scores] = field(default_factory=dict)
     dense_name: str = DENSE
+    label_name: str = "label"
     notes: tuple[str, ...] = ()
 
 
@@ -86,7 +88,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Group:
-    """A group of examples. parts: (attribute, value) pairs, none for all examples; "label" is an attribute here.
+    """A group of examples. parts: (attribute, value) pairs, none for all examples; the label is an attribute here.
 
     n: its examples; units: its independent clusters, n where each example is one. gated: whether a pass needs it safe.
     alias: names of groups that have the same examples.
@@ -108,15 +110,17 @@ class Line:
     (lost - gained) / n and its one-sided bounds, shares from -1 to 1, unadjusted. p: of no harm; adjusted: p for all
     groups and models together; p_safe: of harm >= margin; beyond: p of harm <= margin for all together. small_loss:
     the group is safe and yet was shown to lose. needs: examples that would show the group safe with 80 % power if the
-    models disagree as often as here without harm. detectable: the least true harm that n examples find with 80 % power,
-    NaN where none. error_ratio: the share of errors after, over that before; None where the dense model has none.
+    models disagree as often as here without harm, None where no number does. detectable: the least true harm that n
+    examples find with 80 % power, None where none. error_ratio: the share of errors after, over that before; None where
+    the dense model has none.
     churn: the share of examples whose answer changed. confidence: the mean fall of the label's probability, from -1 to
     1; calibration: expected calibration error of the dense and of the compressed model; divergence: its mean, in nats.
+    dense_right, compressed_right: None where not all labels are known.
     """
 
     group: Group
-    dense_right: int
-    compressed_right: int
+    dense_right: int | None
+    compressed_right: int | None
     lost: int
     gained: int
     harm: float
