@@ -62,9 +62,7 @@ def report(
     runs: Sequence[Answers], options: Options, expect_accuracy: float | None = None, allow: Collection[str] = ()
 ) -> AuditReport:
     """The report on answers, one for each training run. Raises BenchbiasError where a stop is met."""
-    warnings = [
-        warning for answers in runs for warning in check(answers, expect_accuracy=expect_accuracy, allow=allow)
-    ]
+    warnings = [warning for answers in runs for warning in check(answers, expect_accuracy=expect_accuracy, allow=allow)]
     distinct = tuple(dict.fromkeys(warnings))
     if len(runs) == 1:
         return AuditReport(audit_answers(runs[0], options, warnings=distinct), tuple(runs))

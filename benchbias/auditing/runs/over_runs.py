@@ -109,7 +109,9 @@ def in_runs(pairs: Sequence[Answers]) -> list[Answers]:
     firsts = [pairs[0].dense_name, next(iter(pairs[0].compressed))]
     dense, compressed = (f"{name} and {len(pairs) - 1} more" for name in firsts)
     return [
-        replace(answers, dense_name=dense, compressed=dict.fromkeys([compressed], *answers.compressed.values()), scores={})
+        replace(
+            answers, dense_name=dense, compressed=dict.fromkeys([compressed], *answers.compressed.values()), scores={}
+        )
         for answers in pairs
     ]
 

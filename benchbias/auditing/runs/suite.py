@@ -30,9 +30,7 @@ def audit_rows(runs: Sequence[Answers], options: Options, warnings: Sequence[War
     return audit_runs(runs, options, warnings=warnings)
 
 
-def runs_of_rows(
-    results: Results, dense: str, compressed: Sequence[str], task: str | None = None
-) -> list[Answers]:
+def runs_of_rows(results: Results, dense: str, compressed: Sequence[str], task: str | None = None) -> list[Answers]:
     """The answers of rows of a suite, one `Answers` for each seed that all of them have.
 
     A row is `method` or `method[name=value]`. task: may be left out where there is one. Raises UsageError for a row

@@ -24,8 +24,8 @@ WAYS = MappingProxyType(
 )
 
 HOW = (
-    "say what to audit: a table of answers (`benchbias audit answers.csv --dense COLUMN --compressed COLUMN`), models on "
-    "images (`--model NAME --dense FILE --compressed FILE --data FOLDER`), rows of a suite (`-s SUITE --dense ROW "
+    "say what to audit: a table of answers (`benchbias audit answers.csv --dense COLUMN --compressed COLUMN`), models "
+    "on images (`--model NAME --dense FILE --compressed FILE --data FOLDER`), rows of a suite (`-s SUITE --dense ROW "
     "--compressed ROW`), or `benchbias audit plan --table FILE`"
 )
 
