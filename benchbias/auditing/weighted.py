@@ -186,7 +186,9 @@ def _last(number: Floats, path: _Path) -> Floats:
         middle = (low + high) / 2
         x, y = path.point(middle[:, None])
         square = (1 - path.slope * x) ** 2 + (path.slope * y) ** 2
-        log = -0.5 * (number * np.log(square)).sum(1) - 0.5 * np.log((1 + x[:, 0] / path.saddle) ** 2 + (y[:, 0] / path.saddle) ** 2)
+        log = -0.5 * (number * np.log(square)).sum(1) - 0.5 * np.log(
+            (1 + x[:, 0] / path.saddle) ** 2 + (y[:, 0] / path.saddle) ** 2
+        )
         small = log + np.log(np.cosh(middle)) < SMALL
         low, high = np.where(small, low, middle), np.where(small, middle, high)
     return high
