@@ -9,6 +9,7 @@ it a little.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -79,14 +80,10 @@ def detectable(n: int, discordance: float, level: float = 0.05, power: float = 0
     """
     if n < 1 or 0.5**n > level:
         return None
-    low, high = 0.0, 1.0
-    for _ in range(24):
-        middle = (low + high) / 2
-        if _found(n, max(discordance, middle), middle, level) >= power:
-            high = middle
-        else:
-            low = middle
-    return high
+    if _found(n, discordance, level)(discordance) < power:  # so often lost and never gained
+        return _least(lambda harm: _found(n, harm, level)(harm) >= power, discordance, 1.0)
+    chance = _found(n, discordance, level)
+    return _least(lambda harm: chance(harm) >= power, 0.0, discordance)
 
 
 @dataclass(frozen=True)
@@ -115,9 +112,12 @@ class Planner:
         """
         flips, weight = _flips(int(sizes[0]), int(sizes[-1]), discordance)
         lost = self._allowed(sizes, flips)  # (V, D)
-        below = _at_most(lost, flips, _share(discordance, harm))
+        least = lost.min(0).astype(np.intp)
+        choices = least + np.arange(1 + int((lost.max(0) - least).max()))[:, None]  # few differ: each chance once
+        table = _at_most(choices.astype(np.float64), flips, _share(discordance, harm))
+        below = np.take_along_axis(table, lost.astype(np.intp) - least, axis=0)
         chance = weight * _pmf(flips, sizes[:, None], discordance)
-        return np.minimum(1.0, (chance * below).sum(1) / np.maximum(1.0, chance.sum(1)))
+        return np.asarray(np.minimum(1.0, (chance * below).sum(1) / np.maximum(1.0, chance.sum(1))))
 
     def _search(self, discordance: float) -> int | None:
         """The least n from which on the power is reached, at discordance flips a share of examples and no harm."""
@@ -126,7 +126,7 @@ class Planner:
         if guess > 1e9:
             return None
         tooth = 1 / self.margin
-        low, high = max(least, int(0.8 * guess - 2 * tooth)), int(max(guess, least) * 1.25 + 4 * tooth)
+        low, high = max(least, int(0.85 * guess - tooth)), int(max(guess, least) * 1.05 + 2 * tooth)
         while low < high:
             sizes = np.unique(np.linspace(low, high, MOST_SIZES).round())
             failing = np.flatnonzero(self.powers(sizes, discordance) < self.power)
@@ -206,12 +206,24 @@ def _at_most(k: Floats, n: Floats, share: float) -> Floats:
     return np.where(k < 0, 0.0, np.where(k >= n, 1.0, inside))
 
 
-def _found(n: int, discordance: float, harm: float, level: float) -> float:
-    """The chance that McNemar's test finds the harm."""
+def _found(n: int, discordance: float, level: float) -> Callable[[float], float]:
+    """The chance that McNemar's test finds a harm, of the harm."""
     flips, weight = _flips(n, n, discordance)
-    fewest_lost = _critical(flips, level)
-    beyond = 1 - _at_most(fewest_lost - 1, flips, _share(discordance, harm))
-    return float((weight * _pmf(flips, n, discordance) * beyond).sum())
+    lost = _critical(flips, level)
+    chance = weight * _pmf(flips, n, discordance)
+
+    def found(harm: float) -> float:
+        return float((chance * (1 - _at_most(lost - 1, flips, _share(discordance, harm)))).sum())
+
+    return found
+
+
+def _least(holds: Callable[[float], bool], low: float, high: float) -> float:
+    """The least number between these at which a statement holds that holds from there on, to a millionth."""
+    while high - low > 1e-6:
+        middle = (low + high) / 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high
 
 
 def _critical(flips: Floats, level: float) -> Floats:
