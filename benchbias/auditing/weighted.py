@@ -123,7 +123,7 @@ def _integral(number: Floats, value: Floats, size: Floats) -> tuple[Floats, Floa
     unit = value.max(1, keepdims=True)
     path = _path(number, value / unit)
     last = _last(number, path)
-    node = STEP * np.arange(1 + int(np.ceil(last.max() / STEP)))
+    node: Floats = STEP * np.arange(1.0 + np.ceil(last.max() / STEP))
     x, y = path.point(node)  # (G, V)
     dx, dy = path.bend[:, None] * np.sinh(node), np.cosh(node)
     real, imaginary = 1 - path.slope[:, :, None] * x[:, None, :], path.slope[:, :, None] * y[:, None, :]  # (G, J, V)
@@ -170,13 +170,14 @@ def _path(number: Floats, value: Floats) -> _Path:
 
 def _saddle(number: Floats, value: Floats) -> Floats:
     """The point in (0, 1) where the integrand is least on the real line; the largest value is 1."""
-    low, high = np.full(len(number), -40.0), np.full(len(number), 36.0)
+    low: Floats = np.full(len(number), -40.0)
+    high: Floats = np.full(len(number), 36.0)
     for _ in range(32):  # any point near gives the same integral: a hundredth of the scale would do
         middle = (low + high) / 2
         point = 1 / (1 + np.exp(-middle))
         rising = (number * value / (1 - point[:, None] * value)).sum(1) > 1 / point
         low, high = np.where(rising, low, middle), np.where(rising, middle, high)
-    return 1 / (1 + np.exp(-low))
+    return np.asarray(1 / (1 + np.exp(-low)))
 
 
 def _last(number: Floats, path: _Path) -> Floats:
