@@ -166,7 +166,7 @@ def _class_order(answers: Answers) -> list[Stop]:
             back >= 0
             and other[back] == label
             and all(
-                totals[at] >= PAIR and right[at] < SWAPPED * totals[at] and times[at] >= MUTUAL * totals[at]
+                totals[at] >= PAIR and right[at] <= SWAPPED * totals[at] and times[at] >= MUTUAL * totals[at]
                 for at in (label, back)
             )
         )

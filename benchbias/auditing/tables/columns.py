@@ -127,7 +127,8 @@ def coded_array(array: NDArray[Any], where: str, column: str) -> Coded:
         return f"{where}, row {number + 1}"
 
     if isinstance(array, np.ma.MaskedArray):
-        array = np.ma.filled(array.astype(object), None)
+        masked, array = np.ma.getmaskarray(array), np.array(np.ma.getdata(array), object)
+        array[masked] = None
     if array.dtype.kind in "biuf":
         distinct, codes = np.unique(array, return_inverse=True)
         if array.dtype.kind == "f" and np.isinf(distinct).any():
