@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchbias.auditing.stops import STOPS, chance_accuracy, check, dense_accuracy, least_agreement
+from benchbias.auditing.before.stops import STOPS, chance_accuracy, check, dense_accuracy, least_agreement
 from benchbias.auditing.tables.from_arrays import from_arrays
 from benchbias.auditing.values import Answers
 from benchbias.errors import BenchbiasError

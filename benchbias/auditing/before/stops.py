@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchbias.auditing.oddities import oddities
+from benchbias.auditing.before.oddities import oddities
 from benchbias.auditing.values import Answers, Warning
 from benchbias.errors import DataError, UsageError, unknown
 
