@@ -333,8 +333,16 @@ FAULTS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "no answer": (changed(int8=[0, None, 2, 1]), {}, r"no answer of int8 in 1 rows of 4"),
     "no cluster": (changed(patient=[0, None, 2, 1]), {"cluster": "patient"}, "no cluster in 1 rows of 4"),
     "an infinite label": (changed(y=[0.0, float("inf"), 2.0, 1.0]), {}, "row 2: column 'y' holds an infinite number"),
-    "an infinite logit": (changed(dense=[[0.0, 1], [1, 2], [3, float("inf")], [1, 2]]), {}, "class 1 is infinite"),
-    "a logit that is no number": (changed(dense=[[0.0, 1], [1, 2], [3, float("nan")], [1, 2]]), {}, "1 is no number"),
+    "an infinite logit": (
+        changed(y=[0, 1, 1, 1], dense=[[0.0, 1], [1, 2], [3, float("inf")], [1, 2]]),
+        {},
+        "class 1 is infinite",
+    ),
+    "a logit that is no number": (
+        changed(y=[0, 1, 1, 1], dense=[[0.0, 1], [1, 2], [3, float("nan")], [1, 2]]),
+        {},
+        "1 is no number",
+    ),
     "scores as answers": (changed(dense=[0.1, 0.9, 0.8, 0.7]), {}, "model dense: 0.1 is a score and no class"),
     "other numbers of classes": (
         changed(dense=LOGITS, int8=[[1.0, 0.0]] * 4),
@@ -433,7 +441,7 @@ def test_a_pickle_inside_of_a_npz_file_is_never_opened(tmp_path: Path):
 
 def test_arrays_of_different_lengths_stop(tmp_path: Path):
     np.savez(tmp_path / "a.npz", y=[0, 1], dense=[0, 1], int8=[0, 1], sex=["m"])
-    with pytest.raises(BenchbiasError, match="different numbers of rows: .*sex 1"):
+    with pytest.raises(BenchbiasError, match=r"different numbers of rows: .*sex 1"):
         read(tmp_path / "a.npz")
 
 

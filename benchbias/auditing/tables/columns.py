@@ -21,6 +21,7 @@ from benchbias.errors import DataError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+INFINITE = ("inf", "-inf", "Infinity", "-Infinity")
 EMPTY = ("nan", "NaN", "NAN", "NaT", "<NA>")
 TRUTHS = {"true": "True", "TRUE": "True", "True": "True", "false": "False", "FALSE": "False", "False": "False"}
 WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]*))\.0+")
@@ -65,8 +66,12 @@ def canonical(text: str) -> str:
 def text_of(value: object, where: str, column: str) -> str:
     """The canonical text of any cell. Raises DataError for one that is no text, number, date or true/false."""
     if isinstance(value, str) and value.isascii() and value.isalnum() and len(value) <= LONGEST_CELL:
-        return canonical(value)  # nothing to normalise: fast for millions of ids
-    return canonical(cell_text(value, where, column))
+        text = value  # nothing to normalise: fast for millions of ids
+    else:
+        text = cell_text(value, where, column)
+    if text in INFINITE:
+        raise DataError(f"{where}: column {column!r:.80} holds an infinite number ({text})")
+    return canonical(text)
 
 
 def merged(codes: NDArray[Any], texts: Sequence[str]) -> Coded:
@@ -122,7 +127,8 @@ def coded_array(array: NDArray[Any], where: str, column: str) -> Coded:
         return f"{where}, row {number + 1}"
 
     if isinstance(array, np.ma.MaskedArray):
-        array = np.ma.filled(array.astype(object), None)
+        masked, array = np.ma.getmaskarray(array), np.array(np.ma.getdata(array), object)
+        array[masked] = None
     if array.dtype.kind in "biuf":
         distinct, codes = np.unique(array, return_inverse=True)
         if array.dtype.kind == "f" and np.isinf(distinct).any():

@@ -31,12 +31,8 @@ class Answered:
 def answered(values: NDArray[Any], name: str, row: Callable[[int], str]) -> Answered:
     """The column with the largest value of each row of (N, C); of equal ones the first.
 
-    Raises DataError where a value is infinite or no number, and where there are no two columns.
+    Raises DataError where a value is infinite or no number.
     """
-    if values.shape[1] < 2:
-        raise DataError(
-            f"{name}: one column of numbers is no answer: give the class that it stands for, or both columns"
-        )
     at, ties = np.empty(len(values), np.int64), 0
     for part in _parts(values):
         found = values[part]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchbias.auditing.stops import check
+from benchbias.auditing.before.stops import check
 from benchbias.auditing.values import Answers, Options, Warning
 from benchbias.cli.auditing.options import Asked
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchbias.auditing.oddities import oddities
+from benchbias.auditing.before.oddities import oddities
 from benchbias.auditing.values import Answers, Warning
 from benchbias.errors import DataError, UsageError, unknown
 
@@ -166,7 +166,7 @@ def _class_order(answers: Answers) -> list[Stop]:
             back >= 0
             and other[back] == label
             and all(
-                totals[at] >= PAIR and right[at] < SWAPPED * totals[at] and times[at] >= MUTUAL * totals[at]
+                totals[at] >= PAIR and right[at] <= SWAPPED * totals[at] and times[at] >= MUTUAL * totals[at]
                 for at in (label, back)
             )
         )
