@@ -15,7 +15,7 @@ from benchbias.auditing.missing import missing_of
 from benchbias.auditing.power import detectable, needed
 from benchbias.auditing.test_sets import digest_of
 from benchbias.auditing.uneven import uneven_p
-from benchbias.auditing.values import Answers, Audit, Compared, Facts, Line, Options, Uneven, Warning
+from benchbias.auditing.values import DENSE, Answers, Audit, Compared, Facts, Line, Options, Uneven, Warning
 from benchbias.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,9 +32,10 @@ def audit_answers(
     warnings: Sequence[Warning] = (),
     facts: Mapping[str, Facts] = NO_FACTS,
 ) -> Audit:
-    """The audit of every compressed model. facts: model -> its size and speed. Raises UsageError.
+    """The audit of every compressed model. facts: model -> its size and speed, the dense one under DENSE.
 
-    warnings: of the answers as a whole. The order of rows, columns, models and groups changes nothing in it.
+    warnings: of the answers as a whole. The order of rows, columns, models and groups changes nothing in it. Raises
+    UsageError.
     """
     check_options(options)
     grouping = grouping_of(answers, options)
@@ -61,7 +62,7 @@ def audit_answers(
         digest_of(answers),
         notes=answers.notes,
         warnings=tuple(warnings),
-        dense_facts=facts.get(answers.dense_name),
+        dense_facts=facts.get(DENSE),
     )
 
 

@@ -77,6 +77,8 @@ def columns_of(answers: Answers, options: Options) -> dict[str, Column]:
         for name in options.gate:
             if name not in (*found, answers.label_name):
                 raise UsageError(unknown("attribute", name, [*found, answers.label_name], "gate"))
+    if answers.label_name in found:
+        raise UsageError(f"an attribute is called {answers.label_name!r:.80}, as the label is: give it another name")
     if options.by_label and (answers.label >= 0).all():
         found = {answers.label_name: _present(Column(answers.label, answers.classes)), **found}
     for name, column in found.items():

@@ -104,6 +104,18 @@ def audit_runs(pairs: Sequence[Answers], options: Options, *, warnings: Sequence
     )
 
 
+def in_runs(pairs: Sequence[Answers]) -> list[Answers]:
+    """Pairs of one table as training runs of one compressed model, which is called by its first name."""
+    firsts = [pairs[0].dense_name, next(iter(pairs[0].compressed))]
+    dense, compressed = (f"{name} and {len(pairs) - 1} more" for name in firsts)
+    return [
+        replace(
+            answers, dense_name=dense, compressed=dict.fromkeys([compressed], *answers.compressed.values()), scores={}
+        )
+        for answers in pairs
+    ]
+
+
 def _notes(runs: int, test_sets: int) -> list[str]:
     notes = []
     if test_sets > 1:

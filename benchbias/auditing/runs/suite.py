@@ -10,7 +10,7 @@ import numpy as np
 
 from benchbias.auditing.assembling import audit_answers
 from benchbias.auditing.runs.over_runs import audit_runs
-from benchbias.auditing.values import Answers, Audit, Column, Options
+from benchbias.auditing.values import Answers, Audit, Column, Options, Warning
 from benchbias.errors import UsageError, unknown
 from benchbias.records.row_name import as_row_name
 
@@ -23,10 +23,15 @@ TESTED = ("labels", "attributes", "cluster")
 BETWEEN = "/"  # a label and an attribute in the name of a group
 
 
-def audit_rows(
-    results: Results, dense: str, compressed: Sequence[str], options: Options, task: str | None = None
-) -> Audit:
-    """The audit of rows of a suite against another of its rows, over the seeds that all of them have.
+def audit_rows(runs: Sequence[Answers], options: Options, warnings: Sequence[Warning] = ()) -> Audit:
+    """The audit of the answers of rows: exact for one seed, over seeds and test examples for several."""
+    if len(runs) == 1:
+        return audit_answers(runs[0], options, warnings=warnings)
+    return audit_runs(runs, options, warnings=warnings)
+
+
+def runs_of_rows(results: Results, dense: str, compressed: Sequence[str], task: str | None = None) -> list[Answers]:
+    """The answers of rows of a suite, one `Answers` for each seed that all of them have.
 
     A row is `method` or `method[name=value]`. task: may be left out where there is one. Raises UsageError for a row
     or task that there is not, and where the rows have no seed in common.
@@ -46,9 +51,7 @@ def audit_rows(
         raise UsageError(f"the rows have no finished seed in common ({told})")
     runs = [_answers(results, here, dense, compressed, seed) for seed in seeds]
     note = f"Suite {results.plan.suite}, task {here}, seeds {', '.join(map(str, seeds))}."
-    if len(runs) == 1:
-        return audit_answers(replace(runs[0], notes=(note,)), options)
-    return audit_runs([replace(runs[0], notes=(note,)), *runs[1:]], options)
+    return [replace(runs[0], notes=(note,)), *runs[1:]]
 
 
 def _seeds(results: Results, task: str, row: str) -> list[int]:

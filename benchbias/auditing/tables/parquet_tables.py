@@ -1,0 +1,118 @@
+"""A parquet file as a table: columns are read whole and coded by arrow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchbias.auditing.tables.columns import Coded, Matrix, Values, coded_array, merged, text_of
+from benchbias.auditing.tables.table import Kind, check_names, not_numbers
+from benchbias.errors import DataError
+
+
+class ParquetTable:
+    """A parquet file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self.where = path, str(path)
+        with self._open() as file:
+            self._schema = file.schema_arrow
+            self._rows = file.metadata.num_rows
+        self.names = check_names(self.where, self._schema.names)
+        self._own = dict(zip(self.names, self._schema.names, strict=True))
+
+    def listed(self, name: str) -> bool:
+        """Whether a column is one of arrow's lists."""
+        return _is_list(self._schema.field(self._own[name]).type)
+
+    def row(self, number: int) -> str:
+        """The place of a row: the first example is row 1."""
+        return f"{self.where}, row {number + 1}"
+
+    def read(self, wanted: Mapping[str, Kind]) -> dict[str, Values]:
+        """The columns, see Table. Raises DataError for a file that is damaged, and cells of other kinds."""
+        if not self._rows:
+            raise DataError(f"{self.where}: no rows")
+        own = [self._own[name] for name in wanted]
+        texts = [name for name in own if _is_text(self._schema.field(name).type)]
+        with self._open(texts) as file:
+            table = file.read(columns=own).unify_dictionaries()
+        found: dict[str, Values] = {}
+        for name, kind in wanted.items():
+            column = table.column(self._own[name])
+            readers: dict[Kind, Any] = {"text": self._coded, "number": self._numbers, "list": self._lists}
+            found[name] = readers[kind](name, column)
+        return found
+
+    def _coded(self, name: str, column: Any) -> Coded:
+        import pyarrow
+        from pyarrow import compute, types
+
+        if types.is_floating(column.type):
+            exact = {16: np.float16, 32: np.float32}.get(column.type.bit_width, np.float64)
+            return coded_array(column.to_numpy().astype(exact), self.where, name)
+        try:
+            if types.is_dictionary(column.type):
+                parts = column.combine_chunks()
+            else:
+                parts = compute.dictionary_encode(column).combine_chunks()
+            values = parts.dictionary.to_pylist()
+        except (pyarrow.ArrowException, ValueError, OverflowError, ImportError) as error:
+            told = " ".join(str(error).split())
+            place = f"{self.where}: column {name!r:.80} of type {column.type}"
+            raise DataError(f"{place} cannot be read: {told:.200}") from None
+        codes = parts.indices.fill_null(len(values)).to_numpy(zero_copy_only=False)
+        return merged(codes, [text_of(value, self.where, name) for value in [*values, None]])
+
+    def _numbers(self, name: str, column: Any) -> Matrix:
+        kind = column.type
+        if not _is_number(kind):
+            raise not_numbers(self.where, name, f"values of type {kind}")
+        return Matrix(np.asarray(column.to_numpy())[:, None])
+
+    def _lists(self, name: str, column: Any) -> Matrix:
+        from pyarrow import compute
+
+        if not _is_number(column.type.value_type):
+            raise not_numbers(self.where, name, f"lists of type {column.type.value_type}")
+        sizes = compute.list_value_length(column).fill_null(-1).to_numpy()
+        if (sizes != sizes[0]).any() or sizes[0] < 1:
+            other = int(np.argmax(sizes != sizes[0]))
+            told = f"a list of {max(sizes[other], 0)} numbers; the first row has {max(sizes[0], 0)}"
+            raise DataError(f"{self.row(other)}: column {name!r:.80} holds {told}")
+        values = np.asarray(compute.list_flatten(column).to_numpy())
+        return Matrix(values.reshape(len(sizes), int(sizes[0])))
+
+    @contextmanager
+    def _open(self, texts: list[str] | None = None) -> Iterator[Any]:
+        import pyarrow
+        import pyarrow.parquet
+
+        try:
+            with pyarrow.parquet.ParquetFile(self._path, read_dictionary=texts) as file:
+                yield file
+        except (OSError, ValueError, OverflowError, pyarrow.ArrowException) as error:
+            told = " ".join(str(error).split())
+            raise DataError(f"{self.where}: not a parquet file, or a damaged one: {told:.300}") from None
+
+
+def _is_text(kind: Any) -> bool:
+    from pyarrow import types
+
+    return any(test(kind) for test in (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary))
+
+
+def _is_list(kind: Any) -> bool:
+    from pyarrow import types
+
+    return any(test(kind) for test in (types.is_list, types.is_large_list, types.is_fixed_size_list))
+
+
+def _is_number(kind: Any) -> bool:
+    from pyarrow import types
+
+    return bool(types.is_integer(kind) or types.is_floating(kind))
