@@ -8,27 +8,31 @@ import os
 import subprocess
 import sys
 import tomllib
-import types
 import warnings
 
 import pytest
 
-from benchbias.auditing.pages import pytest_plugin
-from benchbias.auditing.pages.pytest_plugin import SubgroupHarmWarning, assert_no_subgroup_harm
+from benchbias.auditing.entry import pytest_plugin
+from benchbias.auditing.entry.pytest_plugin import SubgroupHarmWarning, assert_no_subgroup_harm
+from benchbias.auditing.entry.report import AuditReport
 from benchbias.errors import UsageError
 from support import ROOT
 from support import sample_audits as samples
 
-MODULE = "benchbias.auditing.pages.pytest_plugin"
+MODULE = "benchbias.auditing.entry.pytest_plugin"
+
+
+def report(audit):
+    return AuditReport(audit, ())
 
 
 def undecided():
-    return samples.audit(dataclasses.replace(samples.passing().models[0], verdict="undecided"))
+    return report(samples.audit(dataclasses.replace(samples.passing().models[0], verdict="undecided")))
 
 
 def test_harm_fails_with_the_table_of_the_groups():
     with pytest.raises(AssertionError) as caught:
-        assert_no_subgroup_harm(samples.audit())
+        assert_no_subgroup_harm(report(samples.audit()))
     message = str(caught.value)
     assert message.startswith("HARMED, beyond the margin  int8 against dense")
     assert "male & blond" in message
@@ -36,7 +40,7 @@ def test_harm_fails_with_the_table_of_the_groups():
 
 
 def test_a_pass_gives_the_audit():
-    audit = samples.passing()
+    audit = report(samples.passing())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert assert_no_subgroup_harm(audit) is audit
@@ -56,29 +60,34 @@ def test_an_undecided_audit_fails_warns_or_passes_as_asked():
         assert_no_subgroup_harm(undecided(), undecided="never")
 
 
-def test_arguments_go_to_the_audit(monkeypatch: pytest.MonkeyPatch):
-    given = {}
+def answers(lost: int):
+    """300 examples of two sexes that both models have right, of which men lose some."""
+    label = ["cat", "dog"] * 150
+    sex = ["f", "m", "m"] * 100
+    men = [at for at in range(300) if sex[at] == "m"][:lost]
+    compressed = [{"cat": "dog", "dog": "cat"}[name] if at in men else name for at, name in enumerate(label)]
+    return {"label": label, "dense": label, "compressed": compressed, "attributes": {"sex": sex}}
 
-    def audit(**arguments):
-        given.update(arguments)
-        return samples.passing()
 
-    monkeypatch.setitem(sys.modules, "benchbias.auditing.api", types.SimpleNamespace(audit=audit))
-    assert_no_subgroup_harm(label=[0], dense=[0], compressed=[0], margin=5.0)
-    assert given == {"label": [0], "dense": [0], "compressed": [0], "margin": 5.0}
-    for wrong in ({}, {"audit": samples.passing(), "label": [0]}):
+def test_arguments_are_those_of_an_audit():
+    found = assert_no_subgroup_harm(**answers(1), margin=6.0, label_groups=False)
+    assert found.verdict == "pass"
+    with pytest.raises(AssertionError, match=r"HARMED(.|\n)*sex=m"):
+        assert_no_subgroup_harm(**answers(40), margin=6.0)
+    for wrong in ({}, {"report": found, "label": [0]}):
         with pytest.raises(TypeError, match="and not both"):
             assert_no_subgroup_harm(**wrong)
 
 
 TEST = """
+from benchbias.auditing.entry.report import AuditReport
 from support import sample_audits as samples
 
 def test_harm(assert_no_subgroup_harm):
-    assert_no_subgroup_harm(samples.audit())
+    assert_no_subgroup_harm(AuditReport(samples.audit(), ()))
 
 def test_pass(assert_no_subgroup_harm):
-    assert_no_subgroup_harm(samples.passing())
+    assert_no_subgroup_harm(AuditReport(samples.passing(), ()))
 """
 
 

@@ -5,15 +5,14 @@ pytest finds the fixture by itself once benchbias is installed (entry point `pyt
 
 from __future__ import annotations
 
-import importlib
 import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from benchbias.auditing.entry.report import AuditReport
     from benchbias.auditing.pages.exits import FailIf, Undecided
-    from benchbias.auditing.values import Audit
 
 WIDTH = 100  # columns of the table in a message
 
@@ -23,11 +22,11 @@ class SubgroupHarmWarning(UserWarning):
 
 
 def assert_no_subgroup_harm(
-    audit: Audit | None = None, *, fail_if: FailIf = "harmed", undecided: Undecided = "fail", **arguments: Any
-) -> Audit:
-    """Raise AssertionError, with the table of the groups, where a compressed model harms a group; return the audit.
+    report: AuditReport | None = None, *, fail_if: FailIf = "harmed", undecided: Undecided = "fail", **arguments: Any
+) -> AuditReport:
+    """Raise AssertionError, with the table of the groups, where a compressed model harms a group; return the report.
 
-    audit: one that is made already; without it `arguments` are those of `benchbias.audit` (label, dense, compressed,
+    report: what `benchbias.audit` has returned; without it `arguments` are its arguments (label, dense, compressed,
     attributes, cluster, margin in points, ...). fail_if, undecided: as on the command line: "harmed", "beyond" or
     "undecided" fail; an undecided audit fails as well, unless it may "warn" (SubgroupHarmWarning) or "pass".
 
@@ -37,15 +36,21 @@ def assert_no_subgroup_harm(
     from benchbias.auditing.pages.exits import exit_code, undecided_warning
     from benchbias.auditing.pages.text import text
 
-    if (audit is None) == (not arguments):
-        raise TypeError("assert_no_subgroup_harm takes an audit, or the arguments of benchbias.audit, and not both")
-    found: Audit = importlib.import_module("benchbias.auditing.api").audit(**arguments) if audit is None else audit
-    code = exit_code(found, fail_if=fail_if, undecided=undecided)
+    if (report is None) == (not arguments):
+        raise TypeError("assert_no_subgroup_harm takes a report, or the arguments of benchbias.audit, and not both")
+    found = _audited(**arguments) if report is None else report
+    code = exit_code(found.audit, fail_if=fail_if, undecided=undecided)
     if code:
-        raise AssertionError(text(found, width=WIDTH, code=code).rstrip("\n"))
-    if warned := undecided_warning(found, fail_if=fail_if, undecided=undecided):
+        raise AssertionError(text(found.audit, width=WIDTH, code=code).rstrip("\n"))
+    if warned := undecided_warning(found.audit, fail_if=fail_if, undecided=undecided):
         warnings.warn(warned, SubgroupHarmWarning, stacklevel=2)
     return found
+
+
+def _audited(**arguments: Any) -> AuditReport:
+    from benchbias.auditing.entry.api import audit
+
+    return audit(**arguments)
 
 
 def pytest_configure(config: Any) -> None:
@@ -56,7 +61,7 @@ def pytest_configure(config: Any) -> None:
         """The fixtures of benchbias."""
 
         @pytest.fixture(name="assert_no_subgroup_harm")
-        def asserting(self) -> Callable[..., Audit]:
+        def asserting(self) -> Callable[..., AuditReport]:
             """Function that takes the arguments of `benchbias.audit` and fails the test where a group is harmed."""
             return assert_no_subgroup_harm
 
