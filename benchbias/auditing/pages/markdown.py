@@ -100,9 +100,9 @@ def _sections(audit: Audit, flips: str | None, space: int) -> tuple[list[str], i
 
 
 def _section(audit: Audit, model: Compared, flips: str | None) -> list[str]:
-    margin, groups = audit.options.margin, chosen(model)
+    groups = chosen(model)
     lines = [f"#### {word(model.name)}: {wording.verdict_of(model)}", ""] if len(audit.models) > 1 else []
-    lines += [said(wording.overall(model, margin)), ""]
+    lines += [said(wording.overall(model, audit)), ""]
     if groups.shown:
         lines += [*_rows(groups.shown, audit, model), ""]
     if left_out := groups.left_out():
@@ -112,26 +112,22 @@ def _section(audit: Audit, model: Compared, flips: str | None) -> list[str]:
 
 
 def _rows(lines: Sequence[Line], audit: Audit, model: Compared) -> list[str]:
-    level = wording.confidence(audit.options.level)
-    heads = ["group", "n", word(audit.dense), word(model.name), "lost", "gained", "errors", "harm", f"{level} % bounds"]
-    rule = "|:--" + "|--:" * (len(heads) - 1) + "|:--|"
-    return ["| " + " | ".join([*heads, "verdict"]) + " |", rule, *(_row(line, audit.options.margin) for line in lines)]
+    known = any(line.dense_right is not None for line in lines)
+    names = [word(audit.dense), word(model.name)] if known else []
+    bounds = f"{wording.confidence(audit.options.level)} % bounds"
+    heads = ["group", "n", *names, "lost", "gained", *(["errors"] if known else []), "harm", bounds, "verdict"]
+    rule = "|:--" + "|--:" * (len(heads) - 2) + "|:--|"
+    return ["| " + " | ".join(heads) + " |", rule, *(_row(line, audit, known) for line in lines)]
 
 
-def _row(line: Line, margin: float) -> str:
-    n, judged = line.group.n, wording.judged(line)
-    cells = [
-        *(
-            word(line.group.name),
-            str(n),
-            wording.points(line.dense_right / n),
-            wording.points(line.compressed_right / n),
-        ),
-        *(str(line.lost), str(line.gained), wording.ratio_text(line), wording.points(line.harm)),
-        f"{wording.bound(line.lower, margin)} .. {wording.bound(line.upper, margin)}",
-        f"**{judged}**" if line.verdict == "harmed" else judged,
-    ]
-    return "| " + " | ".join(cells) + " |"
+def _row(line: Line, audit: Audit, known: bool) -> str:
+    margin, judged, shares = audit.options.margin, wording.judged(line), wording.right(line, audit.pairs)
+    cells = [word(line.group.name), str(line.group.n)]
+    if known:
+        cells += [wording.points(share) for share in shares] if shares else ["", ""]
+    cells += [str(line.lost), str(line.gained), *([wording.ratio_text(line)] if known else [])]
+    cells += [wording.points(line.harm), f"{wording.bound(line.lower, margin)} .. {wording.bound(line.upper, margin)}"]
+    return "| " + " | ".join([*cells, f"**{judged}**" if line.verdict == "harmed" else judged]) + " |"
 
 
 def _details(model: Compared, audit: Audit, space: int) -> list[str]:

@@ -69,7 +69,7 @@ def _loud(verdict: str) -> str:
 
 
 def _section(audit: Audit, model: Compared, width: int, all_groups: bool, flips: str | None) -> list[str]:
-    lines = _wrapped(said(wording.overall(model, audit.options.margin)), width)
+    lines = _wrapped(said(wording.overall(model, audit)), width)
     groups = chosen(model, everything=all_groups)
     if groups.shown:
         first = [model.lines[0]] if all_groups else []
@@ -84,14 +84,14 @@ def _section(audit: Audit, model: Compared, width: int, all_groups: bool, flips:
     return lines
 
 
-def _cells(line: Line, margin: float) -> dict[str, str]:
+def _cells(line: Line, audit: Audit) -> dict[str, str]:
+    margin, shares = audit.options.margin, wording.right(line, audit.pairs)
     bounds = f"{wording.bound(line.lower, margin)} .. {wording.bound(line.upper, margin)}"
-    n = line.group.n
     return {
         "group": plain(line.group.name),
-        "n": str(n),
-        "before": wording.points(line.dense_right / n),
-        "after": wording.points(line.compressed_right / n),
+        "n": str(line.group.n),
+        "before": wording.points(shares[0]) if shares else "",
+        "after": wording.points(shares[1]) if shares else "",
         "lost": str(line.lost),
         "gained": str(line.gained),
         "errors": wording.ratio_text(line),
@@ -103,20 +103,21 @@ def _cells(line: Line, margin: float) -> dict[str, str]:
 
 def _table(lines: Sequence[Line], audit: Audit, model: Compared, width: int) -> list[str]:
     """The table with as many columns as fit; two lines a group where not even the most needed ones do."""
-    rows = [_cells(line, audit.options.margin) for line in lines]
+    rows = [_cells(line, audit) for line in lines]
     heads = {key: key for key in rows[0]}
     heads["bounds"] = f"{wording.confidence(audit.options.level)} % bounds"
     short = [plain(name) for name in (audit.dense, model.name)]
     if short[0] != short[1] and all(len(name) <= LONGEST_HEAD for name in short):
         heads["before"], heads["after"] = short
+    known = [key for key in heads if any(row[key] for row in rows)]
     for dropped in ((), ("errors",), ("errors", "before", "after"), ("errors", "before", "after", "lost", "gained")):
-        keys = [key for key in heads if key not in dropped]
+        keys = [key for key in known if key not in dropped]
         table = grid(
             [[row[key] for key in keys] for row in rows], [heads[key] for key in keys], left={0, len(keys) - 1}
         )
         if max(map(len, table)) <= width:
             return table
-    return [part for row, line in zip(rows, lines, strict=True) for part in _stacked(row, line, width)]
+    return [part for row, line in zip(rows, lines, strict=True) for part in _stacked(row, line, audit.pairs, width)]
 
 
 def grid(rows: Sequence[Sequence[str]], heads: Sequence[str], left: set[int]) -> list[str]:
@@ -132,10 +133,11 @@ def grid(rows: Sequence[Sequence[str]], heads: Sequence[str], left: set[int]) ->
     ]
 
 
-def _stacked(row: dict[str, str], line: Line, width: int) -> list[str]:
+def _stacked(row: dict[str, str], line: Line, pairs: int, width: int) -> list[str]:
     """One group in a few lines: its name with the verdict, then its numbers."""
     numbers = f"n {row['n']}, lost {row['lost']}, gained {row['gained']}, "
-    numbers += f"harm {row['harm']} [{row['bounds'].replace(' .. ', ', ')}], {wording.errors(line)}"
+    numbers += f"harm {row['harm']} [{row['bounds'].replace(' .. ', ', ')}]"
+    numbers += f", {told}" if (told := wording.errors(line, pairs)) else ""
     head = _wrapped(f"{row['group']}: {row['verdict']}", width, "  ")
     return [*head, *("    " + part for part in _wrapped(numbers, width - 4))]
 

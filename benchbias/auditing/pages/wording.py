@@ -57,11 +57,20 @@ def examples(n: int, units: int) -> str:
     return counted(n, "example") + (f" in {counted(units, 'cluster')}" if units != n else "")
 
 
-def errors(line: Line) -> str:
-    """The errors before and after with their ratio, e.g. `errors 12.9 -> 23.3 %, x1.8`."""
-    before, after = (1 - right / line.group.n for right in (line.dense_right, line.compressed_right))
+def right(line: Line, pairs: int = 1) -> tuple[float, float] | None:
+    """The shares of right answers before and after; None where labels are not known. pairs: runs that are summed."""
+    if line.dense_right is None or line.compressed_right is None:
+        return None
+    return min(1.0, line.dense_right / (line.group.n * pairs)), min(1.0, line.compressed_right / (line.group.n * pairs))
+
+
+def errors(line: Line, pairs: int = 1) -> str:
+    """The errors before and after with their ratio, e.g. `errors 12.9 -> 23.3 %, x1.8`; nothing without labels."""
+    shares = right(line, pairs)
+    if shares is None:
+        return ""
     ratio = ratio_text(line)
-    return f"errors {points(before)} -> {points(after)} %" + (f", {ratio}" if ratio else "")
+    return f"errors {points(1 - shares[0])} -> {points(1 - shares[1])} %" + (f", {ratio}" if ratio else "")
 
 
 def ratio_text(line: Line) -> str:
@@ -93,14 +102,15 @@ def verdict_of(compared: Compared) -> str:
     return "harmed, beyond the margin" if compared.verdict == "harmed" and compared.beyond_margin else compared.verdict
 
 
-def overall(compared: Compared, margin: float) -> Sentence:
+def overall(compared: Compared, audit: Audit) -> Sentence:
     """All examples together: right before and after, lost and gained, the harm with its bounds, in words."""
-    line = compared.lines[0]
-    before, after = (points(right / line.group.n) for right in (line.dense_right, line.compressed_right))
+    line, margin = compared.lines[0], audit.options.margin
+    shares = right(line, audit.pairs)
+    told = f" {points(shares[0])} -> {points(shares[1])} % right" if shares else ""
+    runs = " in all pairs" if audit.pairs > 1 else ""
     bounds = f"{points(line.harm)} [{bound(line.lower, margin)}, {bound(line.upper, margin)}]"
     return [
-        f"Overall {before} -> {after} % right: lost {line.lost}, gained {line.gained}. "
-        f"Overall harm {bounds}: {_overall_word(line)}."
+        f"Overall{told}: lost {line.lost}, gained {line.gained}{runs}. Overall harm {bounds}: {_overall_word(line)}."
     ]
 
 
@@ -112,12 +122,13 @@ def _overall_word(line: Line) -> str:
     return judged(line)
 
 
-def worst_group(compared: Compared) -> Sentence | None:
+def worst_group(compared: Compared, pairs: int) -> Sentence | None:
     """The errors of the group with the largest harm, where that is no gain and more than one group was looked at."""
     line = next((x for x in compared.lines if x.group.name == compared.worst), None)
     if line is None or line.group.name == ALL or line.harm <= 0:
         return None
-    return ["Largest harm: ", Name(line.group.name), f", {errors(line)}."]
+    told = errors(line, pairs) or f"{points(line.harm)} points"
+    return ["Largest harm: ", Name(line.group.name), f", {told}."]
 
 
 def without(compared: Compared) -> Sentence | None:
@@ -188,16 +199,16 @@ def legend(audit: Audit) -> list[str]:
     groups = counted(audit.groups, "group") + (f" of {len(audit.models)} models" if len(audit.models) > 1 else "")
     false = f"{100 * audit.options.level:.6g}"
     return [
-        "lost: right before and wrong now. gained: the reverse. harm: lost less gained, in points "
-        "(percent of the group).",
+        "lost: right before and wrong now. gained: the reverse.",
+        "harm: lost less gained, in points: percent of the group's examples.",
         f"bounds: the harm is above the lower and below the upper one, each with {level} % confidence (one-sided), "
         "for this group alone (unadjusted).",
         f"safe: the harm is shown to be below the margin of {margin} points.",
-        f"harmed: a loss is shown, adjusted for all {groups} together: the chance of any false one "
-        f"is at most {false} %.",
-        "undecided: neither is shown. Not harmed does not mean safe. needs: about so many examples of this group "
-        "would decide.",
+        f"harmed: a loss is shown, adjusted for all {groups} together: "
+        f"the chance of any false one is at most {false} %.",
+        "undecided: neither is shown. Not harmed does not mean safe.",
         "too small: even no loss at all would not show this group safe.",
+        "needs: with about so many examples of this group it could be shown safe, if there is no true harm.",
     ]
 
 
@@ -223,7 +234,7 @@ def settings(audit: Audit) -> list[Sentence]:
 def told(audit: Audit, compared: Compared) -> list[Sentence]:
     """The sentences on one model that follow its table, in order."""
     options = audit.options
-    found: list[Sentence | None] = [worst_group(compared), without(compared), not_excluded(compared)]
+    found: list[Sentence | None] = [worst_group(compared, audit.pairs), without(compared), not_excluded(compared)]
     found += [uneven(value, options.level) for value in compared.uneven]
     found += [missing(value, options.margin) for value in compared.missing]
     return [sentence for sentence in found if sentence is not None]
