@@ -49,7 +49,7 @@ def tell(asked: Asked, audit: Audit, runs: Sequence[Answers]) -> int:
 
 
 def _width() -> int:
-    return shutil.get_terminal_size((WIDTH, 24)).columns if sys.stdout.isatty() else WIDTH
+    return shutil.get_terminal_size((WIDTH, 24)).columns
 
 
 def _changes(path: Path | None, audit: Audit) -> list[str]:
