@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchbias.auditing.bounds import harm_bounds
-from benchbias.auditing.clusters import clustered_harm
+from benchbias.auditing.statistics.bounds import harm_bounds
+from benchbias.auditing.statistics.clusters import clustered_harm
 from benchbias.auditing.tables.classes import codes_in
 from benchbias.auditing.tables.columns import Coded
 from benchbias.auditing.tables.reading import read_columns

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchbias.auditing.power import Planner, detectable, fewest, power_of_pass
+from benchbias.auditing.statistics.power import Planner, detectable, fewest, power_of_pass
 from benchbias.auditing.values import ALL, Column
 from benchbias.errors import UsageError
 
