@@ -104,19 +104,21 @@ class Group:
 class Line:
     """The fate of one group under one compressed model.
 
+    dense_right, compressed_right: its examples that each has right, None where only changed answers have a label.
     lost: examples that the dense model has right and the compressed one wrong; gained: the reverse. harm, lower, upper:
     (lost - gained) / n and its one-sided bounds, shares from -1 to 1, unadjusted. p: of no harm; adjusted: p for all
     groups and models together; p_safe: of harm >= margin; beyond: p of harm <= margin for all together. small_loss:
     the group is safe and yet was shown to lose. needs: examples that would show the group safe with 80 % power if the
     models disagree as often as here without harm. detectable: the least true harm that n examples find with 80 % power,
-    NaN where none. error_ratio: the share of errors after, over that before; None where the dense model has none.
+    None where none is. error_ratio: the share of errors after, over that before; None where the dense model has none
+    or accuracies are not known.
     churn: the share of examples whose answer changed. confidence: the mean fall of the label's probability, from -1 to
     1; calibration: expected calibration error of the dense and of the compressed model; divergence: its mean, in nats.
     """
 
     group: Group
-    dense_right: int
-    compressed_right: int
+    dense_right: int | None
+    compressed_right: int | None
     lost: int
     gained: int
     harm: float
