@@ -106,6 +106,7 @@ class Group:
 class Line:
     """The fate of one group under one compressed model.
 
+    dense_right, compressed_right: its examples that each has right, None where only changed answers have a label.
     lost: examples that the dense model has right and the compressed one wrong; gained: the reverse. harm, lower, upper:
     (lost - gained) / n and its one-sided bounds, shares from -1 to 1, unadjusted. p: of no harm; adjusted: p for all
     groups and models together; p_safe: of harm >= margin; beyond: p of harm <= margin for all together. small_loss:
