@@ -30,7 +30,15 @@ ROOMS = (
     *("errors", "util", "plugin", "statistics", "store", "data", "data.reading", "network", "records", "sparse"),
     *("suite", "keys", "plan", "board", "training", "figures", "stages", "engine"),
     *("testing.toys", "testing.calling", "testing.checks", "testing", "runner", "tuning"),
-    *("auditing", "auditing.tables", "auditing.before", "auditing.models", "auditing.pages", "auditing.runs"),
+    *(
+        "auditing.statistics",
+        "auditing",
+        "auditing.tables",
+        "auditing.before",
+        "auditing.models",
+        "auditing.pages",
+        "auditing.runs",
+    ),
     *("auditing.entry", "cli.auditing", "cli"),
 )
 """The rooms from the ground up: a room imports from those before it in this list, and from no other."""
@@ -42,7 +50,15 @@ TORCH_ROOMS |= {"testing", "testing.toys", "testing.calling", "testing.checks", 
 HEAVY = {"torch", "torchvision", "timm", "datasets", "sklearn", "plotly", "matplotlib", "numpy", "tabulate", "scipy"}
 HEAVY |= {"PIL", "pandas"}
 
-NUMERIC_ROOMS = {"auditing", "auditing.tables", "auditing.before", "auditing.runs", "auditing.entry", "cli.auditing"}
+NUMERIC_ROOMS = {
+    "auditing.statistics",
+    "auditing",
+    "auditing.tables",
+    "auditing.before",
+    "auditing.runs",
+    "auditing.entry",
+    "cli.auditing",
+}
 """The rooms that compute with numpy and scipy, and import no other heavy package."""
 
 MOST_MODULES, LONGEST_MODULE, LONGEST_FUNCTION = 14, 300, 60

@@ -12,9 +12,9 @@ from benchbias.auditing.groups import Grouping, columns_of, grouping_of
 from benchbias.auditing.judging import Judged, harms_of, judged, lost_and_gained, verdict_of, worst_of
 from benchbias.auditing.leaving_out import group_to_look_at
 from benchbias.auditing.missing import missing_of
-from benchbias.auditing.power import detectable, needed
-from benchbias.auditing.test_sets import digest_of
-from benchbias.auditing.uneven import uneven_p
+from benchbias.auditing.statistics.power import Planner, detectable
+from benchbias.auditing.digests import digest_of
+from benchbias.auditing.statistics.uneven import uneven_p
 from benchbias.auditing.values import DENSE, Answers, Audit, Compared, Facts, Line, Options, Uneven, Warning
 from benchbias.errors import UsageError
 
@@ -114,8 +114,9 @@ def _lines(answers: Answers, options: Options, grouping: Grouping, name: str, fo
     right = [grouping.sums(model == answers.label) for model in (answers.dense, answers.compressed[name])]
     churn = grouping.sums(answers.dense != answers.compressed[name]) / found.harms.n
     confidence = confidence_of(answers, name, grouping)
+    planner = Planner(options.margin, options.level, POWER)
     return [
-        _line(at, group_right if known else None, grouping, found, float(churn[at]), confidence, options)
+        _line(at, group_right if known else None, grouping, found, float(churn[at]), confidence, planner)
         for at, group_right in enumerate(zip(*right, strict=True))
     ]
 
@@ -127,7 +128,7 @@ def _line(
     found: Judged,
     churn: float,
     confidence: Confidence | None,
-    options: Options,
+    planner: Planner,
 ) -> Line:
     harms, verdict = found.harms, found.verdicts[at]
     n, lost, gained, design = (int(harms.n[at]), int(harms.lost[at]), int(harms.gained[at]), float(harms.design[at]))
@@ -148,10 +149,10 @@ def _line(
         float(harms.p_safe[at]),
         float(found.beyond[at]),
         verdict,
-        verdict == "safe" and bool(found.adjusted[at] <= options.level),
-        bool(found.beyond[at] <= options.level) and verdict == "harmed",
-        needed(lost, gained, n, options.margin, options.level, POWER, design) if undecided else None,
-        detectable(n / design, (lost + gained + 1) / (n + 1), options.level, POWER) if undecided else None,
+        verdict == "safe" and bool(found.adjusted[at] <= planner.level),
+        bool(found.beyond[at] <= planner.level) and verdict == "harmed",
+        planner.needed((lost + gained + 1) / (n + 1), design) if undecided else None,
+        detectable(n / design, (lost + gained + 1) / (n + 1), planner.level, POWER) if undecided else None,
         errors,
         churn,
         *(confidence.of_group(at) if confidence is not None else (None, None, None)),

@@ -1,4 +1,4 @@
-"""What probabilities say beside answers: how far confidence fell, and how well it is calibrated. It decides nothing."""
+"""Columns from probabilities: how far confidence fell, and how well it is calibrated. They decide nothing."""
 
 from __future__ import annotations
 

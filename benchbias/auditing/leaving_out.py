@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchbias.auditing.bounds import safe_p
+from benchbias.auditing.statistics.bounds import safe_p
 from benchbias.auditing.groups import Grouping
-from benchbias.auditing.jointly import discrete_holm
+from benchbias.auditing.statistics.jointly import discrete_holm
 from benchbias.auditing.values import Line, Options
 
 if TYPE_CHECKING:

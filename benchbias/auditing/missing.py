@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchbias.auditing.bounds import harm_bounds
-from benchbias.auditing.clusters import clustered_harm
+from benchbias.auditing.statistics.bounds import harm_bounds
+from benchbias.auditing.statistics.clusters import clustered_harm
 from benchbias.auditing.values import Answers, Missing, Options
 
 if TYPE_CHECKING:

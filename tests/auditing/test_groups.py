@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchbias.auditing.groups import MISSING, OTHER, Grouping, grouping_of
-from benchbias.auditing.test_sets import digest_of
+from benchbias.auditing.digests import digest_of
 from benchbias.auditing.values import ALL, Answers, Column, Options
 from benchbias.errors import UsageError
 

@@ -12,7 +12,7 @@ from benchbias.auditing.assembling import audit_answers
 from benchbias.auditing.runs.over_runs import audit_runs
 from benchbias.auditing.values import Answers, Audit, Column, Options, Warning
 from benchbias.errors import UsageError, unknown
-from benchbias.records.row_name import as_row_name
+from benchbias.records.row_name import as_row_name, row_name
 
 if TYPE_CHECKING:
     from benchbias.data.values import Predictions
@@ -57,17 +57,19 @@ def runs_of_rows(results: Results, dense: str, compressed: Sequence[str], task: 
 def _seeds(results: Results, task: str, row: str) -> list[int]:
     """The seeds of a row that have a score. Raises UsageError for a row that there is not."""
     name = as_row_name(row)
-    known = dict.fromkeys(record.label for record in results.records if record.body["task"] == task)
-    found = [
-        record
-        for record in results.records
-        if record.body["task"] == task and name in (record.label, record.body["method"])
-    ]
+    bodies = [record.body for record in results.records if record.body["task"] == task]
+    labels = [row_name(body["method"], body["swept"]) for body in bodies]
+    exact = name in labels
+    found = {
+        label: [other for other, own in zip(bodies, labels, strict=True) if own == label]
+        for body, label in zip(bodies, labels, strict=True)
+        if name == (label if exact else body["method"])
+    }
     if not found:
-        raise UsageError(unknown("row", row, known))
-    if len({record.label for record in found}) > 1:
-        raise UsageError(f"{row} has several rows: {', '.join(dict.fromkeys(record.label for record in found))}")
-    return [record.body["seed"] for record in found if record.body["status"] == "ok"]
+        raise UsageError(unknown("row", row, labels))
+    if len(found) > 1:
+        raise UsageError(f"{row} has several rows: {', '.join(found)}")
+    return [body["seed"] for body in next(iter(found.values())) if body["status"] == "ok"]
 
 
 def _answers(results: Results, task: str, dense: str, compressed: Sequence[str], seed: int) -> Answers:

@@ -13,13 +13,13 @@ from benchbias.errors import UsageError
 
 
 def runs(seed: int, number: int = 5, n: int = 1200, *, worse: float = 0.0, spread: float = 0.0) -> list[Answers]:
-    """Runs on the same examples: 4 % of answers change at random, and sex = f is lost by `worse` on average."""
+    """Runs on the same examples: as many answers are lost as gained, and sex = f is lost by `worse` on average."""
     generator = np.random.default_rng(seed)
     label, sex = generator.integers(0, 2, n), generator.integers(0, 2, n)
     found = []
     for _ in range(number):
         dense = np.where(generator.random(n) < 0.92, label, 1 - label)
-        change = generator.random(n) < 0.04
+        change = generator.random(n) < np.where(dense == label, 0.02, 0.02 * 0.92 / 0.08)
         lost = (generator.random(n) < max(0.0, worse + spread * generator.standard_normal())) & (sex == 0)
         compressed = np.where(lost & (dense == label), 1 - label, np.where(change, 1 - dense, dense))
         found.append(Answers(("0", "1"), label, dense, {"small": compressed}, {"sex": Column(sex, ("f", "m"))}))

@@ -1,4 +1,4 @@
-"""Which examples an audit was made on: a digest, so that a later audit on other ones is told."""
+"""A digest of the examples of an audit, so that a later one on other examples is told."""
 
 from __future__ import annotations
 

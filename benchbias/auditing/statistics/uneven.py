@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchbias.auditing.clusters import alike, with_worst
-from benchbias.auditing.weighted import LEAST, Outcomes, tails
+from benchbias.auditing.statistics.clusters import alike, with_worst
+from benchbias.auditing.statistics.weighted import LEAST, Outcomes, tails
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

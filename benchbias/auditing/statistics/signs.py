@@ -11,8 +11,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from benchbias.auditing.bounds import no_harm_p
-from benchbias.auditing.weighted import LEAST
+from benchbias.auditing.statistics.bounds import no_harm_p
+from benchbias.auditing.statistics.weighted import LEAST
 
 Floats = NDArray[np.float64]
 

@@ -17,8 +17,8 @@ from numpy.polynomial import chebyshev
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from benchbias.auditing.bounds import no_harm_p
-from benchbias.auditing.frontier import all_safe, most_lost, safe_losses
+from benchbias.auditing.statistics.bounds import no_harm_p
+from benchbias.auditing.statistics.frontier import all_safe, most_lost, safe_losses
 
 Floats = NDArray[np.float64]
 
@@ -88,7 +88,7 @@ def detectable(n: int, discordance: float, level: float = 0.05, power: float = 0
 
 @dataclass(frozen=True)
 class Planner:
-    """What `needed` computes once for a margin (a share), a level and a power, and keeps for later groups."""
+    """Numbers of examples for a margin (a share), a level and a power; keeps what it computed for later groups."""
 
     margin: float
     level: float = 0.05
