@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchbias.auditing.confidence import Confidence, confidence_of
+from benchbias.auditing.digests import digest_of
 from benchbias.auditing.groups import Grouping, columns_of, grouping_of
 from benchbias.auditing.judging import Judged, harms_of, judged, lost_and_gained, verdict_of, worst_of
 from benchbias.auditing.leaving_out import group_to_look_at
 from benchbias.auditing.missing import missing_of
 from benchbias.auditing.statistics.power import Planner, detectable
-from benchbias.auditing.digests import digest_of
 from benchbias.auditing.statistics.uneven import uneven_p
 from benchbias.auditing.values import DENSE, Answers, Audit, Compared, Facts, Line, Options, Uneven, Warning
 from benchbias.errors import UsageError

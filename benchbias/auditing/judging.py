@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchbias.auditing.groups import Grouping
 from benchbias.auditing.statistics.bounds import beyond_p, harm_bounds, no_harm_p, safe_p
 from benchbias.auditing.statistics.clusters import clustered_harm
-from benchbias.auditing.groups import Grouping
 from benchbias.auditing.statistics.jointly import discrete_holm, tarone_holm
 from benchbias.auditing.statistics.power import fewest
 from benchbias.auditing.values import Answers, Judgement, Options, Verdict

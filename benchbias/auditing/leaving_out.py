@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchbias.auditing.statistics.bounds import safe_p
 from benchbias.auditing.groups import Grouping
+from benchbias.auditing.statistics.bounds import safe_p
 from benchbias.auditing.statistics.jointly import discrete_holm
 from benchbias.auditing.values import Line, Options
 

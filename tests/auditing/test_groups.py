@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchbias.auditing.groups import MISSING, OTHER, Grouping, grouping_of
 from benchbias.auditing.digests import digest_of
+from benchbias.auditing.groups import MISSING, OTHER, Grouping, grouping_of
 from benchbias.auditing.values import ALL, Answers, Column, Options
 from benchbias.errors import UsageError
 

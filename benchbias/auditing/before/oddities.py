@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchbias.auditing.statistics.power import fewest
 from benchbias.auditing.values import DENSE, Answers, Warning
 
 if TYPE_CHECKING:
@@ -40,18 +40,13 @@ def oddities(
     return tuple(found)
 
 
-def fewest_examples(margin: float, level: float) -> int:
-    """The fewest examples that can show a harm below the margin, if none of them is lost."""
-    return math.ceil(math.log(level) / math.log1p(-margin)) if 0 < margin < 1 else 1
-
-
 def _few(answers: Answers, margin: float, level: float) -> list[Warning]:
     units = len(answers.label) if answers.cluster is None else len(np.unique(answers.cluster))
-    if units >= (fewest := fewest_examples(margin, level)):
+    if units >= (least := fewest(margin, level)):
         return []
     what = "examples" if answers.cluster is None else "clusters"
-    told = f"There are {units} {what}; even without a loss, {fewest} are needed at a margin of {100 * margin:g} points"
-    return [Warning("few-examples", f"{told}: no pass is possible.")]
+    told = f"There are {units} {what}; a pass where no answer changes needs {least}, at a margin of {100 * margin:g} points"
+    return [Warning("few-examples", f"{told}.")]
 
 
 def _attributes(answers: Answers) -> list[Warning]:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from benchbias.auditing.assembling import audit_answers
+from benchbias.auditing.before.stops import check
 from benchbias.auditing.entry.report import AuditReport
 from benchbias.auditing.runs.over_runs import audit_runs
-from benchbias.auditing.before.stops import check
 from benchbias.auditing.tables.from_arrays import from_arrays
 from benchbias.auditing.values import Answers, Options
 from benchbias.errors import UsageError

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchbias.auditing.assembling import check_options
+from benchbias.auditing.digests import digest_of
 from benchbias.auditing.groups import Grouping, columns_of, grouping_of
 from benchbias.auditing.judging import lost_and_gained, verdict_of, worst_of
 from benchbias.auditing.statistics.power import fewest
-from benchbias.auditing.digests import digest_of
 from benchbias.auditing.values import Answers, Audit, Compared, Group, Judgement, Line, Options, Uneven, Warning
 from benchbias.errors import UsageError
 from benchbias.statistics.estimates import FEWEST_SEEDS, Estimate, over_seeds

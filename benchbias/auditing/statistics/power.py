@@ -110,6 +110,11 @@ class Planner:
 
         The losses that are allowed are interpolated between a few exact ones: right to about 0.001.
         """
+        near = sizes <= 1.5 * sizes[0]  # one polynomial reaches no further
+        first = self._powers(sizes[near], discordance, harm)
+        return first if near.all() else np.concatenate([first, self.powers(sizes[~near], discordance, harm)])
+
+    def _powers(self, sizes: Floats, discordance: float, harm: float) -> Floats:
         flips, weight = _flips(int(sizes[0]), int(sizes[-1]), discordance)
         lost = self._allowed(sizes, flips)  # (V, D)
         least = lost.min(0).astype(np.intp)
@@ -154,15 +159,15 @@ class Planner:
     def _allowed(self, sizes: Floats, flips: Floats) -> Floats:
         """The most losses that are safe, float (V, D) whole numbers, by polynomials in n and the root of the flips."""
         n = _nodes(5, float(sizes[0]), float(sizes[-1]) + 1)
-        start = np.sqrt(all_safe(n, self.margin, self.level))
-        last = np.sqrt(np.maximum(float(flips[-1]), start**2) + 1)
-        roots = start[:, None] + _nodes(14, 0.0, 1.0) * (last - start)[:, None]
-        exact = safe_losses(roots**2, n[:, None], self.margin, self.level)  # (5, 14)
+        start = all_safe(n, self.margin, self.level)
+        last = np.minimum(np.maximum(float(flips[-1]), start) + 1, n * (1 - 1e-9))
+        some = start[:, None] + _nodes(14, 0.0, 1.0) ** 2 * (last - start)[:, None]
+        exact = safe_losses(some, n[:, None], self.margin, self.level)  # (5, 14)
         fitted = np.linalg.solve(chebyshev.chebvander(_nodes(14, -1.0, 1.0), 13), exact.T)  # (14, 5) coefficients
         by_n = np.linalg.solve(chebyshev.chebvander(_nodes(5, -1.0, 1.0), 4), np.column_stack([start, last, fitted.T]))
         here = chebyshev.chebvander(2 * (sizes - sizes[0]) / (sizes[-1] + 1 - sizes[0]) - 1, 4) @ by_n  # (V, 16)
-        at = (np.sqrt(flips) - here[:, :1]) / (here[:, 1:2] - here[:, :1])  # (V, D)
-        between = chebyshev.chebval(np.clip(2 * at - 1, -1, 1), here[:, 2:].T[:, :, None], tensor=False)
+        at = (flips - here[:, :1]) / (here[:, 1:2] - here[:, :1])  # (V, D)
+        between = chebyshev.chebval(2 * np.sqrt(np.clip(at, 0, 1)) - 1, here[:, 2:].T[:, :, None], tensor=False)
         return np.where(at <= 0, flips, np.clip(np.floor(between + 1e-6), -1, flips))
 
 

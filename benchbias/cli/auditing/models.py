@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchbias.auditing.assembling import audit_answers
-from benchbias.cli.auditing.options import Asked
+from benchbias.cli.auditing.options import LABEL, Asked
 from benchbias.cli.auditing.outputs import tell
 from benchbias.cli.auditing.settings import checked, options_of
 from benchbias.errors import UsageError
@@ -39,7 +39,7 @@ def audit_models(asked: Asked) -> int:
         asked.data,
         asked.table,
         asked.image or "image",
-        asked.label,
+        asked.label or LABEL,
         tuple(asked.attribute or ()),
         asked.cluster,
         asked.classes,
@@ -48,7 +48,7 @@ def audit_models(asked: Asked) -> int:
     )
     run = RunSpec(asked.device, asked.batch, _cache(asked), asked.latency)
     answers, facts = answers_of_models(models, images, _look(asked), run)
-    answers = replace(answers, label_name=asked.label)
+    answers = replace(answers, label_name=asked.label or LABEL)
     warnings = checked(asked, [answers])
     return tell(asked, audit_answers(answers, options_of(asked), warnings=warnings, facts=facts), [answers])
 

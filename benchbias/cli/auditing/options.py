@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 Texts = list[str] | None
+LABEL = "label"  # the column of the true class, where none is named
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Asked:
     file: Annotated[
         str | None, typer.Argument(help="A table of answers (CSV, parquet, JSONL, npz), or the word `plan`.")
     ] = None
-    label: Annotated[str, typer.Option(help="The column of the true class.")] = "label"
+    label: Annotated[str | None, typer.Option(help="The column of the true class (default: label).")] = None
     attribute: Annotated[Texts, typer.Option(help="A column whose values are groups; may be repeated.")] = None
     dense: Annotated[Texts, typer.Option(help="The dense model: a column, a file of weights, or a row of a suite.")] = (
         None
@@ -117,7 +118,7 @@ MODELS = LOOK | {
     *("latency", "trust", "classes", "cluster", "plugin", "data_dir", "out", "discover"),
 }
 SUITE = {"suite", "task", "out", "config", "plugin", "data_dir"}
-PLAN = {"table", "discordance", "label", "attribute", "margin", "level", "depth", "label_groups", "pool", "json_file"}
+PLAN = {"table", "discordance", "label", "attribute", "cluster", "margin", "level", "depth", "gate", "json_file"}
 EVERY = {
     *("file", "label", "attribute", "dense", "compressed", "margin", "level", "depth", "gate", "label_groups", "pool"),
     *("fail_if", "undecided", "expect_accuracy", "allow", "json_file", "markdown", "html", "flips", "all_groups"),

@@ -30,14 +30,14 @@ def tell(asked: Asked, audit: Audit, runs: Sequence[Answers]) -> int:
     flips = None if asked.flips is None else str(asked.flips)
     changed = _changes(asked.json_file, audit)
     if asked.flips is not None:
-        _write(asked.flips, _flips(runs, audit))
+        write(asked.flips, _flips(runs, audit))
     if asked.json_file is not None and asked.json_file != STANDARD_OUTPUT:
-        _write(asked.json_file, dumps(audit))
+        write(asked.json_file, dumps(audit))
     if asked.markdown is not None:
-        _write(asked.markdown, markdown(audit, code=code, changed=changed, flips=flips))
+        write(asked.markdown, markdown(audit, code=code, changed=changed, flips=flips))
     if asked.html is not None:
         albums = gathered(runs[0], audit) if len(runs) == 1 else ()
-        _write(asked.html, html(audit, albums, code=code, changed=changed, flips=flips))
+        write(asked.html, html(audit, albums, code=code, changed=changed, flips=flips))
     if asked.json_file == STANDARD_OUTPUT:
         print(dumps(audit), end="")
     else:
@@ -49,7 +49,7 @@ def tell(asked: Asked, audit: Audit, runs: Sequence[Answers]) -> int:
 
 
 def _width() -> int:
-    return shutil.get_terminal_size((WIDTH, 24)).columns if sys.stdout.isatty() else WIDTH
+    return shutil.get_terminal_size((WIDTH, 24)).columns
 
 
 def _changes(path: Path | None, audit: Audit) -> list[str]:
@@ -68,7 +68,8 @@ def _flips(runs: Sequence[Answers], audit: Audit) -> str:
     return tables[0] + "".join(table.partition("\n")[2] for table in tables[1:])
 
 
-def _write(path: Path, content: str) -> None:
+def write(path: Path, content: str) -> None:
+    """Write a text file whole, making its folder. Raises StorageError."""
     with storage_errors(f"cannot write {path}"):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, content.encode())

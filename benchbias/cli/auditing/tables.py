@@ -10,7 +10,7 @@ from benchbias.auditing.assembling import audit_answers
 from benchbias.auditing.runs.over_runs import audit_runs, in_runs
 from benchbias.auditing.tables.reading import read_answers
 from benchbias.auditing.values import Answers
-from benchbias.cli.auditing.options import Asked
+from benchbias.cli.auditing.options import LABEL, Asked
 from benchbias.cli.auditing.outputs import tell
 from benchbias.cli.auditing.settings import checked, options_of
 from benchbias.errors import UsageError
@@ -42,7 +42,7 @@ def _read(asked: Asked, dense: str, compressed: Sequence[str]) -> Answers:
     assert asked.file is not None
     found = read_answers(
         Path(asked.file),
-        asked.label,
+        asked.label or LABEL,
         dense,
         compressed,
         asked.attribute or (),
@@ -53,4 +53,4 @@ def _read(asked: Asked, dense: str, compressed: Sequence[str]) -> Answers:
         classes=asked.classes,
         unlabelled=asked.only_flips,
     )
-    return replace(found, label_name=asked.label)
+    return replace(found, label_name=asked.label or LABEL)
