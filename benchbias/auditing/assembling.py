@@ -152,7 +152,9 @@ def _line(
         verdict == "safe" and bool(found.adjusted[at] <= planner.level),
         bool(found.beyond[at] <= planner.level) and verdict == "harmed",
         planner.needed((lost + gained + 1) / (n + 1), design) if undecided else None,
-        detectable(n / design, (lost + gained + 1) / (n + 1), planner.level, POWER) if undecided else None,
+        detectable(max(1, round(n / design)), (lost + gained + 1) / (n + 1), planner.level, POWER)
+        if undecided
+        else None,
         errors,
         churn,
         *(confidence.of_group(at) if confidence is not None else (None, None, None)),

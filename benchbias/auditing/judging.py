@@ -42,7 +42,7 @@ class Harms:
 
     @property
     def harm(self) -> NDArray[Any]:
-        return (self.lost - self.gained) / self.n
+        return np.asarray((self.lost - self.gained) / self.n)
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Judged:
 def lost_and_gained(answers: Answers, model: str) -> NDArray[Any]:
     """1 for each example that a compressed model lost, -1 for one that it gained, else 0: int (N,)."""
     right = (answers.dense == answers.label).astype(np.int64)
-    return right - (answers.compressed[model] == answers.label)
+    return np.asarray(right - (answers.compressed[model] == answers.label))
 
 
 def harms_of(grouping: Grouping, change: NDArray[Any], cluster: NDArray[Any] | None, options: Options) -> Harms:

@@ -65,8 +65,8 @@ class Answers:
     images: tuple[str, ...] | None = None
     scores: Mapping[str, Scores] = field(default_factory=dict)
     dense_name: str = DENSE
-    label_name: str = "label"
     notes: tuple[str, ...] = ()
+    label_name: str = "label"
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,8 @@ def _few(answers: Answers, margin: float, level: float) -> list[Warning]:
     if units >= (least := fewest(margin, level)):
         return []
     what = "examples" if answers.cluster is None else "clusters"
-    told = f"There are {units} {what}; a pass where no answer changes needs {least}, at a margin of {100 * margin:g} points"
+    needed = f"a pass needs {least} at a margin of {100 * margin:g} points, even where no answer changes"
+    told = f"There are {units} {what}; {needed}"
     return [Warning("few-examples", f"{told}.")]
 
 

@@ -152,7 +152,7 @@ def plan_text(found: Plan) -> str:
     lines = [
         f"If {_points(found.discordance)} % of answers turn right or wrong and nothing is harmed, "
         f"at a margin of {_points(found.margin)} points:",
-        f"A pass has a chance of {_chance(found.pass_at_least)} to {_chance(found.pass_at_most)}.",
+        f"A pass has a chance of {_range(found.pass_at_least, found.pass_at_most)}.",
         *(line.rstrip() for line in table),
         f"needs: examples for a chance of {_chance(found.power)}. Where no answer changes, it takes {found.fewest}.",
         "finds harm from: the least harm that is found with that chance, among all these groups.",
@@ -204,6 +204,11 @@ def _row(group: PlannedGroup) -> tuple[str, ...]:
 
 def _points(share: float) -> str:
     return f"{100 * share:.2f}".rstrip("0").rstrip(".")
+
+
+def _range(least: float, most: float) -> str:
+    low, high = _chance(least), _chance(most)
+    return low if low == high else f"{low} to {high}"
 
 
 def _chance(share: float) -> str:

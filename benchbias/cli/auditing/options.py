@@ -57,6 +57,7 @@ class Asked:
     to_label: Annotated[
         Path | None, typer.Option(help="With --label-only-flips: write the rows that need a label here.")
     ] = None
+    labels: Annotated[Path | None, typer.Option(help="With --label-only-flips: the filled sheet of labels.")] = None
     discover: Annotated[
         bool, typer.Option("--discover", help="Look for harmed slices on half of the data; test the rest.")
     ] = False
@@ -111,7 +112,7 @@ class Asked:
     ] = None
 
 
-TABLE = {"cluster", "identity", "join", "classes", "only_flips", "to_label", "discover", "feature", "image"}
+TABLE = {"cluster", "identity", "join", "classes", "only_flips", "to_label", "labels", "discover", "feature", "image"}
 LOOK = {"mean", "std", "resize", "size", "crop", "interpolation", "channel_order", "upright"}
 MODELS = LOOK | {
     *("model", "model_option", "weights_table", "data", "table", "image", "split", "device", "batch", "cache"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -69,7 +70,16 @@ def _flips(runs: Sequence[Answers], audit: Audit) -> str:
 
 
 def write(path: Path, content: str) -> None:
-    """Write a text file whole, making its folder. Raises StorageError."""
+    """Write a text file whole or not at all, making its folder; a pipe or a device as it is. Raises StorageError."""
     with storage_errors(f"cannot write {path}"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, content.encode())
+        final = path.resolve()
+        if final.exists() and not final.is_file():
+            final.write_text(content, encoding="utf-8")
+            return
+        final.parent.mkdir(parents=True, exist_ok=True)
+        partial = final.with_name(f".{final.name}.{os.getpid()}")
+        try:
+            write_whole(partial, content.encode())
+            partial.replace(final)
+        finally:
+            partial.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from benchbias.auditing.assembling import audit_answers
 from benchbias.auditing.runs.over_runs import audit_runs, in_runs
 from benchbias.auditing.tables.reading import read_answers
 from benchbias.auditing.values import Answers
+from benchbias.cli.auditing.flips import labelled, lacks_labels, tell_unlabelled
 from benchbias.cli.auditing.options import LABEL, Asked
 from benchbias.cli.auditing.outputs import tell
 from benchbias.cli.auditing.settings import checked, options_of
@@ -18,8 +19,14 @@ from benchbias.errors import UsageError
 
 def audit_table(asked: Asked) -> int:
     """Audit the answers of a table; the exit code. Raises BenchbiasError."""
-    runs = answers_of(asked)
-    warnings, settings = checked(asked, runs), options_of(asked)
+    runs, settings = answers_of(asked), options_of(asked)
+    if asked.only_flips:
+        if len(runs) == 1 and asked.labels is None and lacks_labels(runs[0]):
+            return tell_unlabelled(asked, runs[0], settings)
+        runs = [labelled(asked, answers) for answers in runs]
+    elif asked.to_label is not None or asked.labels is not None:
+        raise UsageError("--to-label and --labels go with --label-only-flips")
+    warnings = checked(asked, runs)
     if len(runs) == 1:
         return tell(asked, audit_answers(runs[0], settings, warnings=warnings), runs)
     return tell(asked, audit_runs(runs, settings, warnings=warnings), runs)
@@ -38,11 +45,16 @@ def answers_of(asked: Asked) -> list[Answers]:
     return in_runs([_read(asked, one, [other]) for one, other in zip(dense, compressed, strict=True)])
 
 
+def _label(asked: Asked) -> str | None:
+    """The column of labels; None where none is named and labels may be missing."""
+    return asked.label if asked.only_flips else asked.label or LABEL
+
+
 def _read(asked: Asked, dense: str, compressed: Sequence[str]) -> Answers:
     assert asked.file is not None
     found = read_answers(
         Path(asked.file),
-        asked.label or LABEL,
+        _label(asked),
         dense,
         compressed,
         asked.attribute or (),
