@@ -201,10 +201,8 @@ def _row(line: Line, audit: Audit, *, known: bool, scored: bool) -> str:
 
 
 def _gate(line: Line) -> str:
-    """A mark of the groups that a pass does not need."""
-    if line.group.gated:
-        return ""
-    return " <small>crossing</small>" if len(line.group.parts) > 1 else " <small>not needed for a pass</small>"
+    """A mark of single values that a pass does not need; crossings never are, as their names tell."""
+    return "" if line.group.gated or len(line.group.parts) > 1 else " <small>(not needed for a pass)</small>"
 
 
 def _cell(value: float | None, text: str) -> str:

@@ -84,7 +84,7 @@ def ratio_text(line: Line) -> str:
 def judged(line: Line) -> str:
     """The verdict on one group in full words, with the examples that would decide."""
     if line.verdict == "harmed":
-        return "harmed, beyond the margin" if line.beyond_margin else "harmed"
+        return "harmed beyond margin" if line.beyond_margin else "harmed"
     if line.verdict == "safe":
         return "safe, small loss" if line.small_loss else "safe"
     return line.verdict + (f", needs about {line.needs}" if line.needs is not None else "")
