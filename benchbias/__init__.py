@@ -118,15 +118,15 @@ _HOME = {
 }
 
 __all__ = [  # a test holds it equal to the names above
-    "Answers", "AuditReport", "Batch", "BenchbiasError", "BiasedDataset", "Change", "Compared", "DataError", "Estimate", "Examples",
-    "GroupLabels", "HubImages", "Influence", "LabelledSplit", "LossAverages", "Mask", "Measured", "Member",
+    "Answers", "AuditReport", "Batch", "BenchbiasError", "BiasedDataset", "Change", "Compared", "DataError", "Estimate",
+    "Examples", "GroupLabels", "HubImages", "Influence", "LabelledSplit", "LossAverages", "Mask", "Measured", "Member",
     "Population", "Predictions", "ProbeContext", "PruneContext", "Range", "Results", "Row", "Scores", "Skip", "Split",
-    "Table", "TrainContext", "TrainingData", "TrialRecord", "assert_no_subgroup_harm", "audit", "carved", "cell_text", "change_table", "channel_statistics",
-    "checkpoint_tensors", "dataset_of", "drop_and_grow", "equivalence_p_value", "estimate", "folder_images", "formerly",
-    "generalised_cross_entropy", "head_name", "holm", "hookimpl", "hub_images", "independent_mask", "load_results",
-    "logits_under", "loss_gradients", "nt_xent", "p_value", "part_accuracies", "predicted_classes", "random_mask",
-    "reads", "removed_count", "rows_of", "run", "sample_mask", "step_count", "table_rows", "uses",
-    "weighted_cross_entropy",
+    "Table", "TrainContext", "TrainingData", "TrialRecord", "assert_no_subgroup_harm", "audit", "carved", "cell_text",
+    "change_table", "channel_statistics", "checkpoint_tensors", "dataset_of", "drop_and_grow", "equivalence_p_value",
+    "estimate", "folder_images", "formerly", "generalised_cross_entropy", "head_name", "holm", "hookimpl", "hub_images",
+    "independent_mask", "load_results", "logits_under", "loss_gradients", "nt_xent", "p_value", "part_accuracies",
+    "predicted_classes", "random_mask", "reads", "removed_count", "rows_of", "run", "sample_mask", "step_count",
+    "table_rows", "uses", "weighted_cross_entropy",
 ]  # fmt: skip
 
 

@@ -32,8 +32,9 @@ class Sized:
 
 @dataclass(frozen=True)
 class PlannedGroup:
-    """The evidence that a group could give. chance: of being shown safe if nothing is harmed; needs: examples for the wished power.
+    """The evidence that a group could give.
 
+    chance: of being shown safe if nothing is harmed; needs: examples for the wished power.
     finds: the least true harm, a share, that is found with the wished power among all groups; None where none is.
     too_small: where no answer changes it cannot be shown safe. design: times more examples for the clusters.
     """
@@ -50,8 +51,9 @@ class PlannedGroup:
 
 @dataclass(frozen=True)
 class Plan:
-    """The decisions that an audit could make. discordance: the share of examples that the models are thought to lose or gain.
+    """The decisions that an audit could make.
 
+    discordance: the share of examples that the models are thought to lose or gain.
     margin, level, power: shares. pass_at_most: the least chance of a gated group, which no pass can exceed.
     pass_at_least: what is left if groups fail one by one. clustered: whether examples share clusters.
     """
