@@ -56,25 +56,24 @@ def worst_miss(n: int, level: float, rates: int = 12) -> float:
     return worst
 
 
-def adjusted_p(drawn: Drawn, names: Sequence[tuple[tuple[int, int], ...]]) -> tuple[Floats, Floats]:
-    """The adjusted p of no harm, and the p of harm >= margin, of every group that has examples."""
-    insides = [inside for inside in (members(drawn, name) for name in names) if inside.any()]
+Names = Sequence[tuple[tuple[int, int], ...]]
+
+
+def judged(drawn: Drawn, names: Names) -> tuple[Floats, Floats]:
+    """The adjusted p of no harm, and the p of harm >= margin, of every group; 1 where it has no examples."""
+    insides = [members(drawn, name) for name in names]
     if drawn.cluster is None:
         lost, gained = (np.array([(drawn.change[inside] == sign).sum() for inside in insides]) for sign in (1, -1))
         n = np.array([inside.sum() for inside in insides])
         return discrete_holm(lost, lost + gained), safe_p(lost, gained, n, MARGIN)
-    found = [clustered(drawn, inside) for inside in insides]
-    joint = tarone_holm([one.p for one in found], [one.least for one in found])
-    return joint, np.array([one.p_safe for one in found])
+    found = [clustered(drawn.cluster[inside], drawn.change[inside]) for inside in insides]
+    return tarone_holm([one.p for one in found], [one.least for one in found]), np.array([one.p_safe for one in found])
 
 
-def clustered(drawn: Drawn, inside: NDArray[np.bool_]) -> ClusteredHarm:
+def clustered(cluster: NDArray[np.int64], change: NDArray[np.int64]) -> ClusteredHarm:
     """The tests of one group of clusters."""
-    assert drawn.cluster is not None
-    size = np.bincount(drawn.cluster[inside])
-    harm = np.bincount(drawn.cluster[inside], drawn.change[inside])
-    flips = int((drawn.change[inside] != 0).sum())
-    return clustered_harm(harm[size > 0], size[size > 0], MARGIN, LEVEL, flips=flips)
+    size, harm = np.bincount(cluster), np.bincount(cluster, change)
+    return clustered_harm(harm[size > 0], size[size > 0], MARGIN, LEVEL, flips=int((change != 0).sum()))
 
 
 def told_world(world: World) -> tuple[str, ...]:
@@ -107,7 +106,7 @@ def harmed_lines(draws: int, seed: int) -> Lines:
     lines: Lines = []
     for at, world in enumerate(NO_HARM):
         numbers, names = np.random.default_rng((seed, 1, at)), groups(world.values)
-        both = [adjusted_p(draw(world, numbers), names) for _ in range(draws)]
+        both = [judged(draw(world, numbers), names) for _ in range(draws)]
         rejected = [bool((joint <= LEVEL).any()) for joint, _ in both]
         harmed = [bool(((joint <= LEVEL) & (safe > LEVEL)).any()) for joint, safe in both]
         lines.append((*told_world(world), *rate(rejected), *rate(harmed)))
@@ -120,7 +119,7 @@ def pass_lines(draws: int, seed: int) -> Lines:
     for at, world in enumerate(AT_THE_MARGIN):
         numbers = np.random.default_rng((seed, 2, at))
         names = [name for name in groups(world.values) if len(name) < 2]
-        safe = [adjusted_p(draw(world, numbers), names)[1] <= LEVEL for _ in range(draws)]
+        safe = [judged(draw(world, numbers), names)[1] <= LEVEL for _ in range(draws)]
         harmless = [bool(np.delete(one, 2).all()) for one in safe]
         lines.append((*told_world(world), *rate([bool(one.all()) for one in safe]), f"{np.mean(harmless):.2f}"))
     return lines
