@@ -92,10 +92,10 @@ def _clustered(
     number = np.unique(cluster, return_inverse=True)[1]
     by_crossing = [_by_cluster(crossing.cells, number, change) for crossing in grouping.crossings]
     found = []
-    for crossing, cell in grouping.places:
+    for (crossing, cell), flips in zip(grouping.places, counts[0] + counts[1], strict=True):
         cells, total, size = by_crossing[crossing]
-        start, end = np.searchsorted(cells, (cell, cell + 1))
-        found.append(clustered_harm(total[start:end], size[start:end], options.margin, options.level))
+        part = slice(*np.searchsorted(cells, (cell, cell + 1)))
+        found.append(clustered_harm(total[part], size[part], options.margin, options.level, flips=int(flips)))
     columns = ("lower", "upper", "p", "least", "p_safe", "p_beyond", "design")
     return Harms(*counts, *(np.array([getattr(one, name) for one in found]) for name in columns))
 

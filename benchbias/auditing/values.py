@@ -106,6 +106,7 @@ class Group:
 class Line:
     """The fate of one group under one compressed model.
 
+    dense_right, compressed_right: its examples that each has right, None where only changed answers have a label.
     lost: examples that the dense model has right and the compressed one wrong; gained: the reverse. harm, lower, upper:
     (lost - gained) / n and its one-sided bounds, shares from -1 to 1, unadjusted. p: of no harm; adjusted: p for all
     groups and models together; p_safe: of harm >= margin; beyond: p of harm <= margin for all together. small_loss:
@@ -216,11 +217,48 @@ class Compared:
 
 
 @dataclass(frozen=True)
+class Slice:
+    """A slice that was found on the first half. All numbers but `found_harm` are of the second half alone.
+
+    text: its conditions in words; found_n, found_harm: of the half on which it was found; n, units, lost, gained, harm,
+    lower, upper: as of any group, shares, one-sided bounds, unadjusted; p: of no harm; adjusted: for all slices of all
+    models together; harmed: adjusted <= level.
+    """
+
+    model: str
+    text: str
+    found_n: int
+    found_harm: float
+    n: int
+    units: int
+    lost: int
+    gained: int
+    harm: float
+    lower: float
+    upper: float
+    p: float
+    adjusted: float
+    harmed: bool
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """The slices of all models, harmed ones first, then by p. explored, tested: examples of the two halves."""
+
+    slices: tuple[Slice, ...]
+    explored: int
+    tested: int
+    features: tuple[str, ...]
+    level: float
+
+
+@dataclass(frozen=True)
 class Audit:
     """The findings of an audit. verdict: the worst of its models' (harmed, then undecided, then pass).
 
     pairs: of a dense and a compressed model: 1, or so many training runs. test_set: a digest of the examples' labels,
     attributes and clusters in any order. empty: crossings without examples. dense_facts: of the dense model.
+    discovery: slices that were looked for, None where none were; they decide no verdict.
     """
 
     options: Options
@@ -236,3 +274,4 @@ class Audit:
     notes: tuple[str, ...] = ()
     warnings: tuple[Warning, ...] = ()
     dense_facts: Facts | None = None
+    discovery: Discovery | None = None

@@ -45,9 +45,8 @@ def _few(answers: Answers, margin: float, level: float) -> list[Warning]:
     if units >= (least := fewest(margin, level)):
         return []
     what = "examples" if answers.cluster is None else "clusters"
-    needed = f"a pass needs {least} at a margin of {100 * margin:g} points, even where no answer changes"
-    told = f"There are {units} {what}; {needed}"
-    return [Warning("few-examples", f"{told}.")]
+    told = f"There are {units} {what}; where no answer changes, a pass needs {least}"
+    return [Warning("few-examples", f"{told} at a margin of {100 * margin:g} points.")]
 
 
 def _attributes(answers: Answers) -> list[Warning]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchbias.auditing.assembling import audit_answers
+from benchbias.cli.auditing.discovery import with_slices
 from benchbias.cli.auditing.options import LABEL, Asked
 from benchbias.cli.auditing.outputs import tell
 from benchbias.cli.auditing.settings import checked, options_of
@@ -50,7 +51,8 @@ def audit_models(asked: Asked) -> int:
     answers, facts = answers_of_models(models, images, _look(asked), run)
     answers = replace(answers, label_name=asked.label or LABEL)
     warnings = checked(asked, [answers])
-    return tell(asked, audit_answers(answers, options_of(asked), warnings=warnings, facts=facts), [answers])
+    found = audit_answers(answers, options_of(asked), warnings=warnings, facts=facts)
+    return tell(asked, with_slices(asked, found, [answers], asked.table), [answers])
 
 
 def _cache(asked: Asked) -> Path | None:

@@ -116,7 +116,7 @@ TABLE = {"cluster", "identity", "join", "classes", "only_flips", "to_label", "la
 LOOK = {"mean", "std", "resize", "size", "crop", "interpolation", "channel_order", "upright"}
 MODELS = LOOK | {
     *("model", "model_option", "weights_table", "data", "table", "image", "split", "device", "batch", "cache"),
-    *("latency", "trust", "classes", "cluster", "plugin", "data_dir", "out", "discover"),
+    *("latency", "trust", "classes", "cluster", "plugin", "data_dir", "out", "discover", "feature"),
 }
 SUITE = {"suite", "task", "out", "config", "plugin", "data_dir"}
 PLAN = {"table", "discordance", "label", "attribute", "cluster", "margin", "level", "depth", "gate", "json_file"}

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchbias.auditing.before.discover import discovery_text
 from benchbias.auditing.pages.changes import changes
 from benchbias.auditing.pages.document import dumps, loads
 from benchbias.auditing.pages.exits import exit_code, undecided_warning
@@ -43,6 +44,8 @@ def tell(asked: Asked, audit: Audit, runs: Sequence[Answers]) -> int:
         print(dumps(audit), end="")
     else:
         print(printable(text(audit, width=_width(), all_groups=asked.all_groups, code=code, flips=flips)), end="")
+        if audit.discovery is not None:
+            print(printable("\n" + discovery_text(audit.discovery)), end="")
     warning = undecided_warning(audit, fail_if=asked.fail_if, undecided=asked.undecided)
     for line in (*changed, *([warning] if warning else [])):
         print(f"benchbias: {plain(line)}", file=sys.stderr)

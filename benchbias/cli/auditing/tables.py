@@ -10,6 +10,7 @@ from benchbias.auditing.assembling import audit_answers
 from benchbias.auditing.runs.over_runs import audit_runs, in_runs
 from benchbias.auditing.tables.reading import read_answers
 from benchbias.auditing.values import Answers
+from benchbias.cli.auditing.discovery import with_slices
 from benchbias.cli.auditing.flips import labelled, lacks_labels, tell_unlabelled
 from benchbias.cli.auditing.options import LABEL, Asked
 from benchbias.cli.auditing.outputs import tell
@@ -27,9 +28,9 @@ def audit_table(asked: Asked) -> int:
     elif asked.to_label is not None or asked.labels is not None:
         raise UsageError("--to-label and --labels go with --label-only-flips")
     warnings = checked(asked, runs)
-    if len(runs) == 1:
-        return tell(asked, audit_answers(runs[0], settings, warnings=warnings), runs)
-    return tell(asked, audit_runs(runs, settings, warnings=warnings), runs)
+    audited = audit_answers(runs[0], settings, warnings=warnings) if len(runs) == 1 else None
+    found = audited or audit_runs(runs, settings, warnings=warnings)
+    return tell(asked, with_slices(asked, found, runs, Path(asked.file or "")), runs)
 
 
 def answers_of(asked: Asked) -> list[Answers]:
