@@ -158,6 +158,9 @@ def test_the_meaning_says_what_the_verdict_rests_on():
 def test_the_meaning_follows_the_settings():
     audit = dataclasses.replace(samples.audit(), options=Options(margin=0.01, level=0.01))
     assert "at most 1 times in 100" in joined(meaning(audit, audit.models[0]))
+    passing = dataclasses.replace(samples.passing(), options=Options(margin=0.02, level=0.1))
+    said = joined(meaning(passing, passing.models[0]))
+    assert "really lost 2 points or more, an audit would pass at most 10 times in 100" in said
     assert "one pair of models" in joined(not_said(audit))
     assert "one pair of models" not in joined(not_said(dataclasses.replace(audit, pairs=3)))
 

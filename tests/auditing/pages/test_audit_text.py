@@ -93,6 +93,26 @@ def test_singular_and_plural():
     assert "4000 examples in 1200 clusters" in text(clusters, width=120)
 
 
+def test_counts_over_several_runs_make_shares_of_one():
+    """n is of one run, right answers, lost and gained are of all runs together."""
+    audit = samples.passing()
+    lines = tuple(
+        dataclasses.replace(
+            line,
+            dense_right=3 * line.dense_right,
+            compressed_right=3 * line.compressed_right,
+            lost=3 * line.lost,
+            gained=3 * line.gained,
+        )
+        for line in audit.models[0].lines
+    )
+    runs = dataclasses.replace(audit, models=(dataclasses.replace(audit.models[0], lines=lines),), pairs=3)
+    for line, other in zip(audit.models[0].lines, lines, strict=True):
+        assert wording.right(other, 3) == pytest.approx(wording.right(line))
+        assert wording.errors(other, 3) == wording.errors(line)
+    assert "Overall 88.0 -> 88.0 % right: lost 36, gained 33 in all pairs." in " ".join(text(runs).split())
+
+
 def test_numbers_never_mislead():
     assert wording.points(-0.0001) == "0.0"
     assert wording.bound(0.0298, 0.03) == "2.98", "a bound below the margin is not shown as the margin"

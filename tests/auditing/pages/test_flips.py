@@ -145,6 +145,16 @@ def test_an_album_has_the_lost_examples_of_harmed_groups_each_once(pictures):
     )
 
 
+def test_an_example_of_two_harmed_groups_is_shown_once():
+    some = answers()
+    albums = gallery.gathered(some, audit_of(some, ("label=cat & sex=m", "sex=m")))
+    for model in some.compressed:
+        ids = [one.id for album in albums if album.model == model for one in album.lost]
+        assert len(ids) == len(set(ids))
+        numbers = {album.group: album.number for album in albums if album.model == model}
+        assert numbers["sex=m"] > numbers["label=cat & sex=m"] > 0, "the number counts those shown elsewhere too"
+
+
 def test_where_nothing_is_harmed_the_lost_of_all_are_shown():
     some = answers()
     albums = gallery.gathered(some, audit_of(some, ()))
