@@ -61,7 +61,7 @@ def test_numbers_are_those_of_the_prototype(given_counts):
         assert expected is None or found(b, c, n, 0.03) == pytest.approx(expected, rel=2e-3)
 
 
-@pytest.mark.parametrize("n", [0, 1, 2, 7, 21, 40, 60])
+@pytest.mark.parametrize("n", [0, 1, 2, 7, 21, 60])
 def test_the_lower_bound_is_above_zero_exactly_where_mcnemar_rejects(n):
     b, c = counts(n)
     exact = np.array(
