@@ -77,7 +77,7 @@ def test_a_planted_slice_is_found_and_told_in_plain_words(copies: int):
 def test_the_numbers_are_those_of_the_second_half_and_the_words_tell_the_slice():
     answers, features = world(0, 4000, planted=0.3)
     found = discover(answers, features)
-    first = first_half(answers, [features[name] for name in sorted(features)])
+    first = halves_of(answers, features)
     harm = (answers.dense == answers.label).astype(int) - (answers.compressed["int8"] == answers.label)
     hair = np.array([answers.attributes["hair"].names[code] for code in answers.attributes["hair"].codes])
     checked = 0
@@ -97,15 +97,16 @@ def test_the_numbers_are_those_of_the_second_half_and_the_words_tell_the_slice()
             elif words.startswith("label is "):
                 label = words.removeprefix("label is ").removeprefix("not ")
                 member &= (answers.label == answers.classes.index(label)) != ("not" in words)
-        second = member & ~halves_of(answers, features)
+        second = member & ~first
         assert (slice_.n, slice_.lost, slice_.gained) == (
             second.sum(),
             (harm[second] > 0).sum(),
             (harm[second] < 0).sum(),
         )
+        explored = member & first
+        assert (slice_.found_n, slice_.found_harm) == (explored.sum(), pytest.approx(harm[explored].mean()))
         checked += 1
     assert checked == 5
-    assert first.sum() > 0
 
 
 def halves_of(answers: Answers, features: dict[str, Any]) -> Any:

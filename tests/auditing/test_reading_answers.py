@@ -165,6 +165,9 @@ def test_csv_with_other_delimiters_a_mark_in_front_blank_rows_and_quotes(tmp_pat
     assert found["attribute sex"] == ["f;\r\nm", "x"]
     path.write_text("sep=;\n" + rows)
     assert told(read(path))["label"] == ["0", "1"]
+    path.write_text(rows + "\n;0;0;x\n")
+    with pytest.raises(BenchbiasError, match=r"no label in 1 rows of 3 .*a\.csv, row 7"):
+        read(path)
     path.write_text(rows + "1;1;1\n")
     with pytest.raises(BenchbiasError, match=r"a\.csv, row 6: 3 cells, but the header has 4"):
         read(path)
@@ -343,7 +346,7 @@ FAULTS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {},
         "1 is no number",
     ),
-    "scores as answers": (changed(dense=[0.1, 0.9, 0.8, 0.7]), {}, "model dense: 0.1 is a score and no class"),
+    "scores as answers": (changed(dense=[0.1, 0.9, 0.8, 0.7]), {}, "answers of dense: 0.1 is a score and no class"),
     "other numbers of classes": (
         changed(dense=LOGITS, int8=[[1.0, 0.0]] * 4),
         {},
