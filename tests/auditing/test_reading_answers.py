@@ -81,6 +81,7 @@ KINDS: dict[str, tuple[list[Any], list[str]]] = {
     "moments": ([MOMENT, MOMENT, MOMENT], ["2026-03-01T12:30:00"] * 3),
     "holes": (["x", None, "nan"], ["x", "", ""]),
     "numbers with holes": ([1.0, None, 2.0], ["1", "", "2"]),
+    "whole numbers of numpy.savetxt": (["1.000000000000000000e+00", "-0.0e+00", "1e5"], ["1", "0", "1e5"]),
     "zeros in front": (["007", "7", "7.10"], ["007", "7", "7.10"]),
 }
 
@@ -405,6 +406,12 @@ BROKEN: dict[str, tuple[str, bytes, str]] = {
         "a.jsonl",
         b'{"y": 1, "dense": [1, "2"], "int8": 1, "sex": 1}\n',
         "holds '2', which is no number",
+    ),
+    "half a character": ("a.jsonl", b'{"y": "\\ud800", "dense": 1, "int8": 1, "sex": 1}', "holds half a character"),
+    "a huge logit": (
+        "a.jsonl",
+        b'{"y": 1, "dense": [1' + b"0" * 400 + b', 2], "int8": 1, "sex": 1}',
+        "row 1: column 'dense' holds a number beyond",
     ),
     "pickle": ("a", b"\x80\x04K\x01.", "a pickle, which is never opened"),
     "gzip": ("a", b"\x1f\x8b\x08", "compressed by gzip: unpack it first"),
