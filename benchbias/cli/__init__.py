@@ -11,6 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from benchbias.cli import analysing, checking, reading, running
+from benchbias.cli.auditing.command import as_command
+from benchbias.cli.auditing.options import Asked
+from benchbias.cli.auditing.verb import audit
 from benchbias.errors import BenchbiasError, StorageError, plain
 from benchbias.util.files import os_error
 from benchbias.util.packages import spare_broken_distributions
@@ -52,6 +55,7 @@ app.command()(reading.leaderboard)
 app.command()(reading.compare)
 app.command()(analysing.analyse)
 app.command()(reading.claims)
+app.command("audit")(as_command(Asked, audit))
 app.command()(reading.doctor)
 app.command()(reading.prepare)
 app.command()(running.clean)

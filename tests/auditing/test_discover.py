@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from benchbias.auditing.before.discover import CONFIDENCE, Discovery, discover, discovery_json, discovery_text
+from benchbias.auditing.before.discover import CONFIDENCE, Discovery, discover, discovery_text
 from benchbias.auditing.before.halves import first_half
 from benchbias.auditing.before.slices import features_of, find_slices
-from benchbias.auditing.jointly import discrete_holm
+from benchbias.auditing.statistics.jointly import discrete_holm
 from benchbias.auditing.tables.from_arrays import from_arrays
 from benchbias.auditing.values import Answers, Column
 from benchbias.errors import BenchbiasError
@@ -214,14 +213,12 @@ def test_too_few_examples_and_models_that_agree_give_no_slices():
     assert "No slice lost more examples than it gained." in discovery_text(discover(same, features))
 
 
-def test_text_and_json_tell_the_slices():
+def test_the_text_tells_the_slices():
     answers, features = world(0, 4000, planted=0.3)
     found = discover(answers, features)
     text = discovery_text(found)
     assert all(slice_.text in text for slice_ in found.slices)
     assert ": harmed (" in text
-    told = json.loads(discovery_json(found))
-    assert told["slices"] == [asdict(slice_) for slice_ in found.slices]
 
 
 FAULTS: dict[str, tuple[dict[str, Any], str]] = {

@@ -20,7 +20,7 @@ from benchbias.auditing.before.labelling import (
     to_label,
     write_sheet,
 )
-from benchbias.auditing.bounds import harm_bounds
+from benchbias.auditing.statistics.bounds import harm_bounds
 from benchbias.auditing.tables.from_arrays import from_arrays
 from benchbias.auditing.values import Answers
 from benchbias.errors import BenchbiasError

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from benchbias.auditing.before.planning import Sized, plan, plan_json, plan_text, sizes
-from benchbias.auditing.bounds import safe_p
+from benchbias.auditing.statistics.bounds import safe_p
 from benchbias.auditing.values import Column
 from benchbias.errors import BenchbiasError
 

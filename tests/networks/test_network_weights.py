@@ -189,7 +189,7 @@ ODD = {
     "a list": ([torch.zeros(1)], "holds a list, not tensors by name"),
     "nothing": ({}, "holds a dict, not tensors by name"),
     "a number": ({"a.weight": torch.zeros(1), "b": 3}, "not a tensor by name, .*: b "),
-    "an unknown place": ({"ema": {"a.weight": torch.zeros(1)}}, "not a tensor by name, .*: ema .*'state_dict'"),
+    "an unknown place": ({"mine": {"a.weight": torch.zeros(1)}}, "not a tensor by name, .*: mine .*'state_dict'"),
     "a huge view": ({"conv1.weight": torch.zeros(1).expand(10**5, 10**5)}, "within its file: conv1.weight"),
     "a sparse tensor": ({"conv1.weight": torch.zeros(3, 3).to_sparse()}, "dense .*: conv1.weight"),
     "a tensor without numbers": ({"conv1.weight": torch.zeros(3, device="meta")}, "dense .*: conv1.weight"),

@@ -6,9 +6,8 @@ The other half knows nothing of the search, and all slices that it tests are one
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,10 +15,10 @@ import numpy as np
 from benchbias.auditing.before.halves import first_half
 from benchbias.auditing.before.labelling import check_flips, is_labelled
 from benchbias.auditing.before.slices import Found, category_features, features_of, find_slices
-from benchbias.auditing.bounds import harm_bounds, no_harm_p
-from benchbias.auditing.clusters import clustered_harm
-from benchbias.auditing.jointly import discrete_holm, tarone_holm
-from benchbias.auditing.values import DENSE, Answers, Column
+from benchbias.auditing.statistics.bounds import harm_bounds, no_harm_p
+from benchbias.auditing.statistics.clusters import clustered_harm
+from benchbias.auditing.statistics.jointly import discrete_holm, tarone_holm
+from benchbias.auditing.values import DENSE, Answers, Column, Discovery, Slice
 from benchbias.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -28,42 +27,6 @@ if TYPE_CHECKING:
 CONFIDENCE = "confidence of the dense model"
 LABEL = "label"
 DEEPEST = 6
-
-
-@dataclass(frozen=True)
-class Slice:
-    """A slice that was found on the first half. All numbers but `found_harm` are of the second half alone.
-
-    text: its conditions in words; found_n, found_harm: of the half on which it was found; n, units, lost, gained, harm,
-    lower, upper: as of any group, shares, one-sided bounds, unadjusted; p: of no harm; adjusted: for all slices of all
-    models together; harmed: adjusted <= level.
-    """
-
-    model: str
-    text: str
-    found_n: int
-    found_harm: float
-    n: int
-    units: int
-    lost: int
-    gained: int
-    harm: float
-    lower: float
-    upper: float
-    p: float
-    adjusted: float
-    harmed: bool
-
-
-@dataclass(frozen=True)
-class Discovery:
-    """The slices of all models, harmed ones first, then by p. explored, tested: examples of the two halves."""
-
-    slices: tuple[Slice, ...]
-    explored: int
-    tested: int
-    features: tuple[str, ...]
-    level: float
 
 
 def discover(
@@ -121,11 +84,6 @@ def discovery_text(found: Discovery) -> str:
         numbers = f"{one.n} examples, lost {one.lost}, gained {one.gained}, {harm}, adjusted p {one.adjusted:.2g}"
         lines.append(f"{one.model}: {one.text}: {verdict} ({numbers})")
     return "\n".join(lines) + "\n"
-
-
-def discovery_json(found: Discovery) -> str:
-    """The slices as JSON: the fields of `Discovery`, shares from -1 to 1."""
-    return json.dumps(asdict(found), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def _columns(answers: Answers, features: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchbias.auditing.bounds import harm_bounds
-from benchbias.auditing.clusters import clustered_harm
+from benchbias.auditing.statistics.bounds import harm_bounds
+from benchbias.auditing.statistics.clusters import clustered_harm
 from benchbias.auditing.tables.classes import codes_in
 from benchbias.auditing.tables.columns import Coded
 from benchbias.auditing.tables.reading import read_columns
@@ -43,7 +43,7 @@ class ToLabel:
 
 @dataclass(frozen=True)
 class ChurnBound:
-    """What is known of a group's harm without labels. changed: examples with another answer; upper: of the harm.
+    """The bound of a group's harm without labels. changed: examples with another answer; upper: of the harm.
 
     upper: one-sided bound, a share (Clopper-Pearson of the share of changed answers, over clusters where there are
     some). safe: it is below the margin, so that the group is safe whatever the labels are.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchbias.auditing.power import fewest
+from benchbias.auditing.statistics.power import fewest
 from benchbias.auditing.values import DENSE, Answers, Warning
 
 if TYPE_CHECKING:

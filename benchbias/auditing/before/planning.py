@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchbias.auditing.power import Planner, detectable, fewest, power_of_pass
+from benchbias.auditing.statistics.power import Planner, detectable, fewest, power_of_pass
 from benchbias.auditing.values import ALL, Column
 from benchbias.errors import UsageError
 
@@ -32,8 +32,9 @@ class Sized:
 
 @dataclass(frozen=True)
 class PlannedGroup:
-    """What a group could show. chance: of being shown safe if nothing is harmed; needs: examples for the wished power.
+    """The evidence that a group could give.
 
+    chance: of being shown safe if nothing is harmed; needs: examples for the wished power.
     finds: the least true harm, a share, that is found with the wished power among all groups; None where none is.
     too_small: where no answer changes it cannot be shown safe. design: times more examples for the clusters.
     """
@@ -50,8 +51,9 @@ class PlannedGroup:
 
 @dataclass(frozen=True)
 class Plan:
-    """What an audit could decide. discordance: the share of examples that the models are thought to lose or gain.
+    """The decisions that an audit could make.
 
+    discordance: the share of examples that the models are thought to lose or gain.
     margin, level, power: shares. pass_at_most: the least chance of a gated group, which no pass can exceed.
     pass_at_least: what is left if groups fail one by one. clustered: whether examples share clusters.
     """
@@ -102,7 +104,7 @@ def plan(
     level: float = 0.05,
     power: float = 0.8,
 ) -> Plan:
-    """What an audit of these groups could decide if so large a share of answers turns right or wrong.
+    """Plan what an audit of these groups could decide if so large a share of answers turns right or wrong.
 
     A harm is found where McNemar's test rejects at level / groups: the audit's joint test finds no less. Raises
     UsageError for shares outside 0 to 1, and where there are no groups.
@@ -152,7 +154,7 @@ def plan_text(found: Plan) -> str:
     lines = [
         f"If {_points(found.discordance)} % of answers turn right or wrong and nothing is harmed, "
         f"at a margin of {_points(found.margin)} points:",
-        f"A pass has a chance of {_chance(found.pass_at_least)} to {_chance(found.pass_at_most)}.",
+        f"A pass has a chance of {_range(found.pass_at_least, found.pass_at_most)}.",
         *(line.rstrip() for line in table),
         f"needs: examples for a chance of {_chance(found.power)}. Where no answer changes, it takes {found.fewest}.",
         "finds harm from: the least harm that is found with that chance, among all these groups.",
@@ -204,6 +206,11 @@ def _row(group: PlannedGroup) -> tuple[str, ...]:
 
 def _points(share: float) -> str:
     return f"{100 * share:.2f}".rstrip("0").rstrip(".")
+
+
+def _range(least: float, most: float) -> str:
+    low, high = _chance(least), _chance(most)
+    return low if low == high else f"{low} to {high}"
 
 
 def _chance(share: float) -> str:

@@ -1,1 +1,1 @@
-"""A dense and a compressed network on images, run to the values of an audit."""
+"""A dense network and compressed ones on images, run to the values of an audit. `collect.answers_of_models` does it."""

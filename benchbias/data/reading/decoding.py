@@ -59,7 +59,7 @@ def decode(content: bytes, where: str, look: Look) -> NDArray[np.uint8]:
         raise DataError(f"{where}: an image of more than {LARGEST_IMAGE >> 20} MiB")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of palettes and odd metadata: what matters is an error
-        return pixels_of(_opened(content, where), where, look)
+        return pixels_of(opened(content, where), where, look)
 
 
 def pixels_of(image: Image, where: str, look: Look) -> NDArray[np.uint8]:
@@ -81,15 +81,15 @@ def pixels_of(image: Image, where: str, look: Look) -> NDArray[np.uint8]:
     return np.ascontiguousarray(pixels[None] if chosen == 1 else pixels.transpose(2, 0, 1))
 
 
-def _opened(content: bytes, where: str) -> Image:
-    """The image of these bytes, whole and upright. Raises DataError."""
+def opened(content: bytes, where: str, *, upright: bool = True) -> Image:
+    """The image of these bytes, whole; upright: with the camera's orientation applied. Raises DataError."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     try:
         image: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
         image.load()
-        return ImageOps.exif_transpose(image) if 0x0112 in image.getexif() else image
+        return ImageOps.exif_transpose(image) if upright and 0x0112 in image.getexif() else image
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         limit = Image.MAX_IMAGE_PIXELS
         raise DataError(f"{where}: the image has more than {limit} pixels (a decompression bomb?)") from None

@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from benchbias import BenchbiasError, DataError, head_name
-
-from .checkpoints import folded, tensors_of, unwrapped
+from benchbias import BenchbiasError, DataError, checkpoint_tensors, head_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,8 +40,7 @@ def with_weights(
             raise BenchbiasError("sha256 goes with weights: name the file too")
         return model
     own = model.state_dict()
-    tensors = folded(tensors_of(_content(root, weights, sha256), weights), weights)
-    tensors = dict(renamed(unwrapped(tensors, own, weights)))
+    tensors = dict(renamed(checkpoint_tensors(_content(root, weights, sha256), own, weights)))
     head = head_name(model, torch.zeros(1, *input_shape))
     ours = [name for name in own if name.startswith(f"{head}.")]
     fits = all(name in tensors and tensors[name].shape == own[name].shape for name in ours)

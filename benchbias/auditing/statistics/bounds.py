@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from benchbias.auditing.weighted import LEAST, Outcomes, Tails, quantile, tails
+from benchbias.auditing.statistics.weighted import LEAST, Outcomes, Tails, quantile, tails
 
 Floats = NDArray[np.float64]
 

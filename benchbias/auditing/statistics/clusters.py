@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchbias.auditing.signs import sign_p
-from benchbias.auditing.weighted import LEAST, Outcomes, quantile, tails
+from benchbias.auditing.statistics.signs import sign_p
+from benchbias.auditing.statistics.weighted import LEAST, Outcomes, quantile, tails
 
 Floats = NDArray[np.float64]
 

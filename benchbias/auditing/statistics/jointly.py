@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchbias.auditing.bounds import no_harm_p
+from benchbias.auditing.statistics.bounds import no_harm_p
 
 Floats = NDArray[np.float64]
 

@@ -8,14 +8,15 @@ flip at different rates.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchbias.auditing.clusters import alike, with_worst
-from benchbias.auditing.weighted import LEAST, Outcomes, tails
+from benchbias.auditing.statistics.clusters import alike, with_worst
+from benchbias.auditing.statistics.weighted import LEAST, Outcomes, tails
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -65,7 +66,8 @@ def melded_p(one: Kinds, rest: Kinds) -> float:
     x, weight = np.polynomial.legendre.leggauss(NODES)
     inside = np.exp(_log(low, high, (left + right) / 2 + x * (right - left) / 2))
     beyond = float(tails(high, end).above[0]) if end < 1 else 0.0
-    return float(min(1.0, max(LEAST, inside @ weight * (right - left) / 2 + beyond)))
+    chance = float((inside * weight).sum()) * (right - left) / 2 + beyond
+    return min(1.0, max(LEAST, chance))
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ def _clustered(change: Ints, code: Ints, present: Ints, unit: NDArray[np.generic
     owner, holder = pairs % (number.max() + 1), pairs // (number.max() + 1)
     all_harm, all_size = np.bincount(owner, harm).astype(np.int64), np.bincount(owner, size).astype(np.int64)
     edges = np.searchsorted(holder, np.append(present, present[-1] + 1))
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in itertools.pairwise(edges):
         own, its_harm, its_size = owner[start:stop], harm[start:stop], size[start:stop]
         rest_harm, rest_size = all_harm.copy(), all_size.copy()
         rest_harm[own] -= its_harm

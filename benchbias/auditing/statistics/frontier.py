@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from benchbias.auditing.bounds import safe_p
+from benchbias.auditing.statistics.bounds import safe_p
 
 Floats = NDArray[np.float64]
 Counts = Callable[[Floats, NDArray[np.intp]], tuple[Floats, Floats, Floats]]

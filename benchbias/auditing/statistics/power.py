@@ -9,6 +9,7 @@ it a little.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,8 +17,8 @@ from numpy.polynomial import chebyshev
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from benchbias.auditing.bounds import no_harm_p
-from benchbias.auditing.frontier import all_safe, most_lost, safe_losses
+from benchbias.auditing.statistics.bounds import no_harm_p
+from benchbias.auditing.statistics.frontier import all_safe, most_lost, safe_losses
 
 Floats = NDArray[np.float64]
 
@@ -79,19 +80,15 @@ def detectable(n: int, discordance: float, level: float = 0.05, power: float = 0
     """
     if n < 1 or 0.5**n > level:
         return None
-    low, high = 0.0, 1.0
-    for _ in range(24):
-        middle = (low + high) / 2
-        if _found(n, max(discordance, middle), middle, level) >= power:
-            high = middle
-        else:
-            low = middle
-    return high
+    if _found(n, discordance, level)(discordance) < power:  # so often lost and never gained
+        return _least(lambda harm: _found(n, harm, level)(harm) >= power, discordance, 1.0)
+    chance = _found(n, discordance, level)
+    return _least(lambda harm: chance(harm) >= power, 0.0, discordance)
 
 
 @dataclass(frozen=True)
 class Planner:
-    """What `needed` computes once for a margin (a share), a level and a power, and keeps for later groups."""
+    """Numbers of examples for a margin (a share), a level and a power; keeps what it computed for later groups."""
 
     margin: float
     level: float = 0.05
@@ -113,11 +110,19 @@ class Planner:
 
         The losses that are allowed are interpolated between a few exact ones: right to about 0.001.
         """
+        near = sizes <= 1.5 * sizes[0]  # one polynomial reaches no further
+        first = self._powers(sizes[near], discordance, harm)
+        return first if near.all() else np.concatenate([first, self.powers(sizes[~near], discordance, harm)])
+
+    def _powers(self, sizes: Floats, discordance: float, harm: float) -> Floats:
         flips, weight = _flips(int(sizes[0]), int(sizes[-1]), discordance)
         lost = self._allowed(sizes, flips)  # (V, D)
-        below = _at_most(lost, flips, _share(discordance, harm))
+        least = lost.min(0).astype(np.intp)
+        choices = least + np.arange(1 + int((lost.max(0) - least).max()))[:, None]  # few differ: each chance once
+        table = _at_most(choices.astype(np.float64), flips, _share(discordance, harm))
+        below = np.take_along_axis(table, lost.astype(np.intp) - least, axis=0)
         chance = weight * _pmf(flips, sizes[:, None], discordance)
-        return np.minimum(1.0, (chance * below).sum(1) / np.maximum(1.0, chance.sum(1)))
+        return np.asarray(np.minimum(1.0, (chance * below).sum(1) / np.maximum(1.0, chance.sum(1))))
 
     def _search(self, discordance: float) -> int | None:
         """The least n from which on the power is reached, at discordance flips a share of examples and no harm."""
@@ -126,7 +131,7 @@ class Planner:
         if guess > 1e9:
             return None
         tooth = 1 / self.margin
-        low, high = max(least, int(0.8 * guess - 2 * tooth)), int(max(guess, least) * 1.25 + 4 * tooth)
+        low, high = max(least, int(0.85 * guess - tooth)), int(max(guess, least) * 1.05 + 2 * tooth)
         while low < high:
             sizes = np.unique(np.linspace(low, high, MOST_SIZES).round())
             failing = np.flatnonzero(self.powers(sizes, discordance) < self.power)
@@ -154,15 +159,15 @@ class Planner:
     def _allowed(self, sizes: Floats, flips: Floats) -> Floats:
         """The most losses that are safe, float (V, D) whole numbers, by polynomials in n and the root of the flips."""
         n = _nodes(5, float(sizes[0]), float(sizes[-1]) + 1)
-        start = np.sqrt(all_safe(n, self.margin, self.level))
-        last = np.sqrt(np.maximum(float(flips[-1]), start**2) + 1)
-        roots = start[:, None] + _nodes(14, 0.0, 1.0) * (last - start)[:, None]
-        exact = safe_losses(roots**2, n[:, None], self.margin, self.level)  # (5, 14)
+        start = all_safe(n, self.margin, self.level)
+        last = np.minimum(np.maximum(float(flips[-1]), start) + 1, n * (1 - 1e-9))
+        some = start[:, None] + _nodes(14, 0.0, 1.0) ** 2 * (last - start)[:, None]
+        exact = safe_losses(some, n[:, None], self.margin, self.level)  # (5, 14)
         fitted = np.linalg.solve(chebyshev.chebvander(_nodes(14, -1.0, 1.0), 13), exact.T)  # (14, 5) coefficients
         by_n = np.linalg.solve(chebyshev.chebvander(_nodes(5, -1.0, 1.0), 4), np.column_stack([start, last, fitted.T]))
         here = chebyshev.chebvander(2 * (sizes - sizes[0]) / (sizes[-1] + 1 - sizes[0]) - 1, 4) @ by_n  # (V, 16)
-        at = (np.sqrt(flips) - here[:, :1]) / (here[:, 1:2] - here[:, :1])  # (V, D)
-        between = chebyshev.chebval(np.clip(2 * at - 1, -1, 1), here[:, 2:].T[:, :, None], tensor=False)
+        at = (flips - here[:, :1]) / (here[:, 1:2] - here[:, :1])  # (V, D)
+        between = chebyshev.chebval(2 * np.sqrt(np.clip(at, 0, 1)) - 1, here[:, 2:].T[:, :, None], tensor=False)
         return np.where(at <= 0, flips, np.clip(np.floor(between + 1e-6), -1, flips))
 
 
@@ -206,12 +211,24 @@ def _at_most(k: Floats, n: Floats, share: float) -> Floats:
     return np.where(k < 0, 0.0, np.where(k >= n, 1.0, inside))
 
 
-def _found(n: int, discordance: float, harm: float, level: float) -> float:
-    """The chance that McNemar's test finds the harm."""
+def _found(n: int, discordance: float, level: float) -> Callable[[float], float]:
+    """The chance that McNemar's test finds a harm, of the harm."""
     flips, weight = _flips(n, n, discordance)
-    fewest_lost = _critical(flips, level)
-    beyond = 1 - _at_most(fewest_lost - 1, flips, _share(discordance, harm))
-    return float((weight * _pmf(flips, n, discordance) * beyond).sum())
+    lost = _critical(flips, level)
+    chance = weight * _pmf(flips, n, discordance)
+
+    def found(harm: float) -> float:
+        return float((chance * (1 - _at_most(lost - 1, flips, _share(discordance, harm)))).sum())
+
+    return found
+
+
+def _least(holds: Callable[[float], bool], low: float, high: float) -> float:
+    """The least number between these at which a statement holds that holds from there on, to a millionth."""
+    while high - low > 1e-6:
+        middle = (low + high) / 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high
 
 
 def _critical(flips: Floats, level: float) -> Floats:

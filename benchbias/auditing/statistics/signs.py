@@ -11,8 +11,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from benchbias.auditing.bounds import no_harm_p
-from benchbias.auditing.weighted import LEAST
+from benchbias.auditing.statistics.bounds import no_harm_p
+from benchbias.auditing.statistics.weighted import LEAST
 
 Floats = NDArray[np.float64]
 
@@ -28,7 +28,7 @@ def sign_p(harm: Floats, number: Floats) -> tuple[float, float]:
     harm.
     """
     size, back = np.unique(abs(harm[harm != 0]), return_inverse=True)
-    count = np.bincount(back, number[harm != 0], minlength=len(size))
+    count: Floats = np.bincount(back, number[harm != 0], minlength=len(size)).astype(np.float64)
     total = float((harm * number).sum())
     least = 0.5 ** float(count.sum())
     if total <= 0:

@@ -1,0 +1,125 @@
+"""A user's own function that makes a network: `FILE.py:FUNCTION`. It is run because the user names it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import inspect
+import site
+import sys
+import sysconfig
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from benchbias.errors import BenchbiasError, DataError, UsageError, first_line
+from benchbias.util import canonical
+
+NAME = "benchbias_audit_factory"
+
+
+@dataclass(frozen=True)
+class MadeByFactory:
+    """The value that a factory returned. whole: it took the file itself, or needs none. sources: a digest of code."""
+
+    value: Any
+    whole: bool
+    sources: str
+
+
+def made_by(text: str, file: Path | None) -> MadeByFactory:
+    """Call a factory: one that takes an argument is given the file of weights, one without makes the network alone.
+
+    Raises UsageError where there is no such function, and DataError where it fails, naming the line.
+    """
+    place, _, name = text.rpartition(":")
+    script = Path(place)
+    with _folder_on_path(script.absolute().parent):
+        function = getattr(_module(script), name, None)
+        if not callable(function):
+            raise UsageError(f"{script} has no function {name!r}")
+        takes = _takes_file(function, text)
+        if takes and file is None:
+            raise UsageError(f"{text} takes the file of weights: name it (FILE={text})")
+        value = _called(script, lambda: function(file) if takes else function())
+        return MadeByFactory(value, takes or file is None, _sources_digest())
+
+
+def _module(script: Path) -> ModuleType:
+    if not script.is_file():
+        raise UsageError(f"{script}: no such Python file (a factory is FILE.py:FUNCTION)")
+    spec = importlib.util.spec_from_file_location(NAME, script)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[NAME] = module
+    loader = spec.loader
+    _called(script, lambda: loader.exec_module(module))
+    return module
+
+
+def _takes_file(function: Callable[..., Any], text: str) -> bool:
+    """Whether a factory takes one argument. Raises UsageError where it needs more."""
+    empty = inspect.Parameter.empty
+    parameters = inspect.signature(function).parameters.values()
+    needed = [
+        one.name for one in parameters if one.default is empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+    ]
+    if len(needed) > 1 or any(one.kind is one.KEYWORD_ONLY for one in parameters if one.name in needed):
+        raise UsageError(f"{text} needs {', '.join(needed)}: a factory takes the file of weights, or nothing")
+    return bool(needed)
+
+
+def _called(script: Path, call: Callable[[], Any]) -> Any:
+    """Call a user's code; what it raises becomes one line with the place in the user's file."""
+    try:
+        return call()
+    except BenchbiasError:
+        raise
+    except SyntaxError as error:
+        raise DataError(f"{script}, line {error.lineno}: {error.msg}") from None
+    except (Exception, SystemExit) as error:
+        frames = [
+            frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).name == script.name
+        ]
+        line = f", line {frames[-1].lineno}" if frames else ""
+        raise DataError(f"{script}{line}: {type(error).__name__}: {first_line(error)}") from None
+
+
+@contextlib.contextmanager
+def _folder_on_path(folder: Path) -> Iterator[None]:
+    """Let a script import the files beside it, as if Python ran it; afterwards their names are free for another's."""
+    before = set(sys.modules)
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):
+            sys.path.remove(str(folder))
+        for name, module in list(sys.modules.items()):
+            file = getattr(module, "__file__", None)
+            if name not in before and isinstance(file, str) and Path(file).is_relative_to(folder):
+                del sys.modules[name]
+        sys.modules.pop(NAME, None)
+
+
+def _sources_digest() -> str:
+    """The sha256 of all Python files that this process has imported and that belong to no installed package.
+
+    So an edit of a factory, or of what it imports, makes another network.
+    """
+    paths = {*site.getsitepackages(), site.getusersitepackages(), *sysconfig.get_paths().values()}
+    installed = [Path(path).resolve() for path in paths]
+    found: dict[str, str] = {}
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str) and file.endswith(".py"):
+            path = Path(file).resolve()
+            if not any(path.is_relative_to(folder) for folder in installed):
+                with contextlib.suppress(OSError):
+                    found[str(path)] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return canonical.digest(found)

@@ -1,0 +1,248 @@
+"""Two networks on a folder of images: the answers are those of plain code of torchvision, and what is no pair stops."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from benchbias.auditing.models import answering, collect
+from benchbias.auditing.models.collect import answers_of_models
+from benchbias.auditing.models.specs import ImageSpec, LookSpec, ModelSpec, RunSpec, model_spec
+from benchbias.auditing.values import DENSE, Answers
+from benchbias.errors import DataError, UsageError
+from support.network_pairs import MEAN, RESIZE, SIZE, STD, Pair, make_pair
+
+LOOK = LookSpec(MEAN, STD, RESIZE, SIZE)
+RUN = RunSpec(cache=None, measure=False)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    return make_pair(tmp_path_factory.mktemp("pair") / "pair")
+
+
+def models(pair: Pair, *files: str, model: str = "resnet18", dense: str = "dense.safetensors") -> ModelSpec:
+    return model_spec(
+        str(pair.folder / dense), [str(pair.folder / name) for name in files or ["pruned.pth"]], model=model
+    )
+
+
+def images(pair: Pair, **changes: object) -> ImageSpec:
+    spec = ImageSpec(str(pair.folder / "photos"), pair.folder / "labels.csv", attributes=("sex",))
+    return replace(spec, **changes)  # type: ignore[arg-type]
+
+
+def run(pair: Pair, spec: ModelSpec | None = None, data: ImageSpec | None = None, **changes: object) -> Answers:
+    return answers_of_models(spec or models(pair), data or images(pair), LOOK, replace(RUN, **changes), quiet=True)[0]  # type: ignore[arg-type]
+
+
+def written(pair: Pair, name: str, tensors: dict[str, torch.Tensor]) -> str:
+    torch.save(tensors, pair.folder / name)
+    return name
+
+
+def test_answers_and_probabilities_are_those_of_plain_torchvision(pair):
+    found = run(pair)
+    assert found.classes == ("0", "1")
+    assert found.label.tolist() == pair.labels
+    for name, network in ((DENSE, pair.dense), ("pruned", pair.pruned)):
+        oracle = pair.oracle(network)
+        own = found.dense if name == DENSE else found.compressed[name]
+        assert own.tolist() == oracle.argmax(1).tolist()
+        shares = oracle.double().softmax(1)
+        np.testing.assert_allclose(found.scores[name].confidence, shares.max(1).values, atol=1e-5)
+        np.testing.assert_allclose(found.scores[name].of_label, shares[range(len(shares)), pair.labels], atol=1e-5)
+    dense, pruned = (pair.oracle(network).double().log_softmax(1) for network in (pair.dense, pair.pruned))
+    np.testing.assert_allclose(found.scores["pruned"].divergence, (dense.exp() * (dense - pruned)).sum(1), atol=1e-5)
+    assert 0 < (found.dense != found.compressed["pruned"]).sum() < len(pair.labels), "the pair tests nothing"
+    assert 0 < found.dense.mean() < 1, "the pair tests nothing"
+    assert any("are applied" in note for note in found.notes)
+
+
+def test_attributes_ids_and_images_are_those_of_the_table(pair):
+    found = run(pair)
+    assert found.attributes["sex"].names == ("f", "m")
+    assert found.attributes["sex"].codes.tolist() == [number % 2 for number in range(len(pair.labels))]
+    assert found.ids == tuple(path.name for path in pair.images)
+    assert found.images == tuple(map(str, pair.images))
+    assert found.cluster is None
+
+
+def test_the_order_of_rows_changes_no_answer_and_no_probability(pair, tmp_path):
+    lines = (pair.folder / "labels.csv").read_text().splitlines()
+    (tmp_path / "turned.csv").write_text("\n".join([lines[0], *reversed(lines[1:])]) + "\n")
+    one, two = run(pair), run(pair, data=images(pair, table=tmp_path / "turned.csv"))
+    assert one.ids == two.ids[::-1]
+    for name in (DENSE, "pruned"):
+        for part in ("confidence", "of_label", "divergence"):
+            first, second = (getattr(found.scores[name], part) for found in (one, two))
+            assert first is None or np.array_equal(first, second[::-1])
+    assert np.array_equal(one.dense, two.dense[::-1])
+
+
+def test_sub_folders_are_the_classes_in_the_order_of_image_folder(pair, tmp_path):
+    from torchvision.datasets import ImageFolder
+
+    for path, label in zip(pair.images, pair.labels, strict=True):
+        (tmp_path / "data" / ("cat", "dog")[label]).mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, tmp_path / "data" / ("cat", "dog")[label])
+    found = run(pair, data=ImageSpec(str(tmp_path / "data")))
+    oracle = ImageFolder(str(tmp_path / "data"))
+    assert found.classes == tuple(oracle.classes)
+    assert found.images == tuple(path for path, _ in oracle.samples)
+    assert found.label.tolist() == [label for _, label in oracle.samples]
+    by_name = dict(zip((path.name for path in pair.images), pair.oracle(pair.dense).argmax(1).tolist(), strict=True))
+    assert found.dense.tolist() == [by_name[Path(path).name] for path in found.images or ()]
+
+
+def test_a_file_of_classes_gives_the_order_and_classes_are_sorted(pair, tmp_path):
+    (tmp_path / "classes.txt").write_text("zebra\nape\n")
+    with (pair.folder / "labels.csv").open() as file:
+        rows = list(csv.reader(file))
+    with (tmp_path / "named.csv").open("w") as file:
+        csv.writer(file).writerows(
+            [rows[0], *([name, ("zebra", "ape")[int(label)], sex] for name, label, sex in rows[1:])]
+        )
+    named = images(pair, table=tmp_path / "named.csv")
+    with pytest.raises(DataError, match=r"labels are names .* --classes FILE"):
+        run(pair, data=named)
+    found = run(pair, data=replace(named, classes=tmp_path / "classes.txt"))
+    assert found.classes == ("ape", "zebra")
+    assert found.dense.tolist() == (1 - pair.oracle(pair.dense).argmax(1)).tolist()
+    assert found.label.tolist() == [1 - label for label in pair.labels]
+    numbered = run(pair, data=images(pair, classes=tmp_path / "classes.txt"))
+    assert numbered.label.tolist() == found.label.tolist()
+
+
+def test_copies_of_an_image_are_one_cluster_and_a_column_goes_before(pair, tmp_path):
+    lines = (pair.folder / "labels.csv").read_text().splitlines()
+    (tmp_path / "twice.csv").write_text("\n".join([*lines, lines[1], lines[2]]) + "\n")
+    found = run(pair, data=images(pair, table=tmp_path / "twice.csv"))
+    assert found.cluster is not None
+    assert found.cluster[-2:].tolist() == found.cluster[:2].tolist()
+    assert len(set(found.cluster.tolist())) == len(lines) - 1
+    assert any("2 images are copies" in note for note in found.notes)
+    named = run(pair, data=images(pair, table=tmp_path / "twice.csv", cluster="sex"))
+    assert named.cluster is not None
+    assert len(set(named.cluster.tolist())) == 2
+
+
+def test_facts_say_size_speed_and_zeros(pair):
+    _, facts = answers_of_models(models(pair), images(pair), LOOK, replace(RUN, measure=True), quiet=True)
+    count = sum(parameter.numel() for parameter in pair.dense.parameters())
+    assert facts[DENSE].bytes_on_disk == (pair.folder / "dense.safetensors").stat().st_size
+    assert facts[DENSE].parameters == facts["pruned"].parameters == count
+    zeros = sum(int((part.weight == 0).sum()) for part in pair.pruned.modules() if hasattr(part, "weight_mask"))
+    dense_zeros = sum(int((one == 0).sum()) for one in pair.dense.parameters())
+    assert facts[DENSE].nonzeros == count - dense_zeros
+    assert abs((facts["pruned"].nonzeros or 0) - (count - zeros - dense_zeros)) <= dense_zeros
+    for fact in facts.values():
+        assert [one.batch for one in fact.latency] == [1, 64]
+        assert all(0 < one.low <= one.median <= one.high and one.repeats >= 3 for one in fact.latency)
+        assert "torch" in str(fact.machine)
+
+
+def test_a_copy_of_the_file_and_equal_tensors_stop(pair):
+    shutil.copy(pair.folder / "dense.safetensors", pair.folder / "copy.safetensors")
+    with pytest.raises(DataError, match="same bytes"):
+        run(pair, models(pair, "copy.safetensors"))
+    name = written(pair, "again.pth", {f"module.{key}": tensor for key, tensor in pair.dense.state_dict().items()})
+    with pytest.raises(DataError, match=r"every tensor of .*again\.pth equals"):
+        run(pair, models(pair, name))
+
+
+def test_logits_that_are_no_numbers_stop_and_name_the_image(pair):
+    broken = dict(pair.dense.state_dict())
+    broken["fc.weight"] = broken["fc.weight"] * float("nan")
+    with pytest.raises(DataError, match=r"broken\.pth gives logits that are no numbers .* on .*example \d+: .*photos"):
+        run(pair, models(pair, written(pair, "broken.pth", broken)))
+
+
+def test_the_head_says_the_number_of_classes_and_both_have_one(pair):
+    wide = dict(pair.dense.state_dict())
+    wide["fc.weight"], wide["fc.bias"] = torch.randn(7, 512), torch.zeros(7)
+    name = written(pair, "wide.pth", wide)
+    with pytest.raises(DataError, match=r"has 2 outputs, .*wide\.pth 7"):
+        run(pair, models(pair, name))
+    save_file({**wide, "fc.weight": torch.randn(7, 512)}, pair.folder / "seven.safetensors")
+    found = run(pair, models(pair, name, dense="seven.safetensors"))
+    assert found.classes == tuple("0123456")
+
+
+def test_preprocessing_that_nobody_tells_stops_with_a_line_to_paste(pair):
+    with pytest.raises(UsageError, match=r"--mean 0\.485,0\.456,0\.406 --std .* --resize 256 --size 224"):
+        answers_of_models(models(pair), images(pair), LookSpec(), RUN, quiet=True)
+
+
+def test_images_of_several_sizes_stop_where_nothing_scales_them(pair):
+    with pytest.raises(DataError, match="--resize and --size make all images alike"):
+        answers_of_models(models(pair), images(pair), LookSpec(MEAN, STD), RUN, quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"table": Path("nowhere.csv")}, "no such table"),
+        ({"attributes": ("age",)}, "age"),
+        ({"label": "sex"}, "labels are names"),
+        ({"image": "label"}, r"no image '[01]' in .* and 39 more of 40"),
+        ({"data": "nowhere"}, "no such folder"),
+        ({"table": None}, "--table FILE"),
+    ],
+)
+def test_what_is_not_there_is_named(pair, changes, told):
+    with pytest.raises((DataError, UsageError), match=told):
+        run(pair, data=images(pair, **changes))
+
+
+def test_labels_beyond_the_outputs_stop(pair, tmp_path):
+    text = (pair.folder / "labels.csv").read_text()
+    (tmp_path / "from1.csv").write_text(text.replace(",1,", ",2,").replace(",0,", ",1,"))
+    with pytest.raises(DataError, match=r"the label 2 .*2 outputs.*begin with 1"):
+        run(pair, data=images(pair, table=tmp_path / "from1.csv"))
+
+
+def test_a_batch_that_does_not_fit_is_one_line(pair, monkeypatch):
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch.nn.Conv2d, "forward", full)
+    with pytest.raises(DataError, match=r"does not fit into memory .*--batch"):
+        run(pair)
+
+
+def test_a_file_that_changes_while_it_is_read_stops(pair, monkeypatch, tmp_path):
+    shutil.copytree(pair.folder / "photos", tmp_path / "photos")
+    looked_at = collect._Work._looked_at
+
+    def edit(*arguments: object) -> object:
+        found = looked_at(*arguments)  # type: ignore[arg-type]
+        shutil.copy(tmp_path / "photos/1.png", tmp_path / "photos/3.png")
+        return found
+
+    monkeypatch.setattr(collect._Work, "_looked_at", edit)
+    with pytest.raises(DataError, match=r"3\.png: changed while it was read"):
+        run(pair, data=images(pair, data=str(tmp_path / "photos")))
+
+
+def test_the_size_of_a_batch_changes_no_answer(pair, monkeypatch):
+    seen: list[int] = []
+    original = answering._answered
+
+    def watched(*arguments: Any) -> Any:
+        seen.append(len(arguments[1]))
+        return original(*arguments)
+
+    monkeypatch.setattr(answering, "_answered", watched)
+    one, two = run(pair, batch=7), run(pair, batch=64)
+    assert set(seen) == {7, 5, 40}
+    assert np.array_equal(one.dense, two.dense)
+    np.testing.assert_allclose(one.scores[DENSE].confidence, two.scores[DENSE].confidence, atol=1e-5)
