@@ -241,6 +241,10 @@ def test_names_of_classes_in_the_order_of_the_logits(tmp_path: Path):
     assert told(again) == told(found)
     with pytest.raises(BenchbiasError, match="class order unknown: labels are names"):
         read(path)
+    with pytest.raises(
+        BenchbiasError, match=r"3 begin so .dense_cat, dense_dog, dense_zebra.: if these are its logits"
+    ):
+        read(tmp_path / "table.csv")
 
 
 def test_ties_of_whole_logits_go_to_the_first_class_are_counted_and_give_no_probabilities(tmp_path: Path):
