@@ -93,6 +93,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "complex": ({"label": np.array(LABEL) + 1j}, "has the type complex128"),
     "no names": ({"attributes": [SEX]}, "attributes: a mapping of names and arrays"),
     "a model called dense": ({"compressed": {"dense": INT8}}, "a compressed model is called 'dense'"),
+    "two models of one name": ({"dense_name": "compressed"}, "two models are called 'compressed'"),
     "no model": ({"compressed": {}}, "no compressed model is named"),
     "an id twice": ({"identity": [1, 1, 2, 3]}, "identity: an id is empty or stands twice"),
     "not a number": ({"dense": np.where(LOGITS == 4, np.nan, LOGITS)}, r"row 2 \(counted from 0\): dense: .*class 2"),

@@ -134,6 +134,12 @@ def test_sheets_that_do_not_fit_stop(tmp_path: Path):
             use()
 
 
+def test_an_empty_cell_of_a_sheet_takes_no_label_away(tmp_path: Path):
+    whole = made()
+    (tmp_path / "sheet.csv").write_text("id,label\nimage 001,\nimage 002,\n")
+    assert (read_sheet(whole, tmp_path / "sheet.csv").label == whole.label).all()
+
+
 def test_labels_in_the_table_itself_are_enough_where_all_changed_answers_have_one():
     whole = made()
     partly = replace(whole, label=np.where(changed(whole), whole.label, -1))

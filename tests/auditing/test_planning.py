@@ -122,5 +122,7 @@ def test_a_fault_has_one_message(fault: str):
 def test_columns_that_are_not_there_have_one_message():
     with pytest.raises(BenchbiasError, match=r"gate: 'age' is none of the columns \(sex\)"):
         sizes({"sex": SEX}, gate=["age"])
+    with pytest.raises(BenchbiasError, match="no cluster in 1 rows of 8"):
+        sizes({"sex": SEX}, cluster=np.arange(8) - 1)
     with pytest.raises(BenchbiasError, match="name a column"):
         sizes({})

@@ -81,6 +81,7 @@ KINDS: dict[str, tuple[list[Any], list[str]]] = {
     "moments": ([MOMENT, MOMENT, MOMENT], ["2026-03-01T12:30:00"] * 3),
     "holes": (["x", None, "nan"], ["x", "", ""]),
     "numbers with holes": ([1.0, None, 2.0], ["1", "", "2"]),
+    "whole numbers of numpy.savetxt": (["1.000000000000000000e+00", "-0.0e+00", "1e5"], ["1", "0", "1e5"]),
     "zeros in front": (["007", "7", "7.10"], ["007", "7", "7.10"]),
 }
 
@@ -165,6 +166,9 @@ def test_csv_with_other_delimiters_a_mark_in_front_blank_rows_and_quotes(tmp_pat
     assert found["attribute sex"] == ["f;\r\nm", "x"]
     path.write_text("sep=;\n" + rows)
     assert told(read(path))["label"] == ["0", "1"]
+    path.write_text(rows + "\n;0;0;x\n")
+    with pytest.raises(BenchbiasError, match=r"no label in 1 rows of 3 .*a\.csv, row 7"):
+        read(path)
     path.write_text(rows + "1;1;1\n")
     with pytest.raises(BenchbiasError, match=r"a\.csv, row 6: 3 cells, but the header has 4"):
         read(path)
@@ -237,6 +241,10 @@ def test_names_of_classes_in_the_order_of_the_logits(tmp_path: Path):
     assert told(again) == told(found)
     with pytest.raises(BenchbiasError, match="class order unknown: labels are names"):
         read(path)
+    with pytest.raises(
+        BenchbiasError, match=r"3 begin so .dense_cat, dense_dog, dense_zebra.: if these are its logits"
+    ):
+        read(tmp_path / "table.csv")
 
 
 def test_ties_of_whole_logits_go_to_the_first_class_are_counted_and_give_no_probabilities(tmp_path: Path):
@@ -343,7 +351,7 @@ FAULTS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {},
         "1 is no number",
     ),
-    "scores as answers": (changed(dense=[0.1, 0.9, 0.8, 0.7]), {}, "model dense: 0.1 is a score and no class"),
+    "scores as answers": (changed(dense=[0.1, 0.9, 0.8, 0.7]), {}, "answers of dense: 0.1 is a score and no class"),
     "other numbers of classes": (
         changed(dense=LOGITS, int8=[[1.0, 0.0]] * 4),
         {},
@@ -402,6 +410,12 @@ BROKEN: dict[str, tuple[str, bytes, str]] = {
         "a.jsonl",
         b'{"y": 1, "dense": [1, "2"], "int8": 1, "sex": 1}\n',
         "holds '2', which is no number",
+    ),
+    "half a character": ("a.jsonl", b'{"y": "\\ud800", "dense": 1, "int8": 1, "sex": 1}', "holds half a character"),
+    "a huge logit": (
+        "a.jsonl",
+        b'{"y": 1, "dense": [1' + b"0" * 400 + b', 2], "int8": 1, "sex": 1}',
+        "row 1: column 'dense' holds a number beyond",
     ),
     "pickle": ("a", b"\x80\x04K\x01.", "a pickle, which is never opened"),
     "gzip": ("a", b"\x1f\x8b\x08", "compressed by gzip: unpack it first"),

@@ -180,6 +180,8 @@ def test_confidence_that_falls_where_answers_stay_is_a_warning():
     logits = 4.1 * np.eye(10)[DENSE]
     for factor, expected in ((0.5, {"confidence", "identical-answers"}), (1.0, {"identical-answers"})):
         assert kinds(from_arrays(LABEL, logits, {"int8": factor * logits})) == expected
+    shuffled = 2.1 * np.eye(10)[np.where(np.arange(1000) % 10 == 0, (DENSE + 1) % 10, DENSE)]
+    assert kinds(from_arrays(LABEL, logits, {"int8": shuffled})) == set()  # the answers fell as well
 
 
 def test_answers_without_labels_are_checked_for_what_needs_none():

@@ -12,7 +12,7 @@ import numpy as np
 
 from benchbias.auditing.statistics.power import Planner, detectable, fewest, power_of_pass
 from benchbias.auditing.values import ALL, Column
-from benchbias.errors import UsageError
+from benchbias.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -79,13 +79,16 @@ def sizes(
     """The groups of columns: all examples, each value, and crossings of up to `depth` columns, which no pass needs.
 
     cluster: int (N,), equal for examples that are no independent draws; the worst is assumed, that they change
-    together. gate: the columns whose values a pass needs, None for all. Raises UsageError for others.
+    together. gate: the columns whose values a pass needs, None for all. Raises UsageError for others, and DataError for
+    a cluster below 0, which is a missing one.
     """
     for name in gate or ():
         if name not in columns:
             raise UsageError(f"gate: {name!r:.80} is none of the columns ({', '.join(sorted(columns))})")
     if not columns:
         raise UsageError("a plan is made for groups: name a column of labels or attributes")
+    if cluster is not None and (cluster < 0).any():
+        raise DataError(f"no cluster in {int((cluster < 0).sum())} rows of {len(cluster)}: fill the cells")
     total = len(next(iter(columns.values())).codes)
     found = [_sized(ALL, np.ones(total, bool), cluster, gated=True)]
     for many in range(1, depth + 1):

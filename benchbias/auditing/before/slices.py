@@ -75,7 +75,8 @@ def find_slices(features: list[Feature], harm: NDArray[Any], first: NDArray[Any]
     """The slices of a tree of this depth with the most evidence of harm in the first half, the strongest first.
 
     harm: int (N,), 1 for a lost and -1 for a gained example. Each node but the root is one, where more are lost than
-    gained. The evidence is (lost - gained) / sqrt(lost + gained).
+    gained, and more than among all examples: n times their harm H, if it is above 0. The evidence is
+    (lost - gained - n H) / sqrt(lost + gained).
     """
     from sklearn.tree import DecisionTreeRegressor
 
@@ -84,15 +85,17 @@ def find_slices(features: list[Feature], harm: NDArray[Any], first: NDArray[Any]
         return []
     tree = DecisionTreeRegressor(max_depth=depth, min_samples_leaf=FEWEST, random_state=0)
     tree.fit(data[first], harm[first].astype(float))
+    overall = max(0.0, float(harm[first].mean()))
     found: dict[str, tuple[float, Found]] = {}
     for conditions in _nodes(tree.tree_, data):
         member = np.ones(len(harm), bool)
         for condition in conditions:
             member &= (data[:, condition.feature] > condition.threshold) == condition.above
         lost, gained = (int((harm[member & first] == sign).sum()) for sign in (1, -1))
-        if lost > gained:
+        excess = lost - gained - overall * int((member & first).sum())
+        if lost > gained and excess > 0:
             text = describe(features, conditions)
-            found[text] = ((lost - gained) / (lost + gained) ** 0.5, Found(text, member))
+            found[text] = (excess / (lost + gained) ** 0.5, Found(text, member))
     ranked = sorted(found.items(), key=lambda item: (-item[1][0], item[0]))
     return [slice_ for _, (_, slice_) in ranked[:most]]
 

@@ -26,6 +26,8 @@ EMPTY = ("nan", "NaN", "NAN", "NaT", "<NA>")
 TRUTHS = {"true": "True", "TRUE": "True", "True": "True", "false": "False", "FALSE": "False", "False": "False"}
 WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]*))\.0+")
 SINGLE = (str, bytes, bool, int, float, type(None), np.generic, datetime.date)
+SCIENTIFIC = re.compile(r"-?[0-9]\.[0-9]+e[+-][0-9]{2,3}")  # as numpy.savetxt writes every number
+LARGEST = 2**53  # whole numbers beyond are no longer exact
 MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}.*")
 
 
@@ -56,6 +58,8 @@ def canonical(text: str) -> str:
         return TRUTHS[text]
     if "." in text and (found := WHOLE.fullmatch(text)):
         return "0" if found[1] == "-0" else found[1]
+    if "e" in text and SCIENTIFIC.fullmatch(text) and float(text) % 1 == 0 and abs(float(text)) < LARGEST:
+        return str(int(float(text)))
     if ":" in text and MOMENT.fullmatch(text):
         try:
             return cell_text(datetime.datetime.fromisoformat(text), "", "")
@@ -70,6 +74,8 @@ def text_of(value: object, where: str, column: str) -> str:
         text = value  # nothing to normalise: fast for millions of ids
     else:
         text = cell_text(value, where, column)
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise DataError(f"{where}: column {column!r:.80} holds half a character ({text!a:.80})")
     if text in INFINITE:
         raise DataError(f"{where}: column {column!r:.80} holds an infinite number ({text})")
     return canonical(text)
