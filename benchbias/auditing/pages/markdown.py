@@ -158,9 +158,9 @@ def _fitting(rows: Sequence[str], space: int) -> list[str]:
 
 
 def _pareto(audit: Audit) -> list[str]:
-    sizes, heads = pareto.batches(audit), pareto.header(audit)
-    rule = "|:--" * 2 + "|--:" * (len(heads) - 3) + "|:--|"
-    rows = [[word(cell) if cell else "" for cell in pareto.row(offer, sizes)] for offer in pareto.offers(audit)]
+    heads, cells = pareto.table(audit)
+    rule = "|" + "|".join(":--" if head in pareto.WORDS else "--:" for head in heads) + "|"
+    rows = [[word(cell) if cell else "" for cell in row] for row in cells]
     return ["| " + " | ".join(heads) + " |", rule, *("| " + " | ".join(row) + " |" for row in rows)]
 
 

@@ -143,13 +143,9 @@ def _stacked(row: dict[str, str], line: Line, pairs: int, width: int) -> list[st
 
 
 def _pareto(audit: Audit, width: int) -> list[str]:
-    sizes, heads = pareto.batches(audit), pareto.header(audit)
-    rows = [[plain(cell) for cell in pareto.row(offer, sizes)] for offer in pareto.offers(audit)]
-    kept = [at for at in range(len(heads)) if any(row[at] not in ("", pareto.UNKNOWN) for row in rows)]
-    rows, heads = [[row[at] for at in kept] for row in rows], [heads[at] for at in kept]
-    table = grid(
-        rows, heads, left={at for at, head in enumerate(heads) if head in ("model", "verdict", "dominated by")}
-    )
+    heads, cells = pareto.table(audit)
+    rows = [[plain(cell) for cell in row] for row in cells]
+    table = grid(rows, heads, left={at for at, head in enumerate(heads) if head in pareto.WORDS})
     if max(map(len, table)) > width:
         table = []
         for row in rows:
