@@ -46,8 +46,9 @@ def audit_answers(
     harms = [harms_of(grouping, changes[name], cluster, options) for name in names]
     units = np.array([group.units for group in grouping.groups])
     found = judged(harms, units, options, clustered=clustered)
+    planner = Planner(options.margin, options.level, POWER)
     models = tuple(
-        _compared(answers, options, grouping, name, changes[name], one, cluster, facts.get(name))
+        _compared(answers, options, grouping, name, changes[name], one, cluster, facts.get(name), planner)
         for name, one in zip(names, found, strict=True)
     )
     return Audit(
@@ -83,8 +84,9 @@ def _compared(
     found: Judged,
     cluster: NDArray[Any] | None,
     facts: Facts | None,
+    planner: Planner,
 ) -> Compared:
-    lines = _lines(answers, options, grouping, name, found)
+    lines = _lines(answers, grouping, name, found, planner)
     whole, rest = lines[0], sorted(lines[1:], key=lambda line: (-line.harm, -line.group.n, line.group.name))
     top = max(lines, key=lambda line: (line.harm, line.group.n))
     gated = [line.group.gated for line in lines]
@@ -109,12 +111,11 @@ def _compared(
     )
 
 
-def _lines(answers: Answers, options: Options, grouping: Grouping, name: str, found: Judged) -> list[Line]:
+def _lines(answers: Answers, grouping: Grouping, name: str, found: Judged, planner: Planner) -> list[Line]:
     known = bool((answers.label >= 0).all())
     right = [grouping.sums(model == answers.label) for model in (answers.dense, answers.compressed[name])]
     churn = grouping.sums(answers.dense != answers.compressed[name]) / found.harms.n
     confidence = confidence_of(answers, name, grouping)
-    planner = Planner(options.margin, options.level, POWER)
     return [
         _line(at, group_right if known else None, grouping, found, float(churn[at]), confidence, planner)
         for at, group_right in enumerate(zip(*right, strict=True))

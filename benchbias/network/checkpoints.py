@@ -139,8 +139,8 @@ def unwrapped(
 def folded(tensors: Mapping[str, Tensor], name: str, say: Say = print) -> dict[str, Tensor]:
     """The tensors with torch's pruning applied: `weight_orig` and `weight_mask` become their product `weight`.
 
-    So do the `original` and the one `mask` of a parametrization of torch.ao.pruning. Raises DataError where two have
-    different shapes, where the product's name is there too, and for any other parametrization.
+    So do the `original` and the one `mask` of a parametrization. Raises DataError where two have different shapes,
+    where the product's name is there too, and for any other parametrization: torch.ao.pruning does not save its masks.
     """
     pairs = {
         key: (f"{key}{ORIGINAL}", f"{key}{MASK}")

@@ -439,6 +439,21 @@ def test_a_pickle_inside_of_a_npz_file_is_never_opened(tmp_path: Path):
     assert read(tmp_path / "a.npz", attributes=["patient"]).attributes["patient"].names == ("7", "8", "9")
 
 
+@pytest.mark.parametrize("at", [0, 5000])
+def test_a_hole_in_a_list_of_whole_logits_is_told_wherever_it_stands(at: int, tmp_path: Path):
+    rows: list[list[int | None]] = [[1, 2] for _ in range(5001)]
+    rows[at][1] = None
+    columns = {"y": [0, *[1] * 5000], "dense": rows, "int8": [1] * 5001, "sex": ["f"] * 5001}
+    for form in ("parquet", "jsonl"):
+        with pytest.raises(
+            BenchbiasError, match=rf"row {at + 1}: column 'dense' holds '(null|None)', which is no number"
+        ):
+            read(write_table(tmp_path, form, columns))
+    columns["dense"] = [[1, 2, 3][: 3 if k == at else 2] for k in range(5001)]
+    with pytest.raises(BenchbiasError, match="column 'dense' holds a list of"):
+        read(write_table(tmp_path, "parquet", columns))
+
+
 def test_arrays_of_different_lengths_stop(tmp_path: Path):
     np.savez(tmp_path / "a.npz", y=[0, 1], dense=[0, 1], int8=[0, 1], sex=["m"])
     with pytest.raises(BenchbiasError, match=r"different numbers of rows: .*sex 1"):

@@ -43,7 +43,7 @@ class ToLabel:
 
 @dataclass(frozen=True)
 class ChurnBound:
-    """What is known of a group's harm without labels. changed: examples with another answer; upper: of the harm.
+    """The bound of a group's harm without labels. changed: examples with another answer; upper: of the harm.
 
     upper: one-sided bound, a share (Clopper-Pearson of the share of changed answers, over clusters where there are
     some). safe: it is below the margin, so that the group is safe whatever the labels are.

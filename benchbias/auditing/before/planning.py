@@ -32,8 +32,9 @@ class Sized:
 
 @dataclass(frozen=True)
 class PlannedGroup:
-    """What a group could show. chance: of being shown safe if nothing is harmed; needs: examples for the wished power.
+    """The evidence that a group could give.
 
+    chance: of being shown safe if nothing is harmed; needs: examples for the wished power.
     finds: the least true harm, a share, that is found with the wished power among all groups; None where none is.
     too_small: where no answer changes it cannot be shown safe. design: times more examples for the clusters.
     """
@@ -50,8 +51,9 @@ class PlannedGroup:
 
 @dataclass(frozen=True)
 class Plan:
-    """What an audit could decide. discordance: the share of examples that the models are thought to lose or gain.
+    """The decisions that an audit could make.
 
+    discordance: the share of examples that the models are thought to lose or gain.
     margin, level, power: shares. pass_at_most: the least chance of a gated group, which no pass can exceed.
     pass_at_least: what is left if groups fail one by one. clustered: whether examples share clusters.
     """
@@ -102,7 +104,7 @@ def plan(
     level: float = 0.05,
     power: float = 0.8,
 ) -> Plan:
-    """What an audit of these groups could decide if so large a share of answers turns right or wrong.
+    """Plan what an audit of these groups could decide if so large a share of answers turns right or wrong.
 
     A harm is found where McNemar's test rejects at level / groups: the audit's joint test finds no less. Raises
     UsageError for shares outside 0 to 1, and where there are no groups.

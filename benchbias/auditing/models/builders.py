@@ -36,7 +36,7 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Fitting:
-    """What a model is built for. shape: of an image (C, H, W); names: of the tensors that its file has."""
+    """The things that a model is built for. shape: of an image (C, H, W); names: of the tensors that its file has."""
 
     shape: tuple[int, int, int]
     options: Mapping[str, Any]

@@ -87,7 +87,7 @@ class Cache:
         self._write(f"{key}.logits", json.dumps(head).encode() + b"\n" + content)
 
     def about(self, key: str) -> About | None:
-        """What was found besides; None where there is nothing, or it is damaged."""
+        """The things that were found besides; None where there is nothing, or it is damaged."""
         if self.folder is None:
             return None
         path = self.folder / f"{key}.json"

@@ -20,7 +20,7 @@ import torch
 from benchbias.auditing.models.answering import PROBED, Batches, logits_of, probed
 from benchbias.auditing.models.builders import Fitting, architecture, is_plugin
 from benchbias.auditing.models.cache import About, Cache, key_of
-from benchbias.auditing.models.examples import Examples, class_order, folder_examples, label_numbers
+from benchbias.auditing.models.examples import Examples, class_order, label_numbers, opened_examples
 from benchbias.auditing.models.looks import Look, look_of
 from benchbias.auditing.models.measuring import latencies, machine, parameter_counts
 from benchbias.auditing.models.networks import File, Network, file_of, is_factory, is_whole_network, opened_network
@@ -50,8 +50,8 @@ def answers_of_models(
         raise UsageError("--device cuda: torch sees no GPU on this machine (known here: cpu)")
     files = [None if source.file is None else file_of(source.file) for source in models.sources]
     _check_distinct(models, files)
-    examples = folder_examples(images, upright=look.upright)
-    used, look_notes = look_of(look, models.dense.model, None)
+    examples = opened_examples(images, upright=look.upright)
+    used, look_notes = look_of(look, models.dense.model, examples.look)
     batches, rows = _batches(examples, used, quiet=quiet)
     work = _Work(models, files, examples, batches, run, quiet)
     logits, about = work.found(images)

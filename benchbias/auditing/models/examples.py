@@ -1,4 +1,4 @@
-"""The examples of an audit of networks: a folder of images with a table, or with a sub-folder for each class."""
+"""The examples of an audit of networks: a folder of images with a table or sub-folders, or a plugin's data set."""
 
 from __future__ import annotations
 
@@ -9,19 +9,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import torch
 
-from benchbias.auditing.models.pictures import FilePictures, Pictures
-from benchbias.auditing.models.specs import ImageSpec
+from benchbias.auditing.models.pictures import FilePictures, Pictures, PixelPictures
+from benchbias.auditing.models.specs import ImageSpec, LookSpec
 from benchbias.auditing.tables.classes import class_names
 from benchbias.auditing.tables.reading import read_columns
 from benchbias.auditing.values import Column
 from benchbias.data.reading.names import EMPTY_WORDS, near_names
-from benchbias.data.reading.raw_files import inside
-from benchbias.errors import DataError
+from benchbias.data.reading.raw_files import data_folder, inside
+from benchbias.data.values import BiasedDataset
+from benchbias.errors import DataError, UsageError, unknown
+from benchbias.plugin.components import resolve_options
+from benchbias.plugin.loading import components_of
+from benchbias.plugin.registry import load_registry
+from benchbias.stages.job import call_component
+from benchbias.stages.seeding import seed_everything
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 """The endings that torchvision's ImageFolder takes for images."""
 SHOWN = 3
+DATASET, ATTRIBUTE = "dataset:", "attribute"
 
 
 @dataclass(frozen=True)
@@ -39,10 +47,15 @@ class Examples:
     attributes: Mapping[str, Column] = field(default_factory=dict)
     cluster: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
+    look: LookSpec | None = None  # the preprocessing that the data carry, if any
 
 
-def folder_examples(spec: ImageSpec, *, upright: bool) -> Examples:
-    """The examples of a folder. Raises DataError for a file or a column that is not there, naming the first."""
+def opened_examples(spec: ImageSpec, *, upright: bool) -> Examples:
+    """The examples. Raises DataError for a file or a column that is not there, naming the first."""
+    if "label" in spec.attributes:
+        raise UsageError("an attribute is called 'label', as the groups of one label are: rename its column")
+    if spec.data.startswith(DATASET):
+        return _of_data_set(spec, spec.data.removeprefix(DATASET))
     home = Path(spec.data)
     if not home.is_dir():
         raise DataError(f"{home}: no such folder of images")
@@ -151,6 +164,43 @@ def _odd_values(name: str, column: Column) -> list[str]:
         for word in words
     ]
     return notes + [f"{name}: are {' and '.join(map(repr, same))} one value?" for same in near_names(column.names)]
+
+
+def _of_data_set(spec: ImageSpec, name: str) -> Examples:
+    """One split of a data set of a plugin, as its factory makes it with seed 0; its one attribute is `attribute`."""
+    registry = load_registry(quiet=True)
+    component = registry.components.get(("dataset", name))
+    if component is None:
+        raise UsageError(unknown("data set", name, registry.names("dataset")))
+    if spec.table is not None or spec.cluster is not None or set(spec.attributes) - {ATTRIBUTE}:
+        raise UsageError(f"a data set of a plugin has no table: its attribute is called {ATTRIBUTE!r}")
+    options = resolve_options(component, spec.options, f"data set {name!r}")
+    factory = components_of(registry.plugins[component.plugin])["dataset", name]
+    with torch.random.fork_rng(devices=[]):
+        seed_everything(0, "data")
+        made = call_component(factory, {"root": spec.root or data_folder(), "seed": 0}, options)
+    if not isinstance(made, BiasedDataset):
+        raise DataError(f"data set {name!r} returned {type(made).__name__}, not a BiasedDataset")
+    if spec.split not in made.splits:
+        raise UsageError(unknown("split", spec.split, made.splits, f"data set {name!r}"))
+    chosen = made.splits[spec.split]
+    groups, count = chosen.groups, made.num_attributes
+    classes = tuple(groups.group_names[label * count].rpartition("/")[0] for label in range(made.num_classes))
+    values = [one.rpartition("/")[2] for one in groups.group_names[:count]]
+    names = tuple(sorted(set(values)))
+    codes = np.array([names.index(value) for value in values], dtype=np.int64)[groups.attributes.numpy()]
+    numbers = range(len(chosen.split))
+    return Examples(
+        PixelPictures(chosen.split.images, f"{name}, {spec.split}"),
+        tuple(classes[label] for label in chosen.split.labels.tolist()),
+        classes,
+        tuple(f"{spec.split}-{number}" for number in numbers),
+        None,
+        {ATTRIBUTE: Column(codes, names)},
+        tuple(map(str, chosen.cluster.tolist())) if len(torch.unique(chosen.cluster)) < len(numbers) else None,
+        tuple(made.notes),
+        LookSpec(tuple(made.mean), tuple(made.std)),
+    )
 
 
 def class_order(examples: Examples, classes: Path | None, outputs: int) -> tuple[str, ...]:

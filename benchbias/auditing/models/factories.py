@@ -24,7 +24,7 @@ NAME = "benchbias_audit_factory"
 
 @dataclass(frozen=True)
 class MadeByFactory:
-    """What a factory returned. whole: it took the file of weights itself, or needs none. sources: a digest of code."""
+    """The value that a factory returned. whole: it took the file itself, or needs none. sources: a digest of code."""
 
     value: Any
     whole: bool

@@ -93,7 +93,7 @@ def look_of(spec: LookSpec, model: str | None, data: LookSpec | None = None) -> 
 
 
 def _sides(spec: LookSpec) -> tuple[int | tuple[int, int] | None, tuple[int, int] | None]:
-    """What the shorter side (or both) is scaled to, and what is cut out. Raises UsageError."""
+    """The scaling of the shorter side (or of both), and what is cut out. Raises UsageError."""
     size = (spec.size, spec.size) if isinstance(spec.size, int) else spec.size
     if spec.crop == "cut":
         return None, size
@@ -106,7 +106,7 @@ def _sides(spec: LookSpec) -> tuple[int | tuple[int, int] | None, tuple[int, int
         both = None
     shorter = spec.resize if spec.resize is not None else (max(size) if size is not None else None)
     if size is not None and max(size) > (max(both) if both is not None else shorter or 0):
-        raise UsageError(f"--size {max(size)} is larger than --resize {spec.resize}: the rest would be black")
+        raise UsageError(f"--size {max(size)} is larger than what is left after scaling: the rest would be black")
     return (both, None if both == size else size) if both is not None else (shorter, size)
 
 

@@ -18,6 +18,7 @@ from benchbias.keys.environment import cpu
 
 BATCHES = (1, 64)
 SECONDS = 2.0  # of all networks together at one batch size, about
+LONGEST = 6.0  # the same, where so few repeats as LEAST take longer
 LEAST, MOST = 3, 50  # repeats
 WARM = 2  # calls before the first that counts
 
@@ -68,7 +69,8 @@ def _in_turns(calls: Sequence[Callable[[], float]]) -> list[list[float]]:
     times: list[list[float]] = [[seconds] if slow else [] for seconds in first]
     start = time.perf_counter()
     for turn in range(MOST):
-        if len(times[0]) >= LEAST and time.perf_counter() - start > SECONDS:
+        spent = time.perf_counter() - start
+        if spent > (SECONDS if len(times[0]) >= LEAST else LONGEST):
             break
         for place in range(len(calls)) if turn % 2 == 0 else reversed(range(len(calls))):
             times[place].append(calls[place]())

@@ -44,7 +44,7 @@ class Source:
 
     @property
     def what(self) -> str:
-        """What messages call it."""
+        """The name in messages."""
         return str(self.file) if self.file is not None else str(self.model)
 
 

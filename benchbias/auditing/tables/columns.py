@@ -25,6 +25,7 @@ INFINITE = ("inf", "-inf", "Infinity", "-Infinity")
 EMPTY = ("nan", "NaN", "NAN", "NaT", "<NA>")
 TRUTHS = {"true": "True", "TRUE": "True", "True": "True", "false": "False", "FALSE": "False", "False": "False"}
 WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]*))\.0+")
+SINGLE = (str, bytes, bool, int, float, type(None), np.generic, datetime.date)
 MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}.*")
 
 
@@ -53,9 +54,9 @@ def canonical(text: str) -> str:
         return ""
     if text in TRUTHS:
         return TRUTHS[text]
-    if found := WHOLE.fullmatch(text):
+    if "." in text and (found := WHOLE.fullmatch(text)):
         return "0" if found[1] == "-0" else found[1]
-    if MOMENT.fullmatch(text):
+    if ":" in text and MOMENT.fullmatch(text):
         try:
             return cell_text(datetime.datetime.fromisoformat(text), "", "")
         except ValueError:
@@ -65,7 +66,7 @@ def canonical(text: str) -> str:
 
 def text_of(value: object, where: str, column: str) -> str:
     """The canonical text of any cell. Raises DataError for one that is no text, number, date or true/false."""
-    if isinstance(value, str) and value.isascii() and value.isalnum() and len(value) <= LONGEST_CELL:
+    if type(value) is str and value.isascii() and len(value) <= LONGEST_CELL and value == value.strip():
         text = value  # nothing to normalise: fast for millions of ids
     else:
         text = cell_text(value, where, column)
@@ -93,8 +94,9 @@ class Coder:
     def add(self, values: Sequence[Any]) -> None:
         """Take in the next cells: all texts, or of any types."""
         keys: Sequence[Any] = values
-        if not all(type(value) is str for value in values):
-            self._check_single(values)
+        kinds = set(map(type, values))
+        if kinds - {str}:
+            self._check_single(values, kinds)
             keys = [(type(value), value) for value in values]
         for key in dict.fromkeys(keys):
             self._seen.setdefault(key, len(self._seen))
@@ -114,7 +116,9 @@ class Coder:
                 raise
         return merged(codes, texts)
 
-    def _check_single(self, values: Sequence[Any]) -> None:
+    def _check_single(self, values: Sequence[Any], kinds: set[type]) -> None:
+        if all(issubclass(kind, SINGLE) for kind in kinds):
+            return
         for number, value in enumerate(values, sum(map(len, self._batches))):
             if isinstance(value, list | dict | set | tuple | bytearray | np.ndarray):
                 cell_text(value, self._row(number), self._column)  # raises DataError

@@ -98,7 +98,7 @@ class _Column:
         self.listed = False
 
     def add(self, cells: list[Any]) -> None:
-        self.listed = self.listed or any(type(cell) is list for cell in cells)
+        self.listed = self.listed or list in set(map(type, cells))
         if self._fault is None and cells:
             try:
                 if self.listed:
