@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from benchbias.auditing.pages import pareto, wording
 from benchbias.auditing.pages.chart import KINDS, chart
-from benchbias.auditing.pages.choosing import chosen
+from benchbias.auditing.pages.choosing import SLICES, chosen, looked_for, slices
 from benchbias.auditing.pages.exits import exit_code
 from benchbias.auditing.pages.gallery import Album, Lost
 from benchbias.auditing.pages.meaning import meaning, not_said
@@ -43,7 +43,7 @@ def html(
         body.append(f"<h2>Changed since the last audit</h2>{_bullets(map(_shown, changed))}")
     for model in audit.models:
         body.append(_section(audit, model, flips, [album for album in gallery if album.model == model.name]))
-    body += [_choice(audit), _limits(audit), _legend(audit), _settings(audit)]
+    body += [_slices(audit), _choice(audit), _limits(audit), _legend(audit), _settings(audit)]
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
@@ -105,6 +105,20 @@ def _lost(lost: Lost) -> str:
     label, answer, name = _shown(lost.label), _shown(lost.answer), _shown(lost.id)
     image = f'<img src="{escape(lost.picture)}" alt="{name}">' if lost.picture else ""
     return f"<li>{image}<bdi>{name}</bdi><br>{label} &rarr; {answer}</li>"
+
+
+def _slices(audit: Audit) -> str:
+    """The slices that were discovered; nothing where none were looked for."""
+    if (found := audit.discovery) is None:
+        return ""
+    rows = ""
+    for row in slices(found, audit):
+        tone = TONES.get(row[2], "")
+        cells = [f"<td><bdi>{_shown(row[0])}</bdi></td>", f'<td class="text wide"><bdi>{_shown(row[1])}</bdi></td>']
+        cells += [f'<td class="text {tone}">{_shown(row[2])}</td>', *(f"<td>{_shown(cell)}</td>" for cell in row[3:])]
+        rows += f"<tr>{''.join(cells)}</tr>"
+    table = _table(SLICES, rows) if rows else ""
+    return f"<section><h2>Slices that were looked for</h2><p>{_said(looked_for(found))}</p>{table}</section>"
 
 
 def _choice(audit: Audit) -> str:
@@ -172,7 +186,9 @@ def _groups(lines: Sequence[Line], audit: Audit, model: Compared) -> str:
 
 
 def _table(heads: Sequence[str], rows: str, kind: str = "") -> str:
-    cells = "".join(f'<th scope="col"{TEXT if head in pareto.WORDS else ""}>{_shown(head)}</th>' for head in heads)
+    cells = "".join(
+        f'<th scope="col"{TEXT if head in (*pareto.WORDS, "slice") else ""}>{_shown(head)}</th>' for head in heads
+    )
     opening = f'<table class="{kind}">' if kind else "<table>"
     return f'<div class="scroll">{opening}<thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table></div>'
 

@@ -13,7 +13,7 @@ from benchbias.auditing.pages.text import text
 from benchbias.auditing.values import Facts, Latency, Options, Uneven
 from support import sample_audits as samples
 
-AUDITS = (samples.audit, samples.two_models, samples.passing, samples.nasty)
+AUDITS = (samples.audit, samples.two_models, samples.passing, samples.nasty, samples.discovered)
 
 
 @pytest.mark.parametrize("make", AUDITS)
