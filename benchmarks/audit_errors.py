@@ -18,12 +18,12 @@ import scipy
 from audit_worlds import AT_THE_MARGIN, EVEN, NO_HARM, Drawn, World, draw, groups, members, uneven_world
 from simulated_intervals import show
 
-from benchbias.auditing.bounds import harm_bounds, no_harm_p, safe_p
-from benchbias.auditing.clusters import ClusteredHarm, clustered_harm
-from benchbias.auditing.jointly import discrete_holm, tarone_holm
-from benchbias.auditing.power import Planner, fewest, power_of_pass
-from benchbias.auditing.uneven import uneven_p
-from benchbias.auditing.weighted import LEAST
+from benchbias.auditing.statistics.bounds import harm_bounds, no_harm_p, safe_p
+from benchbias.auditing.statistics.clusters import ClusteredHarm, clustered_harm
+from benchbias.auditing.statistics.jointly import discrete_holm, tarone_holm
+from benchbias.auditing.statistics.power import Planner, fewest, power_of_pass
+from benchbias.auditing.statistics.uneven import uneven_p
+from benchbias.auditing.statistics.weighted import LEAST
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
