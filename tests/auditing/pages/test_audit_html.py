@@ -141,6 +141,10 @@ def test_the_meaning_says_what_the_verdict_rests_on():
     assert "of 507 examples, 64 right answers were lost and 9 gained." in said
     assert "at most 5 times in 100" in said
     assert "more than your margin of 3 points" in said
+    assert "if no group really lost, an audit would say so of any of them" in said
+    whole = samples.line("all", 1000, 90, 2)
+    said = joined(meaning(harmed, dataclasses.replace(harmed.models[0], lines=(whole,))))
+    assert said.startswith("Over all examples, int8 is right on 79.2 of 100 examples")
     passing = samples.passing()
     assert "all of the 2 groups that a pass needs, the harm was shown to be below 3 points" in joined(
         meaning(passing, passing.models[0])
