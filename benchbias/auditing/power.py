@@ -23,7 +23,7 @@ from benchbias.auditing.frontier import all_safe, most_lost, safe_losses
 Floats = NDArray[np.float64]
 
 TAIL = 7.0  # standard deviations of the number of flips that count
-MOST_FLIPS = 400  # numbers of flips that are looked at; evenly spaced ones where more are likely
+FINE = 30.0  # where a standard deviation holds more numbers of flips, evenly spaced ones stand for all
 MOST_SIZES = 200  # numbers of examples that are looked at together
 
 
@@ -189,10 +189,11 @@ def _share(discordance: float, harm: float) -> float:
 
 def _flips(least: int, most: int, discordance: float) -> tuple[Floats, float]:
     """Numbers of flips that are likely with `least` to `most` examples, and how many each of them stands for."""
-    low = least * discordance - TAIL * math.sqrt(least * discordance * (1 - discordance)) - 3
+    spread = math.sqrt(least * discordance * (1 - discordance))
+    low = least * discordance - TAIL * spread - 3
     high = most * discordance + TAIL * math.sqrt(most * discordance * (1 - discordance)) + 12
     low, high = max(0, math.floor(low)), min(most, math.ceil(high))
-    stride = max(1, (high - low) // MOST_FLIPS)
+    stride = max(1, int(spread / FINE))
     return np.arange(low, high + 1, stride, dtype=np.float64), float(stride)
 
 
