@@ -118,8 +118,10 @@ class Planner:
         flips, weight = _flips(int(sizes[0]), int(sizes[-1]), discordance)
         lost = self._allowed(sizes, flips)  # (V, D)
         least = lost.min(0).astype(np.intp)
-        choices = least + np.arange(1 + int((lost.max(0) - least).max()))[:, None]  # few differ: each chance once
-        table = _at_most(choices.astype(np.float64), flips, _share(discordance, harm))
+        more = least + np.arange(1.0, 1 + int((lost.max(0) - least).max()))[:, None]  # few differ: each chance once
+        share = _share(discordance, harm)
+        first = _at_most(least.astype(np.float64), flips, share)[None]
+        table = np.cumsum(np.concatenate([first, _pmf(more, flips, share)]), axis=0)
         below = np.take_along_axis(table, lost.astype(np.intp) - least, axis=0)
         chance = weight * _pmf(flips, sizes[:, None], discordance)
         return np.asarray(np.minimum(1.0, (chance * below).sum(1) / np.maximum(1.0, chance.sum(1))))
