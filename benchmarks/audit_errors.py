@@ -19,9 +19,10 @@ from audit_worlds import AT_THE_MARGIN, EVEN, NO_HARM, Drawn, World, draw, group
 from simulated_intervals import show
 
 from benchbias.auditing.statistics.bounds import harm_bounds, no_harm_p, safe_p
-from benchbias.auditing.statistics.clusters import ClusteredHarm, clustered_harm
+from benchbias.auditing.statistics.clusters import alike, clustered_harm
 from benchbias.auditing.statistics.jointly import discrete_holm, tarone_holm
 from benchbias.auditing.statistics.power import Planner, fewest, power_of_pass
+from benchbias.auditing.statistics.signs import sign_p
 from benchbias.auditing.statistics.uneven import uneven_p
 from benchbias.auditing.statistics.weighted import LEAST
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from simulated_intervals import Lines
 
     Floats = NDArray[np.float64]
+    Insides = Sequence[NDArray[np.bool_]]
 
 LEVEL, MARGIN = 0.05, 0.03
 LEVELS = (0.05, 0.01, 0.0025)
@@ -59,21 +61,29 @@ def worst_miss(n: int, level: float, rates: int = 12) -> float:
 Names = Sequence[tuple[tuple[int, int], ...]]
 
 
-def judged(drawn: Drawn, names: Names) -> tuple[Floats, Floats]:
-    """The adjusted p of no harm, and the p of harm >= margin, of every group; 1 where it has no examples."""
-    insides = [members(drawn, name) for name in names]
+def adjusted_p(drawn: Drawn, insides: Insides) -> Floats:
+    """The adjusted p of no harm of every group; 1 where it has no examples."""
     if drawn.cluster is None:
         lost, gained = (np.array([(drawn.change[inside] == sign).sum() for inside in insides]) for sign in (1, -1))
-        n = np.array([inside.sum() for inside in insides])
-        return discrete_holm(lost, lost + gained), safe_p(lost, gained, n, MARGIN)
-    found = [clustered(drawn.cluster[inside], drawn.change[inside]) for inside in insides]
-    return tarone_holm([one.p for one in found], [one.least for one in found]), np.array([one.p_safe for one in found])
+        return discrete_holm(lost, lost + gained)
+    found = [sign_p(*np.array(alike(*_sums(drawn, inside)))[[0, 2]]) for inside in insides]
+    return tarone_holm(*np.transpose(found))
 
 
-def clustered(cluster: NDArray[np.int64], change: NDArray[np.int64]) -> ClusteredHarm:
-    """The tests of one group of clusters."""
-    size, harm = np.bincount(cluster), np.bincount(cluster, change)
-    return clustered_harm(harm[size > 0], size[size > 0], MARGIN, LEVEL, flips=int((change != 0).sum()))
+def safety_p(drawn: Drawn, insides: Insides) -> Floats:
+    """The p of harm >= margin of every group; 1 where it has no examples."""
+    if drawn.cluster is None:
+        lost, gained = (np.array([(drawn.change[inside] == sign).sum() for inside in insides]) for sign in (1, -1))
+        return safe_p(lost, gained, np.array([inside.sum() for inside in insides]), MARGIN)
+    return np.array([clustered_harm(*_sums(drawn, inside), MARGIN, LEVEL).p_safe for inside in insides])
+
+
+def _sums(drawn: Drawn, inside: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """Harm and size of the clusters that a group has examples of."""
+    assert drawn.cluster is not None
+    size = np.bincount(drawn.cluster[inside])
+    harm = np.bincount(drawn.cluster[inside], drawn.change[inside])
+    return harm[size > 0], size[size > 0]
 
 
 def told_world(world: World) -> tuple[str, ...]:
@@ -102,13 +112,16 @@ def bounds_lines(draws: int, seed: int) -> Lines:
 
 
 def harmed_lines(draws: int, seed: int) -> Lines:
-    """No group is harmed."""
+    """No group is harmed. A group that is found to lose is called harmed where it is not shown safe."""
     lines: Lines = []
     for at, world in enumerate(NO_HARM):
-        numbers, names = np.random.default_rng((seed, 1, at)), groups(world.values)
-        both = [judged(draw(world, numbers), names) for _ in range(draws)]
-        rejected = [bool((joint <= LEVEL).any()) for joint, _ in both]
-        harmed = [bool(((joint <= LEVEL) & (safe > LEVEL)).any()) for joint, safe in both]
+        numbers, rejected, harmed = np.random.default_rng((seed, 1, at)), [], []
+        for _ in range(draws):
+            drawn = draw(world, numbers)
+            insides = [members(drawn, name) for name in groups(world.values)]
+            found = np.flatnonzero(adjusted_p(drawn, insides) <= LEVEL)
+            rejected.append(len(found) > 0)
+            harmed.append(bool(len(found)) and bool((safety_p(drawn, [insides[one] for one in found]) > LEVEL).any()))
         lines.append((*told_world(world), *rate(rejected), *rate(harmed)))
     return lines
 
@@ -117,9 +130,11 @@ def pass_lines(draws: int, seed: int) -> Lines:
     """The last value of the first attribute is harmed by the margin; all values must be safe for a pass."""
     lines: Lines = []
     for at, world in enumerate(AT_THE_MARGIN):
-        numbers = np.random.default_rng((seed, 2, at))
-        names = [name for name in groups(world.values) if len(name) < 2]
-        safe = [judged(draw(world, numbers), names)[1] <= LEVEL for _ in range(draws)]
+        numbers, safe = np.random.default_rng((seed, 2, at)), []
+        for _ in range(draws):
+            drawn = draw(world, numbers)
+            insides = [members(drawn, name) for name in groups(world.values) if len(name) < 2]
+            safe.append(safety_p(drawn, insides) <= LEVEL)
         harmless = [bool(np.delete(one, 2).all()) for one in safe]
         lines.append((*told_world(world), *rate([bool(one.all()) for one in safe]), f"{np.mean(harmless):.2f}"))
     return lines

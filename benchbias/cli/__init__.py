@@ -28,8 +28,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Which pruning and debiasing methods can be trusted when training data is biased?",
-    epilog="Exit codes: 0 done; 1 trials failed or a problem was found; 2 usage; 3 a check failed, or products of one "
-    "key differ; 4 storage or output; 70 a bug of ours; 130 interrupted.",
+    epilog="Exit codes: 0 done; 1 trials failed or a problem was found; 2 usage; 3 a check failed, products of one key "
+    "differ, or an audit found harm; 4 storage or output; 5 an audit is undecided; 70 a bug of ours; 130 interrupted.",
 )
 
 

@@ -9,7 +9,19 @@ import random
 from statistics import NormalDist
 
 from benchbias.auditing import values
-from benchbias.auditing.values import Audit, Compared, Facts, Group, Latency, Line, Missing, Options, Uneven
+from benchbias.auditing.values import (
+    Audit,
+    Compared,
+    Discovery,
+    Facts,
+    Group,
+    Latency,
+    Line,
+    Missing,
+    Options,
+    Slice,
+    Uneven,
+)
 
 ATTRIBUTES = {
     "hair": ("blond", "dark", "grey"),
@@ -111,6 +123,15 @@ def two_models() -> Audit:
     """A model that harms, and a smaller one that only cannot be decided."""
     facts = Facts(5_200_000, 11_689_512, 2_337_902, (Latency(1, 6.0, 5.5, 6.6, 30),), "x86-64, 1 thread")
     return audit(model("int8"), dataclasses.replace(model("pruned-80", (8, 4), seed=1), facts=facts))
+
+
+def discovered() -> Audit:
+    """An audit with a slice that was found and shown to lose, and one that was not shown."""
+    slices = tuple(
+        Slice("int8", text, 400, 0.09, 410, 410, 40, 4, 36 / 410, 0.05, 0.12, p, 2 * p, 2 * p <= 0.05)
+        for text, p in (("age > 61.5 and sex is |male|", 1e-6), ("camera is c", 0.2))
+    )
+    return audit(discovery=Discovery(slices, 3000, 3000, ("age", "camera", "sex|"), 0.05))
 
 
 def passing() -> Audit:

@@ -137,7 +137,7 @@ def probed(network: Network, images: Tensor) -> tuple[int, list[str]]:
     """
     with torch.inference_mode():
         first, second = called(network, images), called(network, images)
-        alone = torch.cat([called(network, one) for one in torch.split(images, 1)])
+        apart = torch.cat([called(network, two) for two in torch.split(images, 2)])
     finite = torch.isfinite(first)
     limit = SAME * float(first[finite].abs().max()) if bool(finite.any()) else 0.0
     if bool(((first - second).abs() > limit).any()):
@@ -146,7 +146,7 @@ def probed(network: Network, images: Tensor) -> tuple[int, list[str]]:
             "something random is on, such as F.dropout without training=self.training"
         )
     notes = []
-    if bool(((first - alone).abs() > limit).any()):
+    if bool(((first - apart).abs() > limit).any()):
         notes.append(
             f"{network.source.what} answers an image differently in other company (dynamic quantisation, a batch norm "
             "without running statistics): its answers are those of these batches"

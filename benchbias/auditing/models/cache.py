@@ -9,6 +9,7 @@ time: only time is lost.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import uuid
@@ -127,6 +128,7 @@ def _facts(value: Mapping[str, Any]) -> Facts:
     return Facts(**{**value, "latency": tuple(Latency(**one) for one in value["latency"])})
 
 
+@functools.cache
 def sources_digest() -> str:
     """The sha256 of the code that prepares images and opens networks: an edit of it makes other answers."""
     own = Path(__file__).parent

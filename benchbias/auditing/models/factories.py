@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import importlib.util
 import inspect
-import site
+import os
 import sys
 import sysconfig
 import traceback
@@ -20,6 +20,8 @@ from benchbias.errors import BenchbiasError, DataError, UsageError, first_line
 from benchbias.util import canonical
 
 NAME = "benchbias_audit_factory"
+INSTALLED = {"site-packages", "dist-packages"}
+"""Folders of installed packages."""
 
 
 @dataclass(frozen=True)
@@ -108,18 +110,22 @@ def _folder_on_path(folder: Path) -> Iterator[None]:
 
 
 def _sources_digest() -> str:
-    """The sha256 of all Python files that this process has imported and that belong to no installed package.
+    """The sha256 of all Python files that this process has imported, but for the standard library.
 
-    So an edit of a factory, or of what it imports, makes another network.
+    Of an installed package it is when its first file was written, which an upgrade changes. So an edit of a factory, or
+    of what it imports, makes another network.
     """
-    paths = {*site.getsitepackages(), site.getusersitepackages(), *sysconfig.get_paths().values()}
-    installed = [Path(path).resolve() for path in paths]
+    standard = f"{sysconfig.get_paths()['stdlib']}{os.sep}"
     found: dict[str, str] = {}
-    for module in list(sys.modules.values()):
+    for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if isinstance(file, str) and file.endswith(".py"):
-            path = Path(file).resolve()
-            if not any(path.is_relative_to(folder) for folder in installed):
-                with contextlib.suppress(OSError):
-                    found[str(path)] = hashlib.sha256(path.read_bytes()).hexdigest()
+        if not isinstance(file, str):
+            continue
+        path = Path(file)
+        with contextlib.suppress(OSError):
+            if INSTALLED & set(path.parts):
+                if "." not in name:
+                    found[file] = str(path.stat().st_mtime_ns)
+            elif path.suffix == ".py" and not file.startswith(standard):
+                found[file] = hashlib.sha256(path.read_bytes()).hexdigest()
     return canonical.digest(found)

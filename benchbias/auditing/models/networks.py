@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from benchbias.auditing.models.builders import Fitting, architecture
 from benchbias.auditing.models.factories import made_by
 from benchbias.auditing.models.filling import fill, filled
-from benchbias.auditing.models.runtimes import exported_call, onnx_call
+from benchbias.auditing.models.runtimes import exported_call, onnx_call, onnx_parts
 from benchbias.auditing.models.specs import FACTORY, ModelSpec, Source
 from benchbias.errors import DataError, UsageError
 from benchbias.network.checkpoints import checkpoint_tensors, tensors_of
@@ -44,7 +44,7 @@ class Network:
 
 @dataclass(frozen=True)
 class File:
-    """A file of weights: its sha256 and its size in bytes."""
+    """A file of weights. sha256: of the file, or of the sums of it and those that it refers to; size: of all, bytes."""
 
     sha256: str
     size: int
@@ -52,16 +52,19 @@ class File:
 
 def file_of(path: Path) -> File:
     """The sum and the size of a file. Raises DataError where it cannot be read, or is a folder."""
-    try:
-        with path.open("rb") as content:
-            sha256 = hashlib.file_digest(content, "sha256").hexdigest()
-            return File(sha256, content.tell())
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise DataError(f"{path}: a folder; name the file of weights in it") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    sums, size = [], 0
+    for part in [path, *(onnx_parts(path) if path.suffix.lower() == ONNX else [])]:
+        try:
+            with part.open("rb") as content:
+                sums.append(hashlib.file_digest(content, "sha256").hexdigest())
+                size += content.tell()
+        except FileNotFoundError:
+            raise DataError(f"{part}: no such file") from None
+        except IsADirectoryError:
+            raise DataError(f"{part}: a folder; name the file of weights in it") from None
+        except OSError as error:
+            raise DataError(f"{part}: cannot be read: {error.strerror}") from None
+    return File(sums[0] if len(sums) == 1 else canonical.digest(sums), size)
 
 
 def is_factory(source: Source) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,9 @@ from benchbias.errors import DataError, UsageError, first_line
 from benchbias.util.packages import needs
 
 TYPES = {"tensor(float)": torch.float32, "tensor(float16)": torch.float16, "tensor(double)": torch.float64}
+
+LOCATION = re.compile(rb"\x0a\x08location\x12([\x01-\x7f])", re.DOTALL)
+"""The entry `location` of a tensor of ONNX whose numbers lie in another file, and the length of that file's name."""
 
 Call = Callable[[Tensor], Tensor]
 
@@ -55,6 +60,20 @@ def onnx_call(path: Path, device: torch.device) -> Call:
         return checked(torch.from_numpy(found), images, path).to(images.device)
 
     return batched(run, first if isinstance(first, int) else None)
+
+
+def onnx_parts(path: Path) -> list[Path]:
+    """The files beside an ONNX file in which its large tensors lie, by name; none where it holds all itself."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return []  # which is told when it is opened
+    found = set()
+    for entry in LOCATION.finditer(content):
+        name = content[entry.end() : entry.end() + entry[1][0]]
+        with contextlib.suppress(UnicodeDecodeError):
+            found.add(path.parent / name.decode())
+    return sorted(found)
 
 
 def exported_call(path: Path, device: torch.device, *, trust: bool) -> tuple[Call, nn.Module]:

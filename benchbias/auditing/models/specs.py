@@ -172,11 +172,10 @@ def source_of(text: str, model: str | None, table: str | None = None) -> Source:
     """
     if FACTORY.fullmatch(text) and not Path(text).exists() and "=" not in text:
         return Source(None, text.rpartition(":")[2], text)
-    file, equals, own = (text, "", "") if Path(text).exists() else text.rpartition("=")
-    if equals and not (file and own):
+    file, own = (text, model) if Path(text).exists() or "=" not in text else text.rsplit("=", 1)
+    if not (file and (own or own is model)):
         raise UsageError(f"{text!r:.200}: a network is FILE, FILE=MODEL or FACTORY.py:FUNCTION")
-    path = Path(file if equals else text)
-    return Source(path, path.stem or str(path), own or model, table)
+    return Source(Path(file), Path(file).stem, own, table)
 
 
 def model_spec(

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchbias.auditing.pages.wording import counted
-from benchbias.auditing.values import ALL, Compared, Line
+from benchbias.auditing.pages.wording import Name, Sentence, bound, counted, p_text, points
+from benchbias.auditing.values import ALL, Audit, Compared, Discovery, Line
 
 HARMED, OPEN, SAFE = 20, 10, 3
 """The most groups of each kind on a short page."""
@@ -58,3 +58,28 @@ def chosen(compared: Compared, *, everything: bool = False) -> Chosen:
 def _others(lines: Sequence[Line], shown: Sequence[Line]) -> tuple[Line, ...]:
     names = {line.group.name for line in shown}
     return tuple(line for line in lines if line.group.name not in names)
+
+
+SLICES = ("model", "slice", "verdict", "n", "lost", "gained", "harm", "bounds", "p, adjusted")
+"""The heads of the table of slices; the first three are words."""
+
+
+def slices(found: Discovery, audit: Audit) -> list[list[str]]:
+    """The rows of the table of slices: all numbers are of examples that nothing was looked for in."""
+    margin = audit.options.margin
+    return [
+        [
+            *(one.model, one.text, "harmed" if one.harmed else "not shown", str(one.n), str(one.lost), str(one.gained)),
+            *(points(one.harm), f"{bound(one.lower, margin)} .. {bound(one.upper, margin)}", p_text(one.adjusted)),
+        ]
+        for one in found.slices
+    ]
+
+
+def looked_for(found: Discovery) -> Sentence:
+    """Say in how many examples slices were looked for, and by which features."""
+    parts: list[str] = [f"Looked for in {counted(found.explored, 'example')}, tested on {found.tested} others, by "]
+    for at, name in enumerate(found.features):
+        parts += [", " if at else "", Name(name)]
+    nothing = "" if found.slices else " No slice lost more examples than it gained."
+    return [*parts, f". Slices decide no verdict.{nothing}"]

@@ -106,6 +106,8 @@ def thumbnail(path: Path, side: int = SIDE) -> str | None:
             opened.draft("RGB", (2 * side, 2 * side))
             small = ImageOps.exif_transpose(opened).convert("RGBA")
             small.thumbnail((side, side))
+            if (factor := side // max(small.size)) > 1:  # the pixels of tiny pictures are to be seen
+                small = small.resize((factor * small.width, factor * small.height), Image.Resampling.NEAREST)
     except Exception:  # whatever a decoder raises for a file that is no picture: the example is shown by its id
         return None
     paper = Image.new("RGB", small.size, "white")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 from importlib import resources
+from types import MappingProxyType
 
 from benchbias.auditing.pages import pareto, wording
 from benchbias.auditing.pages.chart import KINDS, chart
-from benchbias.auditing.pages.choosing import chosen
+from benchbias.auditing.pages.choosing import SLICES, chosen, looked_for, slices
 from benchbias.auditing.pages.exits import exit_code
 from benchbias.auditing.pages.gallery import Album, Lost
 from benchbias.auditing.pages.meaning import meaning, not_said
@@ -20,6 +21,7 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inli
 """The page loads nothing, from nowhere."""
 
 TEXT = ' class="text"'
+TONES = MappingProxyType({"harmed": "harmed", "pass": "safe", "undecided": "open"})
 
 
 def html(
@@ -41,7 +43,7 @@ def html(
         body.append(f"<h2>Changed since the last audit</h2>{_bullets(map(_shown, changed))}")
     for model in audit.models:
         body.append(_section(audit, model, flips, [album for album in gallery if album.model == model.name]))
-    body += [_choice(audit), _limits(audit), _legend(audit), _settings(audit)]
+    body += [_slices(audit), _choice(audit), _limits(audit), _legend(audit), _settings(audit)]
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
@@ -105,13 +107,28 @@ def _lost(lost: Lost) -> str:
     return f"<li>{image}<bdi>{name}</bdi><br>{label} &rarr; {answer}</li>"
 
 
+def _slices(audit: Audit) -> str:
+    """The slices that were discovered; nothing where none were looked for."""
+    if (found := audit.discovery) is None:
+        return ""
+    rows = ""
+    for row in slices(found, audit):
+        tone = TONES.get(row[2], "")
+        cells = [f"<td><bdi>{_shown(row[0])}</bdi></td>", f'<td class="text wide"><bdi>{_shown(row[1])}</bdi></td>']
+        cells += [f'<td class="text {tone}">{_shown(row[2])}</td>', *(f"<td>{_shown(cell)}</td>" for cell in row[3:])]
+        rows += f"<tr>{''.join(cells)}</tr>"
+    table = _table(SLICES, rows) if rows else ""
+    return f"<section><h2>Slices that were looked for</h2><p>{_said(looked_for(found))}</p>{table}</section>"
+
+
 def _choice(audit: Audit) -> str:
     if not pareto.worth_telling(audit):
         return ""
     machines = "; ".join(map(_shown, pareto.machines(audit)))
     note = f'<p class="soft">ms: median (middle half), on {machines}.</p>' if machines else ""
     beaten = "A model is dominated by another one that is nowhere worse in this table, and somewhere better."
-    return f"<section><h2>Harm, size and speed</h2><p>{beaten}</p>{_offers(audit)}{note}</section>"
+    told = f"<p>{beaten}</p>" if any(offer.dominated for offer in pareto.offers(audit)) else ""
+    return f"<section><h2>Harm, size and speed</h2>{told}{_offers(audit)}{note}</section>"
 
 
 def _limits(audit: Audit) -> str:
@@ -169,7 +186,9 @@ def _groups(lines: Sequence[Line], audit: Audit, model: Compared) -> str:
 
 
 def _table(heads: Sequence[str], rows: str, kind: str = "") -> str:
-    cells = "".join(f'<th scope="col"{TEXT if head == "verdict" else ""}>{_shown(head)}</th>' for head in heads)
+    cells = "".join(
+        f'<th scope="col"{TEXT if head in (*pareto.WORDS, "slice") else ""}>{_shown(head)}</th>' for head in heads
+    )
     opening = f'<table class="{kind}">' if kind else "<table>"
     return f'<div class="scroll">{opening}<thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table></div>'
 
@@ -212,11 +231,12 @@ def _cell(value: float | None, text: str) -> str:
 
 def _offers(audit: Audit) -> str:
     """The choice between the models: harm, size, speed."""
-    sizes = pareto.batches(audit)
+    heads, cells = pareto.table(audit)
     rows = ""
-    for offer in pareto.offers(audit):
-        cells = [_shown(cell) for cell in pareto.row(offer, sizes)]
-        kind = {"harmed": "harmed", "pass": "safe", "undecided": "open"}.get(offer.verdict, "")
-        rows += f'<tr><td><bdi>{cells[0]}</bdi></td><td class="text {kind}">{cells[1]}</td>'
-        rows += "".join(f"<td>{cell}</td>" for cell in cells[2:-1]) + f'<td class="text">{cells[-1]}</td></tr>'
-    return _table(pareto.header(audit), rows)
+    for row in cells:
+        parts = [f"<td><bdi>{_shown(row[0])}</bdi></td>"]
+        for head, cell in zip(heads[1:], row[1:], strict=True):
+            kind = f' class="text {TONES.get(cell, "")}"' if head in pareto.WORDS else ""
+            parts.append(f"<td{kind}>{_shown(cell)}</td>")
+        rows += f"<tr>{''.join(parts)}</tr>"
+    return _table(heads, rows)

@@ -6,7 +6,7 @@ import html
 from collections.abc import Iterable, Sequence
 
 from benchbias.auditing.pages import pareto, wording
-from benchbias.auditing.pages.choosing import Chosen, chosen
+from benchbias.auditing.pages.choosing import SLICES, Chosen, chosen, looked_for, slices
 from benchbias.auditing.pages.exits import exit_code
 from benchbias.auditing.pages.wording import Name, Sentence
 from benchbias.auditing.values import Audit, Compared, Line
@@ -58,6 +58,9 @@ def markdown(
         space -= _size(choice)
         tail = [*choice, "", *_machines(audit), *tail]
     body, space = _sections(audit, flips, space)
+    found = _slices(audit)
+    if _size(found) <= space:
+        body, space = [*body, *found], space - _size(found)
     details = [part for model in audit.models for part in _details(model, audit, space // len(audit.models))]
     return "\n".join([*head, *body, *details, *tail]) + "\n"
 
@@ -158,10 +161,20 @@ def _fitting(rows: Sequence[str], space: int) -> list[str]:
 
 
 def _pareto(audit: Audit) -> list[str]:
-    sizes, heads = pareto.batches(audit), pareto.header(audit)
-    rule = "|:--" * 2 + "|--:" * (len(heads) - 3) + "|:--|"
-    rows = [[word(cell) if cell else "" for cell in pareto.row(offer, sizes)] for offer in pareto.offers(audit)]
+    heads, cells = pareto.table(audit)
+    rule = "|" + "|".join(":--" if head in pareto.WORDS else "--:" for head in heads) + "|"
+    rows = [[word(cell) if cell else "" for cell in row] for row in cells]
     return ["| " + " | ".join(heads) + " |", rule, *("| " + " | ".join(row) + " |" for row in rows)]
+
+
+def _slices(audit: Audit) -> list[str]:
+    """The slices that were discovered; nothing where none were looked for."""
+    if (found := audit.discovery) is None:
+        return []
+    rows = [[word(cell) for cell in row] for row in slices(found, audit)]
+    rule = "|" + ":--|" * 3 + "--:|" * (len(SLICES) - 3)
+    table = ["| " + " | ".join(SLICES) + " |", rule, *("| " + " | ".join(row) + " |" for row in rows), ""]
+    return ["#### Slices that were looked for", "", said(looked_for(found)), "", *(table if rows else [])]
 
 
 def _machines(audit: Audit) -> list[str]:

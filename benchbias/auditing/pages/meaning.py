@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchbias.auditing.pages.choosing import ordered
 from benchbias.auditing.pages.wording import Name, Sentence, counted, margin_text, points, right
-from benchbias.auditing.values import Audit, Compared, Line
+from benchbias.auditing.values import ALL, Audit, Compared, Line
 
 
 def meaning(audit: Audit, model: Compared) -> list[Sentence]:
@@ -29,21 +29,23 @@ def _harmed(audit: Audit, model: Compared) -> list[Sentence]:
     more = f"{others} {'was' if len(harmed) == 2 else 'were'} harmed too; groups that overlap share their losses. "
     return [
         *_shares(audit, model, worst),
-        ["This is more than chance: over all groups together, an audit gives such a false alarm at most "],
+        ["This is more than chance: if no group really lost, an audit would say so of any of them at most "],
         [f"{100 * audit.options.level:.6g} times in 100. {beyond} ", more if others else ""],
-        ["Look at this group before you ship the model."],
+        [f"Look at {'its losses' if worst.group.name == ALL else 'this group'} before you ship the model."],
     ]
 
 
 def _shares(audit: Audit, model: Compared, line: Line) -> list[Sentence]:
-    shares, group = right(line, audit.pairs), Name(line.group.name)
+    shares = right(line, audit.pairs)
+    where = ["Over all examples, "] if line.group.name == ALL else ["In the group ", Name(line.group.name), ", "]
     runs = f", over {audit.pairs} pairs of models" if audit.pairs > 1 else ""
-    counts = f"{line.lost} right answers were lost and {line.gained} gained{runs}. "
+    verb = "was" if line.lost == 1 else "were"
+    counts = f"{counted(line.lost, 'right answer')} {verb} lost and {line.gained} gained{runs}. "
     among = f"of {counted(line.group.n, 'example')}, "
     if shares is None:
-        return [["In the group ", group, ", ", among, counts]]
+        return [[*where, among, counts]]
     return [
-        ["In the group ", group, ", ", Name(model.name), f" is right on {points(shares[1])} of 100 examples, where "],
+        [*where, Name(model.name), f" is right on {points(shares[1])} of 100 examples, where "],
         [Name(audit.dense), f" is right on {points(shares[0])}: {among}{counts}"],
     ]
 

@@ -9,6 +9,8 @@ from benchbias.auditing.pages.wording import points
 from benchbias.auditing.values import Audit, Compared, Facts, Latency
 
 UNKNOWN = "-"
+WORDS = ("model", "verdict", "dominated by")
+"""The heads of columns that are no numbers."""
 
 
 @dataclass(frozen=True)
@@ -68,18 +70,17 @@ def _time(model: Compared, batch: int) -> float:
     return next(found.median for found in _facts(model).latency if found.batch == batch)
 
 
-def batches(audit: Audit) -> list[int]:
-    """The batch sizes that any model was timed with."""
-    return sorted({found.batch for offer in offers(audit) for found in offer.facts.latency})
+def table(audit: Audit) -> tuple[list[str], list[list[str]]]:
+    """The heads and the cells of the table, the model first; columns of which nothing is known are left out."""
+    sizes = sorted({found.batch for offer in offers(audit) for found in offer.facts.latency})
+    heads = ["model", "verdict", "harm not excluded", "on disk", "non-zeros", *(f"ms at batch {n}" for n in sizes)]
+    rows = [_row(offer, sizes) for offer in offers(audit)]
+    heads.append("dominated by")
+    kept = [at for at in range(len(heads)) if any(row[at] not in ("", UNKNOWN) for row in rows)]
+    return [heads[at] for at in kept], [[row[at] for at in kept] for row in rows]
 
 
-def header(audit: Audit) -> list[str]:
-    """The heads of the table's columns."""
-    times = [f"ms at batch {size}" for size in batches(audit)]
-    return ["model", "verdict", "harm not excluded", "on disk", "non-zeros", *times, "dominated by"]
-
-
-def row(offer: Offer, sizes: Sequence[int]) -> list[str]:
+def _row(offer: Offer, sizes: Sequence[int]) -> list[str]:
     """The cells of one model; a dash where a number is unknown."""
     harm = UNKNOWN if offer.harm is None else points(offer.harm)
     facts = offer.facts

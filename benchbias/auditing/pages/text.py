@@ -5,6 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
+from rich.cells import cell_len
+
 from benchbias.auditing.pages import pareto, wording
 from benchbias.auditing.pages.choosing import chosen
 from benchbias.auditing.pages.exits import exit_code
@@ -115,22 +117,21 @@ def _table(lines: Sequence[Line], audit: Audit, model: Compared, width: int) -> 
         table = grid(
             [[row[key] for key in keys] for row in rows], [heads[key] for key in keys], left={0, len(keys) - 1}
         )
-        if max(map(len, table)) <= width:
+        if max(map(cell_len, table)) <= width:
             return table
     return [part for row, line in zip(rows, lines, strict=True) for part in _stacked(row, line, audit.pairs, width)]
 
 
 def grid(rows: Sequence[Sequence[str]], heads: Sequence[str], left: set[int]) -> list[str]:
-    """Columns two spaces apart; those of `left` begin at the left."""
+    """Columns two spaces apart; those of `left` begin at the left. Wide characters take two places."""
     cells = [list(heads), *map(list, rows)]
-    widths = [max(len(row[at]) for row in cells) for at in range(len(heads))]
-    return [
-        "  ".join(
-            cell.ljust(size) if at in left else cell.rjust(size)
-            for at, (cell, size) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in cells
-    ]
+    widths = [max(cell_len(row[at]) for row in cells) for at in range(len(heads))]
+
+    def padded(cell: str, at: int) -> str:
+        space = " " * (widths[at] - cell_len(cell))
+        return cell + space if at in left else space + cell
+
+    return ["  ".join(padded(cell, at) for at, cell in enumerate(row)).rstrip() for row in cells]
 
 
 def _stacked(row: dict[str, str], line: Line, pairs: int, width: int) -> list[str]:
@@ -143,14 +144,10 @@ def _stacked(row: dict[str, str], line: Line, pairs: int, width: int) -> list[st
 
 
 def _pareto(audit: Audit, width: int) -> list[str]:
-    sizes, heads = pareto.batches(audit), pareto.header(audit)
-    rows = [[plain(cell) for cell in pareto.row(offer, sizes)] for offer in pareto.offers(audit)]
-    kept = [at for at in range(len(heads)) if any(row[at] not in ("", pareto.UNKNOWN) for row in rows)]
-    rows, heads = [[row[at] for at in kept] for row in rows], [heads[at] for at in kept]
-    table = grid(
-        rows, heads, left={at for at, head in enumerate(heads) if head in ("model", "verdict", "dominated by")}
-    )
-    if max(map(len, table)) > width:
+    heads, cells = pareto.table(audit)
+    rows = [[plain(cell) for cell in row] for row in cells]
+    table = grid(rows, heads, left={at for at, head in enumerate(heads) if head in pareto.WORDS})
+    if max(map(cell_len, table)) > width:
         table = []
         for row in rows:
             told = [f"{head}: {cell}" for head, cell in zip(heads[1:], row[1:], strict=True) if cell not in ("", "-")]

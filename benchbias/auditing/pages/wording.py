@@ -128,7 +128,8 @@ def worst_group(compared: Compared, pairs: int) -> Sentence | None:
     if line is None or line.group.name == ALL or line.harm <= 0:
         return None
     told = errors(line, pairs) or f"{points(line.harm)} points"
-    return ["Largest harm: ", Name(line.group.name), f", {told}."]
+    verdict = "" if line.verdict == "harmed" else f" ({line.verdict})"
+    return ["Largest harm: ", Name(line.group.name), f"{verdict}, {told}."]
 
 
 def without(compared: Compared) -> Sentence | None:

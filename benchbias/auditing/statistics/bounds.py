@@ -18,8 +18,8 @@ from benchbias.auditing.statistics.weighted import LEAST, Outcomes, Tails, quant
 
 Floats = NDArray[np.float64]
 
-ABOVE_ZERO = 1e-15
-"""A lower bound that is 0 to all digits although the test just rejects is told as this."""
+OFF_ZERO = 1e-15
+"""A bound that is 0 to all digits although the test just rejects is told as this far from it."""
 
 
 def harm_bounds(lost: ArrayLike, gained: ArrayLike, n: ArrayLike, level: float = 0.05) -> tuple[Floats, Floats]:
@@ -36,8 +36,8 @@ def harm_bounds(lost: ArrayLike, gained: ArrayLike, n: ArrayLike, level: float =
     b, c, size = kinds.T
     upper = quantile(_outcomes(b + 1, c, size - b - c), level)
     lower = -quantile(_outcomes(c + 1, b, size - b - c), level)
-    rejected = no_harm_p(b, c) <= level
-    lower = np.where(rejected, np.maximum(lower, ABOVE_ZERO), np.minimum(lower, 0.0))
+    lower = np.where(no_harm_p(b, c) <= level, np.maximum(lower, OFF_ZERO), np.minimum(lower, 0.0))
+    upper = np.where(no_harm_p(c, b) <= level, np.minimum(upper, -OFF_ZERO), np.maximum(upper, 0.0))
     back = back.reshape(shape)
     return lower[back], upper[back]
 

@@ -69,4 +69,4 @@ def attainable(discordant: int, p: Floats) -> Floats:
 def _places(back: NDArray[np.intp], kinds: int) -> list[NDArray[np.intp]]:
     """The places where each kind stands, rising."""
     order = np.argsort(back, kind="stable")
-    return np.split(order, np.searchsorted(back[order], np.arange(1, kinds)))
+    return np.split(order, np.searchsorted(back[order], np.arange(1, kinds))) if kinds else []

@@ -15,7 +15,7 @@ from benchbias.auditing.values import Options
 from benchbias.errors import DataError
 from support import sample_audits as samples
 
-AUDITS = (samples.audit, samples.two_models, samples.passing, samples.nasty)
+AUDITS = (samples.audit, samples.two_models, samples.passing, samples.nasty, samples.discovered)
 COMMAND = "python -c 'from benchbias.auditing.pages import document as d; print(d.written_schema(), end=\"\")'"
 
 

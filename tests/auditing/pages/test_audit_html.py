@@ -15,7 +15,7 @@ from benchbias.auditing.pages.meaning import meaning, not_said
 from benchbias.auditing.values import Options
 from support import sample_audits as samples
 
-AUDITS = (samples.audit, samples.two_models, samples.passing, samples.nasty)
+AUDITS = (samples.audit, samples.two_models, samples.passing, samples.nasty, samples.discovered)
 VOID = {"meta", "br", "img"}
 SELF_CLOSED = {"path"}
 
@@ -82,6 +82,7 @@ def test_a_page_says_the_verdict_and_every_group(make):
     rows = sum(tag == "tr" for tag, _ in page.tags)
     heads = sum(tag == "thead" for tag, _ in page.tags)
     offers = 0 if make is samples.passing else len(audit.models) + 1
+    offers += len(audit.discovery.slices) if audit.discovery else 0
     assert rows == sum(len(model.lines) for model in audit.models) + heads + offers
 
 
@@ -140,6 +141,10 @@ def test_the_meaning_says_what_the_verdict_rests_on():
     assert "of 507 examples, 64 right answers were lost and 9 gained." in said
     assert "at most 5 times in 100" in said
     assert "more than your margin of 3 points" in said
+    assert "if no group really lost, an audit would say so of any of them" in said
+    whole = samples.line("all", 1000, 90, 2)
+    said = joined(meaning(harmed, dataclasses.replace(harmed.models[0], lines=(whole,))))
+    assert said.startswith("Over all examples, int8 is right on 79.2 of 100 examples")
     passing = samples.passing()
     assert "all of the 2 groups that a pass needs, the harm was shown to be below 3 points" in joined(
         meaning(passing, passing.models[0])
@@ -170,6 +175,14 @@ def test_what_changed_the_code_and_the_file_of_flips_are_told():
     assert "Exit code 5." in said
     assert "The <margin> was raised." in said
     assert "Listed in f<.csv." in said
+
+
+def test_slices_are_told_apart_from_groups():
+    said = Page(html(samples.discovered())).said()
+    assert "Looked for in 3000 examples, tested on 3000 others, by age, camera, sex|. Slices decide no verdict." in said
+    assert "age > 61.5 and sex is |male|" in said
+    nothing = dataclasses.replace(samples.discovered().discovery, slices=())
+    assert "No slice lost more" in html(dataclasses.replace(samples.audit(), discovery=nothing))
 
 
 def test_an_album_shows_pictures_or_ids():

@@ -15,7 +15,7 @@ from benchbias.errors import UsageError
 from support import markdown as taken_apart
 from support import sample_audits as samples
 
-AUDITS = (samples.audit, samples.two_models, samples.passing, samples.nasty)
+AUDITS = (samples.audit, samples.two_models, samples.passing, samples.nasty, samples.discovered)
 
 
 def rendered(text: str) -> str:
@@ -49,7 +49,7 @@ def test_tables_are_whole_and_names_mean_themselves(make):
     text = markdown(audit)
     rows = taken_apart.tables(text)
     widths = {len(row) for row in rows}
-    assert widths <= {10, 6, 8, 7}, "every row of groups has ten cells"
+    assert widths <= {10, 9, 7, 6}, "rows of groups have ten cells, of slices nine"
     for model in audit.models:
         for line in chosen(model).shown:
             name = "".join(
@@ -75,7 +75,7 @@ def test_what_is_folded_is_rendered_as_a_table():
     assert "<li>safe: the harm is shown" in details[1]
 
 
-@pytest.mark.parametrize(("groups", "models"), [(50, 1), (2000, 1), (3000, 3), (100, 60), (0, 400)])
+@pytest.mark.parametrize(("groups", "models"), [(50, 1), (2000, 1), (3000, 3), (100, 60), (0, 150)])
 def test_it_fits_a_comment_and_says_what_does_not(groups: int, models: int):
     audit = many(groups, models)
     text = markdown(audit)
@@ -101,6 +101,15 @@ def test_what_changed_is_told_on_top():
     assert "\\*x\\*" in text
     assert "Exit code 5." in text
     assert "Changed since" not in markdown(samples.audit())
+
+
+def test_slices_are_told_apart_from_groups():
+    text = markdown(samples.discovered())
+    assert "Looked for in 3000 examples, tested on 3000 others, by **age**, **camera**, **sex\\|**." in text
+    rows = [row for row in taken_apart.tables(text) if len(row) == 9]
+    assert rows[1][:6] == ["int8", "age > 61.5 and sex is |male|", "harmed", "410", "40", "4"]
+    assert rows[2][2] == "not shown"
+    assert "Slices that were looked for" not in markdown(samples.audit())
 
 
 def test_long_names_are_cut():

@@ -6,6 +6,7 @@ import dataclasses
 import re
 
 import pytest
+from rich.cells import cell_len
 
 from benchbias.auditing.pages import pareto, wording
 from benchbias.auditing.pages.choosing import chosen, ordered
@@ -13,7 +14,7 @@ from benchbias.auditing.pages.text import text
 from benchbias.auditing.values import Facts, Latency, Options, Uneven
 from support import sample_audits as samples
 
-AUDITS = (samples.audit, samples.two_models, samples.passing, samples.nasty)
+AUDITS = (samples.audit, samples.two_models, samples.passing, samples.nasty, samples.discovered)
 
 
 @pytest.mark.parametrize("make", AUDITS)
@@ -131,6 +132,14 @@ def test_other_margins_and_levels_are_told():
     assert "margin 2.5 points" in shown
     assert "99 % bounds" in shown
     assert "is at most 1 %" in shown
+
+
+def test_columns_stay_in_line_beside_wide_characters():
+    wide = samples.line("\N{CJK UNIFIED IDEOGRAPH-4E2D}" * 6, 500, 60, 2)
+    shown = text(samples.audit(samples.model("int8", extra=(wide,))), width=140).splitlines()
+    rows = [line for line in shown if line.endswith("harmed beyond margin")]
+    assert len(rows) == 3
+    assert len({cell_len(row) for row in rows}) == 1
 
 
 def test_the_exit_code_and_the_file_of_flips_are_those_given():

@@ -171,6 +171,9 @@ def test_pictures_are_small_and_what_is_none_is_left_out(pictures, tmp_path):
     uri = gallery.thumbnail(tmp_path / "0.png")
     opened = Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
     assert max(opened.size) == gallery.SIDE
+    Image.new("L", (8, 4)).save(tmp_path / "tiny.png")
+    tiny = Image.open(io.BytesIO(base64.b64decode(gallery.thumbnail(tmp_path / "tiny.png").partition(",")[2])))
+    assert tiny.size == (112, 56), "a tiny picture is enlarged"
     assert [gallery.thumbnail(tmp_path / name) for name in ("4.png", "5.png", "none.png")] == [None] * 3
 
 
