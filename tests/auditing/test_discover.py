@@ -214,7 +214,7 @@ def test_where_all_are_harmed_a_slice_must_lose_more_than_the_rest_and_the_stron
     first = np.arange(6000) % 3 > 0
     names, codes = np.unique(hair, return_inverse=True)
     found = find_slices(features_of({"hair": Column(codes, tuple(names))}, first), harm, first, 3, 50)
-    assert [slice_.text for slice_ in found][0] == "hair is brown"
+    assert found[0].text == "hair is brown"
     for slice_ in found:
         assert harm[slice_.member & first].mean() > harm[first].mean()
     assert not any(slice_.text in ("hair is black", "hair is not brown") for slice_ in found)
