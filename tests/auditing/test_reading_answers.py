@@ -217,6 +217,18 @@ def test_logits_give_answers_and_probabilities_in_every_format(form: str, tmp_pa
     assert np.allclose(probabilities.scores["int8"].divergence, found.scores["int8"].divergence)
 
 
+@pytest.mark.parametrize("form", FORMATS)
+def test_rounded_probabilities_are_probabilities_and_shares_of_another_sum_are_none(form: str, tmp_path: Path):
+    shares = np.exp(LOGITS) / np.exp(LOGITS).sum(1, keepdims=True)
+    rounded = read(write_table(tmp_path, form, PLAIN | {"dense": shares.round(2).tolist()}))
+    assert np.allclose(rounded.scores[DENSE].of_label, shares[range(4), PLAIN["y"]], atol=0.01)
+    single = (1 / (1 + np.exp(-np.array(LOGITS)))).tolist()  # sigmoids of each class alone
+    found = read(write_table(tmp_path, form, PLAIN | {"dense": single}))
+    assert found.scores == {}
+    assert found.dense.tolist() == rounded.dense.tolist()
+    assert "do not add up to 1" in found.notes[0]
+
+
 def test_numbered_columns_go_by_their_numbers_and_not_by_their_order(tmp_path: Path):
     logits = np.eye(12)[[11, 2]]
     columns = {f"dense_{at}": logits[:, at].tolist() for at in (11, 2, 10, 0, 1, 3, 9, 8, 4, 5, 6, 7)}
@@ -360,7 +372,7 @@ FAULTS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "too few class names": (changed(dense=LOGITS), {"classes": ["a", "b"]}, "2 classes are named, but .* 3 columns"),
     "a label beyond the logits": (changed(y=[0, 1, 3, 1], dense=LOGITS), {}, "label 3 has no column among 3 logits"),
     "an unknown class": ({}, {"classes": ["a", "b"]}, "label: '0' is none of the 2 classes|'2' is none of the 2"),
-    "two equal class names": ({}, {"classes": ["a", "a"]}, "two classes are called 'a'"),
+    "two equal class names": ({}, {"classes": ["a", "a"]}, "classes 0 and 1 .counted from 0. are both called 'a'"),
     "an id twice": (changed(id=["a", "b", "a", "c"]), {"identity": "id"}, "row 1 .*row 3: the id 'a' stands twice"),
 }
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchbias.auditing.tables.classes import BITS, TRUTH, codes_in, on_one_scale, order_of
 from benchbias.auditing.tables.columns import Coded, Matrix, Values
-from benchbias.auditing.tables.logits import answered, is_probabilities, is_whole, scores
+from benchbias.auditing.tables.logits import answered, is_probabilities, is_shares, is_whole, scores
 from benchbias.auditing.values import DENSE, Answers, Column, Scores
 from benchbias.errors import DataError, UsageError
 
@@ -119,6 +119,11 @@ def _scores(
             continue
         if is_whole(values.values) and not is_probabilities(values.values):
             notes.append(f"The logits of {shown[key]} are whole numbers of unknown scale: they give no probabilities.")
+            continue
+        if is_shares(values.values) and not is_probabilities(values.values):
+            notes.append(
+                f"The values of {shown[key]} are from 0 to 1 and do not add up to 1: they give no probabilities."
+            )
             continue
         dense = values if key == DENSE else dense
         reference = dense.values if dense is not None and key != DENSE else None
