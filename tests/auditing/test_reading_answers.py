@@ -193,7 +193,7 @@ def test_csv_with_other_delimiters_a_mark_in_front_blank_rows_and_quotes(tmp_pat
     path.write_text("sep=;\n" + rows)
     assert told(read(path))["label"] == ["0", "1"]
     path.write_text(rows + "\n;0;0;x\n")
-    with pytest.raises(BenchbiasError, match=r"no label in 1 rows of 3 .*a\.csv, row 7"):
+    with pytest.raises(BenchbiasError, match=r"no label in 1 row of 3 .*a\.csv, row 7"):
         read(path)
     path.write_text(rows + "1;1;1\n")
     with pytest.raises(BenchbiasError, match=r"a\.csv, row 6: 3 cells, but the header has 4"):
@@ -326,12 +326,12 @@ JOIN_FAULTS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "more ids": (
         {"dense": {"id": ["d", "c", "b", "a", "e"], "pred": [0, 2, 1, 0, 1]}},
         {},
-        r"do not join one to one: 1 ids only in .*dense\.parquet \(e\)",
+        r"do not join one to one: 1 id only in .*dense\.parquet \(e\)",
     ),
     "other ids": (
         {"dense": {"id": ["d", "c", "b", "1"], "pred": [0, 2, 1, 0]}},
         {},
-        r"1 ids only in .*labels\.csv \(a\) and 1 ids only in .*dense\.parquet \(1\)",
+        r"1 id only in .*labels\.csv \(a\) and 1 id only in .*dense\.parquet \(1\)",
     ),
     "an id twice": ({"dense": {"id": ["d", "c", "b", "b"], "pred": [0, 2, 1, 0]}}, {}, "row 3 and .*row 4: the id 'b'"),
     "an empty id": ({"dense": {"id": ["d", None, "b", "a"], "pred": [0, 2, 1, 0]}}, {}, "row 2: column 'id' .* empty"),
@@ -376,8 +376,8 @@ FAULTS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     ),
     "a compressed model called dense": ({}, {"dense": "int8", "compressed": ["dense"]}, "model is called 'dense'"),
     "no label": (changed(y=[0, None, 2, None]), {}, r"no label in 2 rows of 4 \(.*row.*; .*row.*\): fill"),
-    "no answer": (changed(int8=[0, None, 2, 1]), {}, r"no answer of int8 in 1 rows of 4"),
-    "no cluster": (changed(patient=[0, None, 2, 1]), {"cluster": "patient"}, "no cluster in 1 rows of 4"),
+    "no answer": (changed(int8=[0, None, 2, 1]), {}, r"no answer of int8 in 1 row of 4"),
+    "no cluster": (changed(patient=[0, None, 2, 1]), {"cluster": "patient"}, "no cluster in 1 row of 4"),
     "an infinite label": (changed(y=[0.0, float("inf"), 2.0, 1.0]), {}, "row 2: column 'y' holds an infinite number"),
     "an infinite logit": (
         changed(y=[0, 1, 1, 1], dense=[[0.0, 1], [1, 2], [3, float("inf")], [1, 2]]),
