@@ -206,17 +206,19 @@ def test_all_models_are_one_family():
     assert min(s.adjusted for s in twice.slices) > min(s.adjusted for s in alone.slices)
 
 
-def test_where_all_are_harmed_alike_a_slice_must_lose_more_than_the_rest():
-    """A model that loses a fifth of all: only what loses more than that is a slice."""
-    generator = np.random.default_rng(0)
+def test_where_all_are_harmed_a_slice_must_lose_more_than_the_rest_and_the_strongest_comes_first():
+    """Of black hair 20 % are lost, of blond 30 %, of few of brown 50 %: black is none, and brown is before blond."""
+    hair = np.repeat(["black", "blond", "brown"], [3700, 2000, 300])
+    share = {"black": 0.2, "blond": 0.3, "brown": 0.5}
+    harm = (np.random.default_rng(0).random(6000) < [share[value] for value in hair]).astype(int)
     first = np.arange(6000) % 3 > 0
-    hair = generator.choice(["black", "brown"], 6000, p=[0.8, 0.2])
-    harm = (generator.random(6000) < np.where(hair == "brown", 0.5, 0.2)).astype(int)
-    features = features_of({"hair": Column(*np.unique(hair, return_inverse=True)[::-1])}, first)
-    features += features_of({"noise": generator.random(6000)}, first)
-    found = find_slices(features, harm, first, 2, 3)
-    assert {slice_.text for slice_ in found} & {"hair is brown", "hair is not black"}
-    assert all("brown" in slice_.text or "not black" in slice_.text for slice_ in found)
+    names, codes = np.unique(hair, return_inverse=True)
+    found = find_slices(features_of({"hair": Column(codes, tuple(names))}, first), harm, first, 3, 50)
+    assert found[0].text == "hair is brown"
+    for slice_ in found:
+        assert harm[slice_.member & first].mean() > harm[first].mean()
+    assert not any(slice_.text in ("hair is black", "hair is not brown") for slice_ in found)
+    assert {"hair is brown", "hair is not black"} & {slice_.text for slice_ in found}
 
 
 def test_too_few_examples_and_models_that_agree_give_no_slices():

@@ -97,7 +97,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "no model": ({"compressed": {}}, "no compressed model is named"),
     "an id twice": ({"identity": [1, 1, 2, 3]}, "identity: an id is empty or stands twice"),
     "not a number": ({"dense": np.where(LOGITS == 4, np.nan, LOGITS)}, r"row 2 \(counted from 0\): dense: .*class 2"),
-    "a missing label": ({"label": [0, None, 2, 1]}, "no label in 1 rows of 4"),
+    "a missing label": ({"label": [0, None, 2, 1]}, "no label in 1 row of 4"),
     "an attribute label": ({"attributes": {"label": SEX}}, "an attribute is called 'label'"),
     "names without order": ({"label": ["a", "b", "c", "b"], "dense": LOGITS}, "class order unknown"),
 }

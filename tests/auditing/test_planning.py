@@ -103,6 +103,15 @@ def test_the_text_and_the_json_tell_the_plan_in_any_order_of_groups():
     assert not any(line.endswith(" ") for line in text.splitlines())
 
 
+def test_a_text_of_many_groups_shows_those_with_the_least_chance():
+    found = plan([Sized(f"g{n}", n) for n in range(1, 101)], 0.02)
+    text = plan_text(found)
+    assert "40 groups with a larger chance are not shown; the JSON has each." in text
+    assert "g1 " in text
+    assert "g100 " not in text
+    assert len(json.loads(plan_json(found))["groups"]) == 100
+
+
 FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "discordance": ({"discordance": 2.0}, "discordance is 2: a share between 0 and 1"),
     "margin": ({"margin": 0.0}, "margin is 0: a share"),
@@ -124,5 +133,7 @@ def test_columns_that_are_not_there_have_one_message():
         sizes({"sex": SEX}, gate=["age"])
     with pytest.raises(BenchbiasError, match="no cluster in 1 rows of 8"):
         sizes({"sex": SEX}, cluster=np.arange(8) - 1)
+    with pytest.raises(BenchbiasError, match="column 'age' has 501 values, each a group"):
+        sizes({"age": Column(np.arange(501), tuple(map(str, range(501))))})
     with pytest.raises(BenchbiasError, match="name a column"):
         sizes({})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import datetime
 import json
 import subprocess
@@ -139,6 +140,31 @@ def test_any_column_is_the_same_in_json_and_in_arrays_in_any_order(tmp_path_fact
     assert read_texts[0] == read_texts[1][::-1]
 
 
+UNQUOTED = st.characters(exclude_categories=["Cs"], exclude_characters="\r")  # csv.writer forgets to quote this one
+
+
+@given(
+    st.lists(st.text(UNQUOTED, max_size=5), min_size=1, max_size=9),
+    st.sampled_from(",;|\t"),
+    st.sampled_from(["\n", "\r\n"]),
+)
+@settings(max_examples=60, deadline=None)
+def test_any_text_is_the_same_in_csv_and_in_arrays(tmp_path_factory: Any, values: list[str], sign: str, end: str):
+    path = tmp_path_factory.mktemp("any") / "a.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, delimiter=sign, lineterminator=end)
+        writer.writerows([("a", "b"), *((value, 1) for value in values)])
+    try:
+        expected = coded_array(np.array(values, object), "here", "a")
+    except BenchbiasError:
+        with pytest.raises(BenchbiasError):
+            read_columns(path, ["a"])
+        return
+    column = read_columns(path, ["a"])["a"]
+    assert (column.codes == expected.codes).all()
+    assert column.names == expected.names
+
+
 def test_boolean_labels_and_answers_of_0_and_1_are_one_scale(tmp_path: Path):
     columns = PLAIN | {"y": [True, False, True, False], "dense": [1, 0, 0, 0], "int8": [1, 0, 1, 1]}
     found = read(write_table(tmp_path, "parquet", columns))
@@ -167,7 +193,7 @@ def test_csv_with_other_delimiters_a_mark_in_front_blank_rows_and_quotes(tmp_pat
     path.write_text("sep=;\n" + rows)
     assert told(read(path))["label"] == ["0", "1"]
     path.write_text(rows + "\n;0;0;x\n")
-    with pytest.raises(BenchbiasError, match=r"no label in 1 rows of 3 .*a\.csv, row 7"):
+    with pytest.raises(BenchbiasError, match=r"no label in 1 row of 3 .*a\.csv, row 7"):
         read(path)
     path.write_text(rows + "1;1;1\n")
     with pytest.raises(BenchbiasError, match=r"a\.csv, row 6: 3 cells, but the header has 4"):
@@ -215,6 +241,18 @@ def test_logits_give_answers_and_probabilities_in_every_format(form: str, tmp_pa
     for name in (DENSE, "int8"):
         assert np.allclose(probabilities.scores[name].of_label, found.scores[name].of_label)
     assert np.allclose(probabilities.scores["int8"].divergence, found.scores["int8"].divergence)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_rounded_probabilities_are_probabilities_and_shares_of_another_sum_are_none(form: str, tmp_path: Path):
+    shares = np.exp(LOGITS) / np.exp(LOGITS).sum(1, keepdims=True)
+    rounded = read(write_table(tmp_path, form, PLAIN | {"dense": shares.round(2).tolist()}))
+    assert np.allclose(rounded.scores[DENSE].of_label, shares[range(4), PLAIN["y"]], atol=0.01)
+    single = (1 / (1 + np.exp(-np.array(LOGITS)))).tolist()  # sigmoids of each class alone
+    found = read(write_table(tmp_path, form, PLAIN | {"dense": single}))
+    assert found.scores == {}
+    assert found.dense.tolist() == rounded.dense.tolist()
+    assert "do not add up to 1" in found.notes[0]
 
 
 def test_numbered_columns_go_by_their_numbers_and_not_by_their_order(tmp_path: Path):
@@ -288,12 +326,12 @@ JOIN_FAULTS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "more ids": (
         {"dense": {"id": ["d", "c", "b", "a", "e"], "pred": [0, 2, 1, 0, 1]}},
         {},
-        r"do not join one to one: 1 ids only in .*dense\.parquet \(e\)",
+        r"do not join one to one: 1 id only in .*dense\.parquet \(e\)",
     ),
     "other ids": (
         {"dense": {"id": ["d", "c", "b", "1"], "pred": [0, 2, 1, 0]}},
         {},
-        r"1 ids only in .*labels\.csv \(a\) and 1 ids only in .*dense\.parquet \(1\)",
+        r"1 id only in .*labels\.csv \(a\) and 1 id only in .*dense\.parquet \(1\)",
     ),
     "an id twice": ({"dense": {"id": ["d", "c", "b", "b"], "pred": [0, 2, 1, 0]}}, {}, "row 3 and .*row 4: the id 'b'"),
     "an empty id": ({"dense": {"id": ["d", None, "b", "a"], "pred": [0, 2, 1, 0]}}, {}, "row 2: column 'id' .* empty"),
@@ -338,8 +376,8 @@ FAULTS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     ),
     "a compressed model called dense": ({}, {"dense": "int8", "compressed": ["dense"]}, "model is called 'dense'"),
     "no label": (changed(y=[0, None, 2, None]), {}, r"no label in 2 rows of 4 \(.*row.*; .*row.*\): fill"),
-    "no answer": (changed(int8=[0, None, 2, 1]), {}, r"no answer of int8 in 1 rows of 4"),
-    "no cluster": (changed(patient=[0, None, 2, 1]), {"cluster": "patient"}, "no cluster in 1 rows of 4"),
+    "no answer": (changed(int8=[0, None, 2, 1]), {}, r"no answer of int8 in 1 row of 4"),
+    "no cluster": (changed(patient=[0, None, 2, 1]), {"cluster": "patient"}, "no cluster in 1 row of 4"),
     "an infinite label": (changed(y=[0.0, float("inf"), 2.0, 1.0]), {}, "row 2: column 'y' holds an infinite number"),
     "an infinite logit": (
         changed(y=[0, 1, 1, 1], dense=[[0.0, 1], [1, 2], [3, float("inf")], [1, 2]]),
@@ -360,7 +398,7 @@ FAULTS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "too few class names": (changed(dense=LOGITS), {"classes": ["a", "b"]}, "2 classes are named, but .* 3 columns"),
     "a label beyond the logits": (changed(y=[0, 1, 3, 1], dense=LOGITS), {}, "label 3 has no column among 3 logits"),
     "an unknown class": ({}, {"classes": ["a", "b"]}, "label: '0' is none of the 2 classes|'2' is none of the 2"),
-    "two equal class names": ({}, {"classes": ["a", "a"]}, "two classes are called 'a'"),
+    "two equal class names": ({}, {"classes": ["a", "a"]}, "classes 0 and 1 .counted from 0. are both called 'a'"),
     "an id twice": (changed(id=["a", "b", "a", "c"]), {"identity": "id"}, "row 1 .*row 3: the id 'a' stands twice"),
 }
 

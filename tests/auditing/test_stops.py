@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchbias.auditing.before.class_order import mixed_up
 from benchbias.auditing.before.stops import STOPS, chance_accuracy, check, dense_accuracy, least_agreement
 from benchbias.auditing.tables.from_arrays import from_arrays
 from benchbias.auditing.values import Answers
@@ -119,7 +120,7 @@ def test_a_model_that_answers_the_common_class_is_at_chance_however_accurate():
 
 @pytest.mark.parametrize("order", ["all", "two", "shifted", "small"])
 def test_a_wrong_order_of_classes_stops(order: str):
-    label = np.repeat(np.arange(10), 10 if order == "small" else 200)
+    label = np.repeat(np.arange(10), 20 if order == "small" else 200)
     dense = model(0.95 if order == "small" else 0.8, 10, len(label), labels=label)[1]
     table = {
         "all": [8, 7, 6, 5, 4, 3, 2, 1, 0, 9],
@@ -129,6 +130,38 @@ def test_a_wrong_order_of_classes_stops(order: str):
     mixed = np.array(table.get(order, table["two"]))[dense]
     assert stopped(answers_of(label, mixed)) in ("low-accuracy", "class-order")
     assert stopped(answers_of(label, dense)) == ""
+
+
+def thousand(seed: int, n: int) -> tuple[Any, Any]:
+    """Labels and answers of a model of a thousand classes, n images each, hard ones and twins among them."""
+    generator = np.random.default_rng(seed)
+    accuracy = np.clip(generator.beta(4.0, 1.8, 1000), 0.08, 0.98)
+    to_twin = generator.beta(1.2, 3.0, 1000)
+    for pair in 2 * np.flatnonzero(generator.random(500) < 0.02):  # a missile and a projectile
+        accuracy[pair : pair + 2], to_twin[pair : pair + 2] = generator.uniform(0.3, 0.55, 2), 0.8
+    label = np.repeat(np.arange(1000), n)
+    twin = np.where(generator.random(len(label)) < to_twin[label], label ^ 1, generator.integers(0, 1000, len(label)))
+    return label, np.where(generator.random(len(label)) < accuracy[label], label, twin)
+
+
+@pytest.mark.parametrize("n", [3, 8, 10, 20, 50])
+def test_hard_classes_and_twins_among_a_thousand_are_no_wrong_order_and_two_swapped_ones_are(n: int):
+    for seed in range(4):
+        label, dense = thousand(seed, n)
+        assert mixed_up(label, dense, 1000) == []
+        swapped = np.arange(1000)
+        swapped[[100, 200]] = [200, 100]
+        best = np.where(np.isin(label, (100, 200)), label, dense)  # of two classes that are nearly all right
+        found = mixed_up(label, swapped[best], 1000)
+        assert [(one.label, one.other) for one in found] == ([(100, 200), (200, 100)] if n >= 20 else [])
+
+
+@pytest.mark.parametrize(("labels", "expected"), [(10, [5]), (1000, [])])
+def test_a_class_that_is_half_called_another_is_a_wrong_order_among_few_labels_alone(labels: int, expected: list[int]):
+    label = np.repeat(np.arange(labels), 50)
+    answer = label.copy()
+    answer[250:300] = [5] * 2 + [6] * 28 + [at % 5 for at in range(20)]
+    assert [one.label for one in mixed_up(label, answer, labels)] == expected
 
 
 def test_the_stop_of_a_class_tells_the_confusion():

@@ -17,6 +17,8 @@ from benchbias.errors import DataError, UsageError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+MANY_VALUES = 500  # of a column: each is a group
+SHOWN = 60  # groups in a text
 HEADER = ("group", "n", "chance of safe", "needs", "finds harm from")
 
 
@@ -80,7 +82,7 @@ def sizes(
 
     cluster: int (N,), equal for examples that are no independent draws; the worst is assumed, that they change
     together. gate: the columns whose values a pass needs, None for all. Raises UsageError for others, and DataError for
-    a cluster below 0, which is a missing one.
+    a cluster below 0, which is a missing one, and for a column of too many values.
     """
     for name in gate or ():
         if name not in columns:
@@ -90,6 +92,10 @@ def sizes(
     if cluster is not None and (cluster < 0).any():
         raise DataError(f"no cluster in {int((cluster < 0).sum())} rows of {len(cluster)}: fill the cells")
     total = len(next(iter(columns.values())).codes)
+    for name, column in columns.items():
+        if len(column.names) > MANY_VALUES:
+            told = f"column {name!r:.80} has {len(column.names)} values, each a group"
+            raise DataError(f"{told}, and at most {MANY_VALUES} are planned for: give ranges instead of numbers")
     found = [_sized(ALL, np.ones(total, bool), cluster, gated=True)]
     for many in range(1, depth + 1):
         for names in itertools.combinations(sorted(columns), many):
@@ -146,7 +152,7 @@ def plan(
 
 def plan_text(found: Plan) -> str:
     """The plan as lines of text, groups with the least chance first."""
-    rows = [HEADER] + [_row(group) for group in found.groups]
+    rows = [HEADER] + [_row(group) for group in found.groups[:SHOWN]]
     widths = [max(len(row[at]) for row in rows) for at in range(len(HEADER))]
     first, *others = widths
     table = [
@@ -162,6 +168,8 @@ def plan_text(found: Plan) -> str:
         f"needs: examples for a chance of {_chance(found.power)}. Where no answer changes, it takes {found.fewest}.",
         "finds harm from: the least harm that is found with that chance, among all these groups.",
     ]
+    if len(found.groups) > SHOWN:
+        lines.append(f"{len(found.groups) - SHOWN} groups with a larger chance are not shown; the JSON has each.")
     if small:
         lines.append(
             f"{small} groups that a pass needs are too small where no answer changes: add examples, or pool them."

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchbias.auditing.before.class_order import mixed_up
 from benchbias.auditing.before.oddities import oddities
 from benchbias.auditing.values import Answers, Warning
 from benchbias.errors import DataError, UsageError, unknown
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 FALLEN_SHORT = 0.05  # of what was expected: other weights or another preprocessing
 ROOM = 0.25  # of the way from chance to all right, which a model of few classes must have gone
-WRONG, ENOUGH, MOST = 0.05, 20, 0.5  # nearly all of a class: fewer right, of at least so many, most for one other
-SWAPPED, PAIR, MUTUAL = 0.2, 8, 0.6  # two classes that are answered for each other
 MANY_VALUES = 500  # of an attribute: each is a group
 
 STOPS = MappingProxyType(
@@ -145,37 +144,14 @@ def _low(answers: Answers) -> list[Stop]:
 
 
 def _class_order(answers: Answers) -> list[Stop]:
-    """The stop for classes whose order was mixed up: nearly all wrong, or two that are answered for each other."""
-    size = len(answers.classes)
     if len(np.unique(answers.label)) < 2 or len(np.unique(answers.dense)) < 2:
         return []
-    pairs, counts = np.unique(answers.label * size + answers.dense, return_counts=True)
-    labels, given = np.divmod(pairs, size)
-    totals = np.bincount(answers.label, minlength=size)
-    right = np.zeros(size, int)
-    right[labels[labels == given]] = counts[labels == given]
-    other, times = np.full(size, -1), np.zeros(size, int)
-    for label, answer, count in zip(labels, given, counts, strict=True):
-        if label != answer and count > times[label]:
-            other[label], times[label] = answer, count
     found = []
-    for label in np.nonzero(totals)[0]:
-        share, back = right[label] / totals[label], other[label]
-        nearly_all = totals[label] >= ENOUGH and share < WRONG and times[label] >= MOST * totals[label]
-        swapped = (
-            back >= 0
-            and other[back] == label
-            and all(
-                totals[at] >= PAIR and right[at] <= SWAPPED * totals[at] and times[at] >= MUTUAL * totals[at]
-                for at in (label, back)
-            )
-        )
-        if nearly_all or swapped:
-            wrong = totals[label] - right[label]
-            of = f"{totals[label]} examples of {answers.classes[label]!r:.80}"
-            told = f"{answers.dense_name} is wrong on {wrong} of {of}"
-            often = f"it answers {answers.classes[back]!r:.80} to {times[label]} of them"
-            found.append(Stop("class-order", f"{told}; {often}: check the order of the classes (--classes)"))
+    for one in mixed_up(answers.label, answers.dense, len(answers.classes)):
+        name, other = answers.classes[one.label], answers.classes[one.other]
+        told = f"{answers.dense_name} is wrong on {one.wrong} of {one.n} examples of {name!r:.80}"
+        often = f"it answers {other!r:.80} to {one.times} of them"
+        found.append(Stop("class-order", f"{told}; {often}: check the order of the classes (--classes)"))
     return found
 
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from benchbias.auditing.tables.classes import BITS, TRUTH, codes_in, on_one_scale, order_of
 from benchbias.auditing.tables.columns import Coded, Matrix, Values
-from benchbias.auditing.tables.logits import answered, is_probabilities, is_whole, scores
+from benchbias.auditing.tables.logits import answered, is_probabilities, is_shares, is_whole, scores
+from benchbias.auditing.tables.table import counted
 from benchbias.auditing.values import DENSE, Answers, Column, Scores
 from benchbias.errors import DataError, UsageError
 
@@ -92,14 +93,14 @@ def _check_missing(parts: Parts, models: Mapping[str, Values], *, unlabelled: bo
             remedy = "fill the cells, or take the rows out"
             if what == "label":
                 remedy += ", or have the changed answers labelled alone (--label-only-flips)"
-            raise DataError(f"no {what:.80} in {len(rows)} rows of {len(column.codes)} ({first}): {remedy}")
+            raise DataError(f"no {what:.80} in {counted(len(rows), 'row')} of {len(column.codes)} ({first}): {remedy}")
 
 
 def _of_logits(name: str, values: Matrix, order: tuple[str, ...], parts: Parts, notes: list[str]) -> Coded:
     found = answered(values.values, name, parts.row)
     if found.ties:
-        many = f"{found.ties} rows" if found.ties > 1 else "1 row"
-        notes.append(f"{many} of {name} with a tie of the largest value: the first of the tied classes is the answer.")
+        told = f"{counted(found.ties, 'row')} of {name} with a tie of the largest value"
+        notes.append(f"{told}: the first of the tied classes is the answer.")
     place = sorted(range(len(order)), key=order.__getitem__)
     code = np.empty(len(order), np.int64)
     code[place] = np.arange(len(order))
@@ -119,6 +120,11 @@ def _scores(
             continue
         if is_whole(values.values) and not is_probabilities(values.values):
             notes.append(f"The logits of {shown[key]} are whole numbers of unknown scale: they give no probabilities.")
+            continue
+        if is_shares(values.values) and not is_probabilities(values.values):
+            notes.append(
+                f"The values of {shown[key]} are from 0 to 1 and do not add up to 1: they give no probabilities."
+            )
             continue
         dense = values if key == DENSE else dense
         reference = dense.values if dense is not None and key != DENSE else None

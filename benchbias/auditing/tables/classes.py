@@ -37,7 +37,9 @@ def class_names(classes: Sequence[str] | Path | None) -> tuple[str, ...] | None:
             raise DataError(f"{where}: class {number} has no name")
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise DataError(f"{where}: two classes are called {twice!r:.80}")
+        numbers = [number for number, name in enumerate(names) if name == twice]
+        told = f"classes {numbers[0]} and {numbers[1]} (counted from 0) are both called {twice!r:.80}"
+        raise DataError(f"{where}: {told}: give them different names")
     return names
 
 
