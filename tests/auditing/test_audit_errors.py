@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchbias.auditing.bounds import no_harm_p
-from benchbias.auditing.uneven import uneven_p
+from benchbias.auditing.statistics.bounds import no_harm_p
+from benchbias.auditing.statistics.uneven import uneven_p
 from support import BENCHMARKS
 from support.tiers import tiered
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchbias.auditing.bounds import no_harm_p, safe_p
-from benchbias.auditing.frontier import all_safe, most_lost, safe_losses
-from benchbias.auditing.power import Planner, detectable, fewest, needed, power_of_pass
+from benchbias.auditing.statistics.bounds import no_harm_p, safe_p
+from benchbias.auditing.statistics.frontier import all_safe, most_lost, safe_losses
+from benchbias.auditing.statistics.power import Planner, detectable, fewest, needed, power_of_pass
 
 
 def chances(n, discordance, harm):

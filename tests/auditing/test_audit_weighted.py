@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from benchbias.auditing.weighted import Outcomes, quantile, tails
+from benchbias.auditing.statistics.weighted import Outcomes, quantile, tails
 
 
 def test_two_outcomes_are_a_beta_variable_in_both_tails():
