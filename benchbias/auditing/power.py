@@ -88,7 +88,7 @@ def detectable(n: int, discordance: float, level: float = 0.05, power: float = 0
 
 @dataclass(frozen=True)
 class Planner:
-    """What `needed` computes once for a margin (a share), a level and a power, and keeps for later groups."""
+    """Powers for a margin (a share), a level and a power; keeps the numbers needed, for later groups."""
 
     margin: float
     level: float = 0.05
