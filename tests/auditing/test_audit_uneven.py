@@ -54,6 +54,15 @@ def test_p_is_that_of_drawn_confidence_distributions(seed, clusters):
         assert expected > 0.9
 
 
+def test_a_value_without_losses_is_held_against_gains_of_few_others():
+    """The bound of the value is at most 0 for sure, and that of the others passes 0 with a chance that counts."""
+    harm, codes = np.repeat([0, -1, 0], [40, 7, 3]), np.repeat([0, 1, 1], [40, 7, 3])
+    by_value = melded(harm, codes, 2, np.arange(50), draws=200_000)
+    p, worst = uneven_p(harm, codes, 2)
+    assert worst == 0
+    assert p == pytest.approx(2 * by_value[0], rel=0.1)
+
+
 def test_clusters_of_one_example_are_no_clusters():
     harm, codes = examples(np.random.default_rng(3), 400, 3, [0.1, 0.02, 0.3], 0.06)
     assert uneven_p(harm, codes, 3, np.arange(400)[::-1]) == pytest.approx(uneven_p(harm, codes, 3), rel=1e-9)

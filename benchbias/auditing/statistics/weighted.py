@@ -164,7 +164,7 @@ class _Path:
 
 
 def _best_path(number: Floats, value: Floats) -> tuple[_Path, Floats]:
-    """Of some hyperbolas the one on which the integrand is soonest negligible, and the node after which it is."""
+    """The hyperbola, of some, on which the integrand is soonest negligible, and the node after which it is."""
     saddle = _saddle(number, value)
     rest = 1 - saddle[:, None] * value
     slope = value / rest
