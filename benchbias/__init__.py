@@ -10,6 +10,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from benchbias.auditing.entry.api import audit as audit
+    from benchbias.auditing.entry.pytest_plugin import assert_no_subgroup_harm as assert_no_subgroup_harm
+    from benchbias.auditing.entry.report import AuditReport as AuditReport
     from benchbias.data.augment import channel_statistics as channel_statistics
     from benchbias.data.reading.cells import cell_text as cell_text
     from benchbias.data.reading.examples import carved as carved
@@ -77,6 +80,9 @@ if TYPE_CHECKING:
     from benchbias.training.probe_context import ProbeContext as ProbeContext
 
 _HOME = {
+    "auditing.entry.api": ("audit",),
+    "auditing.entry.pytest_plugin": ("assert_no_subgroup_harm",),
+    "auditing.entry.report": ("AuditReport",),
     "data.augment": ("channel_statistics",),
     "data.reading.cells": ("cell_text",),
     "data.reading.examples": ("carved", "dataset_of"),
@@ -112,15 +118,15 @@ _HOME = {
 }
 
 __all__ = [  # a test holds it equal to the names above
-    "Answers", "Batch", "BenchbiasError", "BiasedDataset", "Change", "Compared", "DataError", "Estimate", "Examples",
-    "GroupLabels", "HubImages", "Influence", "LabelledSplit", "LossAverages", "Mask", "Measured", "Member",
+    "Answers", "AuditReport", "Batch", "BenchbiasError", "BiasedDataset", "Change", "Compared", "DataError", "Estimate",
+    "Examples", "GroupLabels", "HubImages", "Influence", "LabelledSplit", "LossAverages", "Mask", "Measured", "Member",
     "Population", "Predictions", "ProbeContext", "PruneContext", "Range", "Results", "Row", "Scores", "Skip", "Split",
-    "Table", "TrainContext", "TrainingData", "TrialRecord", "carved", "cell_text", "change_table", "channel_statistics",
-    "checkpoint_tensors", "dataset_of", "drop_and_grow", "equivalence_p_value", "estimate", "folder_images", "formerly",
-    "generalised_cross_entropy", "head_name", "holm", "hookimpl", "hub_images", "independent_mask", "load_results",
-    "logits_under", "loss_gradients", "nt_xent", "p_value", "part_accuracies", "predicted_classes", "random_mask",
-    "reads", "removed_count", "rows_of", "run", "sample_mask", "step_count", "table_rows", "uses",
-    "weighted_cross_entropy",
+    "Table", "TrainContext", "TrainingData", "TrialRecord", "assert_no_subgroup_harm", "audit", "carved", "cell_text",
+    "change_table", "channel_statistics", "checkpoint_tensors", "dataset_of", "drop_and_grow", "equivalence_p_value",
+    "estimate", "folder_images", "formerly", "generalised_cross_entropy", "head_name", "holm", "hookimpl", "hub_images",
+    "independent_mask", "load_results", "logits_under", "loss_gradients", "nt_xent", "p_value", "part_accuracies",
+    "predicted_classes", "random_mask", "reads", "removed_count", "rows_of", "run", "sample_mask", "step_count",
+    "table_rows", "uses", "weighted_cross_entropy",
 ]  # fmt: skip
 
 

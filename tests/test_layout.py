@@ -30,7 +30,16 @@ ROOMS = (
     *("errors", "util", "plugin", "statistics", "store", "data", "data.reading", "network", "records", "sparse"),
     *("suite", "keys", "plan", "board", "training", "figures", "stages", "engine"),
     *("testing.toys", "testing.calling", "testing.checks", "testing", "runner", "tuning"),
-    *("auditing", "auditing.tables", "auditing.models", "auditing.pages", "auditing.runs", "cli"),
+    *(
+        "auditing.statistics",
+        "auditing",
+        "auditing.tables",
+        "auditing.before",
+        "auditing.models",
+        "auditing.pages",
+        "auditing.runs",
+    ),
+    *("auditing.entry", "cli.auditing", "cli"),
 )
 """The rooms from the ground up: a room imports from those before it in this list, and from no other."""
 
@@ -41,7 +50,15 @@ TORCH_ROOMS |= {"testing", "testing.toys", "testing.calling", "testing.checks", 
 HEAVY = {"torch", "torchvision", "timm", "datasets", "sklearn", "plotly", "matplotlib", "numpy", "tabulate", "scipy"}
 HEAVY |= {"PIL", "pandas"}
 
-NUMERIC_ROOMS = {"auditing", "auditing.tables", "auditing.runs"}
+NUMERIC_ROOMS = {
+    "auditing.statistics",
+    "auditing",
+    "auditing.tables",
+    "auditing.before",
+    "auditing.runs",
+    "auditing.entry",
+    "cli.auditing",
+}
 """The rooms that compute with numpy and scipy, and import no other heavy package."""
 
 MOST_MODULES, LONGEST_MODULE, LONGEST_FUNCTION = 14, 300, 60
@@ -119,7 +136,7 @@ def test_the_map_of_the_rooms_names_each_in_the_order_of_imports_and_files_that_
             assert (CORE / room.replace(".", "/") / file).is_file(), f"{room} has no {file}"
     folders = {path.parent.name for path in (ROOT / "plugins/benchbias_plugins").glob("*/__init__.py")}
     assert all(f"`{folder}`" in section for folder in folders), "a folder of the plugins is not in the map"
-    assert len(section.splitlines()) <= 45
+    assert len(section.splitlines()) <= 48
 
 
 @pytest.mark.parametrize("module", checked_modules())

@@ -51,7 +51,8 @@ class Answers:
     -> int (N,). attributes: name -> column. cluster: int (N,), equal for examples that are no independent draws
     (copies of one image, frames of one video), None where all are. ids: a text for each row, for lists of flips.
     images: the file of each row, for galleries. scores: model -> its probabilities, the dense one's under DENSE.
-    names: what a user calls the dense model. notes: sentences for the reader about how the examples were read.
+    dense_name, label_name: the user's names of the dense model, and of the label. notes: sentences for the reader about
+    how the examples were read. A label of -1 is not known; it may be so only where all models give the same answer.
     """
 
     classes: tuple[str, ...]
@@ -65,6 +66,7 @@ class Answers:
     scores: Mapping[str, Scores] = field(default_factory=dict)
     dense_name: str = DENSE
     notes: tuple[str, ...] = ()
+    label_name: str = "label"
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Group:
-    """A group of examples. parts: (attribute, value) pairs, none for all examples; "label" is an attribute here.
+    """A group of examples. parts: (attribute, value) pairs, none for all examples; the label is an attribute here.
 
     n: its examples; units: its independent clusters, n where each example is one. gated: whether a pass needs it safe.
     alias: names of groups that have the same examples.
@@ -104,19 +106,22 @@ class Group:
 class Line:
     """The fate of one group under one compressed model.
 
+    dense_right, compressed_right: its examples that each has right, None where only changed answers have a label.
     lost: examples that the dense model has right and the compressed one wrong; gained: the reverse. harm, lower, upper:
     (lost - gained) / n and its one-sided bounds, shares from -1 to 1, unadjusted. p: of no harm; adjusted: p for all
     groups and models together; p_safe: of harm >= margin; beyond: p of harm <= margin for all together. small_loss:
     the group is safe and yet was shown to lose. needs: examples that would show the group safe with 80 % power if the
-    models disagree as often as here without harm. detectable: the least true harm that n examples find with 80 % power,
-    NaN where none. error_ratio: the share of errors after, over that before; None where the dense model has none.
+    models disagree as often as here without harm, None where no number does. detectable: the least true harm that n
+    examples find with 80 % power, None where none. error_ratio: the share of errors after, over that before; None where
+    the dense model has none.
     churn: the share of examples whose answer changed. confidence: the mean fall of the label's probability, from -1 to
     1; calibration: expected calibration error of the dense and of the compressed model; divergence: its mean, in nats.
+    dense_right, compressed_right: None where not all labels are known.
     """
 
     group: Group
-    dense_right: int
-    compressed_right: int
+    dense_right: int | None
+    compressed_right: int | None
     lost: int
     gained: int
     harm: float
@@ -212,11 +217,48 @@ class Compared:
 
 
 @dataclass(frozen=True)
+class Slice:
+    """A slice that was found on the first half. All numbers but `found_harm` are of the second half alone.
+
+    text: its conditions in words; found_n, found_harm: of the half on which it was found; n, units, lost, gained, harm,
+    lower, upper: as of any group, shares, one-sided bounds, unadjusted; p: of no harm; adjusted: for all slices of all
+    models together; harmed: adjusted <= level.
+    """
+
+    model: str
+    text: str
+    found_n: int
+    found_harm: float
+    n: int
+    units: int
+    lost: int
+    gained: int
+    harm: float
+    lower: float
+    upper: float
+    p: float
+    adjusted: float
+    harmed: bool
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """The slices of all models, harmed ones first, then by p. explored, tested: examples of the two halves."""
+
+    slices: tuple[Slice, ...]
+    explored: int
+    tested: int
+    features: tuple[str, ...]
+    level: float
+
+
+@dataclass(frozen=True)
 class Audit:
     """The findings of an audit. verdict: the worst of its models' (harmed, then undecided, then pass).
 
     pairs: of a dense and a compressed model: 1, or so many training runs. test_set: a digest of the examples' labels,
     attributes and clusters in any order. empty: crossings without examples. dense_facts: of the dense model.
+    discovery: slices that were looked for, None where none were; they decide no verdict.
     """
 
     options: Options
@@ -232,3 +274,4 @@ class Audit:
     notes: tuple[str, ...] = ()
     warnings: tuple[Warning, ...] = ()
     dense_facts: Facts | None = None
+    discovery: Discovery | None = None

@@ -11,6 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from benchbias.cli import analysing, checking, reading, running
+from benchbias.cli.auditing.command import as_command
+from benchbias.cli.auditing.options import Asked
+from benchbias.cli.auditing.verb import audit
 from benchbias.errors import BenchbiasError, StorageError, plain
 from benchbias.util.files import os_error
 from benchbias.util.packages import spare_broken_distributions
@@ -25,8 +28,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Which pruning and debiasing methods can be trusted when training data is biased?",
-    epilog="Exit codes: 0 done; 1 trials failed or a problem was found; 2 usage; 3 a check failed, or products of one "
-    "key differ; 4 storage or output; 70 a bug of ours; 130 interrupted.",
+    epilog="Exit codes: 0 done; 1 trials failed or a problem was found; 2 usage; 3 a check failed, products of one key "
+    "differ, or an audit found harm; 4 storage or output; 5 an audit is undecided; 70 a bug of ours; 130 interrupted.",
 )
 
 
@@ -52,6 +55,7 @@ app.command()(reading.leaderboard)
 app.command()(reading.compare)
 app.command()(analysing.analyse)
 app.command()(reading.claims)
+app.command("audit")(as_command(Asked, audit))
 app.command()(reading.doctor)
 app.command()(reading.prepare)
 app.command()(running.clean)

@@ -29,6 +29,11 @@ expects = "higher"
 written = "before its seeds"
 """
 
+ANSWERS = "label,dense,small\n" + "".join(f"{n % 2},{n % 2},{(n + (n == 7)) % 2}\n" for n in range(600))
+PAIR = ("--dense", "dense", "--compressed", "small")
+ROWS = ("--dense", "erm-ft", "--compressed", "magnitude[sparsity=0.9]")
+LENIENT = ("--fail-if", "beyond", "--undecided", "pass", "--no-label-groups")
+
 VERBS: dict[str, tuple[str, ...]] = {
     "run": ("run", "-s", "smoke", "-j", "1"),
     "run-quietly": ("run", "-s", "smoke", "-q", "-j", "1"),
@@ -46,6 +51,10 @@ VERBS: dict[str, tuple[str, ...]] = {
     "analyse": ("analyse", "smoke", "task_validity", "-q", "-j", "1"),
     "analyse-to": ("analyse", "smoke", "task_validity", "-q", "-j", "1", "--to", "table.md"),
     "claims": ("claims", "mine.toml"),
+    "audit": ("audit", "answers.csv", *PAIR),
+    "audit-files": ("audit", "answers.csv", *PAIR, "--json", "a.json", "--html", "a.html", "--flips", "a.csv"),
+    "audit-suite": ("audit", "-s", "smoke", *ROWS, "--allow", "low-accuracy", "--margin", "90", *LENIENT),
+    "audit-plan": ("audit", "plan", "--table", "answers.csv", "--label", "label"),
     "doctor": ("doctor",),
     "prepare": ("prepare", "-s", "smoke"),
     "clean": ("clean",),
@@ -76,7 +85,7 @@ HARMLESS = {"stray_files", "closed_errors", "reader_gone", "ascii_terminal", "no
 
 UNWRITABLE = {"read_only", "full_disk", "foreign_owner"}
 NO_STORE = {"closed_folder", "folder_is_a_file", "folder_is_a_pipe"}
-WRITING = {"run-more", "new", "show-image", "publish", "analyse-to"}
+WRITING = {"run-more", "new", "show-image", "publish", "analyse-to", "audit-files"}
 """Verbs that have something to write in any case."""
 
 COMPUTING = {"run", "run-quietly", "run-more", "tune", "analyse", "analyse-to"}
@@ -89,6 +98,7 @@ def world(smoke: Path, tmp_path_factory: pytest.TempPathFactory, server: Server)
     shutil.copytree(smoke, here / "results")
     (here / "mine.py").write_text(LARGEST)
     (here / "mine.toml").write_text(CLAIM)
+    (here / "answers.csv").write_text(ANSWERS)
     for verb in ("tune", "analyse"):
         done = server.call(*VERBS[verb], cwd=here)
         assert done.returncode == 0, done.stderr

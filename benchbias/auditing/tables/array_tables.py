@@ -92,16 +92,23 @@ def as_array(values: Any, name: str) -> NDArray[Any]:
         values = values.detach().cpu()
         values = values.float() if "bfloat16" in str(values.dtype) else values
     if isinstance(values, np.ma.MaskedArray):
-        return values
+        return values if values.ndim == 1 else np.ma.filled(values.astype(float), np.nan)
     try:
         array = np.asarray(values)
         if isinstance(values, list | tuple) and array.dtype.kind in "US":
             array = np.asarray(values, object)  # None and numbers among texts stay what they are
+        if array.dtype == object and array.ndim == 1:
+            array = np.array([*map(_plain, array), None], object)[:-1]
     except Exception as error:  # rows of different lengths, and whatever a class of others does
         raise DataError(f"{name}: no array: {_told(error)}") from None
     if array.ndim not in (1, 2):
         raise DataError(f"{name}: an array of one dimension (classes) or two (logits) is needed, not {array.ndim}")
     return array
+
+
+def _plain(value: Any) -> Any:
+    """A range or a period of pandas as its text, which is how it is shown; other values as they are."""
+    return str(value) if type(value).__name__ in ("Interval", "Period") else value
 
 
 def _told(error: Exception) -> str:

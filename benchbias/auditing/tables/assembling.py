@@ -10,7 +10,8 @@ import numpy as np
 
 from benchbias.auditing.tables.classes import BITS, TRUTH, codes_in, on_one_scale, order_of
 from benchbias.auditing.tables.columns import Coded, Matrix, Values
-from benchbias.auditing.tables.logits import answered, is_whole, scores
+from benchbias.auditing.tables.logits import answered, is_probabilities, is_shares, is_whole, scores
+from benchbias.auditing.tables.table import counted
 from benchbias.auditing.values import DENSE, Answers, Column, Scores
 from benchbias.errors import DataError, UsageError
 
@@ -43,6 +44,8 @@ def assemble(parts: Parts, *, unlabelled: bool) -> Answers:
         raise UsageError("no compressed model is named: its answers are compared with the dense model's")
     if DENSE in parts.compressed:
         raise UsageError(f"a compressed model is called {DENSE!r}, as the dense one is: write NAME=COLUMN for it")
+    if parts.dense_name in parts.compressed:
+        raise UsageError(f"two models are called {parts.dense_name!r:.80}: write NAME=COLUMN for one of them")
     if "label" in parts.attributes:
         raise UsageError("an attribute is called 'label', as the groups of one label are: rename its column")
     models: dict[str, Values] = {DENSE: parts.dense} | {
@@ -54,7 +57,7 @@ def assemble(parts: Parts, *, unlabelled: bool) -> Answers:
     notes = list(parts.notes)
     texts = {"label": parts.label}
     for key, values in models.items():
-        texts[f"model {key}"] = (
+        texts[f"answers of {key}"] = (
             values if isinstance(values, Coded) else _of_logits(shown[key], values, order, parts, notes)
         )
     texts = on_one_scale(texts, parts.classes)
@@ -62,7 +65,7 @@ def assemble(parts: Parts, *, unlabelled: bool) -> Answers:
         order = TRUTH
     classes = tuple(sorted({name for column in texts.values() for name in column.names} | set(order)))
     codes = {what: codes_in(column, classes) for what, column in texts.items()}
-    found = {name: codes[f"model {name}"] for name in models}
+    found = {name: codes[f"answers of {name}"] for name in models}
     return Answers(
         classes=classes,
         label=codes["label"],
@@ -90,14 +93,14 @@ def _check_missing(parts: Parts, models: Mapping[str, Values], *, unlabelled: bo
             remedy = "fill the cells, or take the rows out"
             if what == "label":
                 remedy += ", or have the changed answers labelled alone (--label-only-flips)"
-            raise DataError(f"no {what:.80} in {len(rows)} rows of {len(column.codes)} ({first}): {remedy}")
+            raise DataError(f"no {what:.80} in {counted(len(rows), 'row')} of {len(column.codes)} ({first}): {remedy}")
 
 
 def _of_logits(name: str, values: Matrix, order: tuple[str, ...], parts: Parts, notes: list[str]) -> Coded:
     found = answered(values.values, name, parts.row)
     if found.ties:
-        many = f"{found.ties} rows" if found.ties > 1 else "1 row"
-        notes.append(f"{many} of {name} with a tie of the largest value: the first of the tied classes is the answer.")
+        told = f"{counted(found.ties, 'row')} of {name} with a tie of the largest value"
+        notes.append(f"{told}: the first of the tied classes is the answer.")
     place = sorted(range(len(order)), key=order.__getitem__)
     code = np.empty(len(order), np.int64)
     code[place] = np.arange(len(order))
@@ -115,8 +118,13 @@ def _scores(
     for key, values in models.items():
         if not isinstance(values, Matrix):
             continue
-        if is_whole(values.values) and values.values.max(initial=0) > 1:
+        if is_whole(values.values) and not is_probabilities(values.values):
             notes.append(f"The logits of {shown[key]} are whole numbers of unknown scale: they give no probabilities.")
+            continue
+        if is_shares(values.values) and not is_probabilities(values.values):
+            notes.append(
+                f"The values of {shown[key]} are from 0 to 1 and do not add up to 1: they give no probabilities."
+            )
             continue
         dense = values if key == DENSE else dense
         reference = dense.values if dense is not None and key != DENSE else None

@@ -37,7 +37,9 @@ def class_names(classes: Sequence[str] | Path | None) -> tuple[str, ...] | None:
             raise DataError(f"{where}: class {number} has no name")
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise DataError(f"{where}: two classes are called {twice!r:.80}")
+        numbers = [number for number, name in enumerate(names) if name == twice]
+        told = f"classes {numbers[0]} and {numbers[1]} (counted from 0) are both called {twice!r:.80}"
+        raise DataError(f"{where}: {told}: give them different names")
     return names
 
 
@@ -64,16 +66,20 @@ def _from_file(path: Path) -> list[str]:
 def order_of(label: Coded, models: Mapping[str, Values], given: tuple[str, ...] | None) -> tuple[str, ...]:
     """The names of the columns of logits in their order, () where no model has logits.
 
-    Raises DataError where two models have different numbers of classes, where a given list has another one, and where
-    labels are names whose order is unknown.
+    Raises DataError where two models have different numbers of classes or only one column, where a given list has
+    another number, and where labels are names whose order is unknown.
     """
     widths = {name: values.values.shape[1] for name, values in models.items() if isinstance(values, Matrix)}
     if not widths:
         return ()
     told = ", ".join(f"{name} {width}" for name, width in widths.items())
-    width = next(iter(widths.values()))
+    first, width = next(iter(widths.items()))
     if len(set(widths.values())) > 1:
         raise DataError(f"the models have different numbers of classes: {told}: both answer the same question")
+    if width < 2:
+        raise DataError(
+            f"{first}: one column of numbers is no answer: give the class that it stands for, or all logits"
+        )
     if given is not None:
         if len(given) != width:
             raise DataError(f"{len(given)} classes are named, but the logits have {width} columns")

@@ -21,9 +21,13 @@ from benchbias.errors import DataError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+INFINITE = ("inf", "-inf", "Infinity", "-Infinity")
 EMPTY = ("nan", "NaN", "NAN", "NaT", "<NA>")
 TRUTHS = {"true": "True", "TRUE": "True", "True": "True", "false": "False", "FALSE": "False", "False": "False"}
 WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]*))\.0+")
+SINGLE = (str, bytes, bool, int, float, type(None), np.generic, datetime.date)
+SCIENTIFIC = re.compile(r"-?[0-9]\.[0-9]+e[+-][0-9]{2,3}")  # as numpy.savetxt writes every number
+LARGEST = 2**53  # whole numbers beyond are no longer exact
 MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}.*")
 
 
@@ -52,9 +56,11 @@ def canonical(text: str) -> str:
         return ""
     if text in TRUTHS:
         return TRUTHS[text]
-    if found := WHOLE.fullmatch(text):
+    if "." in text and (found := WHOLE.fullmatch(text)):
         return "0" if found[1] == "-0" else found[1]
-    if MOMENT.fullmatch(text):
+    if "e" in text and SCIENTIFIC.fullmatch(text) and float(text) % 1 == 0 and abs(float(text)) < LARGEST:
+        return str(int(float(text)))
+    if ":" in text and MOMENT.fullmatch(text):
         try:
             return cell_text(datetime.datetime.fromisoformat(text), "", "")
         except ValueError:
@@ -64,9 +70,15 @@ def canonical(text: str) -> str:
 
 def text_of(value: object, where: str, column: str) -> str:
     """The canonical text of any cell. Raises DataError for one that is no text, number, date or true/false."""
-    if isinstance(value, str) and value.isascii() and value.isalnum() and len(value) <= LONGEST_CELL:
-        return canonical(value)  # nothing to normalise: fast for millions of ids
-    return canonical(cell_text(value, where, column))
+    if type(value) is str and value.isascii() and len(value) <= LONGEST_CELL and value == value.strip():
+        text = value  # nothing to normalise: fast for millions of ids
+    else:
+        text = cell_text(value, where, column)
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise DataError(f"{where}: column {column!r:.80} holds half a character ({text!a:.80})")
+    if text in INFINITE:
+        raise DataError(f"{where}: column {column!r:.80} holds an infinite number ({text})")
+    return canonical(text)
 
 
 def merged(codes: NDArray[Any], texts: Sequence[str]) -> Coded:
@@ -88,8 +100,9 @@ class Coder:
     def add(self, values: Sequence[Any]) -> None:
         """Take in the next cells: all texts, or of any types."""
         keys: Sequence[Any] = values
-        if not all(type(value) is str for value in values):
-            self._check_single(values)
+        kinds = set(map(type, values))
+        if kinds - {str}:
+            self._check_single(values, kinds)
             keys = [(type(value), value) for value in values]
         for key in dict.fromkeys(keys):
             self._seen.setdefault(key, len(self._seen))
@@ -109,7 +122,9 @@ class Coder:
                 raise
         return merged(codes, texts)
 
-    def _check_single(self, values: Sequence[Any]) -> None:
+    def _check_single(self, values: Sequence[Any], kinds: set[type]) -> None:
+        if all(issubclass(kind, SINGLE) for kind in kinds):
+            return
         for number, value in enumerate(values, sum(map(len, self._batches))):
             if isinstance(value, list | dict | set | tuple | bytearray | np.ndarray):
                 cell_text(value, self._row(number), self._column)  # raises DataError
@@ -122,7 +137,8 @@ def coded_array(array: NDArray[Any], where: str, column: str) -> Coded:
         return f"{where}, row {number + 1}"
 
     if isinstance(array, np.ma.MaskedArray):
-        array = np.ma.filled(array.astype(object), None)
+        masked, array = np.ma.getmaskarray(array), np.array(np.ma.getdata(array), object)
+        array[masked] = None
     if array.dtype.kind in "biuf":
         distinct, codes = np.unique(array, return_inverse=True)
         if array.dtype.kind == "f" and np.isinf(distinct).any():

@@ -98,7 +98,7 @@ class _Column:
         self.listed = False
 
     def add(self, cells: list[Any]) -> None:
-        self.listed = self.listed or any(type(cell) is list for cell in cells)
+        self.listed = self.listed or list in set(map(type, cells))
         if self._fault is None and cells:
             try:
                 if self.listed:
@@ -130,7 +130,12 @@ class _Column:
             for value in cell:
                 if type(value) not in (int, float):
                     raise not_numbers(self._row(number), self._name, value)
-        return np.array(cells, np.float64)
+        try:
+            return np.array(cells, np.float64)
+        except OverflowError:
+            raise DataError(
+                f"{self._row(self._count)}: column {self._name!r:.80} holds a number beyond 1e308"
+            ) from None
 
     def _numbers(self, column: Coded) -> NDArray[Any]:
         """The numbers of a column of single cells, float (N,), NaN where one is empty."""

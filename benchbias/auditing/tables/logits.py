@@ -15,8 +15,9 @@ from benchbias.errors import DataError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SUM = 1e-3  # probabilities of a row add up to 1 within this
+SUM = 0.05  # probabilities of a row add up to 1 within this: they may be rounded to two digits
 LEAST = 1e-12  # a probability of 0 is taken as this where a logarithm is needed
+ROUNDING = 1e-3
 CELLS = 4_000_000  # numbers that are turned to float64 at once
 
 
@@ -31,12 +32,8 @@ class Answered:
 def answered(values: NDArray[Any], name: str, row: Callable[[int], str]) -> Answered:
     """The column with the largest value of each row of (N, C); of equal ones the first.
 
-    Raises DataError where a value is infinite or no number, and where there are no two columns.
+    Raises DataError where a value is infinite or no number.
     """
-    if values.shape[1] < 2:
-        raise DataError(
-            f"{name}: one column of numbers is no answer: give the class that it stands for, or both columns"
-        )
     at, ties = np.empty(len(values), np.int64), 0
     for part in _parts(values):
         found = values[part]
@@ -51,12 +48,15 @@ def answered(values: NDArray[Any], name: str, row: Callable[[int], str]) -> Answ
 
 
 def is_probabilities(values: NDArray[Any]) -> bool:
-    """Whether every row of (N, C) is of probabilities: none below 0, their sum 1 within a thousandth."""
-    for part in _parts(values):
-        found = values[part].astype(np.float64)
-        if (found < 0).any() or (np.abs(found.sum(1) - 1) > SUM).any():
-            return False
-    return True
+    """Whether every row of (N, C) is of probabilities: none below 0 or above 1, their sum 1 but for rounding."""
+    return is_shares(values) and all(
+        bool((np.abs(values[part].astype(np.float64).sum(1) - 1) <= SUM).all()) for part in _parts(values)
+    )
+
+
+def is_shares(values: NDArray[Any]) -> bool:
+    """Whether all of (N, C) are from 0 to 1, as no logits are; a thousandth beyond is rounding."""
+    return all(bool(((values[part] >= -ROUNDING) & (values[part] <= 1 + ROUNDING)).all()) for part in _parts(values))
 
 
 def is_whole(values: NDArray[Any]) -> bool:
@@ -89,7 +89,8 @@ def scores(values: NDArray[Any], label: NDArray[Any], *, reference: NDArray[Any]
 def _logarithms(values: NDArray[Any], plain: bool) -> NDArray[Any]:
     found = values.astype(np.float64)
     if plain:
-        return np.log(np.maximum(found, LEAST))
+        found = np.clip(found, 0, 1)
+        return np.asarray(np.log(np.maximum(found / found.sum(1, keepdims=True), LEAST)))
     return np.asarray(special.log_softmax(found, axis=1))
 
 

@@ -12,6 +12,8 @@ from benchbias.auditing.tables.table import Kind
 from benchbias.data.reading.cells import normalised
 from benchbias.errors import DataError, unknown
 
+SHOWN = 4  # columns that a message names
+
 
 @dataclass(frozen=True)
 class ModelColumns:
@@ -49,7 +51,17 @@ def model_columns(sources: Sources, text: str, role: str, classes: Sequence[str]
         endings = _numbered(table.where, table.names, prefix) or _named(table.names, prefix, classes or ())
         if endings:
             return ModelColumns(name, tuple(Place(number, column) for column in endings), "number")
-    raise DataError(unknown(f"column ({role})", columns, sources.names(), sources.where()))
+    raise DataError(_unknown(sources, columns, role))
+
+
+def _unknown(sources: Sources, text: str, role: str) -> str:
+    """The message for a column that is not there, with a hint where columns begin with its name."""
+    endings = [name for name in sources.names() if name.startswith((f"{text}_", f"{text}.")) and name != text]
+    if len(endings) < 2:
+        return unknown(f"column ({role})", text, sources.names(), sources.where())
+    shown = ", ".join(endings[:SHOWN]) + (", ..." if len(endings) > SHOWN else "")
+    remedy = f"if these are its logits, name the classes in their order (--classes FILE), as {text}_CLASS"
+    return f"{sources.where()}: no column is called {text!r:.80}, and {len(endings)} begin so ({shown:.300}): {remedy}"
 
 
 def _prefix(sources: Sources, number: int, text: str) -> str:

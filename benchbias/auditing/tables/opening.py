@@ -1,4 +1,4 @@
-"""Which kind of table a file is, by its suffix, else by its first bytes."""
+"""The kind of table that a file is, by its suffix, else by its first bytes."""
 
 from __future__ import annotations
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchbias.auditing.tables.columns import Coded, Matrix, Values, coded_array, merged, text_of
 from benchbias.auditing.tables.table import Kind, check_names, not_numbers
 from benchbias.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BATCH = 4096  # rows of lists
 
 
 class ParquetTable:
@@ -37,15 +42,13 @@ class ParquetTable:
         """The columns, see Table. Raises DataError for a file that is damaged, and cells of other kinds."""
         if not self._rows:
             raise DataError(f"{self.where}: no rows")
-        own = [self._own[name] for name in wanted]
-        texts = [name for name in own if _is_text(self._schema.field(name).type)]
-        with self._open(texts) as file:
-            table = file.read(columns=own).unify_dictionaries()
         found: dict[str, Values] = {}
         for name, kind in wanted.items():
-            column = table.column(self._own[name])
-            readers: dict[Kind, Any] = {"text": self._coded, "number": self._numbers, "list": self._lists}
-            found[name] = readers[kind](name, column)
+            if kind == "list":
+                found[name] = self._lists(name)
+                continue
+            column = self._column(name)
+            found[name] = self._coded(name, column) if kind == "text" else self._numbers(name, column)
         return found
 
     def _coded(self, name: str, column: Any) -> Coded:
@@ -74,18 +77,39 @@ class ParquetTable:
             raise not_numbers(self.where, name, f"values of type {kind}")
         return Matrix(np.asarray(column.to_numpy())[:, None])
 
-    def _lists(self, name: str, column: Any) -> Matrix:
+    def _lists(self, name: str) -> Matrix:
+        """The lists of a column, batch by batch: a thousand logits a row are large."""
         from pyarrow import compute
 
-        if not _is_number(column.type.value_type):
-            raise not_numbers(self.where, name, f"lists of type {column.type.value_type}")
-        sizes = compute.list_value_length(column).fill_null(-1).to_numpy()
-        if (sizes != sizes[0]).any() or sizes[0] < 1:
-            other = int(np.argmax(sizes != sizes[0]))
-            told = f"a list of {max(sizes[other], 0)} numbers; the first row has {max(sizes[0], 0)}"
-            raise DataError(f"{self.row(other)}: column {name!r:.80} holds {told}")
-        values = np.asarray(compute.list_flatten(column).to_numpy())
-        return Matrix(values.reshape(len(sizes), int(sizes[0])))
+        kind = self._schema.field(self._own[name]).type.value_type
+        if not _is_number(kind):
+            raise not_numbers(self.where, name, f"lists of type {kind}")
+        found: NDArray[Any] | None = None
+        before = 0
+        with self._open() as file:
+            for batch in file.iter_batches(BATCH, columns=[self._own[name]]):
+                column = batch.column(0)
+                sizes = compute.list_value_length(column).fill_null(-1).to_numpy(zero_copy_only=False)
+                width = int(sizes[0]) if found is None else found.shape[1]
+                if (sizes != width).any() or width < 1:
+                    other = int(np.argmax(sizes != width))
+                    told = f"a list of {max(sizes[other], 0)} numbers; the first row has {max(width, 0)}"
+                    raise DataError(f"{self.row(before + other)}: column {name!r:.80} holds {told}")
+                flat = column.flatten()
+                if flat.null_count:
+                    hole = int(np.argmax(flat.is_null().to_numpy(zero_copy_only=False))) // width
+                    raise not_numbers(self.row(before + hole), name, "null")
+                values = flat.to_numpy(zero_copy_only=False).reshape(len(sizes), width)
+                found = np.empty((self._rows, width), values.dtype) if found is None else found
+                found[before : before + len(sizes)] = values
+                before += len(sizes)
+        assert found is not None
+        return Matrix(found)
+
+    def _column(self, name: str) -> Any:
+        own = self._own[name]
+        with self._open([own] if _is_text(self._schema.field(own).type) else None) as file:
+            return file.read(columns=[own]).unify_dictionaries().column(own)
 
     @contextmanager
     def _open(self, texts: list[str] | None = None) -> Iterator[Any]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from benchbias.auditing.tables.assembling import Parts, assemble
 from benchbias.auditing.tables.classes import class_names
-from benchbias.auditing.tables.columns import Coded
+from benchbias.auditing.tables.columns import Coded, Values
 from benchbias.auditing.tables.model_columns import ModelColumns, model_columns
 from benchbias.auditing.tables.sources import Place, Sources
 from benchbias.auditing.tables.table import Kind
@@ -17,7 +19,7 @@ from benchbias.errors import DataError, UsageError
 
 def read_answers(
     path: Path,
-    label: str,
+    label: str | None,
     dense: str,
     compressed: Sequence[str],
     attributes: Sequence[str] = (),
@@ -36,12 +38,13 @@ def read_answers(
     name, `FILE:COLUMN` says in which file a column is. Logits give the class of the largest value, of equal ones the
     first. classes: the names of the classes in the order of the logits, or a file of them, one a line.
     identity: the column of ids, each in one row; join needs it. cluster: equal in rows that are no independent draws.
-    unlabelled: labels may be missing, which are -1 then. Raises DataError and UsageError.
+    unlabelled: labels may be missing, which are -1 then; label: None where no column has any. Raises DataError and
+    UsageError.
     """
     given = class_names(classes)
     sources = Sources(Path(path), [Path(file) for file in join], identity)
     models = [model_columns(sources, text, "answers", given) for text in (dense, *compressed)]
-    places = {"label": sources.need(label, "label")}
+    places = {} if label is None else {"label": sources.need(label, "label")}
     places |= {f"attribute {text}": sources.need(text, "attribute") for text in attributes}
     for role, text in (("cluster", cluster), ("ids", identity), ("image", image)):
         if text is not None:
@@ -59,7 +62,7 @@ def read_answers(
 
     return assemble(
         Parts(
-            label=_there(coded("label")),
+            label=coded("label") or _unknown(models[0].values(found)),
             dense_name=models[0].name,
             dense=models[0].values(found),
             compressed={model.name: model.values(found) for model in models[1:]},
@@ -90,6 +93,12 @@ def read_columns(
         assert isinstance(column, Coded)
         read[text] = Column(column.codes, column.names)
     return read
+
+
+def _unknown(answers: Values) -> Coded:
+    """A column without any label, as long as the answers."""
+    number = len(answers.codes if isinstance(answers, Coded) else answers.values)
+    return Coded(np.full(number, -1), ())
 
 
 def _there(column: Coded | None) -> Coded:

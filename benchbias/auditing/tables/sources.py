@@ -11,7 +11,7 @@ import numpy as np
 
 from benchbias.auditing.tables.columns import Coded, Matrix, Values
 from benchbias.auditing.tables.opening import open_table
-from benchbias.auditing.tables.table import Kind, Table
+from benchbias.auditing.tables.table import Kind, Table, counted
 from benchbias.data.reading.cells import normalised
 from benchbias.errors import DataError, UsageError, unknown
 
@@ -134,7 +134,7 @@ def _order(first: str, ids: Coded, second: str, others: Coded) -> NDArray[Any]:
     if ids.names != others.names:
         only = [sorted(set(a.names) - set(b.names)) for a, b in ((ids, others), (others, ids))]
         told = " and ".join(
-            f"{len(names)} ids only in {where} ({', '.join(names[:SHOWN])}{', ...' * (len(names) > SHOWN)})"
+            f"{counted(len(names), 'id')} only in {where} ({', '.join(names[:SHOWN])}{', ...' * (len(names) > SHOWN)})"
             for where, names in zip((first, second), only, strict=True)
             if names
         )

@@ -41,6 +41,11 @@ def check_names(where: str, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: `1 row`, `2 rows`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def not_numbers(place: str, column: str, value: object) -> DataError:
     """The error for a cell that should be a number."""
     return DataError(f"{place}: column {column!r:.80} holds {str(value)!r:.40}, which is no number")

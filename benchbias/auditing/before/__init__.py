@@ -1,0 +1,1 @@
+"""Before the statistics: stops, what could be decided, examples that need labels, slices to look at."""

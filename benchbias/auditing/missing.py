@@ -1,0 +1,47 @@
+"""Examples without an attribute: how much harm they may hide, if all of them had one of its values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchbias.auditing.statistics.bounds import harm_bounds
+from benchbias.auditing.statistics.clusters import clustered_harm
+from benchbias.auditing.values import Answers, Missing, Options
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def missing_of(
+    answers: Answers, change: NDArray[Any], cluster: NDArray[Any] | None, options: Options
+) -> tuple[Missing, ...]:
+    """The bound of the worst value of each attribute that some examples lack, were all of these of that value.
+
+    change: (N,), 1 lost, -1 gained; cluster: int (N,), None where each example is one.
+    """
+    found = []
+    for name in sorted(answers.attributes):
+        column = answers.attributes[name]
+        lacking = column.codes < 0
+        if not lacking.any():
+            continue
+        bounds = [
+            (_upper(change, lacking | (column.codes == code), cluster, options), value)
+            for code, value in enumerate(column.names)
+        ]
+        if bounds:
+            upper, value = max(bounds)
+            found.append(Missing(name, int(lacking.sum()), value, upper))
+    return tuple(found)
+
+
+def _upper(change: NDArray[Any], members: NDArray[Any], cluster: NDArray[Any] | None, options: Options) -> float:
+    kept = change[members]
+    if cluster is None:
+        lost, gained = int((kept == 1).sum()), int((kept == -1).sum())
+        return float(harm_bounds(lost, gained, len(kept), options.level)[1])
+    number = np.unique(cluster[members], return_inverse=True)[1]
+    total, size = np.bincount(number, kept), np.bincount(number)
+    return clustered_harm(total, size, options.margin, options.level).upper

@@ -1,0 +1,101 @@
+"""The meaning of an audit for a reader without statistics: what the verdict says, and what it does not."""
+
+from __future__ import annotations
+
+from benchbias.auditing.pages.choosing import ordered
+from benchbias.auditing.pages.wording import Name, Sentence, counted, margin_text, points, right
+from benchbias.auditing.values import ALL, Audit, Compared, Line
+
+
+def meaning(audit: Audit, model: Compared) -> list[Sentence]:
+    """A paragraph on one model's verdict, as sentences."""
+    if model.verdict == "harmed":
+        return _harmed(audit, model)
+    if model.verdict == "pass":
+        return _passed(audit, model)
+    return _undecided(audit, model)
+
+
+def _harmed(audit: Audit, model: Compared) -> list[Sentence]:
+    harmed = [line for line in model.lines if line.verdict == "harmed"]
+    worst = max(harmed, key=lambda line: line.harm, default=model.lines[0])
+    margin = margin_text(audit.options.margin)
+    beyond = (
+        f"The loss is also shown to be more than your margin of {margin} points."
+        if worst.beyond_margin
+        else f"Whether it is more than your margin of {margin} points was not shown."
+    )
+    others = counted(len(harmed) - 1, "other group") if len(harmed) > 1 else ""
+    more = f"{others} {'was' if len(harmed) == 2 else 'were'} harmed too; groups that overlap share their losses. "
+    return [
+        *_shares(audit, model, worst),
+        ["This is more than chance: if no group really lost, an audit would say so of any of them at most "],
+        [f"{100 * audit.options.level:.6g} times in 100. {beyond} ", more if others else ""],
+        [f"Look at {'its losses' if worst.group.name == ALL else 'this group'} before you ship the model."],
+    ]
+
+
+def _shares(audit: Audit, model: Compared, line: Line) -> list[Sentence]:
+    shares = right(line, audit.pairs)
+    where = ["Over all examples, "] if line.group.name == ALL else ["In the group ", Name(line.group.name), ", "]
+    runs = f", over {audit.pairs} pairs of models" if audit.pairs > 1 else ""
+    verb = "was" if line.lost == 1 else "were"
+    counts = f"{counted(line.lost, 'right answer')} {verb} lost and {line.gained} gained{runs}. "
+    among = f"of {counted(line.group.n, 'example')}, "
+    if shares is None:
+        return [[*where, among, counts]]
+    return [
+        [*where, Name(model.name), f" is right on {points(shares[1])} of 100 examples, where "],
+        [Name(audit.dense), f" is right on {points(shares[0])}: {among}{counts}"],
+    ]
+
+
+def _passed(audit: Audit, model: Compared) -> list[Sentence]:
+    margin, wrong = margin_text(audit.options.margin), f"{100 * audit.options.level:.6g}"
+    gated = sum(line.group.gated for line in model.lines)
+    unknown = sum(line.verdict != "safe" for line in model.lines if not line.group.gated)
+    every = "all examples" if gated == 1 else f"all of the {gated} groups that a pass needs"
+    found: list[Sentence] = [
+        [f"For {every}, the harm was shown to be below {margin} points. "],
+        [f"If any of them really lost {margin} points or more, an audit would pass at most {wrong} times in 100. "],
+    ]
+    if unknown:
+        verb = "is" if unknown == 1 else "are"
+        found.append([f"A pass needs no crossing: {counted(unknown, 'crossing')} {verb} undecided or too small."])
+    return found
+
+
+def _undecided(audit: Audit, model: Compared) -> list[Sentence]:
+    margin = margin_text(audit.options.margin)
+    open_ = [line for line in ordered(model) if line.group.gated and line.verdict != "safe"]
+    open_ += [line for line in model.lines[:1] if line.verdict != "safe" and line.group.gated]
+    needing = [line for line in open_ if line.needs is not None]
+    found: list[Sentence] = [
+        ["No group was shown to lose, but that is no pass: "],
+        [f"{counted(len(open_), 'group')} could not be shown to lose less than {margin} points. "],
+    ]
+    if needing:
+        found.append(_would_need(max(needing, key=lambda line: (line.needs or 0) - line.group.n)))
+    return [
+        *found,
+        ["More labelled examples of these groups would decide; a wider margin would too, if you can defend it."],
+    ]
+
+
+def _would_need(line: Line) -> Sentence:
+    has = counted(line.group.n, "example")
+    return ["The group ", Name(line.group.name), f" has {has} and would need about {line.needs}. "]
+
+
+def not_said(audit: Audit) -> list[Sentence]:
+    """The limits of an audit, a sentence or two each."""
+    runs = [["Another training run or another compression of the same model: this is one pair of models."]]
+    return [
+        *(runs if audit.pairs == 1 else []),
+        ["Whether ", Name(audit.dense), " itself is fair: harm is counted from its answers, mistakes included."],
+        ["Groups that no column names, and images unlike those of this test set."],
+        ["The cause. Groups overlap, and a group may lose because of another one inside it."],
+        ["That a group without a verdict of harm is safe: only safe means safe."],
+        ["Anything, if test images were used for calibration, distillation or for choosing the model."],
+        [f"That a bound is certain: each one misses with a chance of {100 * audit.options.level:.6g} %."],
+    ]
