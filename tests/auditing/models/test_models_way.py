@@ -148,6 +148,7 @@ def test_false_and_true_are_the_first_and_the_second_output(pair, tmp_path):
     assert found.dense.tolist() == run(pair).dense.tolist()
 
 
+@pytest.mark.slow
 def test_the_images_of_a_plugins_data_set_are_prepared_as_networks_of_its_tasks_are(tmp_path):
     from benchbias.data.augment import normalise
 

@@ -75,6 +75,7 @@ def exported_onnx(network: nn.Module, path: Path, *, fixed: bool, inputs: int = 
 
 
 @pytest.mark.parametrize("fixed", [True, False])
+@pytest.mark.slow
 def test_an_onnx_file_gives_the_networks_answers(dense, images, tmp_path, fixed):
     pytest.importorskip("onnxruntime")
     exported_onnx(dense, tmp_path / "it.onnx", fixed=fixed)
@@ -83,6 +84,7 @@ def test_an_onnx_file_gives_the_networks_answers(dense, images, tmp_path, fixed)
         torch.testing.assert_close(answers(found, images), dense(images), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_sum_of_an_onnx_file_is_also_that_of_the_weights_beside_it(dense, tmp_path):
     exported_onnx(dense, tmp_path / "it.onnx", fixed=True)
     beside = tmp_path / "it.onnx.data"
@@ -101,6 +103,7 @@ class Two(nn.Module):
         return (one + two).flatten(1)
 
 
+@pytest.mark.slow
 def test_onnx_files_that_are_no_classifier_are_one_line(dense, images, tmp_path):
     pytest.importorskip("onnxruntime")
     (tmp_path / "no.onnx").write_bytes(b"no network")
