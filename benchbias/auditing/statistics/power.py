@@ -88,11 +88,7 @@ def detectable(n: int, discordance: float, level: float = 0.05, power: float = 0
 
 @dataclass(frozen=True)
 class Planner:
-<<<<<<< HEAD:benchbias/auditing/statistics/power.py
-    """Numbers of examples for a margin (a share), a level and a power; keeps what it computed for later groups."""
-=======
     """Powers for a margin (a share), a level and a power; keeps the numbers needed, for later groups."""
->>>>>>> work-h1:benchbias/auditing/power.py
 
     margin: float
     level: float = 0.05
