@@ -75,10 +75,6 @@ def _unpickled(content: bytes, name: str) -> object:
 
 def _refusal(error: str, name: str) -> str:
     """One line on a file that torch refuses to read as tensors, with what can be done where it is a whole one."""
-    if "TorchScript" in error:
-        return (
-            f"{name} is a TorchScript archive, a program: a factory can open it (torch.jit.load), or export its tensors"
-        )
     found = UNSUPPORTED.search(error)
     told = f"it holds {found[1]}" if found else next(filter(None, map(str.strip, error.splitlines())), "")
     said = (

@@ -1,4 +1,4 @@
-"""A ResNet-18 of torchvision for two classes, its pruned copy, and a folder of small photographs with a table."""
+"""A network of torchvision for two classes, its pruned copy, and a folder of small photographs with a table."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Pair:
         return torch.cat(found)
 
 
-def make_pair(folder: Path, count: int = 40) -> Pair:
+def make_pair(folder: Path, name: str, count: int = 40) -> Pair:
     """Write `photos/`, `labels.csv`, `dense.safetensors` and `pruned.pth`, whose masks are not folded."""
     from safetensors.torch import save_file
 
@@ -60,7 +60,7 @@ def make_pair(folder: Path, count: int = 40) -> Pair:
         rows.writerow(["image", "label", "sex"])
         pairs = enumerate(zip(images, labels, strict=True))
         rows.writerows((path.name, label, "fm"[number % 2]) for number, (path, label) in pairs)
-    dense = networks(Pair(folder, nn.Identity(), nn.Identity(), images, labels))
+    dense = network_on(name, Pair(folder, nn.Identity(), nn.Identity(), images, labels))
     pruned = copy.deepcopy(dense)
     weights = [(part, "weight") for part in pruned.modules() if isinstance(part, nn.Conv2d | nn.Linear)]
     prune.global_unstructured(weights, prune.L1Unstructured, amount=0.6)
@@ -69,17 +69,22 @@ def make_pair(folder: Path, count: int = 40) -> Pair:
     return Pair(folder, dense, pruned, images, labels)
 
 
-def networks(pair: Pair) -> nn.Module:
+def network_on(name: str, pair: Pair) -> nn.Module:
     """A network whose batch norms have seen the images, and that answers both classes."""
     torch.manual_seed(0)
-    dense = torchvision.models.resnet18(num_classes=2)
+    dense = torchvision.models.get_model(name, num_classes=2)
     shown: list[Tensor] = []
     handle = dense.register_forward_pre_hook(lambda _, args: shown.append(args[0]))
     Pair(pair.folder, dense.eval(), dense, pair.images, pair.labels).oracle(dense)
     handle.remove()
     with torch.no_grad():
-        for _ in range(10):
-            dense.train()(torch.cat(shown))
+        for part in dense.modules():
+            if isinstance(part, nn.BatchNorm2d):
+                part.momentum = 1.0  # the statistics of these images
+        dense.train()(torch.cat(shown))
         dense.eval()
-        dense.fc.bias -= dense(torch.cat(shown)).median(0).values
+        logits = dense(torch.cat(shown))
+        ordered = (logits[:, 0] - logits[:, 1]).sort().values[len(shown) // 4 : -len(shown) // 4]
+        widest = int(ordered.diff().argmax())  # no image lies near the border
+        dense.fc.bias[0] -= (ordered[widest] + ordered[widest + 1]) / 2
     return dense

@@ -29,7 +29,6 @@ from benchbias.auditing.models.specs import ImageSpec, LookSpec, ModelSpec, RunS
 from benchbias.auditing.tables.logits import answered, is_probabilities, is_whole, scores
 from benchbias.auditing.values import DENSE, Answers, Facts
 from benchbias.errors import DataError, UsageError
-from benchbias.keys.environment import device_name
 from benchbias.util.progress import progress
 
 if TYPE_CHECKING:
@@ -137,7 +136,7 @@ class _Work:
         return key_of(
             *("logits", None if file is None else file.sha256, source.model, source.table, dict(self.models.options)),
             *(identity, [sums[number].hex() for number in self.batches.numbers], asdict(self.batches.look)),
-            *(device_name(self.run.device), self.run.batch_size),
+            *(machine(self.device), self.run.batch_size),
         )
 
     def _looked_at(self, networks: Sequence[Network], images: ImageSpec) -> list[str]:

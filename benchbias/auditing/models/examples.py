@@ -13,7 +13,7 @@ import torch
 
 from benchbias.auditing.models.pictures import FilePictures, Pictures, PixelPictures
 from benchbias.auditing.models.specs import ImageSpec, LookSpec
-from benchbias.auditing.tables.classes import class_names
+from benchbias.auditing.tables.classes import TRUTH, class_names
 from benchbias.auditing.tables.reading import read_columns
 from benchbias.auditing.values import Column
 from benchbias.data.reading.names import EMPTY_WORDS, near_names
@@ -213,6 +213,8 @@ def class_order(examples: Examples, classes: Path | None, outputs: int) -> tuple
         order, whence = given, str(classes)
     elif examples.order is not None:
         order, whence = examples.order, "the data"
+    elif set(examples.labels) <= set(TRUTH) and outputs == len(TRUTH):
+        return TRUTH
     elif all(label.isdecimal() for label in examples.labels):
         largest = max(map(int, examples.labels))
         if largest >= outputs:

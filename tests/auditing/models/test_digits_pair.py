@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -43,12 +42,13 @@ def test_the_pair_is_as_its_page_says(folder):
     assert (facts["dense"].nonzeros, facts["pruned"].nonzeros) == (4810, 3389)
 
 
-def test_a_folder_that_is_in_use_is_left_alone(tmp_path):
+def test_a_folder_that_is_in_use_is_left_alone(tmp_path, monkeypatch, capsys):
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(UsageError, match="not empty"):
         digits_pair.make_digits_pair(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
-    done = subprocess.run(
-        [sys.executable, "-m", digits_pair.__name__, str(tmp_path)], capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    monkeypatch.setattr(sys, "argv", ["digits_pair", str(tmp_path)])
+    with pytest.raises(SystemExit) as end:
+        digits_pair.main()
+    assert end.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1

@@ -13,23 +13,29 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from benchbias.auditing.models import answering, collect
+from benchbias.auditing.models import answering, collect, measuring
+from benchbias.auditing.models.builders import Fitting, architecture
 from benchbias.auditing.models.collect import answers_of_models
 from benchbias.auditing.models.specs import ImageSpec, LookSpec, ModelSpec, RunSpec, model_spec
 from benchbias.auditing.values import DENSE, Answers
 from benchbias.errors import DataError, UsageError
+from benchbias.plugin.components import resolve_options
+from benchbias.plugin.loading import components_of
+from benchbias.plugin.registry import load_registry
+from benchbias.stages.job import call_component
 from support.network_pairs import MEAN, RESIZE, SIZE, STD, Pair, make_pair
 
 LOOK = LookSpec(MEAN, STD, RESIZE, SIZE)
+MODEL = "shufflenet_v2_x0_5"  # small
 RUN = RunSpec(cache=None, measure=False)
 
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
-    return make_pair(tmp_path_factory.mktemp("pair") / "pair")
+    return make_pair(tmp_path_factory.mktemp("pair") / "pair", MODEL)
 
 
-def models(pair: Pair, *files: str, model: str = "resnet18", dense: str = "dense.safetensors") -> ModelSpec:
+def models(pair: Pair, *files: str, model: str = MODEL, dense: str = "dense.safetensors") -> ModelSpec:
     return model_spec(
         str(pair.folder / dense), [str(pair.folder / name) for name in files or ["pruned.pth"]], model=model
     )
@@ -49,19 +55,30 @@ def written(pair: Pair, name: str, tensors: dict[str, torch.Tensor]) -> str:
     return name
 
 
+@pytest.mark.slow
+def test_a_pruned_resnet_has_the_answers_of_plain_torchvision(tmp_path):
+    check_against_torchvision(make_pair(tmp_path / "pair", "resnet18"), "resnet18")
+
+
 def test_answers_and_probabilities_are_those_of_plain_torchvision(pair):
-    found = run(pair)
+    check_against_torchvision(pair, MODEL)
+
+
+def check_against_torchvision(pair: Pair, model: str) -> None:
+    found = run(pair, models(pair, model=model))
     assert found.classes == ("0", "1")
     assert found.label.tolist() == pair.labels
     for name, network in ((DENSE, pair.dense), ("pruned", pair.pruned)):
         oracle = pair.oracle(network)
         own = found.dense if name == DENSE else found.compressed[name]
-        assert own.tolist() == oracle.argmax(1).tolist()
+        clear = (oracle[:, 0] - oracle[:, 1]).abs() > 1e-4  # rounding decides no other answer
+        assert own[clear.numpy()].tolist() == oracle.argmax(1)[clear].tolist()
+        assert clear.sum() >= len(oracle) - 1
         shares = oracle.double().softmax(1)
-        np.testing.assert_allclose(found.scores[name].confidence, shares.max(1).values, atol=1e-5)
-        np.testing.assert_allclose(found.scores[name].of_label, shares[range(len(shares)), pair.labels], atol=1e-5)
+        np.testing.assert_allclose(found.scores[name].confidence, shares.max(1).values, atol=1e-4)
+        np.testing.assert_allclose(found.scores[name].of_label, shares[range(len(shares)), pair.labels], atol=1e-4)
     dense, pruned = (pair.oracle(network).double().log_softmax(1) for network in (pair.dense, pair.pruned))
-    np.testing.assert_allclose(found.scores["pruned"].divergence, (dense.exp() * (dense - pruned)).sum(1), atol=1e-5)
+    np.testing.assert_allclose(found.scores["pruned"].divergence, (dense.exp() * (dense - pruned)).sum(1), atol=1e-4)
     assert 0 < (found.dense != found.compressed["pruned"]).sum() < len(pair.labels), "the pair tests nothing"
     assert 0 < found.dense.mean() < 1, "the pair tests nothing"
     assert any("are applied" in note for note in found.notes)
@@ -122,6 +139,47 @@ def test_a_file_of_classes_gives_the_order_and_classes_are_sorted(pair, tmp_path
     assert numbered.label.tolist() == found.label.tolist()
 
 
+def test_false_and_true_are_the_first_and_the_second_output(pair, tmp_path):
+    text = (pair.folder / "labels.csv").read_text()
+    (tmp_path / "true.csv").write_text(text.replace(",1,", ",true,").replace(",0,", ",false,"))
+    found = run(pair, data=images(pair, table=tmp_path / "true.csv"))
+    assert found.classes == ("False", "True")
+    assert found.label.tolist() == pair.labels
+    assert found.dense.tolist() == run(pair).dense.tolist()
+
+
+def test_the_images_of_a_plugins_data_set_are_prepared_as_networks_of_its_tasks_are(tmp_path):
+    from benchbias.data.augment import normalise
+
+    registry = load_registry(quiet=True)
+    options = resolve_options(registry.components["dataset", "colored_digits"], {}, "")
+    factory = components_of(registry.plugins[registry.components["dataset", "colored_digits"].plugin])
+    made = call_component(factory["dataset", "colored_digits"], {"root": tmp_path, "seed": 0}, options)
+    test = made.splits["test"]
+    shape = tuple(test.split.images.shape[1:])
+    built = architecture("mlp", Fitting(shape, {}))
+    dense, other = built.build(made.num_classes), built.build(made.num_classes)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter *= 1.5
+    torch.save(dense.state_dict(), tmp_path / "dense.pth")
+    torch.save(other.state_dict(), tmp_path / "other.pth")
+    spec = model_spec(str(tmp_path / "dense.pth"), [str(tmp_path / "other.pth")], model="mlp")
+    data = ImageSpec("dataset:colored_digits", attributes=("attribute",))
+    found = answers_of_models(spec, data, LookSpec(), RUN, quiet=True)[0]
+    with torch.no_grad():
+        oracle = dense(normalise(test.split.images, made.mean, made.std)).softmax(1).max(1).values
+    np.testing.assert_allclose(found.scores[DENSE].confidence, oracle, atol=1e-4)
+    names = [found.classes[code] for code in found.label]
+    values = [found.attributes["attribute"].names[code] for code in found.attributes["attribute"].codes]
+    groups = [test.groups.group_names[group] for group in test.groups.groups.tolist()]
+    assert [f"{name}/{value}" for name, value in zip(names, values, strict=True)] == groups
+    with pytest.raises(UsageError, match="unknown split 'tset'"):
+        answers_of_models(spec, replace(data, split="tset"), LookSpec(), RUN, quiet=True)
+    with pytest.raises(UsageError, match="unknown data set 'colored_digit'"):
+        answers_of_models(spec, replace(data, data="dataset:colored_digit"), LookSpec(), RUN, quiet=True)
+
+
 def test_copies_of_an_image_are_one_cluster_and_a_column_goes_before(pair, tmp_path):
     lines = (pair.folder / "labels.csv").read_text().splitlines()
     (tmp_path / "twice.csv").write_text("\n".join([*lines, lines[1], lines[2]]) + "\n")
@@ -135,7 +193,8 @@ def test_copies_of_an_image_are_one_cluster_and_a_column_goes_before(pair, tmp_p
     assert len(set(named.cluster.tolist())) == 2
 
 
-def test_facts_say_size_speed_and_zeros(pair):
+def test_facts_say_size_speed_and_zeros(pair, monkeypatch):
+    monkeypatch.setattr(measuring, "SECONDS", 0.2)
     _, facts = answers_of_models(models(pair), images(pair), LOOK, replace(RUN, measure=True), quiet=True)
     count = sum(parameter.numel() for parameter in pair.dense.parameters())
     assert facts[DENSE].bytes_on_disk == (pair.folder / "dense.safetensors").stat().st_size
@@ -168,11 +227,11 @@ def test_logits_that_are_no_numbers_stop_and_name_the_image(pair):
 
 def test_the_head_says_the_number_of_classes_and_both_have_one(pair):
     wide = dict(pair.dense.state_dict())
-    wide["fc.weight"], wide["fc.bias"] = torch.randn(7, 512), torch.zeros(7)
+    wide["fc.weight"], wide["fc.bias"] = torch.randn(7, 1024), torch.zeros(7)
     name = written(pair, "wide.pth", wide)
     with pytest.raises(DataError, match=r"has 2 outputs, .*wide\.pth 7"):
         run(pair, models(pair, name))
-    save_file({**wide, "fc.weight": torch.randn(7, 512)}, pair.folder / "seven.safetensors")
+    save_file({**wide, "fc.weight": torch.randn(7, 1024)}, pair.folder / "seven.safetensors")
     found = run(pair, models(pair, name, dense="seven.safetensors"))
     assert found.classes == tuple("0123456")
 
@@ -245,4 +304,4 @@ def test_the_size_of_a_batch_changes_no_answer(pair, monkeypatch):
     one, two = run(pair, batch=7), run(pair, batch=64)
     assert set(seen) == {7, 5, 40}
     assert np.array_equal(one.dense, two.dense)
-    np.testing.assert_allclose(one.scores[DENSE].confidence, two.scores[DENSE].confidence, atol=1e-5)
+    np.testing.assert_allclose(one.scores[DENSE].confidence, two.scores[DENSE].confidence, atol=1e-4)

@@ -192,6 +192,7 @@ def test_networks_of_timm(tmp_path, name):
         assert torch.equal(answers(found, images), network(images))
 
 
+@pytest.mark.slow
 def test_a_vision_transformer_of_torchvision_is_built_for_the_size_of_the_images(tmp_path):
     network = torchvision.models.vit_b_16(num_classes=3, image_size=32).eval()
     torch.save(network.state_dict(), tmp_path / "it.pth")
