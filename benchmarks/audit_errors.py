@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 LEVEL, MARGIN = 0.05, 0.03
 LEVELS = (0.05, 0.01, 0.0025)
+AGREEMENT = (20, 60)
 SIZES = (1, 2, 3, 5, 8, 12, 21, 30, 50, 75, 100)
 DISCORDANCE = (0.002, 0.02, 0.05, 0.1, 0.2)
 
@@ -170,7 +171,7 @@ def power_lines(draws: int, seed: int) -> Lines:
 def mcnemar_lines(draws: int, seed: int) -> Lines:
     """Agreement with the tests that the bounds contain, over all counts."""
     lines: Lines = []
-    for n in (20, 60):
+    for n in AGREEMENT:
         b, c = (counts.ravel() for counts in np.meshgrid(np.arange(n + 1), np.arange(n + 1)))
         b, c = b[b + c <= n], c[b + c <= n]
         for level in LEVELS:

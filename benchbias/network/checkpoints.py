@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shlex
 import zipfile
 from collections.abc import Callable, Mapping
@@ -19,6 +20,7 @@ COUNT = "n_averaged"  # what torch's AveragedModel keeps beside its `module.`
 WRAPPED = ("module.", "_orig_mod.", "model.")  # what DataParallel, torch.compile and Lightning put before each name
 ORIGINAL, MASK = "_orig", "_mask"  # what torch's pruning makes of a tensor
 PARAMETRIZED = ".parametrizations."  # where torch.nn.utils.parametrize keeps what a tensor is made of
+UNSUPPORTED = re.compile(r"Unsupported global: GLOBAL ([\w.]+)")  # torch's word for a class that it does not make
 SHOWN = 4  # names that a message tells
 
 Say = Callable[[str], None]
@@ -57,27 +59,45 @@ def _unpickled(content: bytes, name: str) -> object:
     try:
         if content.startswith(ARCHIVE):
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                if any(entry.endswith("/constants.pkl") for entry in archive.namelist()):
+                    raise DataError(
+                        f"{name} is a TorchScript archive, a program and not tensors: a factory can open it "
+                        "(torch.jit.load), or save its state_dict()"
+                    )
                 if sum(entry.file_size for entry in archive.infolist()) > len(content):
                     raise DataError(f"{name} unpacks to more than its own size, as no file of torch.save does")
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except DataError:
         raise
     except Exception as error:  # whatever a damaged or hostile file makes torch raise
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        told = next((line for line in lines if "Unsupported" in line), lines[0] if lines else type(error).__name__)
-        raise DataError(
-            f"{name} is no file of tensors that torch.save wrote, or a damaged one, or holds more than tensors "
-            f"(save model.state_dict(), not the model): {told:.300}{_conversion(told, name)}"
-        ) from None
+        raise DataError(_refusal(str(error) or type(error).__name__, name)) from None
 
 
-def _conversion(told: str, name: str) -> str:
-    """The command that saves the tensors alone, where torch refused a class: it runs the file's code, ours does not."""
-    if "Unsupported" not in told:
-        return ""
+def _refusal(error: str, name: str) -> str:
+    """One line on a file that torch refuses to read as tensors, with what can be done where it is a whole one."""
+    if "TorchScript" in error:
+        return (
+            f"{name} is a TorchScript archive, a program: a factory can open it (torch.jit.load), or export its tensors"
+        )
+    found = UNSUPPORTED.search(error)
+    told = f"it holds {found[1]}" if found else next(filter(None, map(str.strip, error.splitlines())), "")
+    said = (
+        f"{name} is no file of tensors that torch.save wrote, or a damaged one, or holds more than tensors "
+        f"(save model.state_dict(), not the model): {told:.300}"
+    )
+    return f"{said}; if you trust the file, this makes one of tensors: {_conversion(name)}" if found else said
+
+
+def _conversion(name: str) -> str:
+    """The command that saves the tensors alone: it runs the file's code, as reading them here never does."""
     new = f"{name.rpartition('.')[0] or name}-tensors.pth"
-    code = f"import torch; torch.save(torch.load({name!r}, weights_only=False).state_dict(), {new!r})"
-    return f"; if you trust the file, this makes one of tensors: python -c {shlex.quote(code)}"
+    code = (
+        f"import torch; f = torch.load({name!r}, weights_only=False, map_location='cpu'); "
+        f"f = next((f[k] for k in {NESTED} if k in f), f) if isinstance(f, dict) else f; "
+        f"torch.save(f.state_dict() if hasattr(f, 'state_dict') else f, {new!r})"
+    )
+    plain = not set(name) & set('"$`\\!')
+    return f'python -c "{code}"' if plain else f"python -c {shlex.quote(code)}"
 
 
 def _state(found: object, name: str, table: str | None, say: Say) -> dict[str, Tensor]:

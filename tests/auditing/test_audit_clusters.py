@@ -13,7 +13,7 @@ from benchbias.auditing.statistics.bounds import beyond_p, harm_bounds, no_harm_
 from benchbias.auditing.statistics.clusters import ClusteredHarm, clustered_harm
 from benchbias.auditing.statistics.signs import sign_p
 
-quick = settings(max_examples=60, deadline=None, derandomize=True)
+quick = settings(max_examples=40, deadline=None, derandomize=True)
 
 
 def group(numbers, clusters, most, rate=0.1, tilt=0.6):

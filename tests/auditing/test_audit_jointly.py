@@ -11,7 +11,7 @@ from scipy import stats
 from benchbias.auditing.statistics.bounds import no_harm_p
 from benchbias.auditing.statistics.jointly import attainable, discrete_holm, tarone_holm
 
-quick = settings(max_examples=80, deadline=None, derandomize=True)
+quick = settings(max_examples=50, deadline=None, derandomize=True)
 families = st.lists(
     st.integers(0, 40).flatmap(lambda m: st.tuples(st.integers(0, m), st.just(m))), min_size=1, max_size=30
 )

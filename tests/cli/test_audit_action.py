@@ -13,7 +13,8 @@ import sys
 import pytest
 import yaml
 
-from support import ROOT
+from support import DOCS, ROOT
+from support.markdown import blocks
 from support.running import benchbias
 
 ACTION = yaml.safe_load((ROOT / ".github/actions/audit/action.yml").read_text())
@@ -79,6 +80,17 @@ def test_every_option_that_it_passes_is_one_of_the_verb():
     passed = set(re.findall(r"(--[a-z-]+) \"\$", STEPS["Audit"]["run"]))
     assert {"--label", "--attribute", "--fail-if", "--undecided", "--json", "--markdown"} <= passed
     assert {option for option in passed if f"{option} " not in told} == set()
+
+
+def test_the_workflow_on_the_page_uses_the_action_as_it_is():
+    (text,) = blocks((DOCS / "audit.md").read_text(), "yaml")
+    workflow = yaml.safe_load(text)
+    (step,) = (step for step in workflow["jobs"]["audit"]["steps"] if "benchbias" in step.get("uses", ""))
+    place = step["uses"].partition("benchbias/")[2].partition("@")[0]
+    assert (ROOT / place / "action.yml").is_file()
+    required = {name for name, value in ACTION["inputs"].items() if value.get("required")}
+    assert required <= set(step["with"]) <= set(ACTION["inputs"])
+    assert workflow["permissions"]["pull-requests"] == "write"
 
 
 def test_every_input_reaches_a_step_by_an_environment_variable_alone():

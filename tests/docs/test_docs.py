@@ -56,11 +56,20 @@ def test_the_readmes_pruner_is_twelve_lines_and_gets_its_row(tmp_path: Path, cli
 
 def test_every_block_of_the_readme_is_run_by_a_test_or_by_ci():
     fences = re.findall(r"^```(.*)$", README, re.MULTILINE)
-    assert sorted(fences[::2]) == ["python", "sh", "sh", "sh"]
+    assert sorted(fences[::2]) == ["python", "sh", "sh", "sh", "sh"]
     assert set(fences[1::2]) == {""}
-    *set_up, run = [line for block in blocks(README, "sh") for line in block.splitlines()]
+    *set_up, audit, run = [line for block in blocks(README, "sh") for line in block.splitlines()]
     assert tuple(set_up) == BY_CI
+    assert audit.startswith("benchbias audit ")  # the test below
     assert run.startswith("benchbias run ")  # with the python block: the test above
+
+
+def test_the_readmes_audit_gives_a_verdict(tmp_path: Path, cli):
+    rows = [f"{n % 2},{'fm'[n % 3 == 0]},{n % 5},{n % 2},{(n + (n % 40 == 0)) % 2}" for n in range(600)]
+    (tmp_path / "answers.csv").write_text("\n".join(["label,sex,age,dense,int8", *rows]))
+    done = cli(*shlex.split(blocks(README, "sh")[-2])[1:], cwd=tmp_path)
+    assert done.returncode == 3, done.stderr
+    assert "label=0" in (tmp_path / "audit.html").read_text()
 
 
 def test_the_citation_and_the_changelog_are_of_this_version():

@@ -65,7 +65,7 @@ def check(
     for name in sorted(set(allow) - STOPS.keys()):
         raise UsageError(unknown("stop", name, STOPS, "allow"))
     if expect_accuracy is not None and not 0 < expect_accuracy <= 1:
-        raise UsageError(f"the expected accuracy is {expect_accuracy:g}: a share from 0 to 1 is meant")
+        raise UsageError(f"the expected accuracy is {100 * expect_accuracy:g} %: above 0 and at most 100 is meant")
     if not len(answers.label):
         raise DataError("there are no examples")
     found = [stop for make in (*ALWAYS, *(LABELLED if (answers.label >= 0).all() else ())) for stop in make(answers)]

@@ -6,12 +6,12 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchbias.auditing.assembling import audit_answers
+from benchbias.auditing.assembling import audit_answers, check_options
 from benchbias.auditing.before.stops import check
 from benchbias.auditing.entry.report import AuditReport
 from benchbias.auditing.runs.over_runs import audit_runs
 from benchbias.auditing.tables.from_arrays import from_arrays
-from benchbias.auditing.values import Answers, Options
+from benchbias.auditing.values import Answers, Options, Warning
 from benchbias.errors import UsageError
 
 
@@ -55,15 +55,30 @@ def audit(
     runs = tuple(from_arrays(label, one, other, attributes, **extra) for one, other in given)
     names = None if gate is None else tuple(gate)
     options = Options(margin / 100, level, depth, names, label_groups, pool)
-    return report(runs, options, expect_accuracy, allow)
-
-
-def report(
-    runs: Sequence[Answers], options: Options, expect_accuracy: float | None = None, allow: Collection[str] = ()
-) -> AuditReport:
-    """The report on answers, one for each training run. Raises BenchbiasError where a stop is met."""
-    warnings = [warning for answers in runs for warning in check(answers, expect_accuracy=expect_accuracy, allow=allow)]
-    distinct = tuple(dict.fromkeys(warnings))
+    check_options(options)
+    expected = None if expect_accuracy is None else expect_accuracy / 100
+    warnings = checked(runs, options, expected, allow)
     if len(runs) == 1:
-        return AuditReport(audit_answers(runs[0], options, warnings=distinct), tuple(runs))
-    return AuditReport(audit_runs(runs, options, warnings=distinct), tuple(runs))
+        return AuditReport(audit_answers(runs[0], options, warnings=warnings), runs)
+    return AuditReport(audit_runs(runs, options, warnings=warnings), runs)
+
+
+def checked(
+    runs: Sequence[Answers], options: Options, expect_accuracy: float | None, allow: Collection[str]
+) -> tuple[Warning, ...]:
+    """The warnings about the answers of every training run, each once. Raises DataError where one stops the audit.
+
+    expect_accuracy: of the dense model, a share; allow: names of stops that only warn.
+    """
+    found = [
+        warning
+        for answers in runs
+        for warning in check(
+            answers,
+            expect_accuracy=expect_accuracy,
+            margin=options.margin,
+            level=options.level,
+            allow=allow,
+        )
+    ]
+    return tuple(dict.fromkeys(found))

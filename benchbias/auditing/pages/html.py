@@ -21,6 +21,7 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inli
 """The page loads nothing, from nowhere."""
 
 TEXT = ' class="text"'
+MOST_ROWS = 2000  # of a table of groups: a browser must open the page
 TONES = MappingProxyType({"harmed": "harmed", "pass": "safe", "undecided": "open"})
 
 
@@ -76,11 +77,12 @@ def _section(audit: Audit, model: Compared, flips: str | None, albums: Sequence[
     if groups.shown:
         parts += ["<h3>Harm by group</h3>", chart([model.lines[0], *groups.shown], audit.options.margin)]
     if left_out := groups.left_out():
-        parts.append(f'<p class="soft">{left_out}; the table has them all.</p>')
+        where = "the table has them all" if len(everything.shown) <= MOST_ROWS else "the JSON has them all"
+        parts.append(f'<p class="soft">{left_out}; {where}.</p>')
     sentences = [_said(sentence) for sentence in [*wording.told(audit, model), wording.flips(model, flips)]]
     parts.append(_bullets([*sentences, *(f"Warning: {_shown(warning.text)}" for warning in model.warnings)]))
     if everything.shown:
-        parts.append(_groups([model.lines[0], *everything.shown], audit, model))
+        parts.append(_groups([model.lines[0], *everything.shown[:MOST_ROWS]], audit, model))
     return "".join([*parts, _albums(albums), "</section>"])
 
 
@@ -181,7 +183,8 @@ def _groups(lines: Sequence[Line], audit: Audit, model: Compared) -> str:
     heads += [f"{wording.confidence(audit.options.level)} % bounds", "p", "p, adjusted", "churn, %"]
     heads += ["confidence fell"] if scored else []
     rows = "".join(_row(line, audit, known=known, scored=scored) for line in lines)
-    title = f"Table of {'all ' if len(lines) > 1 else ''}{wording.counted(len(lines), 'group')}"
+    whole = len(lines) == len(model.lines)
+    title = f"Table of {'all' if whole else 'the first'} {wording.counted(len(lines), 'group')}"
     return f"<details><summary>{title}</summary>{_table(heads, rows, 'sortable')}</details>"
 
 

@@ -142,8 +142,10 @@ def without(compared: Compared) -> Sentence | None:
 
 
 def not_excluded(compared: Compared) -> Sentence:
-    """The largest harm that no group's bound excludes."""
-    return [f"Harm not excluded anywhere: {points(compared.not_excluded)} points."]
+    """The largest harm that is not excluded, and the group that could have it."""
+    line = max(compared.lines, key=lambda line: line.upper)
+    where = [" (", Name(line.group.name), f", {counted(line.group.n, 'example')})"]
+    return [f"Harm not excluded anywhere: {points(compared.not_excluded)} points", *where, "."]
 
 
 def pairs(audit: Audit) -> Sentence:

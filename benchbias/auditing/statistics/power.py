@@ -23,7 +23,7 @@ from benchbias.auditing.statistics.frontier import all_safe, most_lost, safe_los
 Floats = NDArray[np.float64]
 
 TAIL = 7.0  # standard deviations of the number of flips that count
-MOST_FLIPS = 400  # numbers of flips that are looked at; evenly spaced ones where more are likely
+FINE = 30.0  # where a standard deviation holds more numbers of flips, evenly spaced ones stand for all
 MOST_SIZES = 200  # numbers of examples that are looked at together
 
 
@@ -118,8 +118,10 @@ class Planner:
         flips, weight = _flips(int(sizes[0]), int(sizes[-1]), discordance)
         lost = self._allowed(sizes, flips)  # (V, D)
         least = lost.min(0).astype(np.intp)
-        choices = least + np.arange(1 + int((lost.max(0) - least).max()))[:, None]  # few differ: each chance once
-        table = _at_most(choices.astype(np.float64), flips, _share(discordance, harm))
+        more = least + np.arange(1.0, 1 + int((lost.max(0) - least).max()))[:, None]  # few differ: each chance once
+        share = _share(discordance, harm)
+        first = _at_most(least.astype(np.float64), flips, share)[None]
+        table = np.cumsum(np.concatenate([first, _pmf(more, flips, share)]), axis=0)
         below = np.take_along_axis(table, lost.astype(np.intp) - least, axis=0)
         chance = weight * _pmf(flips, sizes[:, None], discordance)
         return np.asarray(np.minimum(1.0, (chance * below).sum(1) / np.maximum(1.0, chance.sum(1))))
@@ -189,10 +191,11 @@ def _share(discordance: float, harm: float) -> float:
 
 def _flips(least: int, most: int, discordance: float) -> tuple[Floats, float]:
     """Numbers of flips that are likely with `least` to `most` examples, and how many each of them stands for."""
-    low = least * discordance - TAIL * math.sqrt(least * discordance * (1 - discordance)) - 3
+    spread = math.sqrt(least * discordance * (1 - discordance))
+    low = least * discordance - TAIL * spread - 3
     high = most * discordance + TAIL * math.sqrt(most * discordance * (1 - discordance)) + 12
     low, high = max(0, math.floor(low)), min(most, math.ceil(high))
-    stride = max(1, (high - low) // MOST_FLIPS)
+    stride = max(1, int(spread / FINE))
     return np.arange(low, high + 1, stride, dtype=np.float64), float(stride)
 
 

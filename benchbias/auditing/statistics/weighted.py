@@ -9,7 +9,7 @@ Always the smaller tail is integrated, so that small chances keep their relative
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 
 STEP = 0.15  # of the trapezoidal rule: errors below 1e-8 of the tail
+GAUSSIAN = 3.6  # an integrand that is negligible after this node is nearly that of a normal variable
 SMALL = -36.0  # log of the share of the largest integrand that is left out
 BLOCK = 400_000  # values of the integrand that are held at once
 LEAST = float(np.finfo(np.float64).tiny)
@@ -121,17 +122,15 @@ def _tails(outcomes: Outcomes, at: Floats) -> tuple[Floats, Floats, Floats]:
 def _integral(number: Floats, value: Floats, size: Floats) -> tuple[Floats, Floats]:
     """P(sum G value > 0) for every group, and the density of the mean that this tail belongs to; mean value <= 0."""
     unit = value.max(1, keepdims=True)
-    path = _path(number, value / unit)
-    last = _last(number, path)
+    path, last = _best_path(number, value / unit)
     node: Floats = STEP * np.arange(1.0 + np.ceil(last.max() / STEP))
-    x, y = path.point(node)  # (G, V)
-    dx, dy = path.bend[:, None] * np.sinh(node), np.cosh(node)
-    real, imaginary = 1 - path.slope[:, :, None] * x[:, None, :], path.slope[:, :, None] * y[:, None, :]  # (G, J, V)
+    x, y, log, real, imaginary = path.integrand(number, node)
     square = real**2 + imaginary**2
-    log = path.top[:, None] - 0.5 * np.einsum("gj,gjv->gv", number, np.log(square))
+    log = path.top[:, None] + np.where(node <= last[:, None] + STEP, log, -np.inf)  # far away it may rise again
     angle = np.einsum("gj,gjv->gv", number, np.arctan2(imaginary, real))
     height = np.where(node > 0, 2.0, 1.0) * np.exp(log) * (path.scale[:, None] * (STEP / (2 * np.pi)))
-    whole = height * (np.cos(angle) + 1j * np.sin(angle)) * (dy - 1j * dx)
+    step = np.cosh(node) - 1j * (path.bend[:, None] * np.sinh(node))
+    whole = height * (np.cos(angle) + 1j * np.sin(angle)) * step
     chance = (whole / (path.saddle[:, None] + x + 1j * y)).real.sum(1)
     mass = number * (size / unit) / path.rest
     part = np.einsum("gj,gjv->gv", mass, real / square) + 1j * np.einsum("gj,gjv->gv", mass, imaginary / square)
@@ -153,19 +152,47 @@ class _Path:
     rest: Floats
     slope: Floats
 
-    def point(self, node: Floats) -> tuple[Floats, Floats]:
-        """Real and imaginary distances from the saddle, float (G, V); node: float (V,) or (G, V)."""
-        scale = self.scale[:, None]
-        return scale * self.bend[:, None] * (np.cosh(node) - 1), scale * np.sinh(node)
+    def integrand(self, number: Floats, node: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+        """At nodes (V,): distances x, y from the saddle and the log of the generating function's size there, (G, V).
+
+        Then the real and the imaginary part of each kind's factor over that at the saddle, (G, J, V).
+        """
+        x = (self.scale * self.bend)[:, None] * (np.cosh(node) - 1)
+        y = self.scale[:, None] * np.sinh(node)
+        real, imaginary = 1 - self.slope[:, :, None] * x[:, None, :], self.slope[:, :, None] * y[:, None, :]
+        return x, y, -0.5 * np.einsum("gj,gjv->gv", number, np.log(real**2 + imaginary**2)), real, imaginary
 
 
-def _path(number: Floats, value: Floats) -> _Path:
+def _best_path(number: Floats, value: Floats) -> tuple[_Path, Floats]:
+    """Of some hyperbolas the one on which the integrand is soonest negligible, and the node after which it is."""
     saddle = _saddle(number, value)
     rest = 1 - saddle[:, None] * value
     slope = value / rest
     scale = 1 / np.sqrt((number * slope**2).sum(1) + 1 / saddle**2)
-    skewness = 2 * ((number * slope**3).sum(1) - 1 / saddle**3) * scale**3
-    return _Path(saddle, scale, skewness / 3, -(number * np.log(rest)).sum(1), rest, slope)
+    top = -(number * np.log(rest)).sum(1)
+    own = 2 * (number * slope**3).sum(1) * scale**3 / 3
+    path = _Path(saddle, scale, own - 2 * (scale / saddle) ** 3 / 3, top, rest, slope)  # the steepest descent
+    last = _last(number, path)
+    rows = np.flatnonzero(last > GAUSSIAN)
+    if len(rows):
+        bend, end = path.bend.copy(), last.copy()
+        for tried in (own[rows], *(np.full(len(rows), slant) for slant in (0.0, 0.3, -0.3))):
+            part = _Path(saddle[rows], scale[rows], tried, top[rows], rest[rows], slope[rows])
+            sooner = _last(number[rows], part)
+            bend[rows] = np.where(sooner < end[rows], tried, bend[rows])
+            end[rows] = np.minimum(sooner, end[rows])
+        path, last = replace(path, bend=bend), end
+    return path, last
+
+
+def _last(number: Floats, path: _Path) -> Floats:
+    """The first of some nodes at which the integrand of every group is negligible."""
+    tried = np.array([1.6, 2, 2.3, 2.6, 2.9, 3.2, 3.5, 3.8, 4.2, 4.6, 5, 5.5, 6, 6.5, 7, 8, 9, 11, 13, 16, 20, 24])
+    x, y, log, _, _ = path.integrand(number, tried)
+    away = path.saddle[:, None]
+    log = log - 0.5 * np.log((1 + x / away) ** 2 + (y / away) ** 2) + np.log(np.cosh(tried))
+    small = log < SMALL
+    return np.where(small.any(1), tried[small.argmax(1)], 40.0)
 
 
 def _saddle(number: Floats, value: Floats) -> Floats:
@@ -192,15 +219,3 @@ def _saddle(number: Floats, value: Floats) -> Floats:
         if (moved < 1e-3).all():
             break
     return np.asarray(1 / (1 + np.exp(-found)))
-
-
-def _last(number: Floats, path: _Path) -> Floats:
-    """A node after which the integrand of every group is negligible, one of a few."""
-    tried = np.array([1.6, 2.0, 2.4, 2.8, 3.2, 3.6, 4.2, 5.0, 6.0, 8.0, 11.0, 16.0, 24.0])
-    x, y = path.point(tried)  # (G, T)
-    real, imaginary = 1 - path.slope[:, :, None] * x[:, None, :], path.slope[:, :, None] * y[:, None, :]
-    log = -0.5 * np.einsum("gj,gjt->gt", number, np.log(real**2 + imaginary**2))
-    away = path.saddle[:, None]
-    log = log - 0.5 * np.log((1 + x / away) ** 2 + (y / away) ** 2) + np.log(np.cosh(tried))
-    small = log < SMALL
-    return np.where(small.any(1), tried[small.argmax(1)], 40.0)

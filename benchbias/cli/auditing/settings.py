@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchbias.auditing.assembling import check_options
-from benchbias.auditing.before.stops import check
+from benchbias.auditing.entry import api
 from benchbias.auditing.values import Answers, Options, Warning
 from benchbias.cli.auditing.options import Asked
 
@@ -21,16 +21,4 @@ def options_of(asked: Asked) -> Options:
 def checked(asked: Asked, runs: Sequence[Answers]) -> tuple[Warning, ...]:
     """The warnings about the answers of every training run, each once. Raises DataError where one stops the audit."""
     expected = None if asked.expect_accuracy is None else asked.expect_accuracy / 100
-    settings = options_of(asked)
-    found = [
-        warning
-        for answers in runs
-        for warning in check(
-            answers,
-            expect_accuracy=expected,
-            margin=settings.margin,
-            level=settings.level,
-            allow=asked.allow or (),
-        )
-    ]
-    return tuple(dict.fromkeys(found))
+    return api.checked(runs, options_of(asked), expected, asked.allow or ())

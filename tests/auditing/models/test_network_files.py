@@ -254,17 +254,22 @@ def test_nothing_of_a_pickle_is_run(dense, tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_saved_module_is_refused_with_a_command_that_makes_tensors_of_it(dense, images, tmp_path):
+@pytest.mark.parametrize("form", ["module", "table", "module in a table", "odd name"])
+def test_what_holds_more_is_refused_with_a_command_that_makes_tensors_of_it(dense, images, tmp_path, form):
+    import argparse
     import shlex
-    import subprocess
-    import sys
 
-    torch.save(dense, tmp_path / "whole.pth")
+    args = argparse.Namespace(lr=0.1)
+    content = {"table": {"model": dense.state_dict(), "args": args}, "module in a table": {"model": dense, "epoch": 3}}
+    name = "it's $HOME.pth" if form == "odd name" else "whole.pth"
+    torch.save(content.get(form, dense), tmp_path / name)
     with pytest.raises(DataError, match="python -c") as told:
-        opened(tmp_path / "whole.pth")
-    command = shlex.split(str(told.value)[str(told.value).index("python -c") :])
-    subprocess.run([sys.executable, *command[1:3]], check=True)
-    assert torch.equal(answers(opened(tmp_path / "whole-tensors.pth"), images), dense(images).detach())
+        opened(tmp_path / name)
+    program, option, code = shlex.split(str(told.value)[str(told.value).index("python -c") :])
+    assert (program, option) == ("python", "-c")
+    exec(code, {})  # the shell's work is done by shlex
+    found = opened(tmp_path / name.replace(".pth", "-tensors.pth"))
+    assert torch.equal(answers(found, images), dense(images).detach())
 
 
 def scripted(dense: nn.Module) -> bytes:
@@ -294,6 +299,8 @@ def test_files_that_do_not_fit_are_named(dense, tmp_path):
             opened(tmp_path / f"{name}.pth")
     (tmp_path / "empty.pth").write_bytes(b"")
     (tmp_path / "script.pt").write_bytes(scripted(dense))
+    with pytest.raises(DataError, match=r"a TorchScript archive, a program and not tensors: a factory can open it"):
+        opened(tmp_path / "script.pt")
     for name in ("empty.pth", "script.pt", "absent.pth"):
         with pytest.raises(BenchbiasError, match=name.replace(".", r"\.")):
             opened(tmp_path / name)

@@ -100,6 +100,15 @@ def test_every_row_of_a_table_has_as_many_cells_as_its_head():
     assert "% right" not in text, "what is not known without labels has no column"
 
 
+def test_a_page_of_very_many_groups_can_be_opened():
+    lines = tuple(samples.line(f"x{at}", 500, 1, 1, gated=False) for at in range(6000))
+    text = html(samples.audit(samples.model("int8", extra=lines)))
+    assert "Table of the first 2001 groups" in text
+    assert "the JSON has them all" in text
+    assert len(text) < 3_000_000
+    assert "Table of all 40 groups" in html(samples.audit())
+
+
 def test_the_drawing_has_the_places_of_the_numbers():
     lines = [samples.line("a", 500, 30, 5), samples.line("b", 4000, 4, 9)]
     scale, text = scale_of(lines, 0.03), chart(lines, 0.03)
