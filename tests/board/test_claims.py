@@ -362,7 +362,7 @@ def found(suite):
     return Evidence.of(*published_records(suite, LEADERBOARD), read_analyses(here)) if here.is_dir() else None
 
 
-@pytest.mark.parametrize("file", ["claims", "claims-before"])
+@pytest.mark.parametrize("file", ["claims", pytest.param("claims-before", marks=pytest.mark.slow)])
 def test_the_published_verdicts_are_those_of_the_published_records(file):
     claims, digest = load_claims(ROOT / f"{file}.toml")
     before = {name for name, claim in claims.items() if claim.written == "before its seeds"}

@@ -469,6 +469,7 @@ def test_an_image_that_cannot_be_written_is_one_line(call: Call, smoke: Path, tm
 # interruptions
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_ends_at_once_and_goes_on_later(smoke: Path, tmp_path: Path, cli: Cli):
     out = tmp_path / "results"
     for number in (signal.SIGINT, signal.SIGTERM):

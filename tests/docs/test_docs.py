@@ -135,6 +135,7 @@ def test_every_metric_that_a_data_card_names_is_there():
 
 PUBLISHED = sorted(folder.name for folder in (ROOT / "leaderboard/records").iterdir())
 LONG = ("equal-fit-mnist", "prune-layers-spuco", "pruning-mnist", "spuco-mnist", "ucla-large")  # 10,000 test images
+LONG += ("selective-damage", "recall-distortion")  # populations of thirty
 
 
 @pytest.mark.parametrize("name", tiered(PUBLISHED, slow=LONG))

@@ -100,6 +100,7 @@ def surrounded(folder: Path, sitecustomize: str) -> tuple[dict[str, str], Path]:
     return {"PYTHONPATH": path, "SURROUNDINGS_TOLD": str(folder / "told")}, folder / "told"
 
 
+@pytest.mark.slow
 def test_a_run_opens_no_connection_and_looks_up_no_name(smoke: Path, tmp_path: Path, cli: Cli):
     env, told = surrounded(tmp_path, WATCH)
     out = tmp_path / "results"
