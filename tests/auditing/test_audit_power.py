@@ -79,6 +79,12 @@ def test_needed_has_power_80_to_92_wherever_counts_are_not_very_few(margin):
         assert 0.7995 <= power_of_pass(n, flips, 0.0, margin) <= 0.92
 
 
+@pytest.mark.parametrize(("margin", "flips"), [(0.03, 1.0), (0.01, 0.4), (0.001, 0.05), (0.001, 1.0), (1e-4, 0.5)])
+def test_needed_has_its_power_where_it_is_a_large_number(margin, flips):
+    n = Planner(margin).needed(flips)
+    assert 0.7995 <= power_of_pass(n, flips, 0.0, margin) <= 0.81
+
+
 def test_needed_of_counts_adds_a_flip_and_an_example_and_multiplies_by_the_design():
     assert needed(3, 1, 120, 0.03) == Planner(0.03).needed(5 / 121)
     assert needed(3, 1, 120, 0.03, design=2.5) == math.ceil(2.5 * needed(3, 1, 120, 0.03))

@@ -61,5 +61,5 @@ def test_groups_are_independent_of_those_beside_them():
     together = tails(outcomes, at)
     for row in range(0, 500, 50):
         alone = tails(outcomes.take(np.array([row])), at[row])
-        assert alone.above == pytest.approx(together.above[row], rel=1e-7)
-        assert alone.below == pytest.approx(together.below[row], rel=1e-7)
+        assert alone.above == pytest.approx(together.above[row], rel=1e-13)
+        assert alone.below == pytest.approx(together.below[row], rel=1e-13)

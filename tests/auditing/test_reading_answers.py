@@ -177,6 +177,32 @@ def test_boolean_labels_and_answers_of_0_and_1_are_one_scale(tmp_path: Path):
     assert told(read(write_table(tmp_path, "jsonl", mixed))) == told(again)
 
 
+def test_the_order_of_rows_columns_and_options_changes_no_answer(tmp_path: Path):
+    columns = PLAIN | {"int4": [1, 1, 2, 1], "hair": ["x", "y", "x", None], "dense": SHARP}
+    options = {"cluster": "patient", "identity": "id"}
+    path = write_table(tmp_path, "parquet", columns)
+    one = read(path, compressed=["int8", "int4"], attributes=["sex", "hair"], **options)
+    order = [2, 0, 3, 1]
+    moved = {name: [columns[name][at] for at in order] for name in reversed(list(columns))}
+    other = read(
+        write_table(tmp_path, "jsonl", moved), compressed=["int4", "int8"], attributes=["hair", "sex"], **options
+    )
+    assert list(one.compressed) == list(other.compressed) == ["int4", "int8"]
+    assert list(one.attributes) == list(other.attributes) == ["hair", "sex"]
+    assert (one.classes, one.notes) == (other.classes, other.notes)
+    assert one.cluster is not None
+    assert other.cluster is not None
+    assert one.ids is not None
+    assert (one.cluster[order] == other.cluster).all()
+    assert tuple(one.ids[at] for at in order) == other.ids
+    for name, codes in one.compressed.items():
+        assert (codes[order] == other.compressed[name]).all()
+    for name, column in one.attributes.items():
+        assert (column.codes[order] == other.attributes[name].codes).all()
+        assert column.names == other.attributes[name].names
+    assert (one.scores[DENSE].of_label[order] == other.scores[DENSE].of_label).all()
+
+
 def test_a_file_without_a_known_suffix_is_known_by_its_content(tmp_path: Path):
     for form in FORMATS:
         path = write_table(tmp_path, form, PLAIN)

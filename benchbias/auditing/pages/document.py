@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 from collections.abc import Mapping
@@ -84,6 +85,7 @@ def _audit(found: Any, where: str) -> Audit:
     return Audit(**{item.name: getattr(read, item.name) for item in dataclasses.fields(Audit)})
 
 
+@functools.cache
 def _adapter() -> Any:
     """The pydantic adapter of a document: it converts nothing, and refuses a key that it does not know."""
     from pydantic import ConfigDict, TypeAdapter

@@ -24,6 +24,7 @@ Floats = NDArray[np.float64]
 
 TAIL = 7.0  # standard deviations of the number of flips that count
 FINE = 30.0  # where a standard deviation holds more numbers of flips, evenly spaced ones stand for all
+SMOOTH = 200.0  # losses that the margin is, from which on the power has no teeth and normal counts give 0.80 to 0.81
 MOST_SIZES = 200  # numbers of examples that are looked at together
 
 
@@ -50,8 +51,8 @@ def needed(
     """Examples that show a group safe with this power, if models disagree as often as here and harm nothing.
 
     The models disagree on (lost + gained + 1) / (n + 1) of the examples; design: of clusters, times so many. The number
-    is the least one at which the exact power is reached. planner: keeps what groups share, for audits of many groups.
-    None where more than 10 ** 9 examples were needed.
+    is the least one from which on the exact power is reached. planner: keeps what groups share, for audits of many
+    groups. None where more than 10 ** 9 examples were needed.
     """
     return (planner or Planner(margin, level, power)).needed((lost + gained + 1) / (n + 1), design)
 
@@ -88,11 +89,7 @@ def detectable(n: int, discordance: float, level: float = 0.05, power: float = 0
 
 @dataclass(frozen=True)
 class Planner:
-<<<<<<< HEAD:benchbias/auditing/statistics/power.py
-    """Numbers of examples for a margin (a share), a level and a power; keeps what it computed for later groups."""
-=======
     """Powers for a margin (a share), a level and a power; keeps the numbers needed, for later groups."""
->>>>>>> work-h1:benchbias/auditing/power.py
 
     margin: float
     level: float = 0.05
@@ -114,7 +111,7 @@ class Planner:
 
         The losses that are allowed are interpolated between a few exact ones: right to about 0.001.
         """
-        near = sizes <= 1.5 * sizes[0]  # one polynomial reaches no further
+        near = (sizes <= 1.5 * sizes[0]) & ((sizes - sizes[0]) * discordance <= 3000)  # one polynomial reaches so far
         first = self._powers(sizes[near], discordance, harm)
         return first if near.all() else np.concatenate([first, self.powers(sizes[~near], discordance, harm)])
 
@@ -136,6 +133,8 @@ class Planner:
         guess = self._guess(discordance)
         if guess > 1e9:
             return None
+        if guess * self.margin > SMOOTH:
+            return math.ceil(guess)
         tooth = 1 / self.margin
         low, high = max(least, int(0.85 * guess - tooth)), int(max(guess, least) * 1.05 + 2 * tooth)
         while low < high:

@@ -2,9 +2,9 @@
 
 Every example (or cluster) gets an independent exponential weight, and alike ones share a gamma weight G with their
 number as its shape. The mean R = sum G harm / sum G size is above t where Q = sum G (harm - t size) is positive, and Q
-has a moment generating function without special functions. Its tail is an integral along a vertical line through the
-saddle point (Rice, 1980, SIAM J. Sci. Stat. Comput. 1, 438-448), by the trapezoidal rule after y = scale sinh v.
-Always the smaller tail is integrated, so that small chances keep their relative precision. Nothing is drawn at random.
+has a moment generating function without special functions. Its tail is an integral along a path through the saddle
+point (Rice, 1980, SIAM J. Sci. Stat. Comput. 1, 438-448), here a hyperbola, by the trapezoidal rule. Always the smaller
+tail is integrated, so that small chances keep their relative precision. Nothing is drawn at random.
 """
 
 from __future__ import annotations
@@ -46,7 +46,10 @@ class Outcomes:
 
 @dataclass(frozen=True)
 class Tails:
-    """above, below: float (G,), the chances of a mean above and below a value; density: of the mean at that value."""
+    """Chances of the mean of every group, float (G,): above and below a value; density: of the mean at that value.
+
+    A mean that can be this value alone is both above and below it.
+    """
 
     above: Floats
     below: Floats
@@ -114,7 +117,7 @@ def _tails(outcomes: Outcomes, at: Floats) -> tuple[Floats, Floats, Floats]:
     both = some & others
     if both.any():
         rare[both], density[both] = _integral(number[both], value[both], size[both])
-    common = np.where(some | others, 1 - rare, 1.0)  # a mean that can be this value alone is neither above nor below
+    common = np.where(some | others, 1 - rare, 1.0)  # else it is this value alone
     rare = np.where(some | others, rare, 1.0)
     return np.where(side > 0, rare, common), np.where(side > 0, common, rare), density
 
@@ -202,7 +205,7 @@ def _saddle(number: Floats, value: Floats) -> Floats:
     """
     low: Floats = np.full(len(number), -40.0)
     high: Floats = np.full(len(number), 36.0)
-    found: Floats = np.zeros(len(number))
+    found, moves = np.zeros(len(number)), np.ones(len(number), dtype=np.bool_)
     for _ in range(50):
         point = 1 / (1 + np.exp(-found))
         part = value / (1 - point[:, None] * value)
@@ -214,8 +217,9 @@ def _saddle(number: Floats, value: Floats) -> Floats:
         steep = bend * width + rise * (1 - 2 * point)
         step = found - rise / np.where(steep > 1e-30 * abs(rise), steep, np.inf)
         after = np.where((step > low) & (step < high), step, (low + high) / 2)
-        moved = np.abs(after - found)
-        found = after
-        if (moved < 1e-3).all():
+        near = np.abs(after - found) < 1e-3
+        found = np.where(moves, after, found)  # a group is the same whatever groups stand beside it
+        moves = moves & ~near
+        if not moves.any():
             break
     return np.asarray(1 / (1 + np.exp(-found)))
