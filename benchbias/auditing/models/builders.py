@@ -152,6 +152,6 @@ def _built(name: str, build: Callable[[int], nn.Module]) -> Callable[[int], nn.M
 
 
 def _unknown(library: str, name: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(name[:80], known, n=NEAREST, cutoff=0.5)
+    near = difflib.get_close_matches(name[:80], sorted(set(known)), n=NEAREST, cutoff=0.5)
     hint = f"; the nearest known: {', '.join(near)}" if near else ""
     return f"no {library} model {name!r:.80}{hint}; others: timm:NAME, FILE.py:FUNCTION"
