@@ -123,6 +123,27 @@ def test_networks_quantised_by_torch_are_run_and_counted(dense, images, tmp_path
     assert notes == [] or "in other company" in notes[0]
 
 
+@pytest.mark.slow
+def test_networks_quantised_by_torchao_are_run_and_counted(dense, images, tmp_path):
+    pytest.importorskip("torchao")
+    torch.save(dense.state_dict(), tmp_path / "dense.pth")
+    code = NETWORK.format(units=16) + (
+        "def make(file):\n    import torch\n    from torchao.quantization import Int8WeightOnlyConfig, quantize_\n"
+        "    made = network().eval()\n    made.load_state_dict(torch.load(file))\n"
+        "    quantize_(made, Int8WeightOnlyConfig())\n    return made\n"
+    )
+    found, again = (opened(tmp_path, code, "dense.pth") for _ in range(2))
+    oracle = dense(images).detach()
+    assert not torch.equal(answers(found, images), oracle)
+    torch.testing.assert_close(answers(found, images), oracle, atol=0.05, rtol=0.05)
+    total, nonzero = parameter_counts(found.module)
+    assert total == sum(one.numel() for one in dense.parameters())
+    assert nonzero is not None
+    assert total - 60 < nonzero < total, "small weights are rounded to zero"
+    assert found.identity is not None
+    assert found.identity == again.identity
+
+
 BATCHED = """
 import torch
 from torch import nn
