@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 NO_FACTS: Mapping[str, Facts] = {}
 POWER = 0.8
+STEP = 0.04  # groups whose answers change nearly as often, by 4 %, share a number of needed examples
 
 
 def audit_answers(
@@ -152,7 +154,7 @@ def _line(
         verdict,
         verdict == "safe" and bool(found.adjusted[at] <= planner.level),
         bool(found.beyond[at] <= planner.level) and verdict == "harmed",
-        planner.needed((lost + gained + 1) / (n + 1), design) if undecided else None,
+        planner.needed(_about((lost + gained + 1) / (n + 1)), design) if undecided else None,
         detectable(max(1, round(n / design)), (lost + gained + 1) / (n + 1), planner.level, POWER)
         if undecided
         else None,
@@ -160,3 +162,8 @@ def _line(
         churn,
         *(confidence.of_group(at) if confidence is not None else (None, None, None)),
     )
+
+
+def _about(discordance: float) -> float:
+    """The next larger share of a few: the number of needed examples, which is told as "about", grows by 4 % at most."""
+    return min(1.0, math.exp(math.ceil(math.log(discordance) / STEP - 1e-9) * STEP))

@@ -210,7 +210,7 @@ def legend(audit: Audit) -> list[str]:
         f"harmed: a loss is shown, adjusted for all {groups} together: "
         f"the chance of any false one is at most {false} %.",
         "undecided: neither is shown. Not harmed does not mean safe.",
-        "too small: even no loss at all would not show this group safe.",
+        "too small: so few examples would not show the group safe even if no answer had changed.",
         "needs: with about so many examples of this group it could be shown safe, if there is no true harm.",
     ]
 
