@@ -23,7 +23,7 @@ from benchbias.auditing.models.cache import About, Cache, key_of
 from benchbias.auditing.models.examples import Examples, class_order, label_numbers, opened_examples
 from benchbias.auditing.models.looks import Look, look_of
 from benchbias.auditing.models.measuring import latencies, machine, parameter_counts
-from benchbias.auditing.models.networks import File, Network, file_of, is_factory, is_whole_network, opened_network
+from benchbias.auditing.models.networks import File, Network, file_of, is_factory, opened_network
 from benchbias.auditing.models.pictures import FilePictures, digest
 from benchbias.auditing.models.specs import ImageSpec, LookSpec, ModelSpec, RunSpec
 from benchbias.auditing.tables.logits import answered, is_probabilities, is_whole, scores
@@ -125,7 +125,7 @@ class _Work:
         identity: str | None = ""
         if opened is not None:
             identity = opened.identity
-        elif source.model is not None and not is_whole_network(source) and is_plugin(source.model):
+        elif source.model is not None and not source.is_whole and is_plugin(source.model):
             fitting = Fitting(self.batches.shape, self.models.options, self.models.plugins)
             identity = architecture(source.model, fitting).identity
         if identity is None:
@@ -222,9 +222,18 @@ def _assembled(
     dense = answers.pop(DENSE)
     cluster, more = _clusters(examples, rows)
     return Answers(
-        classes, codes[label], dense, answers, dict(examples.attributes), cluster, examples.ids, examples.files,
-        sure, models.dense.name, (*notes, *more),
-    )  # fmt: skip
+        classes=classes,
+        label=codes[label],
+        dense=dense,
+        compressed=dict(sorted(answers.items())),
+        attributes=dict(sorted(examples.attributes.items())),
+        cluster=cluster,
+        ids=examples.ids,
+        images=examples.files,
+        scores=sure,
+        dense_name=models.dense.name,
+        notes=(*notes, *more),
+    )
 
 
 def _clusters(examples: Examples, rows: NDArray[Any]) -> tuple[NDArray[Any] | None, list[str]]:

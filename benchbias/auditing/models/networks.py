@@ -15,13 +15,11 @@ from benchbias.auditing.models.builders import Fitting, architecture
 from benchbias.auditing.models.factories import made_by
 from benchbias.auditing.models.filling import fill, filled
 from benchbias.auditing.models.runtimes import exported_call, onnx_call, onnx_parts
-from benchbias.auditing.models.specs import FACTORY, ModelSpec, Source
+from benchbias.auditing.models.specs import EXPORTED, FACTORY, ONNX, ModelSpec, Source
 from benchbias.errors import DataError, UsageError
 from benchbias.network.checkpoints import checkpoint_tensors, tensors_of
 from benchbias.util import canonical
 
-ONNX, EXPORTED = ".onnx", ".pt2"
-WEIGHTS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar")
 LARGEST_FILE = 64 << 30  # bytes
 
 Call = Callable[[Tensor], Tensor]
@@ -70,11 +68,6 @@ def file_of(path: Path) -> File:
 def is_factory(source: Source) -> bool:
     """Whether a network is made by a user's function."""
     return source.model is not None and FACTORY.fullmatch(source.model) is not None
-
-
-def is_whole_network(source: Source) -> bool:
-    """Whether a file holds the network and not its tensors alone, or a user's function makes it."""
-    return is_factory(source) or (source.file is not None and source.file.suffix.lower() in (ONNX, EXPORTED))
 
 
 def opened_network(source: Source, spec: ModelSpec, shape: tuple[int, int, int], device: torch.device) -> Network:

@@ -14,6 +14,8 @@ from typing import Any
 from benchbias.auditing.values import DENSE
 from benchbias.errors import UsageError, unknown
 
+ONNX, EXPORTED = ".onnx", ".pt2"
+WHOLE = (ONNX, EXPORTED)
 CROPS = ("center", "squash", "cut")
 CACHE = Path("results/audit-cache")
 IMAGENET = "--mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --resize 256 --size 224"
@@ -43,6 +45,12 @@ class Source:
             raise UsageError(f"{self.name}: a file of weights is needed; only FILE.py:FUNCTION needs none")
 
     @property
+    def is_whole(self) -> bool:
+        """Whether the file is the network itself, or a user's function makes it: no name of a model is looked up."""
+        made = self.model is not None and FACTORY.fullmatch(self.model) is not None
+        return made or (self.file is not None and self.file.suffix.lower() in WHOLE)
+
+    @property
     def what(self) -> str:
         """The name in messages."""
         return str(self.file) if self.file is not None else str(self.model)
@@ -68,6 +76,8 @@ class ModelSpec:
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise UsageError(f"two compressed models are called {twice[0]!r}")
+        if self.options and all(source.is_whole for source in self.sources):
+            raise UsageError("--model-option: no network here takes options; a factory sets its own")
         if DENSE in names:
             raise UsageError(f"a compressed model cannot be called {DENSE!r}")
 

@@ -230,6 +230,13 @@ def test_a_half_precision_network_is_run_in_half_precision_and_told(dense, image
     assert any("computes in bfloat16" in note for note in found.notes)
 
 
+def test_options_that_no_network_takes_stop():
+    with pytest.raises(UsageError, match="no network here takes options"):
+        model_spec("a.pth", ["b.pth"], model="own.py:make", options={"width": 2})
+    mixed = model_spec("a.pth", ["b.pth=own.py:make"], model="mlp", options={"width": 2})
+    assert [source.is_whole for source in mixed.sources] == [False, True]
+
+
 def test_sources_name_their_files_and_models():
     assert source_of("a/b.pth", "resnet18") == Source(Path("a/b.pth"), "b", "resnet18")
     assert source_of("a/b.pth=own.py:make", "resnet18") == Source(Path("a/b.pth"), "b", "own.py:make")
