@@ -18,7 +18,7 @@ from benchbias.keys.environment import cpu
 
 BATCHES = (1, 64)
 SECONDS = 2.0  # of all networks together at one batch size, about
-LONGEST = 6.0  # the same, where so few repeats as LEAST take longer
+LONGEST = 3.0  # the same, where so few repeats as LEAST take longer
 LEAST, MOST = 3, 50  # repeats
 WARM = 2  # calls before the first that counts
 

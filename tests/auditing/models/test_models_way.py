@@ -206,7 +206,7 @@ def test_facts_say_size_speed_and_zeros(pair, monkeypatch):
     assert abs((facts["pruned"].nonzeros or 0) - (count - zeros - dense_zeros)) <= dense_zeros
     for fact in facts.values():
         assert [one.batch for one in fact.latency] == [1, 64]
-        assert all(0 < one.low <= one.median <= one.high and one.repeats >= 3 for one in fact.latency)
+        assert all(0 < one.low <= one.median <= one.high and one.repeats >= 2 for one in fact.latency)
         assert "torch" in str(fact.machine)
 
 
