@@ -95,7 +95,7 @@ class Asked:
     )
     upright: Annotated[bool, typer.Option("--upright", help="Turn images as their cameras say (EXIF).")] = False
     device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu"
-    batch: Annotated[int, typer.Option(min=1, help="Images at once.")] = 64
+    batch: Annotated[int | None, typer.Option(min=1, help="Images at once (default: 16, on a GPU 64).")] = None
     cache: Annotated[bool, typer.Option(help="Keep the answers below --out, for the next audit.")] = True
     latency: Annotated[bool, typer.Option(help="Measure milliseconds.")] = True
     trust: Annotated[bool, typer.Option("--trust", help="Open exported programs (.pt2), which may run code.")] = False
