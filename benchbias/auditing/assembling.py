@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from benchbias.auditing.leaving_out import group_to_look_at
 from benchbias.auditing.missing import missing_of
 from benchbias.auditing.statistics.power import Planner, detectable
 from benchbias.auditing.statistics.uneven import uneven_p
-from benchbias.auditing.values import DENSE, Answers, Audit, Compared, Facts, Line, Options, Uneven, Warning
+from benchbias.auditing.values import DENSE, Answers, Audit, Compared, Facts, Line, Options, Uneven, Verdict, Warning
 from benchbias.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,19 +41,21 @@ def audit_answers(
     UsageError.
     """
     check_options(options)
+    unknown = label_warnings(answers, options)
     grouping = grouping_of(answers, options)
     clustered = answers.cluster is not None and len(np.unique(answers.cluster)) < len(answers.label)
     names = sorted(answers.compressed)
     changes = {name: lost_and_gained(answers, name) for name in names}
     cluster = answers.cluster if clustered else None
     harms = [harms_of(grouping, changes[name], cluster, options) for name in names]
-    units = np.array([group.units for group in grouping.groups])
-    found = judged(harms, units, options, clustered=clustered)
+    found = judged(harms, options, clustered=clustered)
     planner = Planner(options.margin, options.level, POWER)
     models = tuple(
         _compared(answers, options, grouping, name, changes[name], one, cluster, facts.get(name), planner)
         for name, one in zip(names, found, strict=True)
     )
+    if unknown:
+        models = tuple(replace(model, verdict=without_labels(model.verdict)) for model in models)
     return Audit(
         options,
         worst_of([model.verdict for model in models]),
@@ -64,15 +67,37 @@ def audit_answers(
         grouping.empty,
         digest_of(answers),
         notes=answers.notes,
-        warnings=tuple(warnings),
+        warnings=(*warnings, *unknown),
         dense_facts=facts.get(DENSE),
     )
 
 
+def label_warnings(answers: Answers, options: Options) -> tuple[Warning, ...]:
+    """A warning where a pass needs groups of labels, and not all labels are known.
+
+    Raises UsageError where a changed answer has no label: it may be lost.
+    """
+    lacking = answers.label < 0
+    if any((lacking & (codes != answers.dense)).any() for codes in answers.compressed.values()):
+        raise UsageError("changed answers without a label cannot be audited: label them first")
+    gated = options.by_label and (options.gate is None or answers.label_name in options.gate)
+    if not (lacking.any() and gated):
+        return ()
+    told = "Not all labels are known, so that the groups of labels are not audited: a pass needs them."
+    return (Warning("labels-unknown", f"{told} --no-label-groups leaves them out of the audit."),)
+
+
+def without_labels(verdict: Verdict) -> Verdict:
+    """The verdict where groups that a pass needs are not known."""
+    return "undecided" if verdict == "pass" else verdict
+
+
 def check_options(options: Options) -> None:
-    """Raises UsageError for a margin or a level outside of what they can be."""
+    """Raises UsageError for a margin, a level or a pool outside of what they can be."""
     if not 0 < options.margin < 1:
         raise UsageError(f"margin {100 * options.margin:g}: in points, above 0 and below 100")
+    if options.pool < 0:
+        raise UsageError(f"pool {options.pool}: a number of examples, 0 or more")
     if not 0 < options.level < 0.5:
         raise UsageError(f"level {options.level:g}: above 0 and below 0.5, such as 0.05")
 
@@ -154,7 +179,7 @@ def _line(
         verdict,
         verdict == "safe" and bool(found.adjusted[at] <= planner.level),
         bool(found.beyond[at] <= planner.level) and verdict == "harmed",
-        planner.needed(_about((lost + gained + 1) / (n + 1)), design) if undecided else None,
+        _needed(planner, (lost + gained + 1) / (n + 1), design, n) if undecided else None,
         detectable(max(1, round(n / design)), (lost + gained + 1) / (n + 1), planner.level, POWER)
         if undecided
         else None,
@@ -162,6 +187,12 @@ def _line(
         churn,
         *(confidence.of_group(at) if confidence is not None else (None, None, None)),
     )
+
+
+def _needed(planner: Planner, discordance: float, design: float, n: int) -> int | None:
+    """The examples that would show a group safe; None where it has as many, so that more of them are no remedy."""
+    found = planner.needed(_about(discordance), design)
+    return None if found is None or found <= n else found
 
 
 def _about(discordance: float) -> float:

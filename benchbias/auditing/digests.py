@@ -22,14 +22,15 @@ def digest_of(answers: Answers) -> str:
     The answers of the models are not in it.
     """
     columns = {name: answers.attributes[name] for name in sorted(answers.attributes)}
-    codes = [answers.label, *(column.codes for column in columns.values())]
+    labels = np.unique(answers.label, return_inverse=True)[1]  # an answer that is no label changes no code
+    codes = [labels, *(column.codes for column in columns.values())]
     kinds = np.zeros(len(answers.label), np.int64)
     for column in codes:
         kinds = _joined(kinds, column)
     _, first, counts = np.unique(kinds, return_index=True, return_counts=True)
     rows = sorted([*(int(column[at]) for column in codes), int(count)] for at, count in zip(first, counts, strict=True))
     content = {
-        "classes": list(answers.classes),
+        "classes": [answers.classes[code] for code in np.unique(answers.label[answers.label >= 0])],
         "attributes": [[name, list(column.names)] for name, column in columns.items()],
         "rows": rows,
         "clusters": _sizes(answers.cluster),
@@ -45,7 +46,7 @@ def _joined(kinds: NDArray[Any], codes: NDArray[Any]) -> NDArray[Any]:
 
 def _sizes(cluster: NDArray[Any] | None) -> list[list[int]] | None:
     """The sizes of clusters, and how many have each; None where each example is one."""
-    if cluster is None:
+    if cluster is None or len(np.unique(cluster)) == len(cluster):
         return None
     sizes, counts = np.unique(np.unique(cluster, return_counts=True)[1], return_counts=True)
     return [[int(size), int(count)] for size, count in zip(sizes, counts, strict=True)]

@@ -26,7 +26,8 @@ SEVERITY: Mapping[Verdict, int] = {"pass": 0, "undecided": 1, "harmed": 2}
 class Harms:
     """The harm of every group under one model, float (G,) each, shares; before groups and models are taken together.
 
-    least: the least p that so many changed answers allow. design: the design effect of clusters.
+    least: the least p that so many changed answers allow. design: the design effect of clusters. effective: the number
+    of independent examples or equal clusters, (sum of sizes)² / sum of sizes².
     """
 
     lost: NDArray[Any]
@@ -39,6 +40,7 @@ class Harms:
     p_safe: NDArray[Any]
     p_beyond: NDArray[Any]
     design: NDArray[Any]
+    effective: NDArray[Any]
 
     @property
     def harm(self) -> NDArray[Any]:
@@ -79,6 +81,7 @@ def harms_of(grouping: Grouping, change: NDArray[Any], cluster: NDArray[Any] | N
         safe_p(lost, gained, n, options.margin),
         beyond_p(lost, gained, n, options.margin),
         np.ones(len(n)),
+        n,
     )
 
 
@@ -91,13 +94,16 @@ def _clustered(
 ) -> Harms:
     number = np.unique(cluster, return_inverse=True)[1]
     by_crossing = [_by_cluster(crossing.cells, number, change) for crossing in grouping.crossings]
-    found = []
+    found, effective = [], []
     for (crossing, cell), flips in zip(grouping.places, counts[0] + counts[1], strict=True):
         cells, total, size = by_crossing[crossing]
         part = slice(*np.searchsorted(cells, (cell, cell + 1)))
         found.append(clustered_harm(total[part], size[part], options.margin, options.level, flips=int(flips)))
+        effective.append(size[part].sum() ** 2 / np.square(size[part]).sum())
     columns = ("lower", "upper", "p", "least", "p_safe", "p_beyond", "design")
-    return Harms(*counts, *(np.array([getattr(one, name) for one in found]) for name in columns))
+    values = {name: np.array([getattr(one, name) for one in found]) for name in columns}
+    lost, gained, n = counts
+    return Harms(lost=lost, gained=gained, n=n, effective=np.array(effective), **values)
 
 
 def _by_cluster(
@@ -109,20 +115,17 @@ def _by_cluster(
     return pairs // most, np.bincount(place, change), np.bincount(place)
 
 
-def judged(harms: Sequence[Harms], units: NDArray[Any], options: Options, *, clustered: bool) -> list[Judged]:
-    """The verdict on every group of every model; "harmed" is adjusted for all of them together.
-
-    units: the independent examples of each group, (G,).
-    """
+def judged(harms: Sequence[Harms], options: Options, *, clustered: bool) -> list[Judged]:
+    """The verdict on every group of every model; "harmed" is adjusted for all of them together."""
     lost, gained, p, least, p_beyond = (
         np.concatenate([getattr(one, name) for one in harms]) for name in ("lost", "gained", "p", "least", "p_beyond")
     )
     adjusted = tarone_holm(p, least) if clustered else discrete_holm(lost, lost + gained)
     beyond = np.array(holm([float(value) for value in p_beyond]))
-    small = units < fewest(options.margin, options.level)
     found = []
     for at, one in enumerate(harms):
-        part = slice(at * len(units), (at + 1) * len(units))
+        part = slice(at * len(one.n), (at + 1) * len(one.n))
+        small = one.effective < fewest(options.margin, options.level)
         safe, harmed = one.p_safe <= options.level, adjusted[part] <= options.level
         verdicts = np.select([safe, harmed, small], ["safe", "harmed", "too small"], "undecided")
         found.append(Judged(one, adjusted[part], beyond[part], tuple(str(verdict) for verdict in verdicts)))  # type: ignore[misc]

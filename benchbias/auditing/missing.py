@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def missing_of(
     answers: Answers, change: NDArray[Any], cluster: NDArray[Any] | None, options: Options
 ) -> tuple[Missing, ...]:
-    """The bound of the worst value of each attribute that some examples lack, were all of these of that value.
+    """The bound of the worst value of each attribute that some examples lack, whether these are of that value or not.
 
     change: (N,), 1 lost, -1 gained; cluster: int (N,), None where each example is one.
     """
@@ -27,10 +27,11 @@ def missing_of(
         lacking = column.codes < 0
         if not lacking.any():
             continue
-        bounds = [
-            (_upper(change, lacking | (column.codes == code), cluster, options), value)
-            for code, value in enumerate(column.names)
-        ]
+        bounds = []
+        for code, value in enumerate(column.names):
+            own = column.codes == code
+            either = [_upper(change, members, cluster, options) for members in (own, own | lacking) if members.any()]
+            bounds.append((max(either), value))
         if bounds:
             upper, value = max(bounds)
             found.append(Missing(name, int(lacking.sum()), value, upper))

@@ -111,9 +111,9 @@ class Line:
     (lost - gained) / n and its one-sided bounds, shares from -1 to 1, unadjusted. p: of no harm; adjusted: p for all
     groups and models together; p_safe: of harm >= margin; beyond: p of harm <= margin for all together. small_loss:
     the group is safe and yet was shown to lose. needs: examples that would show the group safe with 80 % power if the
-    models disagree as often as here without harm, None where no number does. detectable: the least true harm that n
-    examples find with 80 % power, None where none. error_ratio: the share of errors after, over that before; None where
-    the dense model has none.
+    models disagree as often as here without harm, None where no number does or there are as many. detectable: the
+    least true harm that n examples find with 80 % power, None where none. error_ratio: the share of errors after, over
+    that before; None where the dense model has none.
     churn: the share of examples whose answer changed. confidence: the mean fall of the label's probability, from -1 to
     1; calibration: expected calibration error of the dense and of the compressed model; divergence: its mean, in nats.
     dense_right, compressed_right: None where not all labels are known.
@@ -154,7 +154,7 @@ class Uneven:
 
 @dataclass(frozen=True)
 class Missing:
-    """Examples without an attribute. upper: the bound of the worst value, if all of them had that value."""
+    """Examples without an attribute. upper: the bound of the worst value, if none or all of them have it."""
 
     attribute: str
     n: int

@@ -257,3 +257,59 @@ def test_verdicts_follow_the_rules_of_the_specification():
                 assert found.verdict == wanted
                 assert (found.upper < options.margin) == safe or abs(found.upper - options.margin) < 1e-9
                 assert (found.needs is None) or found.verdict in ("too small", "undecided")
+
+
+def test_a_pass_needs_labels_unless_they_make_no_groups():
+    answers = one_group(400, 0, gained=1)
+    partly = replace(answers, label=np.where(answers.dense == answers.compressed["small"], -1, 1))
+    assert audit_answers(answers, Options()).verdict == "pass"
+    unknown = audit_answers(partly, Options())
+    assert (unknown.verdict, [warning.kind for warning in unknown.warnings]) == ("undecided", ["labels-unknown"])
+    assert audit_answers(partly, Options(by_label=False)).verdict == "pass"
+    assert audit_answers(partly, Options(gate=())).verdict == "pass"
+    with pytest.raises(UsageError, match="changed answers without a label"):
+        audit_answers(replace(answers, label=np.full(400, -1)), Options())
+
+
+def test_more_examples_are_asked_for_only_where_there_are_fewer():
+    """254 examples, 3 lost: the bound is 3.02 points, and 208 examples would show a harmless group safe."""
+    found = line(audit_answers(one_group(254, 3), Options()))
+    assert (found.verdict, found.needs) == ("undecided", None)
+    fewer = line(audit_answers(one_group(100, 1), Options()))
+    assert fewer.needs is not None
+    assert fewer.needs > 100
+
+
+def test_missing_examples_hide_no_harm_of_a_value():
+    """30 of 300 of q are lost, none of 1,000 that lack a value: the bound is that of q alone."""
+    answers = one_group(3000, 30)
+    codes = np.repeat([1, 0, -1], [300, 1700, 1000])
+    (missing,) = (
+        audit_answers(replace(answers, attributes={"a": Column(codes, ("p", "q"))}), Options()).models[0].missing
+    )
+    own = line(audit_answers(one_group(300, 30), Options())).upper
+    assert (missing.value, missing.upper) == ("q", pytest.approx(own))
+
+
+def test_few_clusters_are_too_small_however_many_examples_they_have():
+    answers = replace(one_group(320, 0), cluster=np.concatenate([np.zeros(200, int), np.arange(1, 121)]))
+    assert line(audit_answers(answers, Options())).verdict == "too small"
+
+
+def test_clusters_that_gain_together_are_no_loss():
+    """One frame of many clusters is lost, and all of a few are gained as often: the signs alone would say harmed."""
+    generator, found = np.random.default_rng(0), 0
+    cluster = np.repeat(np.arange(100), 10)
+    for _ in range(100):
+        label = np.ones(1000, int)
+        dense = label.copy()
+        compressed = label.copy()
+        first = np.arange(0, 1000, 10)
+        compressed[first[generator.random(100) < 0.2]] = 0
+        gained = np.repeat(generator.random(100) < 0.02, 10)
+        dense[gained], compressed[gained] = 0, 1
+        answers = Answers(("0", "1"), label, dense, {"small": compressed}, cluster=cluster)
+        one = line(audit_answers(answers, Options(by_label=False)))
+        found += one.verdict == "harmed"
+        assert (one.p <= 0.05) <= (one.lower > 0)
+    assert found <= 100 * 0.05 + 2 * np.sqrt(100 * 0.05 * 0.95)

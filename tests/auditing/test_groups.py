@@ -180,3 +180,10 @@ def test_another_label_attribute_or_cluster_is_another_test_set():
 
 def test_the_answers_of_models_are_no_part_of_the_test_set():
     assert digest_of(replace(PEOPLE, dense=PEOPLE.dense * 0)) == digest_of(PEOPLE)
+
+
+def test_a_new_answer_or_clusters_of_one_are_the_same_test_set():
+    other = replace(PEOPLE, classes=("a", "aa", "b"), label=np.where(PEOPLE.label == 1, 2, 0))
+    assert digest_of(other) == digest_of(PEOPLE)
+    single = replace(PEOPLE, cluster=np.arange(5))
+    assert digest_of(single) == digest_of(replace(PEOPLE, cluster=None))

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchbias.auditing.assembling import check_options
+from benchbias.auditing.assembling import check_options, label_warnings, without_labels
 from benchbias.auditing.digests import digest_of
 from benchbias.auditing.groups import Grouping, columns_of, grouping_of
 from benchbias.auditing.judging import lost_and_gained, verdict_of, worst_of
+from benchbias.auditing.statistics.clusters import ClusteredHarm, clustered_harm
 from benchbias.auditing.statistics.power import fewest
 from benchbias.auditing.values import Answers, Audit, Compared, Group, Judgement, Line, Options, Uneven, Warning
 from benchbias.errors import UsageError
@@ -54,7 +55,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Tested:
-    """The mean harm of a group over runs with its one-sided bounds and p values."""
+    """The mean harm of a group over runs with its one-sided bounds and p values, and its effective test examples."""
 
     harm: float
     lower: float
@@ -62,6 +63,7 @@ class Tested:
     p: float
     p_safe: float
     p_beyond: float
+    effective: float
 
 
 def audit_runs(pairs: Sequence[Answers], options: Options, *, warnings: Sequence[Warning] = ()) -> Audit:
@@ -70,6 +72,7 @@ def audit_runs(pairs: Sequence[Answers], options: Options, *, warnings: Sequence
     Raises UsageError where the runs have other groups or models than each other.
     """
     check_options(options)
+    unknown = tuple(dict.fromkeys(one for answers in pairs for one in label_warnings(answers, options)))
     names = sorted(pairs[0].compressed)
     if any(sorted(answers.compressed) != names for answers in pairs):
         raise UsageError("the runs have not the same compressed models")
@@ -87,6 +90,8 @@ def audit_runs(pairs: Sequence[Answers], options: Options, *, warnings: Sequence
             for group, each, one in zip(groups, members, tested[name], strict=True)
         ]
         models.append(_compared(name, runs[name], options, lines))
+    if unknown:
+        models = [replace(model, verdict=without_labels(model.verdict)) for model in models]
     test_sets = sorted({digest_of(answers) for answers in pairs})
     return Audit(
         options,
@@ -100,7 +105,7 @@ def audit_runs(pairs: Sequence[Answers], options: Options, *, warnings: Sequence
         test_sets[0],
         len(pairs),
         (*pairs[0].notes, *_notes(len(pairs), len(test_sets))),
-        tuple(warnings),
+        (*warnings, *unknown, *_equal_runs(pairs)),
     )
 
 
@@ -125,6 +130,18 @@ def _notes(runs: int, test_sets: int) -> list[str]:
             f"Bounds are of the test examples alone: {FEWEST_SEEDS} pairs or more say something of other training runs."
         )
     return notes
+
+
+def _equal_runs(pairs: Sequence[Answers]) -> list[Warning]:
+    """A warning where two runs gave the same answers to every example: one run may have been given twice."""
+    seen: dict[bytes, int] = {}
+    for number, answers in enumerate(pairs, 1):
+        content = b"".join(codes.tobytes() for codes in (answers.label, answers.dense, *answers.compressed.values()))
+        first = seen.setdefault(content, number)
+        if first != number:
+            told = f"Runs {first} and {number} gave the same answers to every example: is one of them given twice?"
+            return [Warning("equal-runs", told)]
+    return []
 
 
 def _run(answers: Answers, name: str) -> Run:
@@ -155,14 +172,38 @@ def _members(grouping: Grouping, group: Group) -> NDArray[Any]:
 
 
 def _tested(runs: Sequence[Run], members: Sequence[NDArray[Any]], options: Options) -> Tested:
-    """Bounds and one-sided p values of a group, whose examples in each run are bool (N,)."""
+    """Bounds and one-sided p values of a group, whose examples in each run are bool (N,).
+
+    The wider of two: of the spread over runs and test examples, which is approximate, and of the draw of the test
+    examples for these runs as they are, which is that of `clustered_harm`, an example in all runs being a cluster.
+    """
     found = over_seeds([run.measured(inside) for run, inside in zip(runs, members, strict=True)])
     assert found is not None  # every group has examples in every run
-    if not found.error:  # nothing was seen to vary, and nothing bounds it
-        return Tested(found.mean, -1.0, 1.0, 1.0, 1.0, 1.0)
+    drawn, effective = _of_examples(runs, members, options)
+    if not found.error:  # nothing was seen to vary from run to run
+        return Tested(found.mean, drawn.lower, drawn.upper, drawn.p, drawn.p_safe, drawn.p_beyond, effective)
     low, high = found.interval(1 - 2 * options.level)
     distances = (found.mean, options.margin - found.mean, found.mean - options.margin)
-    return Tested(found.mean, low, high, *(_above(found, distance) for distance in distances))
+    p, p_safe, p_beyond = (_above(found, distance) for distance in distances)
+    return Tested(
+        found.mean,
+        min(low, drawn.lower),
+        max(high, drawn.upper),
+        max(p, drawn.p),
+        max(p_safe, drawn.p_safe),
+        max(p_beyond, drawn.p_beyond),
+        effective,
+    )
+
+
+def _of_examples(runs: Sequence[Run], members: Sequence[NDArray[Any]], options: Options) -> tuple[ClusteredHarm, float]:
+    """The harm with the test examples as clusters over all runs, and their effective number."""
+    change = np.concatenate([run.change[inside] for run, inside in zip(runs, members, strict=True)])
+    cluster = np.concatenate([run.cluster[inside] for run, inside in zip(runs, members, strict=True)])
+    number = np.unique(cluster, return_inverse=True)[1]
+    total, size = np.bincount(number, change).round().astype(np.int64), np.bincount(number)
+    found = clustered_harm(total, size, options.margin, options.level, flips=int(np.abs(change).sum()))
+    return found, float(size.sum() ** 2 / np.square(size).sum())
 
 
 def _above(found: Estimate, distance: float) -> float:
@@ -181,7 +222,7 @@ def _line(
 ) -> Line:
     adjusted, beyond = jointly
     safe, harmed = found.p_safe <= options.level, adjusted <= options.level
-    small = group.units < fewest(options.margin, options.level)
+    small = found.effective < fewest(options.margin, options.level)
     verdict: Judgement = "safe" if safe else "harmed" if harmed else "too small" if small else "undecided"
     inside = list(zip(runs, members, strict=True))
     before = sum(int((run.answers.dense == run.answers.label)[each].sum()) for run, each in inside)

@@ -43,6 +43,9 @@ def runs_of_rows(results: Results, dense: str, compressed: Sequence[str], task: 
         raise UsageError(unknown("task", task, tasks))
     if as_row_name(dense) in {as_row_name(row) for row in compressed}:
         raise UsageError(f"the row {dense!r} stands on both sides: a row loses nothing against itself")
+    named = [as_row_name(row) for row in compressed]
+    if len(set(named)) < len(named):
+        raise UsageError(f"a compressed row stands twice: {', '.join(compressed)}")
     here = task or tasks[0]
     rows = {row: _seeds(results, here, row) for row in (dense, *compressed)}
     seeds = sorted(set.intersection(*(set(found) for found in rows.values())))
@@ -50,8 +53,13 @@ def runs_of_rows(results: Results, dense: str, compressed: Sequence[str], task: 
         told = "; ".join(f"{row}: {', '.join(map(str, sorted(found))) or 'none'}" for row, found in rows.items())
         raise UsageError(f"the rows have no finished seed in common ({told})")
     runs = [_answers(results, here, dense, compressed, seed) for seed in seeds]
-    note = f"Suite {results.plan.suite}, task {here}, seeds {', '.join(map(str, seeds))}."
-    return [replace(runs[0], notes=(note,)), *runs[1:]]
+    planned = sorted({trial.seed for trial in results.plan.trials if trial.task == here})
+    lacking = [seed for seed in planned if seed not in seeds]
+    notes = [f"Suite {results.plan.suite}, task {here}, seeds {', '.join(map(str, seeds))}."]
+    if lacking:
+        told = ", ".join(map(str, lacking))
+        notes.append(f"Not all rows have a score for the planned seeds {told}: the audit is of the others.")
+    return [replace(runs[0], notes=tuple(notes)), *runs[1:]]
 
 
 def _seeds(results: Results, task: str, row: str) -> list[int]:

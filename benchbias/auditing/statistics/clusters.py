@@ -2,7 +2,8 @@
 
 Every cluster gets an exponential weight, and one pseudo-cluster more has the worst outcome: Gaffke's bound over
 clusters. The pseudo-cluster has the size of the cluster that an example is in on average, sum size² / sum size, since
-with the plain mean the bound misses too often where sizes differ. No harm is tested by the signs of cluster sums.
+with the plain mean the bound misses too often where sizes differ. No harm is tested by the signs of cluster sums, which
+is exact where these are symmetric about 0, and by the lower bound, which need not be: the larger p counts.
 Single examples are clusters of size 1: all numbers are then those of `bounds`.
 """
 
@@ -53,10 +54,11 @@ def clustered_harm(
     upper = quantile(worst.take(np.array([0])), level)
     lower = -quantile(with_worst(-harms, sizes, number, (1.0,)), level)
     p, least = sign_p(harms, number)
+    weighted = float(tails(worst.take(np.array([1])), 0.0).below[0]) if sizes.max() > 1 else p
     return ClusteredHarm(
         lower=float(lower[0]),
         upper=float(upper[0]),
-        p=p,
+        p=max(p, weighted),
         least=least,
         p_safe=float(max(LEAST, above.above[0])),
         p_beyond=float(max(LEAST, above.below[1])),

@@ -112,16 +112,30 @@ class Asked:
     ] = None
 
 
-TABLE = {"cluster", "identity", "join", "classes", "only_flips", "to_label", "labels", "discover", "feature", "image"}
+TABLE = {
+    "label",
+    "attribute",
+    "cluster",
+    "identity",
+    "join",
+    "classes",
+    "only_flips",
+    "to_label",
+    "labels",
+    "discover",
+    "feature",
+    "image",
+}
 LOOK = {"mean", "std", "resize", "size", "crop", "interpolation", "channel_order", "upright"}
 MODELS = LOOK | {
+    *("label", "attribute"),
     *("model", "model_option", "weights_table", "data", "table", "image", "split", "device", "batch", "cache"),
     *("latency", "trust", "classes", "cluster", "plugin", "data_dir", "out", "discover", "feature"),
 }
 SUITE = {"suite", "task", "out", "config", "plugin", "data_dir"}
 PLAN = {"table", "discordance", "label", "attribute", "cluster", "margin", "level", "depth", "gate", "json_file"}
 EVERY = {
-    *("file", "label", "attribute", "dense", "compressed", "margin", "level", "depth", "gate", "label_groups", "pool"),
+    *("file", "dense", "compressed", "margin", "level", "depth", "gate", "label_groups", "pool"),
     *("fail_if", "undecided", "expect_accuracy", "allow", "json_file", "markdown", "html", "flips", "all_groups"),
 }
 """The options of every way but `plan`; those above are of one way each. By the names of parameters."""

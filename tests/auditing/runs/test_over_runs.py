@@ -121,3 +121,21 @@ def test_runs_with_other_models_or_groups_are_one_message():
     odd = replace(pairs[1], attributes={"sex": Column(pairs[1].attributes["sex"].codes, ("f", "x"))})
     with pytest.raises(UsageError, match="not the same groups"):
         audit_runs([pairs[0], odd], Options())
+
+
+def test_runs_that_agree_show_no_more_than_one_run():
+    """Nothing is lost among 90 examples: 99 are needed to be safe, however many equal runs there are."""
+    label = np.ones(90, int)
+    answers = Answers(("0", "1"), label, label, {"small": label})
+    found = audit_runs([answers] * 3, Options(by_label=False))
+    whole = found.models[0].lines[0]
+    assert whole.verdict == "too small"
+    assert whole.upper >= 1 - 0.05 ** (1 / 90) - 1e-9
+    assert [warning.kind for warning in found.warnings] == ["equal-runs"]
+
+
+def test_bounds_over_runs_are_never_tighter_than_those_of_the_examples():
+    pairs = runs(7, 3, n=400)
+    for line in audit_runs(pairs, Options()).models[0].lines:
+        assert line.lower <= line.harm <= line.upper
+        assert (line.p <= 0.05) <= (line.lower > 0)
