@@ -18,6 +18,7 @@ from benchbias.auditing.before.labelling import (
     write_sheet,
 )
 from benchbias.auditing.pages.exits import FINE, HARMED, UNDECIDED
+from benchbias.auditing.tables.table import counted
 from benchbias.auditing.values import Answers, Options
 from benchbias.cli.auditing.command import given_options
 from benchbias.cli.auditing.options import Asked
@@ -87,7 +88,7 @@ def tell_unlabelled(asked: Asked, answers: Answers, settings: Options) -> int:
         f"harm at most: in points, each with {100 * (1 - settings.level):g} % confidence, for this group alone."
     )
     if unsafe:
-        lines.append(f"{unsafe} groups that a pass needs are not shown safe.")
+        lines.append(f"Not shown safe: {counted(unsafe, 'group')} that a pass needs.")
     if unknown:
         lines.append("A pass needs the groups of labels too, and these are unknown: --no-label-groups leaves them out.")
     lines += [warning.text for warning in warnings]
