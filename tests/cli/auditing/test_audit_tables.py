@@ -248,6 +248,20 @@ def test_a_sheet_is_written_before_anything_is_printed_or_not_at_all(cli: Cli, t
     assert not (tmp_path / "x.csv").exists()
 
 
+def test_of_many_groups_those_that_prevent_a_pass_come_first(cli: Cli, tmp_path: Path):
+    unlabelled(tmp_path)
+    many = (*BARE, "--attribute", "copy", "--depth", "1", "--margin", "20", "--gate", "sex")
+    few, whole = (cli(*many, *more, cwd=tmp_path).stdout.splitlines() for more in ((), ("--all-groups",)))
+    assert "273 groups are not shown; --all-groups shows each." in few
+    assert not [line for line in whole if "not shown;" in line]
+    assert len(whole) > 300 > len(few)
+    assert "undecided, no pass needs it" in few[-8]
+    gated = (*BARE, "--attribute", "copy", "--depth", "1", "--margin", "2", "--gate", "sex")
+    first = cli(*gated, cwd=tmp_path).stdout.splitlines()[4]
+    assert first.split()[1] == "sex=f"
+    assert first.endswith("undecided")
+
+
 def test_a_sheet_of_misspelt_labels_stops_unless_they_are_meant(cli: Cli, tmp_path: Path):
     full = unlabelled(tmp_path)
     changed = [row for row in full if row["dense"] != row["int8"]]
