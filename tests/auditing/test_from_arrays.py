@@ -27,7 +27,7 @@ MAKERS: dict[str, Callable[[list[int]], Any]] = {
     "float32": lambda values: np.array(values, np.float32),
     "column": lambda values: np.array(values)[:, None],
     "masked": lambda values: np.ma.masked_array(values, mask=[False] * len(values)),
-    "series": lambda values: pandas.Series(values, index=values),
+    "series": lambda values: pandas.Series(values, index=[7, 5, 6, 5]),
     "categorical": lambda values: pandas.Categorical(values),
     "nullable": lambda values: pandas.array(values, dtype="Int64"),
     "tensor": torch.tensor,
@@ -82,6 +82,19 @@ def test_missing_cells_of_numpy_pandas_and_masks_are_missing():
         assert from_arrays(LABEL, DENSE_ANSWERS, INT8, {"a": values}).attributes["a"].codes.tolist() == [0, -1, 1, 0]
 
 
+def frame(columns: list[Any]) -> pandas.DataFrame:
+    return pandas.DataFrame(LOGITS, columns=columns)
+
+
+def test_a_table_of_pandas_as_a_model_is_its_logits():
+    for columns in ([0, 1, 2], ["0", "1", "2"]):
+        found = from_arrays(LABEL, LOGITS, frame(columns))
+        assert {name: codes.tolist() for name, codes in found.compressed.items()} == {"compressed": DENSE_ANSWERS}
+        both = from_arrays(LABEL, frame(columns), {"b": frame(columns), "a": LOGITS}, classes=["0", "1", "2"])
+        assert list(both.compressed) == ["a", "b"]
+    assert from_arrays(LABEL, frame([0, 1, 2]), frame(["x", "y", "z"])).dense.tolist() == DENSE_ANSWERS
+
+
 FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "lengths": ({"dense": [0, 1]}, "different numbers of rows: label 4, answers of dense 2"),
     "no rows": ({"label": [], "dense": [], "compressed": [], "attributes": None}, "no rows"),
@@ -99,6 +112,31 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "not a number": ({"dense": np.where(LOGITS == 4, np.nan, LOGITS)}, r"row 2 \(counted from 0\): dense: .*class 2"),
     "a missing label": ({"label": [0, None, 2, 1]}, "no label in 1 row of 4"),
     "an attribute label": ({"attributes": {"label": SEX}}, "an attribute is called 'label'"),
+    "complex logits": (
+        {"dense": LOGITS + 1j},
+        "column 'answers of dense' is an array of type complex128 with 2 dimensions: numbers are needed",
+    ),
+    "names that are one text": ({"attributes": {1: SEX, "1": SEX}}, "two columns are called '1'"),
+    "frames of other columns": (
+        {"dense": pandas.DataFrame(LOGITS, columns=["0", "1", "2"]), "compressed": frame(["0", "2", "1"])},
+        r"answers of dense and answers of compressed: their columns differ, number 1 .* is '1' and '2'",
+    ),
+    "a frame of another order": (
+        {"dense": frame([0, 1, 2]), "compressed": {"int8": frame([1, 0, 2])}},
+        "answers of dense and answers of int8: their columns differ",
+    ),
+    "a frame in another order than the classes": (
+        {"dense": frame(["b", "a", "c"]), "compressed": LOGITS, "classes": ["a", "b", "c"]},
+        "classes and answers of dense: their columns differ, number 0",
+    ),
+    "another index than the label's": (
+        {"label": pandas.Series(LABEL), "compressed": pandas.Series(INT8, index=[0, 1, 3, 2])},
+        r"label and answers of compressed: their indices differ, row 2 .* is '2' and '3': align them",
+    ),
+    "another index of an attribute": (
+        {"dense": pandas.Series(DENSE_ANSWERS), "attributes": pandas.DataFrame({"sex": SEX}, index=[1, 0, 2, 3])},
+        "answers of dense and attribute sex: their indices differ",
+    ),
     "names without order": ({"label": ["a", "b", "c", "b"], "dense": LOGITS}, "class order unknown"),
 }
 

@@ -16,13 +16,15 @@ from benchbias.auditing.before.labelling import (
     check_flips,
     churn_bounds,
     is_labelled,
+    needs_label_groups,
     read_sheet,
     to_label,
     write_sheet,
 )
+from benchbias.auditing.groups import grouping_of
 from benchbias.auditing.statistics.bounds import harm_bounds
 from benchbias.auditing.tables.from_arrays import from_arrays
-from benchbias.auditing.values import Answers
+from benchbias.auditing.values import Answers, Column, Options
 from benchbias.errors import BenchbiasError
 
 N = 400
@@ -74,7 +76,8 @@ def test_labels_of_the_changed_answers_give_all_lost_and_gained_examples(seed: i
     count = write_sheet(bare, tmp_path / "sheet.csv")
     assert count == changed(whole).sum() < N / 3
     fill(tmp_path / "sheet.csv", whole)
-    found = read_sheet(bare, tmp_path / "sheet.csv")
+    found = read_sheet(bare, tmp_path / "sheet.csv", ["new-labels"])
+    assert found.notes[-1].startswith("Allowed: ")
     assert "owl" in found.classes
     for name in whole.compressed:
         harm = [(a.dense == a.label).astype(int) - (a.compressed[name] == a.label) for a in (whole, found)]
@@ -108,7 +111,22 @@ def test_a_sheet_that_is_there_is_never_overwritten(tmp_path: Path):
     with pytest.raises(BenchbiasError, match="is there already, perhaps with labels"):
         write_sheet(made(), tmp_path / "sheet.csv")
     with pytest.raises(BenchbiasError, match="cannot be written"):
-        write_sheet(made(), tmp_path / "none" / "sheet.csv")
+        write_sheet(made(), tmp_path / "sheet.csv" / "none" / "sheet.csv")
+    assert (tmp_path / "sheet.csv").read_text() == "labels of a week"
+    write_sheet(made(), tmp_path / "new" / "folder" / "sheet.csv")
+    assert (tmp_path / "new" / "folder" / "sheet.csv").read_text().startswith("id,image,answers,label")
+
+
+def test_a_label_that_no_model_answers_stops_with_the_nearest_class(tmp_path: Path):
+    bare, sheet = without_labels(made()), tmp_path / "sheet.csv"
+    sheet.write_text("id,label\nimage 001,dog.\nimage 002,cat\n")
+    told = r"no model answers the label 'dog\.' .nearest: 'dog'.: mend .* --allow new-labels"
+    with pytest.raises(BenchbiasError, match=told):
+        read_sheet(bare, sheet)
+    with pytest.raises(BenchbiasError, match="have no label"):
+        read_sheet(bare, sheet, ["new-labels"])
+    with pytest.raises(BenchbiasError, match="have no label"):
+        read_sheet(bare, sheet, known=["dog."])
 
 
 def test_sheets_that_do_not_fit_stop(tmp_path: Path):
@@ -117,7 +135,7 @@ def test_sheets_that_do_not_fit_stop(tmp_path: Path):
     total = write_sheet(bare, sheet)
     fill(sheet, whole, skip=2)
     with pytest.raises(BenchbiasError, match=f"2 of {total} changed answers have no label .image .*: label them"):
-        read_sheet(bare, sheet)
+        read_sheet(bare, sheet, ["new-labels"])
     sheet.write_text("id,label\nimage 001,cat\nimage 9999,cat\n")
     with pytest.raises(BenchbiasError, match=r"1 ids are none of the table's \(image 9999\)"):
         read_sheet(bare, sheet)
@@ -150,7 +168,7 @@ def test_labels_in_the_table_itself_are_enough_where_all_changed_answers_have_on
 
 def test_churn_bounds_are_those_of_clopper_and_pearson_and_hold_for_any_labels():
     whole = made()
-    found = {(bound.model, bound.group): bound for bound in churn_bounds(without_labels(whole), margin=0.2)}
+    found = {(bound.model, bound.group): bound for bound in churn_bounds(without_labels(whole), Options(0.2))}
     assert len(found) == 2 * 3
     for (name, group), bound in found.items():
         member = np.ones(N, bool)
@@ -169,6 +187,36 @@ def test_churn_in_clusters_is_bounded_over_clusters():
     plain = without_labels(made())
     pairs = replace(plain, cluster=np.arange(N) // 4)
     ones = replace(plain, cluster=np.arange(N))
-    for wide, one, alone in zip(*(churn_bounds(answers) for answers in (pairs, ones, plain)), strict=True):
+    for wide, one, alone in zip(*(churn_bounds(answers, Options()) for answers in (pairs, ones, plain)), strict=True):
         assert wide.upper > alone.upper
         assert one.upper == pytest.approx(alone.upper, abs=1e-6)
+
+
+def test_the_groups_of_churn_bounds_are_those_of_the_audit():
+    plain = without_labels(made())
+    sex, row = plain.attributes["sex"], np.arange(N)
+    columns = {
+        "sex": Column(np.where(row % 10 == 0, -1, sex.codes), sex.names),
+        "age": Column(np.where(row < 3, row, 3 + row % 2), ("a", "b", "c", "d", "e")),
+    }
+    answers = replace(plain, attributes=columns)
+    for options in (Options(), Options(depth=1, pool=5), Options(gate=("sex",)), Options(by_label=False, depth=1)):
+        groups = grouping_of(answers, options).groups
+        found = [bound for bound in churn_bounds(answers, options) if bound.model == "int8"]
+        assert [(one.group, one.n, one.gated) for one in found] == [(one.name, one.n, one.gated) for one in groups]
+    names = {bound.group for bound in churn_bounds(answers, Options(pool=5))}
+    assert {"sex=(missing)", "age=(other)", "age=d & sex=f"} <= names
+    with pytest.raises(BenchbiasError, match="unknown attribute 'ag'"):
+        churn_bounds(answers, Options(gate=("ag",)))
+
+
+def test_labels_that_are_known_make_no_groups_of_churn_bounds():
+    assert churn_bounds(made(), Options()) == churn_bounds(without_labels(made()), Options())
+
+
+def test_a_pass_needs_groups_of_labels_unless_they_are_left_out():
+    answers = replace(made(), label_name="kind")
+    assert needs_label_groups(answers, Options())
+    assert needs_label_groups(answers, Options(gate=("sex", "kind")))
+    assert not needs_label_groups(answers, Options(gate=("sex",)))
+    assert not needs_label_groups(answers, Options(by_label=False))

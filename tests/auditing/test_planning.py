@@ -103,6 +103,13 @@ def test_the_text_and_the_json_tell_the_plan_in_any_order_of_groups():
     assert not any(line.endswith(" ") for line in text.splitlines())
 
 
+def test_clusters_of_different_sizes_make_a_plan_approximate_and_it_says_so():
+    equal, unequal = (sizes({"sex": SEX}, cluster=np.array(of)) for of in ([0, 0, 1, 2, 2, 3, 3, 1], [0] * 5 + [1] * 3))
+    assert "approximate" in plan_text(plan(unequal[:1], 0.02))
+    assert "approximate" not in plan_text(plan(equal[:1], 0.02))
+    assert json.loads(plan_json(plan(unequal, 0.02)))["unequal"] is True
+
+
 def test_a_text_of_many_groups_shows_those_with_the_least_chance():
     found = plan([Sized(f"g{n}", n) for n in range(1, 101)], 0.02)
     text = plan_text(found)
@@ -113,7 +120,10 @@ def test_a_text_of_many_groups_shows_those_with_the_least_chance():
 
 
 FAULTS: dict[str, tuple[dict[str, Any], str]] = {
-    "discordance": ({"discordance": 2.0}, "discordance is 2: a share between 0 and 1"),
+    "discordance": ({"discordance": 2.0}, "discordance is 2: a share above 0 and below 1 is meant, such as 0.02"),
+    "no discordance": ({"discordance": 0.0}, "discordance is 0: a share above 0 and below 1"),
+    "discordance of all": ({"discordance": 1.0}, "discordance is 1: a share above 0 and below 1"),
+    "discordance that is no number": ({"discordance": float("nan")}, "discordance is nan: a share above 0"),
     "margin": ({"margin": 0.0}, "margin is 0: a share"),
     "level": ({"level": 1.0}, "level is 1: a share"),
     "power": ({"power": -1.0}, "power is -1: a share"),

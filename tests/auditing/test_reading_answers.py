@@ -361,7 +361,7 @@ JOIN_FAULTS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     ),
     "an id twice": ({"dense": {"id": ["d", "c", "b", "b"], "pred": [0, 2, 1, 0]}}, {}, "row 3 and .*row 4: the id 'b'"),
     "an empty id": ({"dense": {"id": ["d", None, "b", "a"], "pred": [0, 2, 1, 0]}}, {}, "row 2: column 'id' .* empty"),
-    "no id there": ({"dense": {"key": ["d"], "pred": [0]}}, {}, r"dense\.parquet: unknown column 'id'"),
+    "no id there": ({"dense": {"key": ["d"], "pred": [0]}}, {}, r"dense\.parquet: unknown column \(ids\) 'id'"),
     "one name in two files": ({}, {"dense": "pred"}, "column 'pred' is in .* write it as FILE:pred"),
     "a file that is not there": ({}, {"dense": "big:pred"}, r"unknown column \(answers\) 'big:pred'"),
 }
@@ -392,7 +392,7 @@ FAULTS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "label and answers": ({}, {"dense": "y"}, "column 'y' is named twice: as label and as answers of y"),
     "one answer twice": ({}, {"compressed": ["dense"]}, "column 'dense' is named twice"),
     "one model twice": ({}, {"compressed": ["int8", "int8"]}, "column 'int8' is named twice"),
-    "one attribute twice": ({}, {"attributes": ["sex", "sex"]}, "two attributes are called 'sex'"),
+    "one attribute twice": ({}, {"attributes": ["sex", "sex"]}, "two attributes are called 'sex': name each .* once"),
     "label as attribute": ({}, {"attributes": ["y"]}, "column 'y' is named twice"),
     "label as cluster": ({}, {"cluster": "y"}, "column 'y' is named twice: as label and as cluster"),
     "an attribute called label": (
@@ -530,6 +530,39 @@ def test_a_hole_in_a_list_of_whole_logits_is_told_wherever_it_stands(at: int, tm
     columns["dense"] = [[1, 2, 3][: 3 if k == at else 2] for k in range(5001)]
     with pytest.raises(BenchbiasError, match="column 'dense' holds a list of"):
         read(write_table(tmp_path, "parquet", columns))
+
+
+def test_a_list_that_is_null_or_empty_is_told_with_its_own_row(tmp_path: Path):
+    for at, bad, message in ((0, None, "null instead of a list"), (2, None, "null instead"), (0, [], "an empty list")):
+        lists: list[Any] = [[1.0, 2.0]] * 4
+        lists[at] = bad
+        with pytest.raises(BenchbiasError, match=rf"row {at + 1}: column 'dense' holds {message}"):
+            read(write_table(tmp_path, "parquet", changed(y=[0, 1, 1, 1], dense=lists)))
+
+
+def test_structs_and_maps_are_refused_in_plain_words(tmp_path: Path):
+    maps = pyarrow.array([[("a", 1)]] * 4, pyarrow.map_(pyarrow.string(), pyarrow.int64()))
+    for kind, values in (("structs", pyarrow.array([{"a": 1}] * 4)), ("maps", maps)):
+        columns = {name: pyarrow.array(column) for name, column in PLAIN.items()} | {"sex": values}
+        pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "a.parquet")
+        with pytest.raises(BenchbiasError, match=f"column 'sex' holds {kind}: one text, number, date .* is needed"):
+            read(tmp_path / "a.parquet")
+
+
+def test_lists_of_texts_are_told_by_their_type(tmp_path: Path):
+    path = write_table(tmp_path, "parquet", changed(dense=[["a", "b"]] * 4))
+    with pytest.raises(BenchbiasError, match="column 'dense' is of lists of type string: numbers are needed"):
+        read(path)
+
+
+def test_the_role_of_a_column_that_is_not_there_is_told(tmp_path: Path):
+    path = write_table(tmp_path, "csv", PLAIN)
+    with pytest.raises(BenchbiasError, match=r"unknown column \(feature\) 'sx'; did you mean 'sex'"):
+        read_columns(path, ["sx"], roles={"sx": "feature"})
+    with pytest.raises(BenchbiasError, match="unknown column 'sx'"):
+        read_columns(path, ["sx"])
+    with pytest.raises(BenchbiasError, match=r"unknown column \(image\) 'image' .*; --image NAME names the column"):
+        read(path, image="image")
 
 
 def test_arrays_of_different_lengths_stop(tmp_path: Path):

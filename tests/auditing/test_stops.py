@@ -63,7 +63,7 @@ CASES: dict[str, tuple[Answers, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("name", STOPS)
+@pytest.mark.parametrize("name", sorted(STOPS.keys() - {"new-labels"}))  # that one is of sheets: test_labelling.py
 def test_each_stop_stops_its_case(name: str):
     answers, options = CASES[name]
     assert stopped(answers, **options) == name

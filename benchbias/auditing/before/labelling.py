@@ -7,20 +7,23 @@ changed answers the numbers of lost and gained examples are complete, and only a
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+import difflib
+import io
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchbias.auditing.statistics.bounds import harm_bounds
-from benchbias.auditing.statistics.clusters import clustered_harm
+from benchbias.auditing.groups import grouping_of
+from benchbias.auditing.judging import harms_of
 from benchbias.auditing.tables.classes import codes_in
 from benchbias.auditing.tables.columns import Coded
 from benchbias.auditing.tables.reading import read_columns
-from benchbias.auditing.values import ALL, Answers
+from benchbias.auditing.values import Answers, Options
 from benchbias.errors import DataError, StorageError, UsageError
+from benchbias.util.files import storage_errors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,7 +32,8 @@ HEADER = ("id", "image", "answers", "label")
 """The columns of a sheet. Answers stand in the order of their names, so that nobody learns whose they are."""
 
 BETWEEN = " | "  # two answers
-SHOWN = 3  # ids that a message tells
+SHOWN = 3  # ids, or labels, that a message tells
+NEW_LABELS = "new-labels"  # the stop's name
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class ChurnBound:
     """The bound of a group's harm without labels. changed: examples with another answer; upper: of the harm.
 
     upper: one-sided bound, a share (Clopper-Pearson of the share of changed answers, over clusters where there are
-    some). safe: it is below the margin, so that the group is safe whatever the labels are.
+    some). safe: it is below the margin, so that the group is safe whatever the labels are. gated: a pass needs it safe.
     """
 
     model: str
@@ -55,6 +59,7 @@ class ChurnBound:
     changed: int
     upper: float
     safe: bool
+    gated: bool
 
 
 def changed(answers: Answers) -> NDArray[Any]:
@@ -81,38 +86,50 @@ def to_label(answers: Answers) -> tuple[ToLabel, ...]:
 
 
 def write_sheet(answers: Answers, path: Path) -> int:
-    """Write the examples to label as CSV with an empty column `label`, and say how many they are.
+    """Write the examples to label as CSV with an empty column `label`, and say how many they are. Makes its folder.
 
     Raises StorageError where the file is there already, for it may hold labels, or cannot be written.
     """
     examples = to_label(answers)
-    try:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(HEADER)
+    writer.writerows((one.id, one.image, BETWEEN.join(one.answers), "") for one in examples)
+    check_free(path)
+    with storage_errors(f"{path} cannot be written"):
+        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(HEADER)
-            writer.writerows((one.id, one.image, BETWEEN.join(one.answers), "") for one in examples)
-    except FileExistsError:
-        raise StorageError(f"{path} is there already, perhaps with labels: give another name") from None
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
+            file.write(text.getvalue())
     return len(examples)
 
 
-def read_sheet(answers: Answers, path: Path) -> Answers:
+def check_free(path: Path) -> None:
+    """Raise StorageError where a file is there already."""
+    with storage_errors(f"{path} cannot be written"):
+        there = path.exists() or path.is_symlink()
+    if there:
+        raise StorageError(f"{path} is there already, perhaps with labels: give another name")
+
+
+def read_sheet(answers: Answers, path: Path, allow: Collection[str] = (), *, known: Collection[str] = ()) -> Answers:
     """The answers with the labels of a sheet, whose columns are `id` and `label`; other columns are not read.
 
-    A class that no model answers may be a label. Raises DataError for unknown ids, for ids that stand twice, for a
-    label that contradicts a known one, and where changed examples are left without a label.
+    allow: names of stops; with "new-labels" a class that no model answers may be a label. known: further classes that
+    may. Raises DataError for other labels, for unknown ids, for ids that stand twice, for a label that contradicts a
+    known one, and where changed examples are left without a label.
     """
     if answers.ids is None:
         raise UsageError("labels are joined by ids: say which column has them (--id COLUMN)")
-    sheet = read_columns(path, ["id", "label"], identity="id")
+    sheet = read_columns(path, ["id", "label"], identity="id", roles={"id": "ids", "label": "label"})
     ids, given = sheet["id"], sheet["label"]
     place = {text: row for row, text in enumerate(answers.ids)}
     strange = sorted(name for name in ids.names if name not in place)
     if strange:
         raise DataError(f"{path}: {len(strange)} ids are none of the table's ({', '.join(strange[:SHOWN])})")
     rows = np.array([place[name] for name in ids.names], np.int64)[ids.codes]
+    new = _new_labels({*answers.classes, *known}, given.names, path)
+    if new and NEW_LABELS not in allow:
+        raise DataError(f"{new}: mend them (where they are meant: --allow {NEW_LABELS})")
     classes = tuple(sorted({*answers.classes, *given.names}))
     label = codes_in(Coded(answers.label, answers.classes), classes)
     codes = codes_in(Coded(given.codes, given.names), classes)
@@ -128,9 +145,24 @@ def read_sheet(answers: Answers, path: Path) -> Answers:
         label=label,
         dense=codes_in(Coded(answers.dense, answers.classes), classes),
         compressed={name: codes_in(Coded(of, answers.classes), classes) for name, of in answers.compressed.items()},
+        notes=(*answers.notes, *([f"Allowed: {new}."] if new else [])),
     )
     check_flips(found)
     return found
+
+
+def _new_labels(known: Collection[str], given: tuple[str, ...], path: Path) -> str:
+    """The labels of a sheet that no model answers, each with the nearest class, in words; "" where there are none."""
+    new = sorted(set(given) - set(known))
+    if not new:
+        return ""
+    told = []
+    for name in new[:SHOWN]:
+        near = difflib.get_close_matches(name, sorted(known), n=1)
+        told.append(f"{name!r:.80}" + (f" (nearest: {near[0]!r:.80})" if near else ""))
+    return f"{path}: no model answers the {'label' if len(new) == 1 else 'labels'} {', '.join(told)}" + (
+        f" and {len(new) - SHOWN} more" if len(new) > SHOWN else ""
+    )
 
 
 def check_flips(answers: Answers) -> None:
@@ -144,32 +176,22 @@ def check_flips(answers: Answers) -> None:
     raise DataError(f"{len(rows)} of {total} changed answers have no label ({first}): label them, and run again")
 
 
-def churn_bounds(answers: Answers, *, margin: float = 0.03, level: float = 0.05) -> tuple[ChurnBound, ...]:
-    """The largest harm that changed answers allow, of all examples and of each value of each attribute.
+def churn_bounds(answers: Answers, options: Options) -> tuple[ChurnBound, ...]:
+    """The largest harm that changed answers allow, of every group of the audit but those of labels.
 
-    margin: the harm that matters, a share; level: of each bound. No label is read. Groups of labels are not known.
+    No label is read: each changed answer counts as lost. Raises UsageError as the groups of an audit do.
     """
+    bare = replace(answers, label=np.full(len(answers.label), -1))
+    grouping = grouping_of(bare, options)
     found = []
-    for name, codes in answers.compressed.items():
-        other = codes != answers.dense
-        for group, member in _groups(answers):
-            count, size = int(other[member].sum()), int(member.sum())
-            upper = _upper(other[member], None if answers.cluster is None else answers.cluster[member], margin, level)
-            found.append(ChurnBound(name, group, size, count, upper, upper < margin))
+    for name, codes in sorted(answers.compressed.items()):
+        harms = harms_of(grouping, (codes != answers.dense).astype(np.int64), answers.cluster, options)
+        for at, group in enumerate(grouping.groups):
+            upper, safe = float(harms.upper[at]), bool(harms.p_safe[at] <= options.level)
+            found.append(ChurnBound(name, group.name, group.n, int(harms.lost[at]), upper, safe, group.gated))
     return tuple(found)
 
 
-def _upper(other: NDArray[Any], cluster: NDArray[Any] | None, margin: float, level: float) -> float:
-    if cluster is None:
-        return float(harm_bounds(int(other.sum()), 0, len(other), level)[1])
-    number = np.unique(cluster, return_inverse=True)[1]
-    return clustered_harm(np.bincount(number, other).astype(int), np.bincount(number), margin, level).upper
-
-
-def _groups(answers: Answers) -> Iterator[tuple[str, NDArray[Any]]]:
-    yield ALL, np.ones(len(answers.dense), bool)
-    for name, column in sorted(answers.attributes.items()):
-        for code, value in enumerate(column.names):
-            member = column.codes == code
-            if member.any():
-                yield f"{name}={value}", member
+def needs_label_groups(answers: Answers, options: Options) -> bool:
+    """Whether a pass needs the groups of labels safe. Without labels it is not known which these are."""
+    return options.by_label and (options.gate is None or answers.label_name in options.gate)

@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,16 +21,21 @@ if TYPE_CHECKING:
 MANY_VALUES = 500  # of a column: each is a group
 SHOWN = 60  # groups in a text
 HEADER = ("group", "n", "chance of safe", "needs", "finds harm from")
+EXAMPLES = MappingProxyType({"discordance": ", such as 0.02 where 2 of 100 answers turn right or wrong"})
 
 
 @dataclass(frozen=True)
 class Sized:
-    """A group to be. n: its examples; design: as many times more are needed for their clusters; gated: for a pass."""
+    """A group to be. n: its examples; design: as many times more are needed for their clusters; gated: for a pass.
+
+    unequal: its clusters have different numbers of examples, so that the design is approximate.
+    """
 
     name: str
     n: int
     design: float = 1.0
     gated: bool = True
+    unequal: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,8 @@ class Plan:
 
     discordance: the share of examples that the models are thought to lose or gain.
     margin, level, power: shares. pass_at_most: the least chance of a gated group, which no pass can exceed.
-    pass_at_least: what is left if groups fail one by one. clustered: whether examples share clusters.
+    pass_at_least: what is left if groups fail one by one. clustered: whether examples share clusters;
+    unequal: whether clusters of one group have different sizes.
     """
 
     discordance: float
@@ -68,6 +75,7 @@ class Plan:
     pass_at_most: float
     pass_at_least: float
     clustered: bool
+    unequal: bool
     groups: tuple[PlannedGroup, ...]
 
 
@@ -120,7 +128,7 @@ def plan(
     """
     for name, value in (("discordance", discordance), ("margin", margin), ("level", level), ("power", power)):
         if not 0 < value < 1:
-            raise UsageError(f"{name} is {value:g}: a share between 0 and 1 is asked for")
+            raise UsageError(f"{name} is {value:g}: a share above 0 and below 1 is meant{EXAMPLES.get(name, '')}")
     if not groups:
         raise UsageError("a plan is made for groups, and there are none")
     planner = Planner(margin, level, power)
@@ -146,6 +154,7 @@ def plan(
         pass_at_most=min(gated, default=1.0),
         pass_at_least=max(0.0, 1 - sum(1 - chance for chance in gated)),
         clustered=any(group.design > 1 for group in groups),
+        unequal=any(group.unequal for group in groups),
         groups=tuple(sorted(planned, key=lambda group: (group.name != ALL, group.chance, group.n, group.name))),
     )
 
@@ -176,6 +185,8 @@ def plan_text(found: Plan) -> str:
         )
     if found.clustered:
         lines.append("Examples of one cluster are taken to change together, which is the worst case.")
+    if found.unequal:
+        lines.append("Clusters have different sizes: all this is approximate, and a chance may be lower than told.")
     return "\n".join(lines) + "\n"
 
 
@@ -205,7 +216,7 @@ def _sized(name: str, member: NDArray[Any], cluster: NDArray[Any] | None, *, gat
     if cluster is None:
         return Sized(name, n, 1.0, gated)
     many = np.unique(cluster[member], return_counts=True)[1].astype(float)
-    return Sized(name, n, float(np.square(many).sum() / n), gated)
+    return Sized(name, n, float(np.square(many).sum() / n), gated, bool(many.min() < many.max()))
 
 
 def _row(group: PlannedGroup) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ STOPS = MappingProxyType(
         "empty-attribute": "an attribute has no value at all",
         "many-values": f"an attribute has more than {MANY_VALUES} values",
         "one-cluster": "all examples are of one cluster",
+        "new-labels": "a sheet of labels has one that no model answers",
     }
 )
 """The names of the stops that can be allowed, with their cases."""
@@ -72,7 +73,7 @@ def check(
     found += _expected(answers, expect_accuracy)
     for stop in found:
         if stop.name not in allow:
-            raise DataError(f"{stop.text} (where this is meant: --allow {stop.name})")
+            raise DataError(f"{stop.text} (where this is meant: allow=[{stop.name!r}] or --allow {stop.name})")
     allowed = tuple(Warning(stop.name, f"Allowed: {stop.text}.") for stop in found)
     return allowed + oddities(answers, expect_accuracy=expect_accuracy, margin=margin, level=level)
 
@@ -116,7 +117,7 @@ def _disjoint(answers: Answers) -> list[Stop]:
         given = np.unique(codes)
         if len(labels) and not np.isin(given, labels).any():
             told = f"{name} answers {_some(answers, given)}, and the labels are {_some(answers, labels)}"
-            remedy = "none is the same; name the classes in their order (--classes), or give the right column"
+            remedy = "none is the same; name the classes in their order (classes=, --classes), or give the right column"
             found.append(Stop("no-shared-classes", f"{told}: {remedy}"))
     return found
 
@@ -151,7 +152,7 @@ def _class_order(answers: Answers) -> list[Stop]:
         name, other = answers.classes[one.label], answers.classes[one.other]
         told = f"{answers.dense_name} is wrong on {one.wrong} of {one.n} examples of {name!r:.80}"
         often = f"it answers {other!r:.80} to {one.times} of them"
-        found.append(Stop("class-order", f"{told}; {often}: check the order of the classes (--classes)"))
+        found.append(Stop("class-order", f"{told}; {often}: check the order of the classes (classes=, --classes)"))
     return found
 
 

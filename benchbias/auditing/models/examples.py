@@ -73,7 +73,8 @@ def _of_table(spec: ImageSpec, home: Path, upright: bool) -> Examples:
     if not table.is_file():
         raise DataError(f"{spec.table}: no such table (looked for it here and in {home})")
     columns = [spec.image, spec.label, *spec.attributes, *([] if spec.cluster is None else [spec.cluster])]
-    found = read_columns(table, columns)
+    roles = {**dict.fromkeys(spec.attributes, "attribute"), spec.label: "label", spec.image: "image"}
+    found = read_columns(table, columns, roles=roles)
     names, labels = (_texts(found[column], table, column) for column in (spec.image, spec.label))
     paths = [_image(home, name, f"{table}, example {row}") for row, name in enumerate(names, 1)]
     files = [(f"{table}, example {row}", path) for row, path in enumerate(paths, 1) if path is not None]

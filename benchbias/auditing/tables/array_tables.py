@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchbias.auditing.tables.columns import Matrix, Values, coded_array
-from benchbias.auditing.tables.table import Kind, check_names, not_numbers
+from benchbias.auditing.tables.table import Kind, check_names, counted, not_numeric
 from benchbias.errors import DataError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def values_of(array: NDArray[Any], where: str, name: str, kind: Kind) -> Values:
     """An array (N,), (N, 1) or (N, C) as a column. Raises DataError for other shapes and types."""
     if kind == "list" or (kind == "number" and array.ndim == 1):
         if array.dtype.kind not in "iuf" or array.ndim > 2:
-            raise not_numbers(where, name, f"an array of type {array.dtype} with {array.ndim} dimensions")
+            raise not_numeric(where, name, f"an array of type {array.dtype} with {counted(array.ndim, 'dimension')}")
         return Matrix(array.reshape(len(array), -1))
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]

@@ -43,9 +43,12 @@ def assemble(parts: Parts, *, unlabelled: bool) -> Answers:
     if not parts.compressed:
         raise UsageError("no compressed model is named: its answers are compared with the dense model's")
     if DENSE in parts.compressed:
-        raise UsageError(f"a compressed model is called {DENSE!r}, as the dense one is: write NAME=COLUMN for it")
+        raise UsageError(
+            f"a compressed model is called {DENSE!r}, as the dense one is: give it another name (NAME=COLUMN)"
+        )
     if parts.dense_name in parts.compressed:
-        raise UsageError(f"two models are called {parts.dense_name!r:.80}: write NAME=COLUMN for one of them")
+        told = f"two models are called {parts.dense_name!r:.80}"
+        raise UsageError(f"{told}: give one of them another name (NAME=COLUMN)")
     if "label" in parts.attributes:
         raise UsageError("an attribute is called 'label', as the groups of one label are: rename its column")
     models: dict[str, Values] = {DENSE: parts.dense} | {
@@ -92,7 +95,7 @@ def _check_missing(parts: Parts, models: Mapping[str, Values], *, unlabelled: bo
             first = "; ".join(parts.row(int(number)) for number in rows[:SHOWN])
             remedy = "fill the cells, or take the rows out"
             if what == "label":
-                remedy += ", or have the changed answers labelled alone (--label-only-flips)"
+                remedy += ", or have the changed answers labelled alone (--label-only-flips of the command line)"
             raise DataError(f"no {what:.80} in {counted(len(rows), 'row')} of {len(column.codes)} ({first}): {remedy}")
 
 

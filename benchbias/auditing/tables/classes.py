@@ -91,7 +91,7 @@ def order_of(label: Coded, models: Mapping[str, Values], given: tuple[str, ...] 
         known = ", ".join(label.names[:5])
         raise DataError(
             f"class order unknown: labels are names ({known:.200}) and answers are {width} logits; "
-            "name the classes in the order of the logits (--classes FILE)"
+            "name the classes in the order of the logits (classes=, --classes FILE)"
         )
     wrong = next((number for number in numbers if not 0 <= number < width), None)
     if wrong is not None:

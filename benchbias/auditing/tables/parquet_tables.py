@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchbias.auditing.tables.columns import Coded, Matrix, Values, coded_array, merged, text_of
-from benchbias.auditing.tables.table import Kind, check_names, not_numbers
+from benchbias.auditing.tables.table import Kind, check_names, not_numbers, not_numeric
 from benchbias.errors import DataError
 
 if TYPE_CHECKING:
@@ -55,6 +55,10 @@ class ParquetTable:
         import pyarrow
         from pyarrow import compute, types
 
+        if types.is_nested(column.type):
+            kind = "maps" if types.is_map(column.type) else "structs" if types.is_struct(column.type) else "lists"
+            remedy = "one text, number, date or true/false a row is needed; give its parts columns of their own"
+            raise DataError(f"{self.where}: column {name!r:.80} holds {kind}: {remedy}")
         if types.is_floating(column.type):
             exact = {16: np.float16, 32: np.float32}.get(column.type.bit_width, np.float64)
             return coded_array(column.to_numpy().astype(exact), self.where, name)
@@ -74,7 +78,7 @@ class ParquetTable:
     def _numbers(self, name: str, column: Any) -> Matrix:
         kind = column.type
         if not _is_number(kind):
-            raise not_numbers(self.where, name, f"values of type {kind}")
+            raise not_numeric(self.where, name, f"of type {kind}")
         return Matrix(np.asarray(column.to_numpy())[:, None])
 
     def _lists(self, name: str) -> Matrix:
@@ -83,7 +87,7 @@ class ParquetTable:
 
         kind = self._schema.field(self._own[name]).type.value_type
         if not _is_number(kind):
-            raise not_numbers(self.where, name, f"lists of type {kind}")
+            raise not_numeric(self.where, name, f"of lists of type {kind}")
         found: NDArray[Any] | None = None
         before = 0
         with self._open() as file:
@@ -91,10 +95,9 @@ class ParquetTable:
                 column = batch.column(0)
                 sizes = compute.list_value_length(column).fill_null(-1).to_numpy(zero_copy_only=False)
                 width = int(sizes[0]) if found is None else found.shape[1]
-                if (sizes != width).any() or width < 1:
-                    other = int(np.argmax(sizes != width))
-                    told = f"a list of {max(sizes[other], 0)} numbers; the first row has {max(width, 0)}"
-                    raise DataError(f"{self.row(before + other)}: column {name!r:.80} holds {told}")
+                if (odd := (sizes != width) | (sizes < 1)).any():
+                    other = int(np.argmax(odd))
+                    raise self._uneven(before + other, name, int(sizes[other]), width)
                 flat = column.flatten()
                 if flat.null_count:
                     hole = int(np.argmax(flat.is_null().to_numpy(zero_copy_only=False))) // width
@@ -105,6 +108,13 @@ class ParquetTable:
                 before += len(sizes)
         assert found is not None
         return Matrix(found)
+
+    def _uneven(self, number: int, name: str, size: int, width: int) -> DataError:
+        """The error for a list of another size than that of the first row. size: -1 where there is none."""
+        told = "null instead of a list of numbers" if size < 0 else "an empty list"
+        if size > 0:
+            told = f"a list of {size} numbers; the first row has {width}"
+        return DataError(f"{self.row(number)}: column {name!r:.80} holds {told}")
 
     def _column(self, name: str) -> Any:
         own = self._own[name]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from benchbias.auditing.tables.sources import Place, Sources
 from benchbias.auditing.tables.table import Kind
 from benchbias.auditing.values import Answers, Column
 from benchbias.errors import DataError, UsageError
+
+NO_ROLES: Mapping[str, str] = MappingProxyType({})
 
 
 def read_answers(
@@ -78,11 +81,19 @@ def read_answers(
 
 
 def read_columns(
-    path: Path, columns: Sequence[str], *, identity: str | None = None, join: Sequence[Path] = ()
+    path: Path,
+    columns: Sequence[str],
+    *,
+    identity: str | None = None,
+    join: Sequence[Path] = (),
+    roles: Mapping[str, str] = NO_ROLES,
 ) -> dict[str, Column]:
-    """Columns of the same tables in the same order of rows, by name. Raises DataError and UsageError."""
+    """Columns of the same tables in the same order of rows, by name. Raises DataError and UsageError.
+
+    roles: column -> what it is asked for as, for the message where it is not there.
+    """
     sources = Sources(Path(path), [Path(file) for file in join], identity)
-    places = {text: sources.need(text, "column") for text in dict.fromkeys(columns)}
+    places = {text: sources.need(text, roles.get(text, "")) for text in dict.fromkeys(columns)}
     for text, place in places.items():
         if sources.listed(place):
             raise DataError(f"{sources.where()}: column {text!r:.80} holds lists; one value a row is needed")
@@ -127,13 +138,14 @@ def _check_roles(
             raise UsageError(
                 f"column {places[role].name!r:.80} is named twice: as {taken[places[role]]:.80} and as {role}"
             )
-    _check_distinct("models", (model.name for model in models))
-    _check_distinct("attributes", (places[f"attribute {text}"].name for text in attributes))
+    _check_distinct("models", (model.name for model in models), "write NAME=COLUMN, or rename a column")
+    remedy = "name each column once, and rename the column in one file where two files have it"
+    _check_distinct("attributes", (places[f"attribute {text}"].name for text in attributes), remedy)
 
 
-def _check_distinct(what: str, names: Iterable[str]) -> None:
+def _check_distinct(what: str, names: Iterable[str], remedy: str) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise UsageError(f"two {what} are called {name!r:.80}: write NAME=COLUMN, or rename a column")
+            raise UsageError(f"two {what} are called {name!r:.80}: {remedy}")
         seen.add(name)

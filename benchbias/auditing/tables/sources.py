@@ -40,7 +40,7 @@ class Sources:
             raise UsageError("several tables are joined by a column of ids: say which one it is (--id COLUMN)")
         for table in self.tables if self.identity is not None else ():
             if self.identity not in table.names:
-                raise DataError(unknown("column", self.identity, table.names, table.where))
+                raise DataError(unknown("column (ids)", self.identity, table.names, table.where))
         self._labels = [_labels(Path(table.where)) for table in self.tables]
 
     def find(self, text: str) -> Place | None:
@@ -68,10 +68,12 @@ class Sources:
         return file in self._labels[number]
 
     def need(self, text: str, role: str) -> Place:
-        """The place of a column that must be there. Raises DataError, which names the known ones."""
+        """The place of a column that must be there. Raises DataError, which names its role and the known columns."""
         found = self.find(text)
         if found is None:
-            raise DataError(unknown(f"column ({role})", text, self.names(), self.where()))
+            what = f"column ({role})" if role else "column"
+            hint = "; --image NAME names the column of the files" if role == "image" else ""
+            raise DataError(unknown(what, text, self.names(), self.where()) + hint)
         return found
 
     def names(self) -> list[str]:

@@ -49,3 +49,8 @@ def counted(number: int, noun: str) -> str:
 def not_numbers(place: str, column: str, value: object) -> DataError:
     """The error for a cell that should be a number."""
     return DataError(f"{place}: column {column!r:.80} holds {str(value)!r:.40}, which is no number")
+
+
+def not_numeric(place: str, column: str, what: str) -> DataError:
+    """The error for a whole column that has another type than numbers. what: the type in words."""
+    return DataError(f"{place}: column {column!r:.80} is {what:.120}: numbers are needed")

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchbias.auditing.before.discover import discover
+from benchbias.auditing.tables.classes import class_names
+from benchbias.auditing.tables.model_columns import model_columns
 from benchbias.auditing.tables.reading import read_columns
+from benchbias.auditing.tables.sources import Sources
 from benchbias.auditing.values import Answers, Audit, Column
-from benchbias.cli.auditing.options import Asked
+from benchbias.cli.auditing.options import LABEL, Asked
 from benchbias.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,8 +43,24 @@ def _features(asked: Asked, table: Path | None) -> dict[str, Column | NDArray[An
         return {}
     if table is None:
         raise UsageError("--feature names a column of a table: --table is missing")
-    columns = read_columns(table, asked.feature, identity=asked.identity, join=asked.join or ())
+    _check_roles(asked, table)
+    roles = dict.fromkeys(asked.feature, "feature")
+    columns = read_columns(table, asked.feature, identity=asked.identity, join=asked.join or (), roles=roles)
     return {name: _numbers(column) for name, column in columns.items()}
+
+
+def _check_roles(asked: Asked, table: Path) -> None:
+    """Raises UsageError for a feature that is the label or an answer: a slice of these finds what it is made of."""
+    sources = Sources(table, asked.join or (), asked.identity)
+    taken = {sources.find(asked.label or LABEL): "the label"}
+    if asked.file is not None:
+        classes = class_names(asked.classes)
+        for text in (*(asked.dense or ()), *(asked.compressed or ())):
+            model = model_columns(sources, text, "answers", classes)
+            taken |= dict.fromkeys(model.places, f"an answer of {model.name}")
+    for text in asked.feature or ():
+        if (place := sources.find(text)) is not None and place in taken:
+            raise UsageError(f"--feature {text:.80} is {taken[place]:.80}: slices are cut by what is known before it")
 
 
 def _numbers(column: Column) -> Column | NDArray[Any]:

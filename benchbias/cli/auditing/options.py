@@ -102,7 +102,7 @@ class Asked:
     suite: Annotated[str | None, typer.Option("-s", "--suite", help="Audit rows of a finished suite.")] = None
     task: Annotated[str | None, typer.Option("-t", "--task", help="The task of the suite.")] = None
     discordance: Annotated[
-        float, typer.Option(min=0, max=1, help="Of plan: the share of answers that will change.")
+        float, typer.Option(help="Of plan: the share of answers that will change, above 0 and below 1.")
     ] = 0.02
     out: Annotated[Path, typer.Option("-o", "--out", readable=False, help="The results folder.")] = Path("results")
     config: Annotated[Path | None, typer.Option(help="Of a suite: tables over the shipped ones.")] = None

@@ -22,7 +22,9 @@ def plan_audit(asked: Asked) -> int:
     if not columns:
         raise UsageError("say which columns make groups: --attribute, or --label where labels are known")
     wanted = [*columns, *([asked.cluster] if asked.cluster is not None else [])]
-    found = read_columns(asked.table, wanted)
+    roles = dict.fromkeys(asked.attribute or (), "attribute")
+    roles |= {text: role for role, text in (("label", asked.label), ("cluster", asked.cluster)) if text is not None}
+    found = read_columns(asked.table, wanted, roles=roles)
     groups = sizes(
         {name: Column(found[name].codes, tuple(found[name].names)) for name in columns},
         cluster=None if asked.cluster is None else found[asked.cluster].codes,

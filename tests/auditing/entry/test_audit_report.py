@@ -90,11 +90,31 @@ def test_pairs_are_training_runs():
         ({"allow": ["x"]}, "unknown stop 'x'"),
         ({"expect_accuracy": 99.0}, "99.0 % (were|was|is|are) expected|expected-accuracy"),
         ({"expect_accuracy": 199.0}, "the expected accuracy is 199 %"),
+        ({"expect_accuracy": "99"}, "audit: expect_accuracy is '99' .of type str.: a number is needed"),
+        ({"margin": "3"}, "audit: margin is '3' .of type str.: a number is needed"),
+        ({"level": None}, "audit: level is None"),
+        ({"depth": 1.5}, "audit: depth is 1.5 .of type float.: a whole number is needed"),
+        ({"pool": True}, "audit: pool is True"),
+        ({"pool": -1}, "audit: pool is -1: 0 or more"),
+        ({"gate": "age"}, "unknown attribute 'age'"),
+        ({"gate": 3}, "audit: gate is 3: a list of names, or one name"),
+        ({"allow": "x"}, "unknown stop 'x'"),
+        ({"allow": [None]}, "audit: allow is .None.: a list of names"),
+        ({"classes": "classes.txt"}, "classes is the text 'classes.txt': give a list of names, or a pathlib.Path"),
+        ({"dense": None, "compressed": None, "pairs": [(1,)]}, "number 0 of pairs .* tuple with 1 parts: each is"),
+        ({"dense": None, "compressed": None, "pairs": [5]}, "number 0 of pairs .* is of type int: each is"),
+        ({"dense": None, "compressed": None, "pairs": 5}, "pairs is of type int: a list of .dense, compressed."),
     ],
 )
 def test_a_mistake_is_one_message(changes: dict[str, Any], message: str):
     with pytest.raises(BenchbiasError, match=message):
         benchbias.audit(**arrays() | changes)
+
+
+def test_one_name_alone_is_a_list_of_one():
+    one, several = (benchbias.audit(**arrays(), gate=gate, allow="low-accuracy") for gate in ("sex", ["sex"]))
+    assert one.audit == several.audit
+    assert one.audit.options.gate == ("sex",)
 
 
 def test_neither_import_nor_audit_imports_torch():

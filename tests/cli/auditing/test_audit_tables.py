@@ -162,6 +162,118 @@ def test_labels_of_changed_answers_alone(cli: Cli, tmp_path: Path):
     assert done.returncode == whole.returncode == 3
 
 
+def unlabelled(folder: Path, lost: float = 0.15) -> Rows:
+    full = rows(lost=lost)
+    write(folder / "bare.csv", [{name: value for name, value in row.items() if name != "label"} for row in full])
+    return full
+
+
+BARE = ("audit", "bare.csv", "--id", "id", "--attribute", "sex", *BOTH, "--label-only-flips")
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ((), 5),
+        (("--undecided", "warn"), 0),
+        (("--undecided", "pass"), 0),
+        (("--fail-if", "undecided"), 3),
+        (("--fail-if", "undecided", "--undecided", "pass"), 3),
+        (("--gate", "sex"), 0),
+        (("--gate", "sex,label", "--undecided", "warn"), 0),
+        (("--no-label-groups",), 0),
+        (("--no-label-groups", "--margin", "0.1"), 5),
+    ],
+)
+def test_without_labels_only_groups_that_need_none_can_pass(
+    cli: Cli, tmp_path: Path, options: tuple[str, ...], code: int
+):
+    """Few answers change: all groups but those of labels, which nobody knows, are safe."""
+    unlabelled(tmp_path, lost=0.002)
+    done = cli(*BARE, *options, cwd=tmp_path)
+    assert done.returncode == code, done.stdout + done.stderr
+    passed = options in (("--gate", "sex"), ("--no-label-groups",))
+    assert done.stdout.startswith("PASS" if passed else "UNDECIDED")
+    assert f"exit {code}" in done.stdout
+    assert ("--no-label-groups leaves them out" in done.stdout) == ("--no-label-groups" not in options and not passed)
+    assert bool(done.stderr) == ("warn" in options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--json", "a.json"), "--json: labels are lacking for "),
+        (("--markdown", "a.md", "--html", "a.html"), "--html and --markdown: labels are lacking"),
+        (("--flips", "a.csv"), "--flips: labels are lacking"),
+        (("--discover",), "--discover: labels"),
+        (("--expect-accuracy", "90"), "--expect-accuracy: labels"),
+        (("--allow", "low"), "unknown stop 'low'"),
+        (("--gate", "age"), "unknown attribute 'age'"),
+        (("--margin", "0"), "margin 0"),
+        (("--to-label", "sheet.csv", "--labels", "bare.csv"), "give one of them"),
+        (("--to-label", "s.csv", "--dense", "dense2", "--compressed", "int4"), "of one pair of models"),
+    ],
+)
+def test_what_needs_labels_is_refused_without_them(cli: Cli, tmp_path: Path, options: tuple[str, ...], message: str):
+    unlabelled(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    done = cli(*BARE, *options, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert message in done.stderr
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_sheet_is_written_before_anything_is_printed_or_not_at_all(cli: Cli, table: str, tmp_path: Path):
+    unlabelled(tmp_path)
+    done = cli(*BARE, "--to-label", "new/sheet.csv", cwd=tmp_path)
+    assert (tmp_path / "new" / "sheet.csv").is_file(), done.stderr
+    again = cli(*BARE, "--to-label", "new/sheet.csv", cwd=tmp_path)
+    assert (again.returncode, again.stdout) == (4, "")
+    assert "is there already, perhaps with labels" in again.stderr
+    whole = cli(
+        "audit",
+        table,
+        "--id",
+        "id",
+        *BOTH,
+        "--label-only-flips",
+        "--label",
+        "label",
+        "--to-label",
+        "x.csv",
+        cwd=tmp_path,
+    )
+    assert "x.csv is not written: every changed answer has a label already" in whole.stderr
+    assert not (tmp_path / "x.csv").exists()
+
+
+def test_of_many_groups_those_that_prevent_a_pass_come_first(cli: Cli, tmp_path: Path):
+    unlabelled(tmp_path)
+    many = (*BARE, "--attribute", "copy", "--depth", "1", "--margin", "20", "--gate", "sex")
+    few, whole = (cli(*many, *more, cwd=tmp_path).stdout.splitlines() for more in ((), ("--all-groups",)))
+    assert "273 groups are not shown; --all-groups shows each." in few
+    assert not [line for line in whole if "not shown;" in line]
+    assert len(whole) > 300 > len(few)
+    assert "undecided, no pass needs it" in few[-8]
+    gated = (*BARE, "--attribute", "copy", "--depth", "1", "--margin", "2", "--gate", "sex")
+    first = cli(*gated, cwd=tmp_path).stdout.splitlines()[4]
+    assert first.split()[1] == "sex=f"
+    assert first.endswith("undecided")
+
+
+def test_a_sheet_of_misspelt_labels_stops_unless_they_are_meant(cli: Cli, tmp_path: Path):
+    full = unlabelled(tmp_path)
+    changed = [row for row in full if row["dense"] != row["int8"]]
+    write(tmp_path / "sheet.csv", [{"id": row["id"], "label": f"{row['label']}."} for row in changed])
+    done = cli(*BARE, "--labels", "sheet.csv", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no model answers the labels '0.' (nearest: '0')" in done.stderr
+    assert "--allow new-labels" in done.stderr
+    meant = cli(*BARE, "--labels", "sheet.csv", "--allow", "new-labels", "--allow", "no-shared-classes", cwd=tmp_path)
+    assert "no model answers the labels" in " ".join(meant.stdout.split()), meant.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -183,6 +295,18 @@ def test_labels_of_changed_answers_alone(cli: Cli, tmp_path: Path):
         (("answers.csv", *BOTH, "--expect-accuracy", "0.97"), "in percent, such as 97"),
         (("-s", "smoke", *BOTH, "--label", "x"), "--label goes with a table and models and plan, not with a suite"),
         (("nothing.csv", *BOTH), "nothing.csv"),
+        (("answers.csv", *BOTH, "--label", ""), "--label is empty: name a column of answers.csv"),
+        (("answers.csv", "--dense", " ", "--compressed", "int8"), "--dense is empty"),
+        (("answers.csv", "--dense", "dense", "--compressed", "=int8"), "--compressed '=int8': write COLUMN, or NAME="),
+        (("answers.csv", "--dense", "big=", "--compressed", "int8"), "--dense 'big=': write COLUMN, or NAME="),
+        (("answers.csv", *BOTH, "--discover", "--feature", "label"), "--feature label is the label"),
+        (("answers.csv", *BOTH, "--discover", "--feature", "dense"), "--feature dense is an answer of dense"),
+        (("answers.csv", *BOTH, "--discover", "--feature", "int8"), "--feature int8 is an answer of int8"),
+        (("answers.csv", *BOTH, "--discover", "--feature", "agee"), "unknown column (feature) 'agee'"),
+        (("plan", "--table", "answers.csv", "--attribute", "sxe"), "unknown column (attribute) 'sxe'"),
+        (("plan", "--table", "answers.csv", "--attribute", "sex", "--discordance", "0"), "above 0 and below 1"),
+        (("plan", "--table", "answers.csv", "--attribute", "sex", "--discordance", "1.5"), "above 0 and below 1"),
+        (("plan", "--table", "answers.csv", "--attribute", "sex", "--discordance", "nan"), "above 0 and below 1"),
         (("plan",), "--table is missing"),
         (("plan", "--table", "answers.csv"), "say which columns make groups"),
         (("--model", "resnet18", *BOTH), "--data is missing"),
