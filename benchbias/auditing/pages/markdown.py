@@ -110,7 +110,7 @@ def _section(audit: Audit, model: Compared, flips: str | None) -> list[str]:
         lines += [*_rows(groups.shown, audit, model), ""]
     if left_out := groups.left_out():
         lines += [f"*{left_out}.*", ""]
-    lines += [f"- {said(sentence)}" for sentence in [*wording.told(audit, model), wording.flips(model, flips)]]
+    lines += [f"- {said(sentence)}" for sentence in [*wording.told(audit, model), wording.flips(model, audit, flips)]]
     return [*lines, *(f"- Warning: {escaped(warning.text)}" for warning in model.warnings), ""]
 
 
@@ -124,12 +124,13 @@ def _rows(lines: Sequence[Line], audit: Audit, model: Compared) -> list[str]:
 
 
 def _row(line: Line, audit: Audit, known: bool) -> str:
-    margin, judged, shares = audit.options.margin, wording.judged(line), wording.right(line, audit.pairs)
+    margin, shares = audit.options.margin, wording.right(line, audit.pairs)
+    judged = wording.judged(line, margin)
     cells = [word(line.group.name), str(line.group.n)]
     if known:
         cells += [wording.points(share) for share in shares] if shares else ["", ""]
     cells += [str(line.lost), str(line.gained), *([wording.ratio_text(line)] if known else [])]
-    cells += [wording.points(line.harm), f"{wording.bound(line.lower, margin)} .. {wording.bound(line.upper, margin)}"]
+    cells += [wording.bound(line.harm, margin), wording.interval(line, margin)]
     return "| " + " | ".join([*cells, f"**{judged}**" if line.verdict == "harmed" else judged]) + " |"
 
 

@@ -79,7 +79,7 @@ def _section(audit: Audit, model: Compared, width: int, all_groups: bool, flips:
     if left_out := groups.left_out():
         lines += _wrapped(f"{left_out}; {ALL_GROUPS}.", width)
     lines.append("")
-    for sentence in [*wording.told(audit, model), wording.flips(model, flips)]:
+    for sentence in [*wording.told(audit, model), wording.flips(model, audit, flips)]:
         lines += _wrapped(said(sentence), width, "  ")
     for warning in model.warnings:
         lines += _wrapped(f"warning: {plain(warning.text)}", width, "  ")
@@ -88,7 +88,6 @@ def _section(audit: Audit, model: Compared, width: int, all_groups: bool, flips:
 
 def _cells(line: Line, audit: Audit) -> dict[str, str]:
     margin, shares = audit.options.margin, wording.right(line, audit.pairs)
-    bounds = f"{wording.bound(line.lower, margin)} .. {wording.bound(line.upper, margin)}"
     return {
         "group": plain(line.group.name),
         "n": str(line.group.n),
@@ -97,9 +96,9 @@ def _cells(line: Line, audit: Audit) -> dict[str, str]:
         "lost": str(line.lost),
         "gained": str(line.gained),
         "errors": wording.ratio_text(line),
-        "harm": wording.points(line.harm),
-        "bounds": bounds,
-        "verdict": wording.judged(line),
+        "harm": wording.bound(line.harm, margin),
+        "bounds": wording.interval(line, margin),
+        "verdict": wording.judged(line, margin),
     }
 
 
