@@ -103,7 +103,7 @@ def judged(line: Line, margin: float) -> str:
     """The verdict on one group in full words, with the examples that would decide."""
     odd = suspect(line, margin)
     if line.verdict == "harmed":
-        return "harmed beyond margin" if line.beyond_margin else "harmed, suspect beyond margin" if odd else "harmed"
+        return "harmed beyond margin" if line.beyond_margin else "harmed, suspect beyond" if odd else "harmed"
     if line.verdict == "safe":
         return "safe, some loss" if line.small_loss else "safe"
     needs = "" if line.needs is None else f", needs about {line.needs}"

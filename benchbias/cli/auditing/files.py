@@ -34,7 +34,7 @@ def check_files(asked: Asked) -> None:
     taken: dict[str, str] = {}
     for option, path in outputs.items():
         final = os.path.realpath(path)
-        if path == STANDARD_OUTPUT or _written_on(path):
+        if path == STANDARD_OUTPUT or written_on(path):
             continue
         if final in inputs:
             raise UsageError(f"{option} {path} is read by {inputs[final]}: writing would spoil it; name another file")
@@ -93,7 +93,7 @@ def _descriptor(path: Path) -> int | None:
     return OPEN.get(f"{folder}/{number}")
 
 
-def _written_on(path: Path) -> bool:
+def written_on(path: Path) -> bool:
     """Whether a path is a pipe, a device, a folder, or what is open already: nothing can replace it."""
     return _descriptor(path) is not None or (path.exists() and not path.is_file())
 
@@ -105,7 +105,7 @@ def _opened(path: Path) -> IO[bytes]:
 
 def check_plan(path: Path) -> None:
     """Raises UsageError where a file holds something else than a plan: a plan never replaces an audit."""
-    if path == STANDARD_OUTPUT or _written_on(path) or not _is_file(path):
+    if path == STANDARD_OUTPUT or written_on(path) or not _is_file(path):
         return
     try:
         with storage_errors(f"cannot read {path}"):
@@ -123,7 +123,7 @@ def write(path: Path, content: str) -> None:
         print(content, end="")
         return
     with storage_errors(f"cannot write {path}"):
-        if _written_on(path):
+        if written_on(path):
             sys.stdout.flush()
             with contextlib.suppress(BrokenPipeError), _opened(path) as stream:  # a reader may go away
                 stream.write(data)

@@ -17,7 +17,7 @@ from benchbias.auditing.pages.html import html
 from benchbias.auditing.pages.markdown import markdown
 from benchbias.auditing.pages.text import text
 from benchbias.auditing.values import Answers, Audit
-from benchbias.cli.auditing.files import STANDARD_OUTPUT, write
+from benchbias.cli.auditing.files import STANDARD_OUTPUT, write, written_on
 from benchbias.cli.auditing.options import Asked
 from benchbias.errors import BenchbiasError, plain, printable
 
@@ -36,11 +36,11 @@ def tell(asked: Asked, audit: Audit, runs: Sequence[Answers]) -> int:
         write(asked.flips, _flips(runs, audit))
     if asked.json_file is not None:
         write(asked.json_file, dumps(audit))
-    if asked.markdown is not None:
-        write(asked.markdown, markdown(audit, code=code, changed=changed, flips=flips))
     if asked.html is not None:
         albums = gathered(runs[0], audit) if len(runs) == 1 else ()
         write(asked.html, html(audit, albums, code=code, changed=changed, flips=flips))
+    if asked.markdown is not None:  # last, for it says the exit code: no other file has failed
+        write(asked.markdown, markdown(audit, code=code, changed=changed, flips=flips))
     if STANDARD_OUTPUT not in (asked.flips, asked.json_file, asked.markdown, asked.html):
         print(printable(text(audit, width=_width(), all_groups=asked.all_groups, code=code, flips=flips)), end="")
         if audit.discovery is not None:
@@ -57,7 +57,7 @@ def _width() -> int:
 
 def _changes(path: Path | None, audit: Audit) -> list[str]:
     """Sentences on the settings and test set that differ from those of the audit that the file holds."""
-    if path is None or not path.is_file():
+    if path is None or written_on(path) or not path.is_file():
         return []
     try:
         return changes(loads(path.read_bytes(), str(path)), audit)

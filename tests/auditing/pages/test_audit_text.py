@@ -157,7 +157,7 @@ def test_shares_near_the_margin_are_told_from_it_everywhere():
         ({"verdict": "undecided", "lower": 0.0}, "undecided"),
         ({"verdict": "undecided", "lower": 0.01, "needs": 449}, "undecided, suspect, needs about 449"),
         ({"verdict": "too small", "lower": 0.01}, "too small, suspect"),
-        ({"verdict": "harmed", "lower": 0.04}, "harmed, suspect beyond margin"),
+        ({"verdict": "harmed", "lower": 0.04}, "harmed, suspect beyond"),
         ({"verdict": "harmed", "lower": 0.02}, "harmed"),
         ({"verdict": "harmed", "lower": 0.04, "beyond_margin": True}, "harmed beyond margin"),
         ({"verdict": "safe", "lower": 0.01}, "safe"),

@@ -22,7 +22,7 @@ BENCHBIAS = f"{shlex.quote(sys.executable)} -m benchbias"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with answers.csv: 400 examples, of which int8 loses 50, and two.csv, a second pair for them."""
+    """A folder with answers.csv: 400 examples, of which int8 loses 50, with further inputs."""
     rows = ["id,label,sex,dense,int8,dense2,int4"]
     for at in range(400):
         label = at % 4 // 2
