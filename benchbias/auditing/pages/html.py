@@ -12,7 +12,7 @@ from benchbias.auditing.pages.chart import KINDS, chart
 from benchbias.auditing.pages.choosing import SLICES, chosen, looked_for, slices
 from benchbias.auditing.pages.exits import exit_code
 from benchbias.auditing.pages.gallery import Album, Lost
-from benchbias.auditing.pages.meaning import meaning, not_said
+from benchbias.auditing.pages.meaning import legend, meaning, not_said
 from benchbias.auditing.pages.wording import Name, Sentence
 from benchbias.auditing.values import Audit, Compared, Line
 from benchbias.errors import plain
@@ -148,7 +148,7 @@ def _limits(audit: Audit) -> str:
 
 def _legend(audit: Audit) -> str:
     terms = []
-    for text in wording.legend(audit):
+    for text in legend(audit):
         term, _, meant = text.partition(": ")
         terms.append(f"<b>{_shown(term)}</b>: {_shown(meant)}")
     return f"<section><h2>The words</h2>{_bullets(terms)}</section>"

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from benchbias.auditing.pages import pareto, wording
 from benchbias.auditing.pages.choosing import SLICES, Chosen, chosen, looked_for, slices
 from benchbias.auditing.pages.exits import exit_code
+from benchbias.auditing.pages.meaning import legend
 from benchbias.auditing.pages.wording import Name, Sentence
 from benchbias.auditing.values import Audit, Compared, Line
 from benchbias.board.text import escaped
@@ -188,7 +189,7 @@ def _closing(audit: Audit) -> list[str]:
     lines = [said(nothing), ""] if nothing else []
     lines += [f"- Warning: {escaped(warning.text)}" for warning in audit.warnings]
     lines += [*([""] if audit.warnings else []), "<details>", "<summary>How to read this</summary>", ""]
-    lines += [f"- {text}" for text in wording.legend(audit)]
+    lines += [f"- {text}" for text in legend(audit)]
     lines += [f"- {said(sentence)}" for sentence in wording.settings(audit)]
     lines += [f"- Note: {escaped(note)}" for note in audit.notes]
     return [*lines, "", "</details>"]

@@ -1,11 +1,11 @@
-"""The meaning of an audit for a reader without statistics: what the verdict says, and what it does not."""
+"""The meaning of an audit for a reader without statistics: what the verdict and its words say, and what they do not."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from benchbias.auditing.pages.choosing import ordered
-from benchbias.auditing.pages.wording import Name, Sentence, counted, margin_text, points, right, suspect
+from benchbias.auditing.pages.wording import Name, Sentence, confidence, counted, margin_text, points, right, suspect
 from benchbias.auditing.values import ALL, Audit, Compared, Line
 from benchbias.statistics.estimates import FEWEST_SEEDS
 
@@ -33,9 +33,9 @@ def _harmed(audit: Audit, model: Compared) -> list[Sentence]:
     more = f"{others} {'was' if len(harmed) == 2 else 'were'} harmed too; groups that overlap share their losses. "
     return [
         *_shares(audit, model, worst),
-        *_of_examples_alone(audit),
         ["This is more than chance: if no group really lost, an audit would say so of any of them at most "],
         [f"{100 * audit.options.level:.6g} times in 100. {beyond} ", more if others else ""],
+        *_of_examples_alone(audit),
         [f"Look at {'its losses' if worst.group.name == ALL else 'this group'} before you ship the model."],
     ]
 
@@ -123,3 +123,51 @@ def not_said(audit: Audit) -> list[Sentence]:
         ["Anything, if test images were used for calibration, distillation or for choosing the model."],
         [f"That a bound is certain: each one misses with a chance of {100 * audit.options.level:.6g} %."],
     ]
+
+
+def legend(audit: Audit) -> list[str]:
+    """The words of the table in plain words, a sentence or two each."""
+    level, margin = confidence(audit.options.level), margin_text(audit.options.margin)
+    groups = counted(audit.groups, "group") + (f" of {len(audit.models)} models" if len(audit.models) > 1 else "")
+    false = f"{100 * audit.options.level:.6g}"
+    return [
+        *(_of_runs() if audit.pairs > 1 else ()),
+        "lost: right before and wrong now. gained: the reverse.",
+        "harm: lost less gained, in points: percent of the group's examples.",
+        f"bounds: the harm is above the lower and below the upper one, each with {level} % confidence (one-sided), "
+        "for this group alone (unadjusted).",
+        f"safe: the harm is shown to be below the margin of {margin} points.",
+        f"harmed: a loss is shown, adjusted for all {groups} together: "
+        f"the chance of any false one is at most {false} %.",
+        "undecided: neither is shown. Not harmed does not mean safe.",
+        "too small: so few examples would not show the group safe even if no answer had changed.",
+        *_where(audit, groups),
+    ]
+
+
+def _of_runs() -> list[str]:
+    return [
+        "n: examples of one run. lost and gained are sums over all runs; the harm is the mean of the runs' harms. "
+        "Where test sets differ in size, n is their mean."
+    ]
+
+
+def _where(audit: Audit, groups: str) -> list[str]:
+    """The words that are explained only where they stand."""
+    margin = audit.options.margin
+    lines = [line for model in audit.models for line in model.lines]
+    found = []
+    if any(suspect(line, margin) for line in lines):
+        found.append(
+            f"suspect: a loss (or one beyond the margin) on its own, but not after allowing for all {groups} together."
+        )
+    if any(line.needs is not None for line in lines):
+        found.append(
+            "needs: with about so many examples of this group it could be shown safe, if there is no true harm. "
+            "No number: it has as many, and its bound is near or above the margin."
+        )
+    if any(test.p <= audit.options.level for model in audit.models for test in model.uneven):
+        found.append(
+            "unevenly: p is for the values of one attribute together; it is not adjusted over attributes or models."
+        )
+    return found

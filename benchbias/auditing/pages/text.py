@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from benchbias.auditing.pages import pareto, wording
 from benchbias.auditing.pages.choosing import chosen
 from benchbias.auditing.pages.exits import exit_code
+from benchbias.auditing.pages.meaning import legend
 from benchbias.auditing.pages.wording import Name, Sentence
 from benchbias.auditing.values import Audit, Compared, Line
 from benchbias.errors import plain
@@ -163,4 +164,4 @@ def _closing(audit: Audit, width: int) -> list[str]:
     sentences += [f"note: {plain(note)}" for note in audit.notes]
     lines = [part for sentence in sentences for part in _wrapped(sentence, width, "  ")]
     lines.append("")
-    return [*lines, *(part for sentence in wording.legend(audit) for part in _wrapped(sentence, width, "  "))]
+    return [*lines, *(part for sentence in legend(audit) for part in _wrapped(sentence, width, "  "))]

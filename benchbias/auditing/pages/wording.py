@@ -222,54 +222,6 @@ def empty(names: Sequence[str]) -> Sentence | None:
     return [*parts, f" and {counted(hidden, 'more crossing')}." if hidden > 0 else "."]
 
 
-def legend(audit: Audit) -> list[str]:
-    """The words of the table in plain words, a sentence or two each."""
-    level, margin = confidence(audit.options.level), margin_text(audit.options.margin)
-    groups = counted(audit.groups, "group") + (f" of {len(audit.models)} models" if len(audit.models) > 1 else "")
-    false = f"{100 * audit.options.level:.6g}"
-    return [
-        *(_of_runs() if audit.pairs > 1 else ()),
-        "lost: right before and wrong now. gained: the reverse.",
-        "harm: lost less gained, in points: percent of the group's examples.",
-        f"bounds: the harm is above the lower and below the upper one, each with {level} % confidence (one-sided), "
-        "for this group alone (unadjusted).",
-        f"safe: the harm is shown to be below the margin of {margin} points.",
-        f"harmed: a loss is shown, adjusted for all {groups} together: "
-        f"the chance of any false one is at most {false} %.",
-        "undecided: neither is shown. Not harmed does not mean safe.",
-        "too small: so few examples would not show the group safe even if no answer had changed.",
-        *_where(audit, groups),
-    ]
-
-
-def _of_runs() -> list[str]:
-    return [
-        "n: examples of one run. lost and gained are sums over all runs; the harm is the mean of the runs' harms. "
-        "Where test sets differ in size, n is their mean."
-    ]
-
-
-def _where(audit: Audit, groups: str) -> list[str]:
-    """The words that are explained only where they stand."""
-    margin = audit.options.margin
-    lines = [line for model in audit.models for line in model.lines]
-    found = []
-    if any(suspect(line, margin) for line in lines):
-        found.append(
-            f"suspect: a loss (or one beyond the margin) on its own, but not after allowing for all {groups} together."
-        )
-    if any(line.needs is not None for line in lines):
-        found.append(
-            "needs: with about so many examples of this group it could be shown safe, if there is no true harm. "
-            "No number: it has as many, and its bound is near or above the margin."
-        )
-    if any(test.p <= audit.options.level for model in audit.models for test in model.uneven):
-        found.append(
-            "unevenly: p is for the values of one attribute together; it is not adjusted over attributes or models."
-        )
-    return found
-
-
 def settings(audit: Audit) -> list[Sentence]:
     """The settings and the test set: what a reader needs to see that two audits are alike."""
     options = audit.options
