@@ -21,6 +21,7 @@ SPELT: Mapping[str, str] = MappingProxyType(
 """Characters of boards, spelt for a terminal that lacks them; any other one becomes a question mark."""
 
 LOST = 4  # the exit code where output was lost, as for any fault of storage
+FINDINGS = (0, 1, 3, 5)  # the exit codes of work that is done, and whose findings are printed
 
 
 def _spelt(error: UnicodeError) -> tuple[str, int]:
@@ -96,9 +97,13 @@ def lost_output() -> str | None:
 
 
 def ended(code: int) -> int:
-    """Say where output was lost; the exit code of the process is returned: that of its work, unless it was fine."""
+    """Say where output was lost; the exit code of the process is returned: that of its work, or of lost output.
+
+    What was found (harm, failed trials) was to be printed, and is lost with the output: nobody was told of it. A
+    mistake, a bug and an interruption are told on standard error, and keep their codes.
+    """
     told = lost_output()
     if told is None:
         return code
     print(f"benchbias: {told}", file=sys.stderr)
-    return code or LOST
+    return LOST if code in FINDINGS else code

@@ -40,9 +40,12 @@ def job(tmp_path):
     tools, temp = tmp_path / "tools", tmp_path / "temp"
     for folder in (tools, temp):
         folder.mkdir()
-    for name, text in {"gh": GH, "benchbias": f'#!/bin/sh\nexec {sys.executable} -m benchbias "$@"\n'}.items():
-        (tools / name).write_text(text)
-        (tools / name).chmod(stat.S_IRWXU)
+    installed = temp / "benchbias/bin/benchbias"
+    installed.parent.mkdir(parents=True)
+    program = f'#!/bin/sh\nexec {sys.executable} -m benchbias "$@"\n'
+    for file, text in {tools / "gh": GH, installed: program}.items():
+        file.write_text(text)
+        file.chmod(stat.S_IRWXU)
     rows = ["id,y,sex,dense,int8"]
     for at in range(400):
         lost = at % 2 == 0 and at < 100
@@ -57,7 +60,7 @@ def job(tmp_path):
         given |= {"REPOSITORY": "o/r", "NUMBER": "7", "CODE": code, "RUNNER_TEMP": str(temp)}
         given |= {name.upper(): value for name, value in inputs.items()} | (environment or {})
         path = f"{tools}{os.pathsep}{os.environ['PATH']}"
-        known = set(STEPS[step]["env"]) | {"RUNNER_TEMP", "GH_FAILS", "COMMENTS"}
+        known = set(STEPS[step]["env"]) | {"RUNNER_TEMP", "RUNNER_OS", "GH_FAILS", "COMMENTS"}
         variables = os.environ | {name: value for name, value in given.items() if name in known}
         variables |= {name: str(file) for name, file in outputs.items()} | {"PATH": path}
         (tmp_path / "step.sh").write_text(STEPS[step]["run"])
@@ -181,6 +184,55 @@ def test_a_fork_whose_token_cannot_write_gets_a_warning_and_the_verdict(job):
     done = run("Comment", environment={"GH_FAILS": "1"})
     assert done.returncode == 0
     assert "::warning::no comment was written" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["json", "html", "flips"])
+@pytest.mark.parametrize("file", ["-", "", "/dev/stdout"])
+def test_an_output_that_is_no_file_is_refused_with_one_line(job, name: str, file: str):
+    folder, run = job
+    done = run("Audit", **{name: file})
+    assert done.returncode == 2
+    assert done.stdout.splitlines() == [f"::error::json, html and flips name files, not '{file}'"]
+    assert not (folder / "GITHUB_OUTPUT").exists()
+
+
+def test_names_of_the_table_are_no_commands_of_the_workflow(job):
+    """All that the audit prints stands between two lines with a token that nobody can know."""
+    folder, run = job
+    text = (folder / "answers.csv").read_text().replace(",m,", ",::error::m,")
+    (folder / "answers.csv").write_text(text)
+    stops = set()
+    for _ in range(2):
+        first, *told, last = run("Audit").stdout.splitlines()
+        assert any("::error::m" in line for line in told)
+        stop = first.removeprefix("::stop-commands::")
+        assert re.fullmatch(r"benchbias-[0-9a-f]{32}", stop)
+        assert last == f"::{stop}::"
+        stops.add(stop)
+    assert len(stops) == 2
+
+
+def test_a_comment_never_says_another_exit_code_than_the_step_ends_with(job):
+    folder, run = job
+    (folder / "taken").mkdir()
+    assert run("Audit", html="taken").returncode == 0
+    assert outputs_of(folder) == {"code": "4", "verdict": ""}
+    summary = (folder / "GITHUB_STEP_SUMMARY").read_text()
+    assert re.findall(r"Exit code (\d+)", summary) == ["4"]
+
+
+def test_no_step_changes_the_path_of_later_ones_and_the_installed_one_is_on_path(job):
+    folder, run = job
+    assert "GITHUB_PATH" not in json.dumps([step["run"] for step in STEPS.values()])
+    (folder / "temp/benchbias/bin/benchbias").rename(folder / "tools/benchbias")
+    assert run("Audit", version="installed").returncode == 0
+    assert outputs_of(folder)["code"] == "3"
+
+
+def test_another_system_is_refused_with_one_line(job):
+    _, run = job
+    done = run("Install benchbias", environment={"RUNNER_OS": "Windows"})
+    assert (done.returncode, done.stdout) == (2, "::error::benchbias runs on Linux and macOS alone\n")
 
 
 TRACED = """

@@ -78,16 +78,20 @@ sys.stdout = sys.__stdout__ = None if "1" in sys.argv[1] else sys.stdout
 steady_streams()
 taken = os.open(sys.argv[2], os.O_RDWR | os.O_CREAT)
 print("printed")
-code = ended(0)
+code = ended(int(sys.argv[3]))
 assert os.fstat(taken).st_size == 0, "what was printed went into another's file"
 assert taken > 2
 sys.exit(code)
 """
 
 
-@pytest.mark.parametrize(("closed", "code"), [("0", 0), ("1", 4), ("2", 0), ("012", 4)])
-def test_a_stream_that_is_closed_is_not_taken_by_the_next_file(closed: str, code: int, tmp_path):
-    command = [sys.executable, "-c", CLOSED, closed, str(tmp_path / "file")]
+@pytest.mark.parametrize(
+    ("closed", "work", "code"),
+    [("0", 0, 0), ("1", 0, 4), ("2", 0, 0), ("012", 0, 4), ("1", 3, 4), ("1", 5, 4), ("1", 1, 4), ("0", 3, 3)]
+    + [("1", own, own) for own in (2, 70, 130)],
+)
+def test_a_stream_that_is_closed_is_not_taken_by_the_next_file(closed: str, work: int, code: int, tmp_path):
+    command = [sys.executable, "-c", CLOSED, closed, str(tmp_path / "file"), str(work)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == code, done.stderr
     assert len(done.stderr.splitlines()) == int(closed == "1")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from benchbias.auditing.pages.wording import counted, margin_text, points
+from benchbias.auditing.pages.wording import bound, counted, margin_text
 from benchbias.auditing.values import Audit, Compared, Options
 
 NAMED = 3  # groups whose names are told
@@ -23,7 +23,7 @@ def changes(before: Audit, now: Audit) -> list[str]:
     was, are = ({model.name: model for model in audit.models} for audit in (before, now))
     found += _names("Models", was, are)
     for name in sorted(was.keys() & are.keys()):
-        found += _verdicts(was[name], are[name])
+        found += _verdicts(was[name], are[name], now.options.margin)
     return found
 
 
@@ -68,7 +68,7 @@ def _listed(names: list[str]) -> str:
     return told + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
-def _verdicts(before: Compared, now: Compared) -> list[str]:
+def _verdicts(before: Compared, now: Compared, margin: float) -> list[str]:
     found = []
     name = now.name
     if before.verdict != now.verdict:
@@ -82,7 +82,7 @@ def _verdicts(before: Compared, now: Compared) -> list[str]:
     cured = {x.group.name for x in now.lines if x.verdict != "harmed"}
     if healed := sorted(group for group in cured if was.get(group) == "harmed"):
         found.append(f'No longer harmed by "{name}": {_listed(healed)}.')
-    shown = [points(value.not_excluded) for value in (before, now)]
+    shown = [bound(value.not_excluded, margin) for value in (before, now)]
     if shown[0] != shown[1]:
         found.append(f'Harm not excluded by "{name}": {shown[0]} points before, {shown[1]} now.')
     return found

@@ -57,12 +57,12 @@ def chart(lines: Sequence[Line], margin: float) -> str:
 
 
 def _row(line: Line, scale: Scale, margin: float) -> str:
-    name, told = escape(plain(line.group.name)), escape(wording.judged(line))
+    name, told = escape(plain(line.group.name)), escape(wording.judged(line, margin))
     return (
         f'<div class="row {KINDS[line.verdict]}">'
         f'<div class="name"><bdi>{name}</bdi> <small>n {line.group.n}</small></div>'
         f'<div class="bar">{_bar(line, scale, margin)}</div>'
-        f'<div class="value"><span><b>{wording.points(line.harm)}</b> {_bounds(line, margin)}</span> '
+        f'<div class="value"><span><b>{wording.bound(line.harm, margin)}</b> {_bounds(line, margin)}</span> '
         f'<span class="verdict">{told}</span></div></div>'
     )
 
@@ -74,9 +74,8 @@ def _bounds(line: Line, margin: float) -> str:
 def _bar(line: Line, scale: Scale, margin: float) -> str:
     """One row, 100 wide and 10 high, stretched: lines keep their strength, and a dot is a line of no length."""
     low, dot, high = (f"{scale.at(share):.2f}" for share in (line.lower, line.harm, line.upper))
-    label = (
-        f"harm {wording.points(line.harm)}, bounds {wording.points(line.lower)} to {wording.points(line.upper)} points"
-    )
+    told = [wording.bound(share, margin) for share in (line.harm, line.lower, line.upper)]
+    label = f"harm {told[0]}, bounds {told[1]} to {told[2]} points"
     arrows = ""
     if line.lower < scale.low:
         arrows += '<path class="arrow" d="M1.6 3L0 5L1.6 7z"/>'

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchbias.auditing.pages.wording import Name, Sentence, bound, counted, p_text, points
+from benchbias.auditing.pages.wording import Name, Sentence, bound, counted, interval, p_text
 from benchbias.auditing.values import ALL, Audit, Compared, Discovery, Line
 
 HARMED, OPEN, SAFE = 20, 10, 3
@@ -70,7 +70,7 @@ def slices(found: Discovery, audit: Audit) -> list[list[str]]:
     return [
         [
             *(one.model, one.text, "harmed" if one.harmed else "not shown", str(one.n), str(one.lost), str(one.gained)),
-            *(points(one.harm), f"{bound(one.lower, margin)} .. {bound(one.upper, margin)}", p_text(one.adjusted)),
+            *(bound(one.harm, margin), interval(one, margin), p_text(one.adjusted)),
         ]
         for one in found.slices
     ]

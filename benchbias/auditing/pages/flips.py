@@ -14,24 +14,26 @@ FORMULA = ("=", "+", "-", "@", "\t", "\n")
 """A cell that begins so may be run as a formula by a spreadsheet: a quotation mark before it makes it text."""
 
 
-def flips_table(answers: Answers, audit: Audit) -> str:
+def flips_table(answers: Answers, audit: Audit, run: str | None = None) -> str:
     """A CSV of the examples whose answer any compressed model changed, in the order of their ids.
 
     Columns: id, label, the dense answer, each model's answer and its change (lost, gained, or changed where both are
-    wrong), attributes, the groups that the example is in, and those of them that are harmed.
+    wrong), attributes, the groups that the example is in, and those of them that are harmed. run: the training run, for
+    a first column `run`; None where there is but one.
     """
     changed = _changed(answers)
     ids = identities(answers)
     rows = sorted(changed, key=lambda at: (ids[at], at)) if answers.ids is not None else changed
     models = list(answers.compressed)
-    head = ["id", answers.label_name, answers.dense_name]
+    first = [] if run is None else [run]
+    head = [*(["run"] if first else []), "id", answers.label_name, answers.dense_name]
     head += [part for name in models for part in (name, f"change by {name}")]
     inside, harmed = membership(answers, audit), harmed_groups(audit)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(map(_safe, [*head, *answers.attributes, "groups", "harmed groups"]))
     for at in rows:
-        cells = [ids[at], class_name(answers, answers.label[at]), class_name(answers, answers.dense[at])]
+        cells = [*first, ids[at], class_name(answers, answers.label[at]), class_name(answers, answers.dense[at])]
         for name in models:
             cells += [class_name(answers, answers.compressed[name][at]), change(answers, name, at)]
         cells += [_value(column, at) for column in answers.attributes.values()]

@@ -12,7 +12,7 @@ from benchbias.auditing.pages.chart import KINDS, chart
 from benchbias.auditing.pages.choosing import SLICES, chosen, looked_for, slices
 from benchbias.auditing.pages.exits import exit_code
 from benchbias.auditing.pages.gallery import Album, Lost
-from benchbias.auditing.pages.meaning import meaning, not_said
+from benchbias.auditing.pages.meaning import legend, meaning, not_said
 from benchbias.auditing.pages.wording import Name, Sentence
 from benchbias.auditing.values import Audit, Compared, Line
 from benchbias.errors import plain
@@ -79,18 +79,22 @@ def _section(audit: Audit, model: Compared, flips: str | None, albums: Sequence[
     if left_out := groups.left_out():
         where = "the table has them all" if len(everything.shown) <= MOST_ROWS else "the JSON has them all"
         parts.append(f'<p class="soft">{left_out}; {where}.</p>')
-    sentences = [_said(sentence) for sentence in [*wording.told(audit, model), wording.flips(model, flips)]]
+    sentences = [_said(sentence) for sentence in [*wording.told(audit, model), wording.flips(model, audit, flips)]]
     parts.append(_bullets([*sentences, *(f"Warning: {_shown(warning.text)}" for warning in model.warnings)]))
     if everything.shown:
         parts.append(_groups([model.lines[0], *everything.shown[:MOST_ROWS]], audit, model))
-    return "".join([*parts, _albums(albums), "</section>"])
+    return "".join([*parts, _albums(albums, flips), "</section>"])
 
 
-def _albums(albums: Sequence[Album]) -> str:
+def _albums(albums: Sequence[Album], flips: str | None) -> str:
     if not albums:
         return ""
     parts = ["<h3>Lost examples</h3>"]
-    parts.append('<p class="soft">The dense model is right here and the compressed one is wrong.</p>')
+    rest = f"{_said([Name(flips)])} lists" if flips else "<code>--flips FILE</code> lists"
+    parts.append(
+        '<p class="soft">The dense model is right here and the compressed one is wrong: '
+        f"answer of the dense model &rarr; answer of the compressed one. {rest} every lost example.</p>"
+    )
     for album in albums:
         pictures = any(lost.picture for lost in album.lost)
         count = wording.counted(album.number, "lost example")
@@ -144,7 +148,7 @@ def _limits(audit: Audit) -> str:
 
 def _legend(audit: Audit) -> str:
     terms = []
-    for text in wording.legend(audit):
+    for text in legend(audit):
         term, _, meant = text.partition(": ")
         terms.append(f"<b>{_shown(term)}</b>: {_shown(meant)}")
     return f"<section><h2>The words</h2>{_bullets(terms)}</section>"
@@ -204,7 +208,7 @@ def _row(line: Line, audit: Audit, *, known: bool, scored: bool) -> str:
     )
     cells = [
         f"<td><bdi>{_shown(line.group.name)}</bdi>{alias}</td>",
-        f'<td class="text {KINDS[line.verdict]}">{_shown(wording.judged(line))}{_gate(line)}</td>',
+        f'<td class="text {KINDS[line.verdict]}">{_shown(wording.judged(line, margin))}{_gate(line)}</td>',
         f'<td data-value="{line.group.n}">{line.group.n}{units}</td>',
     ]
     if known:
@@ -212,9 +216,8 @@ def _row(line: Line, audit: Audit, *, known: bool, scored: bool) -> str:
     cells += [_cell(line.lost, str(line.lost)), _cell(line.gained, str(line.gained))]
     if known:
         cells.append(_cell(line.error_ratio, wording.ratio_text(line)))
-    cells.append(_cell(line.harm, wording.points(line.harm)))
-    bounds = f"{wording.bound(line.lower, margin)} .. {wording.bound(line.upper, margin)}"
-    cells += [_cell(line.upper, bounds), _cell(line.p, wording.p_text(line.p))]
+    cells.append(_cell(line.harm, wording.bound(line.harm, margin)))
+    cells += [_cell(line.upper, wording.interval(line, margin)), _cell(line.p, wording.p_text(line.p))]
     cells += [_cell(line.adjusted, wording.p_text(line.adjusted)), _cell(line.churn, wording.points(line.churn))]
     if scored:
         fall = line.confidence

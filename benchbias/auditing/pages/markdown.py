@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from benchbias.auditing.pages import pareto, wording
 from benchbias.auditing.pages.choosing import SLICES, Chosen, chosen, looked_for, slices
 from benchbias.auditing.pages.exits import exit_code
+from benchbias.auditing.pages.meaning import legend
 from benchbias.auditing.pages.wording import Name, Sentence
 from benchbias.auditing.values import Audit, Compared, Line
 from benchbias.board.text import escaped
@@ -110,7 +111,7 @@ def _section(audit: Audit, model: Compared, flips: str | None) -> list[str]:
         lines += [*_rows(groups.shown, audit, model), ""]
     if left_out := groups.left_out():
         lines += [f"*{left_out}.*", ""]
-    lines += [f"- {said(sentence)}" for sentence in [*wording.told(audit, model), wording.flips(model, flips)]]
+    lines += [f"- {said(sentence)}" for sentence in [*wording.told(audit, model), wording.flips(model, audit, flips)]]
     return [*lines, *(f"- Warning: {escaped(warning.text)}" for warning in model.warnings), ""]
 
 
@@ -124,12 +125,13 @@ def _rows(lines: Sequence[Line], audit: Audit, model: Compared) -> list[str]:
 
 
 def _row(line: Line, audit: Audit, known: bool) -> str:
-    margin, judged, shares = audit.options.margin, wording.judged(line), wording.right(line, audit.pairs)
+    margin, shares = audit.options.margin, wording.right(line, audit.pairs)
+    judged = wording.judged(line, margin)
     cells = [word(line.group.name), str(line.group.n)]
     if known:
         cells += [wording.points(share) for share in shares] if shares else ["", ""]
     cells += [str(line.lost), str(line.gained), *([wording.ratio_text(line)] if known else [])]
-    cells += [wording.points(line.harm), f"{wording.bound(line.lower, margin)} .. {wording.bound(line.upper, margin)}"]
+    cells += [wording.bound(line.harm, margin), wording.interval(line, margin)]
     return "| " + " | ".join([*cells, f"**{judged}**" if line.verdict == "harmed" else judged]) + " |"
 
 
@@ -187,7 +189,7 @@ def _closing(audit: Audit) -> list[str]:
     lines = [said(nothing), ""] if nothing else []
     lines += [f"- Warning: {escaped(warning.text)}" for warning in audit.warnings]
     lines += [*([""] if audit.warnings else []), "<details>", "<summary>How to read this</summary>", ""]
-    lines += [f"- {text}" for text in wording.legend(audit)]
+    lines += [f"- {text}" for text in legend(audit)]
     lines += [f"- {said(sentence)}" for sentence in wording.settings(audit)]
     lines += [f"- Note: {escaped(note)}" for note in audit.notes]
     return [*lines, "", "</details>"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchbias.auditing.pages.wording import points
+from benchbias.auditing.pages.wording import bound
 from benchbias.auditing.values import Audit, Compared, Facts, Latency
 
 UNKNOWN = "-"
@@ -74,15 +74,15 @@ def table(audit: Audit) -> tuple[list[str], list[list[str]]]:
     """The heads and the cells of the table, the model first; columns of which nothing is known are left out."""
     sizes = sorted({found.batch for offer in offers(audit) for found in offer.facts.latency})
     heads = ["model", "verdict", "harm not excluded", "on disk", "non-zeros", *(f"ms at batch {n}" for n in sizes)]
-    rows = [_row(offer, sizes) for offer in offers(audit)]
+    rows = [_row(offer, sizes, audit.options.margin) for offer in offers(audit)]
     heads.append("dominated by")
     kept = [at for at in range(len(heads)) if any(row[at] not in ("", UNKNOWN) for row in rows)]
     return [heads[at] for at in kept], [[row[at] for at in kept] for row in rows]
 
 
-def _row(offer: Offer, sizes: Sequence[int]) -> list[str]:
+def _row(offer: Offer, sizes: Sequence[int], margin: float) -> list[str]:
     """The cells of one model; a dash where a number is unknown."""
-    harm = UNKNOWN if offer.harm is None else points(offer.harm)
+    harm = UNKNOWN if offer.harm is None else bound(offer.harm, margin)
     facts = offer.facts
     times = [_time_text(offer.latency(size)) for size in sizes]
     return [

@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from benchbias.auditing.pages import pareto, wording
 from benchbias.auditing.pages.choosing import chosen
 from benchbias.auditing.pages.exits import exit_code
+from benchbias.auditing.pages.meaning import legend
 from benchbias.auditing.pages.wording import Name, Sentence
 from benchbias.auditing.values import Audit, Compared, Line
 from benchbias.errors import plain
@@ -79,7 +80,7 @@ def _section(audit: Audit, model: Compared, width: int, all_groups: bool, flips:
     if left_out := groups.left_out():
         lines += _wrapped(f"{left_out}; {ALL_GROUPS}.", width)
     lines.append("")
-    for sentence in [*wording.told(audit, model), wording.flips(model, flips)]:
+    for sentence in [*wording.told(audit, model), wording.flips(model, audit, flips)]:
         lines += _wrapped(said(sentence), width, "  ")
     for warning in model.warnings:
         lines += _wrapped(f"warning: {plain(warning.text)}", width, "  ")
@@ -88,7 +89,6 @@ def _section(audit: Audit, model: Compared, width: int, all_groups: bool, flips:
 
 def _cells(line: Line, audit: Audit) -> dict[str, str]:
     margin, shares = audit.options.margin, wording.right(line, audit.pairs)
-    bounds = f"{wording.bound(line.lower, margin)} .. {wording.bound(line.upper, margin)}"
     return {
         "group": plain(line.group.name),
         "n": str(line.group.n),
@@ -97,9 +97,9 @@ def _cells(line: Line, audit: Audit) -> dict[str, str]:
         "lost": str(line.lost),
         "gained": str(line.gained),
         "errors": wording.ratio_text(line),
-        "harm": wording.points(line.harm),
-        "bounds": bounds,
-        "verdict": wording.judged(line),
+        "harm": wording.bound(line.harm, margin),
+        "bounds": wording.interval(line, margin),
+        "verdict": wording.judged(line, margin),
     }
 
 
@@ -164,4 +164,4 @@ def _closing(audit: Audit, width: int) -> list[str]:
     sentences += [f"note: {plain(note)}" for note in audit.notes]
     lines = [part for sentence in sentences for part in _wrapped(sentence, width, "  ")]
     lines.append("")
-    return [*lines, *(part for sentence in wording.legend(audit) for part in _wrapped(sentence, width, "  "))]
+    return [*lines, *(part for sentence in legend(audit) for part in _wrapped(sentence, width, "  "))]

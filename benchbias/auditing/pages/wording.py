@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-from benchbias.auditing.values import ALL, Audit, Compared, Line, Missing, Uneven
+from benchbias.auditing.values import ALL, Audit, Compared, Line, Missing, Slice, Uneven
+from benchbias.statistics.estimates import FEWEST_SEEDS
 
 
 class Name(str):
@@ -17,6 +19,7 @@ Sentence = Sequence[str]
 """Parts of a sentence: our own words as str, the user's as Name."""
 
 SHOWN_EMPTY = 5  # names of empty crossings in a sentence
+MOST_DIGITS, SAME = 6, 1e-10  # decimals of points; shares that are nearer to each other are equal
 DESCRIPTION = "(a description, not a test)"
 
 
@@ -27,9 +30,17 @@ def points(share: float, digits: int = 1) -> str:
 
 
 def bound(share: float, margin: float) -> str:
-    """A bound in points, with a second decimal where one would make it look like the margin that it is not."""
-    same = points(share) == points(margin) and share != margin
-    return points(share, 2) if same else points(share)
+    """A harm or a bound in points, with as many decimals, up to 6, as tell it from 0 and from the margin."""
+    others = [other for other in (0.0, margin) if not math.isclose(share, other, abs_tol=SAME)]
+    for digits in range(1, MOST_DIGITS):
+        if all(points(share, digits) != points(other, digits) for other in others):
+            return points(share, digits)
+    return points(share, MOST_DIGITS)
+
+
+def interval(line: Line | Slice, margin: float) -> str:
+    """The bounds of a group or a slice, e.g. `0.9 .. 2.4`."""
+    return f"{bound(line.lower, margin)} .. {bound(line.upper, margin)}"
 
 
 def margin_text(share: float) -> str:
@@ -81,13 +92,22 @@ def ratio_text(line: Line) -> str:
     return f"x{ratio:.0f}" if ratio >= 99.95 else f"x{ratio:.1f}"
 
 
-def judged(line: Line) -> str:
-    """The verdict on one group in full words, with the examples that would decide."""
+def suspect(line: Line, margin: float) -> bool:
+    """Whether the group's own bounds show a loss, or one beyond the margin, that its verdict does not say."""
     if line.verdict == "harmed":
-        return "harmed beyond margin" if line.beyond_margin else "harmed"
+        return not line.beyond_margin and line.lower > margin
+    return line.verdict != "safe" and line.lower > 0
+
+
+def judged(line: Line, margin: float) -> str:
+    """The verdict on one group in full words, with the examples that would decide."""
+    odd = suspect(line, margin)
+    if line.verdict == "harmed":
+        return "harmed beyond margin" if line.beyond_margin else "harmed, suspect beyond" if odd else "harmed"
     if line.verdict == "safe":
-        return "safe, small loss" if line.small_loss else "safe"
-    return line.verdict + (f", needs about {line.needs}" if line.needs is not None else "")
+        return "safe, some loss" if line.small_loss else "safe"
+    needs = "" if line.needs is None else f", needs about {line.needs}"
+    return f"{line.verdict}{', suspect' if odd else ''}{needs}"
 
 
 def headline(audit: Audit) -> Sentence:
@@ -108,26 +128,26 @@ def overall(compared: Compared, audit: Audit) -> Sentence:
     shares = right(line, audit.pairs)
     told = f" {points(shares[0])} -> {points(shares[1])} % right" if shares else ""
     runs = " in all pairs" if audit.pairs > 1 else ""
-    bounds = f"{points(line.harm)} [{bound(line.lower, margin)}, {bound(line.upper, margin)}]"
-    return [
-        f"Overall{told}: lost {line.lost}, gained {line.gained}{runs}. Overall harm {bounds}: {_overall_word(line)}."
-    ]
+    bounds = f"{bound(line.harm, margin)} [{bound(line.lower, margin)}, {bound(line.upper, margin)}]"
+    word = _overall_word(line, margin)
+    return [f"Overall{told}: lost {line.lost}, gained {line.gained}{runs}. Overall harm {bounds}: {word}."]
 
 
-def _overall_word(line: Line) -> str:
+def _overall_word(line: Line, margin: float) -> str:
     if line.verdict == "safe":
-        return "small, within the margin" if line.small_loss else "within the margin"
+        return "a loss, within the margin" if line.small_loss else "within the margin"
     if line.verdict == "harmed":
-        return "harmed, beyond the margin" if line.beyond_margin else "harmed, perhaps within the margin"
-    return judged(line)
+        perhaps = "suspect beyond the margin" if suspect(line, margin) else "perhaps within the margin"
+        return f"harmed, {'beyond the margin' if line.beyond_margin else perhaps}"
+    return judged(line, margin)
 
 
-def worst_group(compared: Compared, pairs: int) -> Sentence | None:
+def worst_group(compared: Compared, audit: Audit) -> Sentence | None:
     """The errors of the group with the largest harm, where that is no gain and more than one group was looked at."""
     line = next((x for x in compared.lines if x.group.name == compared.worst), None)
     if line is None or line.group.name == ALL or line.harm <= 0:
         return None
-    told = errors(line, pairs) or f"{points(line.harm)} points"
+    told = errors(line, audit.pairs) or f"{bound(line.harm, audit.options.margin)} points"
     verdict = "" if line.verdict == "harmed" else f" ({line.verdict})"
     return ["Largest harm: ", Name(line.group.name), f"{verdict}, {told}."]
 
@@ -141,26 +161,32 @@ def without(compared: Compared) -> Sentence | None:
     return ["Without ", Name(name), f" {rest}: look there first {DESCRIPTION}."]
 
 
-def not_excluded(compared: Compared) -> Sentence:
+def not_excluded(compared: Compared, margin: float) -> Sentence:
     """The largest harm that is not excluded, and the group that could have it."""
     line = max(compared.lines, key=lambda line: line.upper)
     where = [" (", Name(line.group.name), f", {counted(line.group.n, 'example')})"]
-    return [f"Harm not excluded anywhere: {points(compared.not_excluded)} points", *where, "."]
+    return [f"Harm not excluded anywhere: {bound(compared.not_excluded, margin)} points", *where, "."]
 
 
 def pairs(audit: Audit) -> Sentence:
     """Say how many training runs the audit speaks of."""
     if audit.pairs == 1:
         return ["One pair of models: this says nothing about other training runs."]
-    return [f"{audit.pairs} pairs of models, each from a training run of its own."]
+    own = f"{audit.pairs} pairs of models, each from a training run of its own."
+    return [own] if audit.pairs >= FEWEST_SEEDS else [f"{own} The bounds are of the test examples alone."]
 
 
-def flips(compared: Compared, file: str | None = None) -> Sentence:
-    """The number of examples that were lost or gained, and the file that lists them."""
-    line = compared.lines[0]
-    told = f"{counted(line.lost + line.gained, 'flip')}: {line.lost} lost, {line.gained} gained"
-    churn = f"; {points(compared.churn)} % of all answers changed"
-    return [told, churn, *((". Listed in ", Name(file)) if file else ()), "."]
+def flips(compared: Compared, audit: Audit, file: str | None = None) -> Sentence:
+    """The number of answers that changed: lost, gained, wrong both times; and the file that lists them."""
+    line, share = compared.lines[0], f"{points(compared.churn)} %"
+    told = f"{line.lost} lost, {line.gained} gained"
+    if audit.pairs > 1:  # runs may have test sets of several sizes: the number of all answers is not known
+        parts = [f"{share} of all answers changed: {told} in all pairs, the others wrong both times"]
+    else:
+        number = max(round(compared.churn * audit.n), line.lost + line.gained)
+        wrong = number - line.lost - line.gained
+        parts = [f"{counted(number, 'answer')} changed ({share}): {told}, {wrong} wrong both times"]
+    return [*parts, *((". Listed in ", Name(file)) if file else ()), "."]
 
 
 def uneven(found: Uneven, level: float) -> Sentence | None:
@@ -196,25 +222,6 @@ def empty(names: Sequence[str]) -> Sentence | None:
     return [*parts, f" and {counted(hidden, 'more crossing')}." if hidden > 0 else "."]
 
 
-def legend(audit: Audit) -> list[str]:
-    """The words of the table in plain words, a sentence or two each."""
-    level, margin = confidence(audit.options.level), margin_text(audit.options.margin)
-    groups = counted(audit.groups, "group") + (f" of {len(audit.models)} models" if len(audit.models) > 1 else "")
-    false = f"{100 * audit.options.level:.6g}"
-    return [
-        "lost: right before and wrong now. gained: the reverse.",
-        "harm: lost less gained, in points: percent of the group's examples.",
-        f"bounds: the harm is above the lower and below the upper one, each with {level} % confidence (one-sided), "
-        "for this group alone (unadjusted).",
-        f"safe: the harm is shown to be below the margin of {margin} points.",
-        f"harmed: a loss is shown, adjusted for all {groups} together: "
-        f"the chance of any false one is at most {false} %.",
-        "undecided: neither is shown. Not harmed does not mean safe.",
-        "too small: so few examples would not show the group safe even if no answer had changed.",
-        "needs: with about so many examples of this group it could be shown safe, if there is no true harm.",
-    ]
-
-
 def settings(audit: Audit) -> list[Sentence]:
     """The settings and the test set: what a reader needs to see that two audits are alike."""
     options = audit.options
@@ -237,7 +244,8 @@ def settings(audit: Audit) -> list[Sentence]:
 def told(audit: Audit, compared: Compared) -> list[Sentence]:
     """The sentences on one model that follow its table, in order."""
     options = audit.options
-    found: list[Sentence | None] = [worst_group(compared, audit.pairs), without(compared), not_excluded(compared)]
+    found: list[Sentence | None] = [worst_group(compared, audit), without(compared)]
+    found.append(not_excluded(compared, options.margin))
     found += [uneven(value, options.level) for value in compared.uneven]
     found += [missing(value, options.margin) for value in compared.missing]
     return [sentence for sentence in found if sentence is not None]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from benchbias.auditing.before.planning import plan, plan_json, plan_text, sizes
 from benchbias.auditing.tables.reading import read_columns
 from benchbias.auditing.values import Column
+from benchbias.cli.auditing.files import STANDARD_OUTPUT, check_plan, write
 from benchbias.cli.auditing.options import Asked
-from benchbias.cli.auditing.outputs import STANDARD_OUTPUT, write
 from benchbias.cli.auditing.settings import options_of
 from benchbias.errors import UsageError, printable
 
@@ -17,6 +17,8 @@ def plan_audit(asked: Asked) -> int:
     """Print what an audit of a table's groups could decide; the exit code. Raises BenchbiasError."""
     if asked.table is None:
         raise UsageError("--table is missing: the examples to be, with the columns of their groups")
+    if asked.json_file is not None:
+        check_plan(asked.json_file)
     settings = options_of(asked)
     columns = list(dict.fromkeys((*(asked.attribute or ()), *([asked.label] if asked.label is not None else []))))
     if not columns:

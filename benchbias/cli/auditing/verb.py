@@ -7,8 +7,10 @@ from types import MappingProxyType
 
 import typer
 
+from benchbias.auditing.pages.exits import check_choices
 from benchbias.cli.auditing import options
 from benchbias.cli.auditing.command import given_options
+from benchbias.cli.auditing.files import check_files
 from benchbias.cli.auditing.options import Asked
 from benchbias.errors import UsageError
 
@@ -38,6 +40,7 @@ def audit(asked: Asked) -> None:
     """
     way = way_of(asked)
     check_options(asked, way)
+    check_files(asked)
     raise typer.Exit(ACTS[way](asked))
 
 
@@ -59,12 +62,13 @@ def way_of(asked: Asked) -> str:
 
 
 def check_options(asked: Asked, way: str) -> None:
-    """Raises UsageError for an option that this way does not read, naming the ways that do."""
+    """Raises UsageError for an option that this way does not read, and for choices that contradict each other."""
     for name in sorted(given_options(asked) - WAYS[way]):
         others = " and ".join(other for other, names in WAYS.items() if name in names)
         raise UsageError(f"{option_name(name)} goes with {others}, not with {way}")
     if way == "plan":
         return
+    check_choices(asked.fail_if, asked.undecided)
     for name in ("dense", "compressed"):
         if not getattr(asked, name):
             raise UsageError(f"--{name} is missing: an audit compares a compressed model with the dense one")

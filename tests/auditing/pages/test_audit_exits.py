@@ -24,8 +24,6 @@ CODES = {
     ("beyond", "warn"): {"pass": 0, "undecided": 0, "harmed": 0, "beyond": 3},
     ("beyond", "pass"): {"pass": 0, "undecided": 0, "harmed": 0, "beyond": 3},
     ("undecided", "fail"): {"pass": 0, "undecided": 3, "harmed": 3, "beyond": 3},
-    ("undecided", "warn"): {"pass": 0, "undecided": 3, "harmed": 3, "beyond": 3},
-    ("undecided", "pass"): {"pass": 0, "undecided": 3, "harmed": 3, "beyond": 3},
 }
 
 
@@ -59,3 +57,12 @@ def test_an_unknown_choice_is_refused_with_the_known_ones():
         exit_code(audit("pass"), fail_if="harm")
     with pytest.raises(UsageError, match="fail, pass, warn"):
         exit_code(audit("pass"), undecided="never")
+    with pytest.raises(UsageError, match="fail, pass, warn"):
+        exit_code(audit("beyond"), undecided="never")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("undecided", ["warn", "pass"])
+def test_choices_that_contradict_each_other_are_refused_whatever_the_audit_says(kind: str, undecided: str):
+    with pytest.raises(UsageError, match="contradict"):
+        exit_code(audit(kind), fail_if="undecided", undecided=undecided)

@@ -179,6 +179,29 @@ def test_the_meaning_follows_the_settings():
     assert "one pair of models" not in joined(not_said(dataclasses.replace(audit, pairs=3)))
 
 
+@pytest.mark.parametrize(("pairs", "alone"), [(1, False), (2, True), (3, False)])
+def test_few_training_runs_are_said_to_speak_of_no_others(pairs: int, alone: bool):
+    passing = dataclasses.replace(samples.passing(), pairs=pairs)
+    lines = tuple(dataclasses.replace(line, verdict="undecided") for line in passing.models[0].lines)
+    undecided = samples.audit(dataclasses.replace(passing.models[0], verdict="undecided", lines=lines), pairs=pairs)
+    for audit in (passing, undecided, dataclasses.replace(samples.audit(), pairs=pairs)):
+        assert ("of the test examples alone" in joined(meaning(audit, audit.models[0]))) == alone
+        assert ("Another training run" in joined(not_said(audit))) == (pairs < 3)
+    assert "these are 2 pairs of models" in joined(not_said(dataclasses.replace(passing, pairs=2)))
+    more = joined(meaning(undecided, undecided.models[0]))
+    assert ("More training runs" in more) == (pairs > 1)
+
+
+def test_the_meaning_says_something_sensible_where_no_number_of_examples_is_known():
+    passing = samples.passing()
+    gate = dataclasses.replace(samples.line("sex=other", 400, 14, 4, parts=(("sex", "other"),)), needs=None, lower=0.01)
+    model = dataclasses.replace(passing.models[0], verdict="undecided", lines=(passing.models[0].lines[0], gate))
+    said = joined(meaning(samples.audit(model), model))
+    assert "None" not in said
+    assert "Their bounds are near the margin or above it" in said
+    assert "1 group loses if looked at alone, but not after allowing for all groups." in said
+
+
 def test_what_changed_the_code_and_the_file_of_flips_are_told():
     said = Page(html(samples.audit(), code=5, changed=["The <margin> was raised."], flips="f<.csv")).said()
     assert "Exit code 5." in said
@@ -199,5 +222,9 @@ def test_an_album_shows_pictures_or_ids():
     text = html(samples.audit(), [Album("int8", "male & blond", lost, 64)])
     assert Page(text).said().count("64 lost examples, 2 shown here") == 1
     assert text.count("<img ") == 1
+    assert "answer of the dense model \N{RIGHTWARDS ARROW} answer of the compressed one" in Page(text).said()
+    assert "--flips FILE lists every lost example" in Page(text).said()
+    listed = html(samples.audit(), [Album("int8", "male & blond", lost, 64)], flips="f.csv")
+    assert "f.csv lists every lost example" in Page(listed).said()
     assert "b&lt;.png" in text
     assert "64 lost examples" not in html(samples.audit(), [Album("other", "x", lost, 64)])

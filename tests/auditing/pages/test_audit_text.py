@@ -49,7 +49,7 @@ def test_the_table_says_the_numbers_of_the_groups():
         '"sex" loses unevenly (p = .012): "male" loses more than the rest.',
         '320 examples lack "sex". If all of them had the value "male", its harm would be below 13.7 points.',
         'No examples, so nothing is said of: "d & grey", "(missing) & grey".',
-        "79 flips: 59 lost, 20 gained; 4.1 % of all answers changed.",
+        "246 answers changed (4.1 %): 59 lost, 20 gained, 167 wrong both times.",
         "warning: 12 groups have fewer than 99 examples.",
     ):
         assert sentence in shown
@@ -120,11 +120,87 @@ def test_numbers_never_mislead():
     assert wording.bound(0.0298, 0.03) == "2.98", "a bound below the margin is not shown as the margin"
     assert wording.bound(0.03, 0.03) == "3.0"
     assert wording.bound(0.0312, 0.03) == "3.1"
+    assert wording.bound(0.029998, 0.03) == "2.9998"
+    assert wording.bound(0.1 * 0.3, 0.03) == "3.0", "numbers that differ by their rounding alone are equal"
+    assert wording.bound(0.00002, 0.03) == "0.002", "a loss is not shown as none"
+    assert wording.bound(-0.0004, 0.03) == "-0.04"
+    assert wording.bound(1e-9, 0.03) == "0.000000"
+    assert [wording.bound(share, 0.0001) for share in (0.0, 0.0001, 0.00011)] == ["0.00", "0.01", "0.011"]
     assert wording.margin_text(0.025) == "2.5"
     assert (wording.p_text(0.012), wording.p_text(0.0001), wording.p_text(1.0)) == (".012", "< .001", "1")
     line = samples.line("x", 10, 3, 0, wrong=0.0)
     assert wording.errors(line) == "errors 0.0 -> 30.0 %", "no ratio where the dense model makes no error"
     assert [wording.uneven(Uneven("sex", p, "male"), 0.05) is None for p in (0.05, 0.051)] == [False, True]
+
+
+def with_line(**changed):
+    """A passing audit whose group of all examples is another one."""
+    audit = samples.passing()
+    first, *rest = audit.models[0].lines
+    first = dataclasses.replace(first, **changed)
+    model = dataclasses.replace(audit.models[0], lines=(first, *rest), not_excluded=first.upper)
+    return dataclasses.replace(audit, models=(model,))
+
+
+def test_shares_near_the_margin_are_told_from_it_everywhere():
+    audit = with_line(harm=0.02999, upper=0.0300001)
+    shown = " ".join(text(audit, all_groups=True).split())
+    assert "Overall harm 2.999 [" in shown
+    assert "3.00001]" in shown
+    assert "Harm not excluded anywhere: 3.00001 points" in shown
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"verdict": "undecided", "lower": 0.01}, "undecided, suspect"),
+        ({"verdict": "undecided", "lower": 0.0}, "undecided"),
+        ({"verdict": "undecided", "lower": 0.01, "needs": 449}, "undecided, suspect, needs about 449"),
+        ({"verdict": "too small", "lower": 0.01}, "too small, suspect"),
+        ({"verdict": "harmed", "lower": 0.04}, "harmed, suspect beyond"),
+        ({"verdict": "harmed", "lower": 0.02}, "harmed"),
+        ({"verdict": "harmed", "lower": 0.04, "beyond_margin": True}, "harmed beyond margin"),
+        ({"verdict": "safe", "lower": 0.01}, "safe"),
+        ({"verdict": "safe", "lower": 0.01, "small_loss": True}, "safe, some loss"),
+    ],
+)
+def test_a_verdict_that_is_weaker_than_the_bounds_of_its_group_is_marked_and_explained(changed, told: str):
+    audit = with_line(**{"needs": None, "beyond_margin": False, "small_loss": False, **changed})
+    assert wording.judged(audit.models[0].lines[0], 0.03) == told
+    shown = text(audit, all_groups=True, width=120)
+    assert any(line.startswith("all ") and line.endswith(f"  {told}") for line in shown.splitlines())
+    assert ("suspect: a loss (or one beyond the margin) on its own" in shown) == ("suspect" in told)
+    assert ("needs: with about so many" in shown) == ("needs" in told)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"verdict": "safe", "small_loss": True}, "a loss, within the margin"),
+        ({"verdict": "safe"}, "within the margin"),
+        ({"verdict": "harmed", "lower": 0.01}, "harmed, perhaps within the margin"),
+        ({"verdict": "harmed", "lower": 0.05}, "harmed, suspect beyond the margin"),
+        ({"verdict": "harmed", "lower": 0.05, "beyond_margin": True}, "harmed, beyond the margin"),
+        ({"verdict": "undecided", "lower": 0.05, "needs": None}, "undecided, suspect"),
+    ],
+)
+def test_the_overall_word_says_no_more_and_no_less_than_the_bounds(changed, told: str):
+    audit = with_line(**{"beyond_margin": False, "small_loss": False, **changed})
+    assert "".join(wording.overall(audit.models[0], audit)).endswith(f"]: {told}.")
+
+
+def test_the_numbers_of_several_runs_are_explained():
+    two, three = (dataclasses.replace(samples.audit(), pairs=pairs) for pairs in (2, 3))
+    one, *shown = (" ".join(text(audit, width=140).split()) for audit in (samples.audit(), two, three))
+    assert "sums over all runs" not in one
+    assert all("n: examples of one run. lost and gained are sums over all runs" in each for each in shown)
+    assert all("4.1 % of all answers changed: 59 lost, 20 gained in all pairs, the others wrong" in x for x in shown)
+    assert ["The bounds are of the test examples alone." in each for each in (one, *shown)] == [False, True, False]
+
+
+def test_what_the_p_of_an_uneven_attribute_is_of_is_told_where_one_is():
+    told = "p is for the values of one attribute together"
+    assert [told in text(audit, width=140) for audit in (samples.audit(), samples.passing())] == [True, False]
 
 
 def test_other_margins_and_levels_are_told():

@@ -56,6 +56,14 @@ def test_every_changed_answer_is_listed_once_and_no_other():
         }
 
 
+def test_rows_of_several_runs_are_told_apart():
+    some = answers()
+    plain, numbered = (flips.flips_table(some, audit_of(some), run) for run in (None, "2"))
+    rows = list(csv.reader(io.StringIO(numbered)))
+    assert [row[0] for row in rows] == ["run", *["2"] * (len(rows) - 1)]
+    assert [row[1:] for row in rows] == list(csv.reader(io.StringIO(plain)))
+
+
 def test_a_row_names_its_groups_and_those_that_are_harmed():
     some = answers()
     for row in rows_of(flips.flips_table(some, audit_of(some))):

@@ -285,6 +285,8 @@ def test_a_sheet_of_misspelt_labels_stops_unless_they_are_meant(cli: Cli, tmp_pa
         (("answers.csv", *BOTH, "-t", "x"), "--task goes with a suite, not with a table"),
         (("answers.csv", *BOTH, "--discordance", "0.1"), "--discordance goes with plan, not with a table"),
         (("answers.csv", *BOTH, "--to-label", "x.csv"), "go with --label-only-flips"),
+        (("answers.csv", *BOTH, "--fail-if", "undecided", "--undecided", "warn"), "contradict each other"),
+        (("answers.csv", *BOTH, "--json", "-", "--html", "-"), "--json and --html: one of them alone"),
         (("answers.csv", *BOTH, "--attribute", "sexx"), "did you mean 'sex'"),
         (("answers.csv", *BOTH, "--margin", "0"), "margin 0: in points"),
         (("answers.csv", *BOTH, "--level", "0.7"), "level 0.7"),
