@@ -1,4 +1,4 @@
-"""Examples without an attribute: how much harm they may hide, if all of them had one of its values."""
+"""Examples without an attribute: how much harm its worst value may have, whether they are of it or not."""
 
 from __future__ import annotations
 

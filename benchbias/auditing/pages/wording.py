@@ -203,11 +203,10 @@ def _equals(p: float) -> str:
 
 
 def missing(found: Missing, margin: float) -> Sentence:
-    """Say how many examples lack an attribute, and the bound if all of them had its worst value."""
+    """Say how many examples lack an attribute, and the bound of its worst value, whether they have it or not."""
     lacks = "1 example lacks " if found.n == 1 else f"{found.n} examples lack "
-    every = "it" if found.n == 1 else "all of them"
-    upper = bound(found.upper, margin)
-    told = f". If {every} had the value ", f", its harm would be below {upper} points."
+    whose = "Whether or not it has" if found.n == 1 else "Whether none or all of them have"
+    told = f". {whose} the value ", f", its harm is below {bound(found.upper, margin)} points."
     return [lacks, Name(found.attribute), told[0], Name(found.value), told[1]]
 
 

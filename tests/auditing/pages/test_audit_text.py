@@ -47,7 +47,7 @@ def test_the_table_says_the_numbers_of_the_groups():
         'Harm not excluded anywhere: 13.5 points ("male & blond", 507 examples).',
         "One pair of models: this says nothing about other training runs.",
         '"sex" loses unevenly (p = .012): "male" loses more than the rest.',
-        '320 examples lack "sex". If all of them had the value "male", its harm would be below 13.7 points.',
+        '320 examples lack "sex". Whether none or all of them have the value "male", its harm is below 13.7 points.',
         'No examples, so nothing is said of: "d & grey", "(missing) & grey".',
         "246 answers changed (4.1 %): 59 lost, 20 gained, 167 wrong both times.",
         "warning: 12 groups have fewer than 99 examples.",

@@ -178,7 +178,6 @@ BARE = ("audit", "bare.csv", "--id", "id", "--attribute", "sex", *BOTH, "--label
         (("--undecided", "warn"), 0),
         (("--undecided", "pass"), 0),
         (("--fail-if", "undecided"), 3),
-        (("--fail-if", "undecided", "--undecided", "pass"), 3),
         (("--gate", "sex"), 0),
         (("--gate", "sex,label", "--undecided", "warn"), 0),
         (("--no-label-groups",), 0),
