@@ -11,7 +11,12 @@ import zipfile
 from collections.abc import Collection, Iterator
 
 UNSUPPORTED = re.compile(r"GLOBAL ([\w.]+)")  # torch's word for a class or a function that it does not make
-ADVICE = ("weights_only", "file an issue", "documentation of torch.load")  # torch's, which would have the code run
+ADVICE = (
+    "weights_only",
+    "Weights only load",
+    "file an issue",
+    "documentation of torch.load",
+)  # torch's, which would have the code run
 HOSTILE = {
     *("os", "posix", "nt", "sys", "subprocess", "shutil", "socket", "runpy", "pty", "ctypes", "importlib"),
     *("webbrowser", "urllib", "requests", "platform", "code", "commands", "pip", "asyncio", "multiprocessing"),

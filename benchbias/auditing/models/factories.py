@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from benchbias.errors import BenchbiasError, DataError, UsageError, first_line
+from benchbias.network.refusals import UNSUPPORTED
 from benchbias.util import canonical
 
 NAME = "benchbias_audit_factory"
@@ -96,6 +97,9 @@ def _called(script: Path, call: Callable[[], Any]) -> Any:
 def _cause(error: BaseException) -> str:
     """The first line of an error, and those that follow it where it only announces them, as torch's does."""
     first = first_line(error)
+    if "Weights only load failed" in first:  # torch's advice is to run the file's code
+        named = UNSUPPORTED.search(str(error))
+        return f"the file holds more than tensors ({named[1]})" if named else "the file is none of tensors alone"
     if not first.rstrip().endswith(":"):
         return first
     lines = [" ".join(line.split()).rstrip(".") for line in str(error).splitlines()[1:]]

@@ -287,6 +287,14 @@ def test_a_factory_whose_weights_do_not_fit_says_which(dense, tmp_path):
     assert len(str(told.value).splitlines()) == 1
 
 
+def test_torchs_advice_to_run_a_files_code_is_not_quoted(dense, tmp_path):
+    torch.save(dense, tmp_path / "whole.pth")
+    code = "import torch\ndef make(file):\n    return torch.load(file, weights_only=True)\n"
+    with pytest.raises(DataError, match=r"own\.py, line 3: .*holds more than tensors \(torch\.nn\.") as told:
+        opened(tmp_path, code, "whole.pth")
+    assert "Re-running" not in str(told.value)
+
+
 @pytest.mark.parametrize(("channels", "told"), [(3, "images as grey"), (1, "images as colour")])
 def test_a_network_of_other_channels_says_what_to_give(tmp_path, channels, told):
     code = "from torch import nn\ndef make():\n"

@@ -6,6 +6,7 @@ import csv
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ from benchbias.auditing.before.stops import STOPS, check
 from benchbias.auditing.models import answering, collect, measuring
 from benchbias.auditing.models.builders import Fitting, architecture
 from benchbias.auditing.models.collect import answers_of_models
-from benchbias.auditing.models.specs import ImageSpec, LookSpec, ModelSpec, RunSpec, model_spec
+from benchbias.auditing.models.networks import Network
+from benchbias.auditing.models.specs import ImageSpec, LookSpec, ModelSpec, RunSpec, Source, model_spec
 from benchbias.auditing.values import DENSE, Answers
 from benchbias.errors import DataError, UsageError
 from benchbias.plugin.components import resolve_options
@@ -247,8 +249,29 @@ def test_slow_networks_are_timed_with_fewer_images_at_once():
         assert 2 * size * 2 * one / 1000 <= measuring.LONGEST
 
 
+@pytest.mark.parametrize("seconds", [0.001, 0.03, 0.1])
+def test_measuring_takes_seconds_however_slow_the_networks_are(monkeypatch, seconds):
+    """On a clock that the networks alone move, by so many seconds for an image."""
+    now = [0.0]
+
+    def call(part: torch.Tensor) -> torch.Tensor:
+        now[0] += seconds * len(part)
+        return part.flatten(1)
+
+    monkeypatch.setattr(measuring, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    networks = [Network(Source(Path(name), name), call) for name in ("a.pth", "b.pth")]
+    found = measuring.latencies(networks, torch.zeros(2, 3, 4, 4), torch.device("cpu"))
+    for one, large in found:
+        assert one.batch == 1
+        assert one.median == pytest.approx(1000 * seconds)
+        assert large.median == pytest.approx(1000 * seconds * large.batch)
+        assert large.batch == (64 if seconds < 0.01 else 16 if seconds < 0.1 else 8)
+    assert now[0] < 9
+
+
 def test_facts_say_size_speed_and_zeros(pair, monkeypatch):
     monkeypatch.setattr(measuring, "SECONDS", 0.2)
+    monkeypatch.setattr(measuring, "LONGEST", 1e9)  # however slow this machine is, 64 images are timed
     _, facts = answers_of_models(models(pair), images(pair), LOOK, replace(RUN, measure=True), quiet=True)
     count = sum(parameter.numel() for parameter in pair.dense.parameters())
     assert facts[DENSE].bytes_on_disk == (pair.folder / "dense.safetensors").stat().st_size

@@ -251,6 +251,15 @@ def test_an_unknown_model_is_one_line_with_the_nearest(dense, tmp_path, model, t
         opened(tmp_path / "it.pth", model)
 
 
+def test_each_near_name_is_told_once(tmp_path):
+    for model in ("resnet81", "timm:resnet81", "torchvision:resnet81"):
+        with pytest.raises(UsageError) as told:
+            architecture(model, Fitting(SHAPE, {}))
+        names = str(told.value).partition("known: ")[2].partition(";")[0].split(", ")
+        assert "resnet18" in names
+        assert len(names) == len(set(names))
+
+
 class Bomb:
     """Leaves a file where it is unpickled."""
 
