@@ -44,6 +44,14 @@ class Scores:
 
 
 @dataclass(frozen=True)
+class Warning:
+    """A sentence for the reader, which decides nothing. kind: a word that programs may ask for."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Answers:
     """The examples of an audit with the answers of a dense model and of compressed ones: one row an example.
 
@@ -52,7 +60,8 @@ class Answers:
     (copies of one image, frames of one video), None where all are. ids: a text for each row, for lists of flips.
     images: the file of each row, for galleries. scores: model -> its probabilities, the dense one's under DENSE.
     dense_name, label_name: the user's names of the dense model, and of the label. notes: sentences for the reader about
-    how the examples were read. A label of -1 is not known; it may be so only where all models give the same answer.
+    how the examples were read; warnings: those of them that a reader may not miss, or that stop an audit. A label of -1
+    is not known; it may be so only where all models give the same answer.
     """
 
     classes: tuple[str, ...]
@@ -67,6 +76,7 @@ class Answers:
     dense_name: str = DENSE
     notes: tuple[str, ...] = ()
     label_name: str = "label"
+    warnings: tuple[Warning, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -183,14 +193,6 @@ class Facts:
     latency: tuple[Latency, ...] = ()
     machine: str | None = None
     sha256: str | None = None
-
-
-@dataclass(frozen=True)
-class Warning:
-    """A sentence for the reader, which decides nothing. kind: a word that programs may ask for."""
-
-    kind: str
-    text: str
 
 
 @dataclass(frozen=True)

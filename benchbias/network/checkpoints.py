@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-import re
-import shlex
+import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from benchbias.errors import DataError
+from benchbias.network.refusals import refusal
 
 ARCHIVE, LEGACY = b"PK\x03\x04", b"\x80"  # torch.save's archive, and the bare pickle of old versions
 NESTED = ("state_dict", "model_state_dict", "model", "net", "network", "weights")  # where training scripts keep it
@@ -20,32 +20,47 @@ COUNT = "n_averaged"  # what torch's AveragedModel keeps beside its `module.`
 WRAPPED = ("module.", "_orig_mod.", "model.")  # what DataParallel, torch.compile and Lightning put before each name
 ORIGINAL, MASK = "_orig", "_mask"  # what torch's pruning makes of a tensor
 PARAMETRIZED = ".parametrizations."  # where torch.nn.utils.parametrize keeps what a tensor is made of
-UNSUPPORTED = re.compile(r"Unsupported global: GLOBAL ([\w.]+)")  # torch's word for a class that it does not make
 SHOWN = 4  # names that a message tells
+TABLELESS = "has no inner tables: its tensors are read as they stand there"
 
 Say = Callable[[str], None]
 """Told in one sentence what was done to make the tensors of a file fit."""
 
 
 def checkpoint_tensors(
-    content: bytes, own: Mapping[str, Tensor], name: str, *, table: str | None = None, say: Say = print
+    content: bytes,
+    own: Mapping[str, Tensor],
+    name: str,
+    *,
+    table: str | None = None,
+    say: Say = print,
+    warn: Say | None = None,
 ) -> dict[str, Tensor]:
     """The tensors of a file of weights, with masks applied and without the prefixes that a model's have not.
 
     content: safetensors, or what torch.save wrote, which is read with `weights_only`: nothing of it is run. own: the
     model's tensors, whose names decide about prefixes. name: the file's, for messages. table: the name of the inner
-    table to read, where a file has several (`model_ema`). say: told what was done. Raises DataError for a file that
-    is damaged or holds more than tensors, and for masks or parametrizations that cannot be applied.
+    table to read, where a file has several (`model_ema`). say: told what was done. warn: told of an average over steps
+    that is there and not used (None: say). Raises DataError for a file that is damaged or holds more than tensors, and
+    for masks or parametrizations that cannot be applied.
     """
-    return unwrapped(folded(tensors_of(content, name, table=table, say=say), name, say), own, name, say)
+    found = tensors_of(content, name, table=table, say=say, warn=warn)
+    return unwrapped(folded(found, name, say), own, name, say)
 
 
-def tensors_of(content: bytes, name: str, *, table: str | None = None, say: Say = print) -> dict[str, Tensor]:
-    """The tensors of a file as they stand there, by name. Raises DataError. Arguments as in `checkpoint_tensors`."""
+def tensors_of(
+    content: bytes, name: str, *, table: str | None = None, say: Say = print, warn: Say | None = None
+) -> dict[str, Tensor]:
+    """The tensors of a file as they stand there, by name. Raises DataError. Arguments as in `checkpoint_tensors`.
+
+    A file that has no inner tables is read as it is, even where a table is named.
+    """
+    if not content:
+        raise DataError(f"{name}: the file is empty")
     if content.startswith((ARCHIVE, LEGACY)):
-        return _state(_unpickled(content, name), name, table, say)
+        return _state(_unpickled(content, name), name, table, say, warn or say)
     if table is not None:
-        raise DataError(f"{name} has no table {table!r:.80}: a safetensors file has tensors alone")
+        say(f"{name} {TABLELESS}")
     from safetensors import SafetensorError
     from safetensors.torch import load
 
@@ -66,40 +81,21 @@ def _unpickled(content: bytes, name: str) -> object:
                     )
                 if sum(entry.file_size for entry in archive.infolist()) > len(content):
                     raise DataError(f"{name} unpacks to more than its own size, as no file of torch.save does")
-        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the pickle's version: what matters is an error
+            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except DataError:
         raise
     except Exception as error:  # whatever a damaged or hostile file makes torch raise
-        raise DataError(_refusal(str(error) or type(error).__name__, name)) from None
+        raise DataError(refusal(content, str(error) or type(error).__name__, name, NESTED)) from None
 
 
-def _refusal(error: str, name: str) -> str:
-    """One line on a file that torch refuses to read as tensors, with what can be done where it is a whole one."""
-    found = UNSUPPORTED.search(error)
-    told = f"it holds {found[1]}" if found else next(filter(None, map(str.strip, error.splitlines())), "")
-    said = (
-        f"{name} is no file of tensors that torch.save wrote, or a damaged one, or holds more than tensors "
-        f"(save model.state_dict(), not the model): {told:.300}"
-    )
-    return f"{said}; if you trust the file, this makes one of tensors: {_conversion(name)}" if found else said
-
-
-def _conversion(name: str) -> str:
-    """The command that saves the tensors alone: it runs the file's code, as reading them here never does."""
-    new = f"{name.rpartition('.')[0] or name}-tensors.pth"
-    code = (
-        f"import torch; f = torch.load({name!r}, weights_only=False, map_location='cpu'); "
-        f"f = next((f[k] for k in {NESTED} if k in f), f) if isinstance(f, dict) else f; "
-        f"torch.save(f.state_dict() if hasattr(f, 'state_dict') else f, {new!r})"
-    )
-    plain = not set(name) & set('"$`\\!')
-    return f'python -c "{code}"' if plain else f"python -c {shlex.quote(code)}"
-
-
-def _state(found: object, name: str, table: str | None, say: Say) -> dict[str, Tensor]:
+def _state(found: object, name: str, table: str | None, say: Say, warn: Say) -> dict[str, Tensor]:
     """The tensors by name, which may lie one table deeper, as training scripts save them."""
-    if isinstance(found, Mapping) and (table is not None or not _all_tensors(found)):
-        found = _inner(found, name, table, say)
+    if isinstance(found, Mapping) and not _all_tensors(found):
+        found = _inner(found, name, table, say, warn)
+    elif table is not None:
+        say(f"{name} {TABLELESS}")
     if not isinstance(found, Mapping) or not found:
         raise DataError(f"{name} holds a {type(found).__name__}, not tensors by name")
     odd = [str(key) for key, value in found.items() if not (isinstance(key, str) and _plain(value))]
@@ -111,7 +107,7 @@ def _state(found: object, name: str, table: str | None, say: Say) -> dict[str, T
     return {key: value.detach() for key, value in found.items()}
 
 
-def _inner(found: Mapping[object, object], name: str, table: str | None, say: Say) -> object:
+def _inner(found: Mapping[object, object], name: str, table: str | None, say: Say, warn: Say) -> object:
     """The inner table that holds the tensors; the outer one where there is none. Raises DataError."""
     inner = [key for key in (*NESTED, *AVERAGED) if isinstance(found.get(key), Mapping)]
     if table is not None and not isinstance(found.get(table), Mapping):
@@ -120,8 +116,14 @@ def _inner(found: Mapping[object, object], name: str, table: str | None, say: Sa
     chosen = table or (inner[0] if inner else None)
     if chosen is None:
         return found
-    others = ", ".join(key for key in inner if key != chosen)
-    say(f"{name}: its tensors are those of {chosen!r}{f'; not used: {others}' if others else ''}")
+    others = [key for key in inner if key != chosen]
+    unused = f"; not used: {', '.join(others)}" if others else ""
+    said = f"{name}: its tensors are those of {chosen!r}{unused}"
+    averages = [key for key in others if key in AVERAGED]
+    if averages:
+        warn(f"{said}. Where the average is what you ship: --weights-table {averages[0]}")
+    else:
+        say(said)
     return found[chosen]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from benchbias.auditing.before.class_order import mixed_up
 from benchbias.auditing.before.stops import STOPS, chance_accuracy, check, dense_accuracy, least_agreement
 from benchbias.auditing.tables.from_arrays import from_arrays
-from benchbias.auditing.values import Answers
+from benchbias.auditing.values import Answers, Warning
 from benchbias.errors import BenchbiasError
 
 
@@ -60,6 +61,10 @@ CASES: dict[str, tuple[Answers, dict[str, Any]]] = {
     "empty-attribute": (answers_of(LABEL, DENSE, attributes={"sex": [None] * 1000}), {}),
     "many-values": (answers_of(LABEL, DENSE, attributes={"age": np.arange(1000) / 7}), {}),
     "one-cluster": (answers_of(LABEL, DENSE, cluster=[1] * 1000), {}),
+    "two-labels": (
+        replace(answers_of(LABEL, DENSE), warnings=(Warning("two-labels", "one image has two labels"),)),
+        {},
+    ),
 }
 
 
@@ -241,5 +246,6 @@ def test_the_order_of_rows_changes_no_stop_and_no_warning(seed: int):
             {name: codes[order] for name, codes in answers.compressed.items()},
             {name: type(c)(c.codes[order], c.names) for name, c in answers.attributes.items()},
             None if answers.cluster is None else answers.cluster[order],
+            warnings=answers.warnings,
         )
         assert check(moved, **options, allow=set(STOPS)) == check(answers, **options, allow=set(STOPS))

@@ -36,6 +36,7 @@ STOPS = MappingProxyType(
         "many-values": f"an attribute has more than {MANY_VALUES} values",
         "one-cluster": "all examples are of one cluster",
         "new-labels": "a sheet of labels has one that no model answers",
+        "two-labels": "one image is listed with two labels",
     }
 )
 """The names of the stops that can be allowed, with their cases."""
@@ -69,13 +70,15 @@ def check(
         raise UsageError(f"the expected accuracy is {100 * expect_accuracy:g} %: above 0 and at most 100 is meant")
     if not len(answers.label):
         raise DataError("there are no examples")
-    found = [stop for make in (*ALWAYS, *(LABELLED if (answers.label >= 0).all() else ())) for stop in make(answers)]
+    found = [Stop(one.kind, one.text) for one in answers.warnings if one.kind in STOPS]
+    found += [stop for make in (*ALWAYS, *(LABELLED if (answers.label >= 0).all() else ())) for stop in make(answers)]
     found += _expected(answers, expect_accuracy)
     for stop in found:
         if stop.name not in allow:
             raise DataError(f"{stop.text} (where this is meant: allow=[{stop.name!r}] or --allow {stop.name})")
     allowed = tuple(Warning(stop.name, f"Allowed: {stop.text}.") for stop in found)
-    return allowed + oddities(answers, expect_accuracy=expect_accuracy, margin=margin, level=level)
+    read = tuple(one for one in answers.warnings if one.kind not in STOPS)
+    return allowed + read + oddities(answers, expect_accuracy=expect_accuracy, margin=margin, level=level)
 
 
 def dense_accuracy(answers: Answers) -> float:
@@ -140,7 +143,9 @@ def _low(answers: Answers) -> list[Stop]:
     if accuracy >= least:
         return []
     told = f"{answers.dense_name} has {_percent(accuracy)} right, and {_percent(chance)} would be right by chance"
-    remedy = f"at least {_percent(least)} are expected; check class order, preprocessing and columns"
+    remedy = (
+        f"at least {_percent(least)} is asked for, reckoned from that; check class order, preprocessing and columns"
+    )
     return [Stop("low-accuracy", f"{told}: {remedy}")]
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from benchbias.auditing.models.looks import Look
+from benchbias.auditing.models.looks import COLOUR, GREY, Look
 from benchbias.auditing.models.networks import Network
 from benchbias.auditing.models.pictures import Pictures, digest
 from benchbias.errors import BenchbiasError, DataError, first_line
@@ -118,9 +118,18 @@ def called(network: Network, images: Tensor) -> Tensor:
     except Exception as error:  # whatever a network raises on images that are not its own
         if "can't allocate memory" in str(error) or "not enough memory" in str(error):
             raise _too_large(network, images) from None
-        raise DataError(
-            f"{network.source.what} fails on images {tuple(images.shape)}: {type(error).__name__}: {first_line(error)}"
-        ) from None
+        told = _channels(network, images) or f"{type(error).__name__}: {first_line(error)}"
+        raise DataError(f"{network.source.what} fails on images {tuple(images.shape)}: {told}") from None
+
+
+def _channels(network: Network, images: Tensor) -> str:
+    """The remedy where a network takes the same images with 3 channels for 1, or 1 for 3; nothing where it does not."""
+    grey = images.shape[1] == 1
+    try:
+        network.call(images.expand(-1, 3, -1, -1) if grey else images[:, :1])
+    except Exception:  # whatever a network raises: then it is not the channels
+        return ""
+    return GREY if grey else COLOUR
 
 
 def _too_large(network: Network, images: Tensor) -> DataError:
@@ -148,7 +157,7 @@ def probed(network: Network, images: Tensor) -> tuple[int, list[str]]:
     notes = []
     if bool(((first - apart).abs() > limit).any()):
         notes.append(
-            f"{network.source.what} answers an image differently in other company (dynamic quantisation, a batch norm "
-            "without running statistics): its answers are those of these batches"
+            f"{network.source.what} answers an image differently when other images are in its batch (dynamic "
+            "quantisation, a batch norm without running statistics): its answers are those of these batches"
         )
     return first.shape[1], notes

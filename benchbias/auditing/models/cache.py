@@ -49,10 +49,11 @@ DTYPE = "<f4"
 
 @dataclass(frozen=True)
 class About:
-    """Facts by name of model, and notes on the networks and the images."""
+    """Facts by name of model, notes on the networks and the images, and what is told as a warning."""
 
     facts: Mapping[str, Facts]
     notes: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class Cache:
             body: Any = canonical.loads(path.read_bytes())
             if body["key"] == key and body["sum"] == canonical.digest(body["about"]):
                 facts = {name: _facts(value) for name, value in body["about"]["facts"].items()}
-                return About(facts, tuple(body["about"]["notes"]))
+                return About(facts, tuple(body["about"]["notes"]), tuple(body["about"]["warnings"]))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError, KeyError, BenchbiasError):

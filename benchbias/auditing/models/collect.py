@@ -10,6 +10,7 @@ A second call with the same files computes nothing: logits are kept by all that 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -27,8 +28,10 @@ from benchbias.auditing.models.networks import File, Network, file_of, is_factor
 from benchbias.auditing.models.pictures import FilePictures, digest
 from benchbias.auditing.models.specs import ImageSpec, LookSpec, ModelSpec, RunSpec
 from benchbias.auditing.tables.logits import answered, is_probabilities, is_whole, scores
-from benchbias.auditing.values import DENSE, Answers, Facts
+from benchbias.auditing.tables.table import counted
+from benchbias.auditing.values import DENSE, Answers, Facts, Warning
 from benchbias.errors import DataError, UsageError
+from benchbias.network.checkpoints import TABLELESS
 from benchbias.util.progress import progress
 
 if TYPE_CHECKING:
@@ -50,13 +53,19 @@ def answers_of_models(
     files = [None if source.file is None else file_of(source.file) for source in models.sources]
     _check_distinct(models, files)
     examples = opened_examples(images, upright=look.upright)
-    used, look_notes = look_of(look, models.dense.model, examples.look)
+    told: list[str] = []
+    used, look_notes = look_of(look, models.dense.model, examples.look, options=models.options, warn=told.append)
     batches, rows = _batches(examples, used, quiet=quiet)
     work = _Work(models, files, examples, batches, run, quiet)
     logits, about = work.found(images)
     answers = _assembled(models, images, examples, rows, logits)
     notes = (*examples.notes, *look_notes, *about.notes, *work.notes, *answers.notes)
-    return replace(answers, notes=tuple(dict.fromkeys(notes))), about.facts
+    warnings = [
+        *(Warning("preprocessing", text) for text in told),
+        *(Warning("weights", one) for one in about.warnings),
+    ]
+    warnings += answers.warnings
+    return replace(answers, notes=tuple(dict.fromkeys(notes)), warnings=tuple(dict.fromkeys(warnings))), about.facts
 
 
 def _check_distinct(models: ModelSpec, files: Sequence[File | None]) -> None:
@@ -103,13 +112,16 @@ class _Work:
         networks = {place: self._open(place) for place in places if is_factory(self.models.sources[place])}
         keys = [self._key(place, networks.get(place)) for place in places]
         known = [None if key is None else self.cache.logits(key) for key in keys]
-        whole = None if None in keys else key_of("about", keys, machine(self.device), self.run.measure)
+        named = [source.name for source in self.models.sources], [source.what for source in self.models.sources]
+        whole = None if None in keys else key_of("about", keys, named, machine(self.device), self.run.measure)
         about = None if whole is None else self.cache.about(whole)
         if about is None or any(one is None for one in known):
             opened = [networks.get(place) or self._open(place) for place in places]
             notes = self._looked_at(opened, images)
+            start = time.perf_counter()
             self._run(opened, known, keys)
-            about = About(self._facts(opened), (*notes, *self._odd()))
+            facts = self._facts(opened, time.perf_counter() - start)
+            about = About(facts, (*notes, *self._odd()), tuple(text for one in opened for text in one.warnings))
             if whole is not None:
                 self.cache.keep_about(whole, about)
         found = [one for one in known if one is not None]
@@ -142,6 +154,8 @@ class _Work:
     def _looked_at(self, networks: Sequence[Network], images: ImageSpec) -> list[str]:
         """Notes on the networks after a first look at a few images. Raises DataError for those that cannot be used."""
         few = self.batches.first(PROBED).to(self.device)
+        if networks[0].source.table and all(any(TABLELESS in note for note in one.notes) for one in networks):
+            raise DataError(f"--weights-table {networks[0].source.table:.80}: no file here has inner tables")
         looked = [probed(network, few) for network in networks]
         self._check_outputs([outputs for outputs, _ in looked])
         label_numbers(self.examples, class_order(self.examples, images.classes, looked[0][0]))
@@ -173,9 +187,10 @@ class _Work:
         pictures = self.examples.pictures
         return pictures.odd.notes(upright=pictures.upright) if isinstance(pictures, FilePictures) else []
 
-    def _facts(self, networks: Sequence[Network]) -> dict[str, Facts]:
+    def _facts(self, networks: Sequence[Network], spent: float) -> dict[str, Facts]:
+        """The facts of each network. spent: the seconds that their answers took."""
         few = self.batches.first(PROBED)
-        times = latencies(networks, few, self.device) if self.run.measure else [()] * len(networks)
+        times = latencies(networks, few, self.device, spent) if self.run.measure else [()] * len(networks)
         where = machine(self.device) if self.run.measure else None
         found = {}
         for place, (network, file, own) in enumerate(zip(networks, self.files, times, strict=True)):
@@ -209,7 +224,8 @@ def _assembled(
         own = answered(found, source.name, str)
         answers[name] = codes[own.at][rows]
         if own.ties:
-            notes.append(f"{source.name}: {own.ties} images have two largest logits that are equal; the first is taken")
+            tied = "1 image has" if own.ties == 1 else f"{own.ties} images have"
+            notes.append(f"{source.name}: {tied} two largest logits that are equal; the first is taken")
         if name != DENSE and np.array_equal(found, logits[0]):
             notes.append(f"{source.name} gives exactly the logits of {models.dense.name} on every image")
         if is_whole(found) and found.max(initial=0) > 1:
@@ -221,6 +237,7 @@ def _assembled(
                 notes.append(f"{source.name} gives probabilities, not logits")
     dense = answers.pop(DENSE)
     cluster, more = _clusters(examples, rows)
+    warnings = _two_labels(examples, rows, label)
     return Answers(
         classes=classes,
         label=codes[label],
@@ -233,7 +250,21 @@ def _assembled(
         scores=sure,
         dense_name=models.dense.name,
         notes=(*notes, *more),
+        warnings=warnings,
     )
+
+
+def _two_labels(examples: Examples, rows: NDArray[Any], label: NDArray[Any]) -> tuple[Warning, ...]:
+    """The stop for images of the same bytes that have different labels: one of these is wrong."""
+    first: dict[int, int] = {}
+    pairs = [(first.setdefault(int(row), place), place) for place, row in enumerate(rows)]
+    odd = [(one, other) for one, other in pairs if label[one] != label[other]]
+    if not odd:
+        return ()
+    one, other = odd[0]
+    more = f" (and {counted(len(odd) - 1, 'more such pair')})" if len(odd) > 1 else ""
+    told = [f"{examples.pictures.where(place)} is labelled {examples.labels[place]!r:.80}" for place in (one, other)]
+    return (Warning("two-labels", f"one image has two labels: {', and '.join(told)}{more}: correct the table"),)
 
 
 def _clusters(examples: Examples, rows: NDArray[Any]) -> tuple[NDArray[Any] | None, list[str]]:
@@ -243,4 +274,5 @@ def _clusters(examples: Examples, rows: NDArray[Any]) -> tuple[NDArray[Any] | No
     copies = len(rows) - len(np.unique(rows))
     if not copies:
         return None, []
-    return rows, [f"{copies} images are copies of others, byte for byte: copies of one image count as one cluster"]
+    told = "1 image is a copy of another" if copies == 1 else f"{copies} images are copies of others"
+    return rows, [f"{told}, byte for byte: copies of one image count as one cluster"]

@@ -15,6 +15,7 @@ from benchbias.auditing.models.pictures import FilePictures, Pictures, PixelPict
 from benchbias.auditing.models.specs import ImageSpec, LookSpec
 from benchbias.auditing.tables.classes import TRUTH, class_names
 from benchbias.auditing.tables.reading import read_columns
+from benchbias.auditing.tables.table import counted
 from benchbias.auditing.values import Column
 from benchbias.data.reading.names import EMPTY_WORDS, near_names
 from benchbias.data.reading.raw_files import data_folder, inside
@@ -102,7 +103,9 @@ def _texts(column: Column, table: Path, name: str) -> tuple[str, ...]:
     """The text of every row. Raises DataError for an empty cell."""
     empty = np.flatnonzero(column.codes < 0)
     if len(empty):
-        raise DataError(f"{table}, example {empty[0] + 1}: column {name!r:.80} is empty ({len(empty)} such rows)")
+        raise DataError(
+            f"{table}, example {empty[0] + 1}: column {name!r:.80} is empty ({counted(len(empty), 'such row')})"
+        )
     return tuple(column.names[code] for code in column.codes)
 
 

@@ -17,9 +17,11 @@ from types import ModuleType
 from typing import Any
 
 from benchbias.errors import BenchbiasError, DataError, UsageError, first_line
+from benchbias.network.refusals import UNSUPPORTED
 from benchbias.util import canonical
 
 NAME = "benchbias_audit_factory"
+LINES, LINE = 3, 160  # of an error's text: lines, and letters of each
 INSTALLED = {"site-packages", "dist-packages"}
 """Folders of installed packages."""
 
@@ -89,7 +91,21 @@ def _called(script: Path, call: Callable[[], Any]) -> Any:
             frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).name == script.name
         ]
         line = f", line {frames[-1].lineno}" if frames else ""
-        raise DataError(f"{script}{line}: {type(error).__name__}: {first_line(error)}") from None
+        raise DataError(f"{script}{line}: {type(error).__name__}: {_cause(error)}") from None
+
+
+def _cause(error: BaseException) -> str:
+    """The first line of an error, and those that follow it where it only announces them, as torch's does."""
+    first = first_line(error)
+    if "Weights only load failed" in first:  # torch's advice is to run the file's code
+        named = UNSUPPORTED.search(str(error))
+        return f"the file holds more than tensors ({named[1]})" if named else "the file is none of tensors alone"
+    if not first.rstrip().endswith(":"):
+        return first
+    lines = [" ".join(line.split()).rstrip(".") for line in str(error).splitlines()[1:]]
+    told = [line if len(line) <= LINE else f"{line[:LINE]}..." for line in lines if line]
+    more = f"; and {len(told) - LINES} more lines" if len(told) > LINES else ""
+    return f"{first} {'; '.join(told[:LINES])}{more}"
 
 
 @contextlib.contextmanager

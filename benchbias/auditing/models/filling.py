@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from benchbias.auditing.models.builders import Architecture
+from benchbias.auditing.models.looks import COLOUR, GREY
 from benchbias.errors import DataError
 from benchbias.network.checkpoints import checkpoint_tensors
 from benchbias.network.weights import load_state
@@ -19,14 +20,20 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 
 def filled(
-    built: Architecture, content: bytes, name: str, say: Callable[[str], None], *, table: str | None = None
+    built: Architecture,
+    content: bytes,
+    name: str,
+    say: Callable[[str], None],
+    *,
+    table: str | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> nn.Module:
     """The model with a file's tensors, for as many classes as its head has. Raises DataError where they do not fit.
 
-    content: of the file `name`. say: told what was done to make them fit.
+    content: of the file `name`. say: told what was done to make them fit. warn: as of `checkpoint_tensors`.
     """
     first, second = (_unfilled(built, classes).state_dict() for classes in (GUESS, GUESS + 1))
-    tensors = checkpoint_tensors(content, first, name, table=table, say=say)
+    tensors = checkpoint_tensors(content, first, name, table=table, say=say, warn=warn)
     model = built.build(_classes(_shapes(first), _shapes(second), _shapes(tensors), name))
     fill(model, tensors, name, say)
     return model
@@ -57,7 +64,7 @@ def fill(model: nn.Module, tensors: Mapping[str, Tensor], name: str, say: Callab
     kinds = {(tensor.dtype, own[key].dtype) for key, tensor in tensors.items() if own[key].is_floating_point()}
     for given, kept in sorted(kinds, key=str):
         if given != kept:
-            say(f"{name}: its {_word(given)} weights are computed with as {_word(kept)}")
+            say(f"{name}: its {_word(given)} weights are turned into {_word(kept)}, in which it computes")
     load_state(model, tensors)
 
 
@@ -76,8 +83,19 @@ def check_fit(own: Shapes, given: Shapes, name: str) -> None:
         if found
     ]
     if told:
-        hint = "; a slimmed network is made by a factory (FILE=FACTORY.py:FUNCTION)" if slim else ""
-        raise DataError(f"the tensors of {name} are not the model's; {'; '.join(told)}{hint}")
+        raise DataError(f"the tensors of {name} are not the model's; {'; '.join(told)}{_remedy(own, given)}")
+
+
+def _remedy(own: Shapes, given: Shapes) -> str:
+    """The likely reasons, the commonest first."""
+    other = [(own[key], given[key]) for key in own if key in given and given[key] != own[key]]
+    for one, two in other:
+        channels = one[1:2], two[1:2]
+        if len(one) > 2 and set(channels) == {(1,), (3,)} and one[2:] == two[2:]:
+            return f"; {GREY if channels[0] == (1,) else COLOUR}"
+    size = ", or are its images of another size (--size)" if other else ""
+    slimmed = " A slimmed network is made by a factory (FILE=FACTORY.py:FUNCTION)" if other else ""
+    return f"; is --model another network{size}?{slimmed}"
 
 
 def _shapes(tensors: Mapping[str, Tensor]) -> Shapes:

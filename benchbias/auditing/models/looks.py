@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from benchbias.auditing.models.specs import IMAGENET, LookSpec
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TIMM = "timm:"
+GREY = "one number in --mean reads images as grey, and this network takes 3 channels: e.g. --mean 0.5,0.5,0.5"
+COLOUR = "three numbers in --mean read images as colour, and this network takes 1 channel: e.g. --mean 0.5 --std 0.5"
 
 
 @dataclass(frozen=True)
@@ -65,19 +67,32 @@ class Look:
         return "; ".join([*steps, "Normalize({}, {})".format(*values)])
 
 
-def look_of(spec: LookSpec, model: str | None, data: LookSpec | None = None) -> tuple[Look, list[str]]:
+def look_of(
+    spec: LookSpec,
+    model: str | None,
+    data: LookSpec | None = None,
+    *,
+    options: Mapping[str, Any] | None = None,
+    warn: Callable[[str], None] | None = None,
+) -> tuple[Look, list[str]]:
     """The steps that all networks share, and notes on where they are from: the user, timm's weights, the data set.
 
-    What a user says goes before the others. Raises UsageError where the normalisation is said by nobody.
+    What a user says goes before the others, value by value where they are timm's. options: of the model, of which
+    timm's `img_size` says a size. warn: told in a sentence what is taken from timm's weights (None: a note). Raises
+    UsageError where the normalisation is said by nobody.
     """
-    carried, notes = spec, []
-    if spec.mean is None and spec.resize is None and spec.size is None and spec.crop is None:
-        if model is not None and model.startswith(TIMM):
-            carried = _timm_look(model.removeprefix(TIMM), spec)
-            notes.append(f"the preprocessing is that of timm's weights of {model.removeprefix(TIMM)}")
-        elif data is not None:
-            carried = LookSpec(data.mean, data.std, channel_order=spec.channel_order, upright=spec.upright)
-            notes.append("the normalisation is that of the data set")
+    carried = spec
+    notes: list[str] = []
+    if model is not None and model.startswith(TIMM):
+        carried, taken = _timm_look(model.removeprefix(TIMM), spec, (options or {}).get("img_size"))
+        if taken:
+            (warn or notes.append)(
+                f"{', '.join(taken)}: from timm's published weights of {model.removeprefix(TIMM)}. If yours were "
+                f"trained otherwise, say so: {', '.join(f'--{name}' for name in taken)}"
+            )
+    elif data is not None and spec.mean is None and spec.resize is None and spec.size is None and spec.crop is None:
+        carried = LookSpec(data.mean, data.std, channel_order=spec.channel_order, upright=spec.upright)
+        notes.append("the normalisation is that of the data set")
     if carried.mean is None or carried.std is None:
         raise UsageError(
             "say how the networks' images were prepared in training: --mean and --std, and --resize, --size, "
@@ -110,27 +125,30 @@ def _sides(spec: LookSpec) -> tuple[int | tuple[int, int] | None, tuple[int, int
     return (both, None if both == size else size) if both is not None else (shorter, size)
 
 
-def _timm_look(name: str, spec: LookSpec) -> LookSpec:
-    """The preprocessing that timm's weights of a name carry. Raises UsageError where it cannot be done here."""
+def _timm_look(name: str, spec: LookSpec, side: Any) -> tuple[LookSpec, list[str]]:
+    """The preprocessing where what is not said is that of timm's weights of a name, and the names of these values.
+
+    side: the size that the network is built for, where an option says it. Raises UsageError for what cannot be done.
+    """
     import timm.data
 
-    resolve: Any = vars(timm.data)["resolve_data_config"]
     found = timm.get_pretrained_cfg(name, allow_unregistered=True)
     if found is None:
-        return spec
+        return spec, []
     cfg: Any = found
+    resolve: Any = vars(timm.data)["resolve_data_config"]
     config: Mapping[str, Any] = resolve({}, pretrained_cfg=cfg.to_dict())
     height, width = config["input_size"][1:]
-    scaled = math.floor(height / config["crop_pct"])
-    if config["crop_mode"] not in ("center", "squash") or height != width:
+    if spec.crop is None and (config["crop_mode"] not in ("center", "squash") or height != width):
         raise UsageError(f"timm's weights of {name} cut images in a way ({config['crop_mode']}) that is not done here")
-    return LookSpec(
-        tuple(config["mean"]),
-        tuple(config["std"]),
-        scaled,
-        height,
-        config["crop_mode"],
-        spec.interpolation or config["interpolation"],
-        spec.channel_order,
-        spec.upright,
-    )
+    built = tuple(side) if isinstance(side, list) else side
+    size = spec.size or built or height
+    scaled = math.floor((max(size) if isinstance(size, tuple) else size) / config["crop_pct"])
+    theirs: dict[str, Any] = {"mean": tuple(config["mean"]), "std": tuple(config["std"]), "size": size}
+    theirs |= {"resize": scaled, "crop": config["crop_mode"], "interpolation": config["interpolation"]}
+    if spec.crop == "cut":
+        del theirs["resize"], theirs["interpolation"]
+    taken = {key: value for key, value in theirs.items() if getattr(spec, key) is None}
+    usual = {"crop"} if config["crop_mode"] == "center" else set()
+    told = [key for key in taken if key not in usual and not (key == "size" and built)]
+    return replace(spec, **taken), told

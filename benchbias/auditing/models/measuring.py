@@ -16,9 +16,10 @@ from benchbias.auditing.values import Latency
 from benchbias.errors import DataError
 from benchbias.keys.environment import cpu
 
-BATCHES = (1, 64)
+ONE, LARGE = 1, (64, 32, 16, 8)  # batch sizes: of the larger ones, the largest that can be timed in time
 SECONDS = 2.0  # of all networks together at one batch size, about
 LONGEST = 3.0  # the same, where so few repeats as LEAST take longer
+SHARE = 0.1  # of the seconds that the answers took: so much more may slow networks take
 LEAST, MOST = 3, 50  # repeats
 WARM = 2  # calls before the first that counts
 
@@ -30,14 +31,20 @@ def machine(device: torch.device) -> str:
     return f"{where}, {threads} thread{'s' if threads > 1 else ''}, torch {torch.__version__}"
 
 
-def latencies(networks: Sequence[Network], images: Tensor, device: torch.device) -> list[tuple[Latency, ...]]:
-    """The milliseconds of each network at each batch size; one that does not fit into memory is left out.
+def latencies(
+    networks: Sequence[Network], images: Tensor, device: torch.device, spent: float = 0.0
+) -> list[tuple[Latency, ...]]:
+    """The milliseconds of each network at two batch sizes; one that does not fit into memory is left out.
 
-    images: (B, C, H, W), of which batches are made by repeating them.
+    images: (B, C, H, W), of which batches are made by repeating them. spent: the seconds that the networks' answers
+    took. The larger batch has 64 images, and fewer where timing it twice would take longer than a few seconds and a
+    tenth of these.
     """
     found: list[list[Latency]] = [[] for _ in networks]
     with torch.inference_mode():
-        for size in BATCHES:
+        for number in range(2):
+            known = [own[0].median for own in found if own and device.type != "cuda"]  # a GPU does them side by side
+            size = ONE if number == 0 else large_batch(known, spent)
             batch = images.repeat(-(-size // len(images)), 1, 1, 1)[:size].to(device)
             try:
                 times = _in_turns([_timed(network, batch, device) for network in networks])
@@ -46,6 +53,13 @@ def latencies(networks: Sequence[Network], images: Tensor, device: torch.device)
             for own, seconds in zip(found, times, strict=True):
                 own.append(_latency(size, seconds))
     return [tuple(own) for own in found]
+
+
+def large_batch(milliseconds: Sequence[float], spent: float) -> int:
+    """The larger batch size, from the milliseconds that each network took for one image."""
+    allowed = max(LONGEST, SHARE * spent)
+    passes = 2 * sum(milliseconds) / 1000
+    return next((size for size in LARGE if size * passes <= allowed), LARGE[-1])
 
 
 def _timed(network: Network, batch: Tensor, device: torch.device) -> Callable[[], float]:

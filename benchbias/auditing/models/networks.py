@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ Call = Callable[[Tensor], Tensor]
 class Network:
     """A network that answers. module: None where it is none of torch. identity: of what a file's sha256 does not tell.
 
+    notes, warnings: on how its file was read; warnings are what a reader may not miss.
     identity is None where nobody can say whether the network is the same another time: its answers are not kept.
     """
 
@@ -38,6 +39,7 @@ class Network:
     module: nn.Module | None = None
     identity: str | None = ""
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ def opened_network(source: Source, spec: ModelSpec, shape: tuple[int, int, int],
     Raises DataError for files that do not fit, are damaged or hold more than tensors, and UsageError for unknown names.
     """
     notes: list[str] = []
+    warnings: list[str] = []
     ending = source.file.suffix.lower() if source.file is not None else ""
     if is_factory(source):
         return _from_factory(source, device)
@@ -90,13 +93,14 @@ def opened_network(source: Source, spec: ModelSpec, shape: tuple[int, int, int],
     content = _content(source.file)
     names = tensors_of(content, str(source.file), table=source.table, say=_silent)
     built = architecture(source.model, Fitting(shape, spec.options, spec.plugins, frozenset(names)))
-    module = filled(built, content, str(source.file), notes.append, table=source.table)
-    return _of_module(source, module, device, notes, built.identity)
+    module = filled(built, content, str(source.file), notes.append, table=source.table, warn=warnings.append)
+    return replace(_of_module(source, module, device, notes, built.identity), warnings=tuple(warnings))
 
 
 def _from_factory(source: Source, device: torch.device) -> Network:
     assert source.model is not None
     notes: list[str] = []
+    warnings: list[str] = []
     made = made_by(source.model, source.file)
     value = made.value
     if not callable(value):
@@ -105,11 +109,16 @@ def _from_factory(source: Source, device: torch.device) -> Network:
         return Network(source, _plain_call(value, None, source.what), None, None)
     if not made.whole and source.file is not None:
         own = value.state_dict()
-        tensors = checkpoint_tensors(_content(source.file), own, str(source.file), table=source.table, say=notes.append)
-        fill(value, tensors, str(source.file), notes.append)
+        content, name = _content(source.file), str(source.file)
+        fill(
+            value,
+            checkpoint_tensors(content, own, name, table=source.table, say=notes.append, warn=warnings.append),
+            name,
+            notes.append,
+        )
     sums = state_digest(value)
     identity = None if sums is None else canonical.digest([made.sources, sums, repr(value)])
-    return _of_module(source, value, device, notes, identity)
+    return replace(_of_module(source, value, device, notes, identity), warnings=tuple(warnings))
 
 
 def _of_module(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from benchbias.auditing.tables.table import counted
 from benchbias.data.reading.decoding import LARGEST_IMAGE, opened
 from benchbias.errors import DataError
 
@@ -58,17 +59,24 @@ class Oddities:
         found = []
         if self.turned and not upright:
             found.append(
-                f"{len(self.turned)} images carry a camera's orientation, which torchvision's loader leaves out, and "
+                f"{_images(self.turned)} a camera's orientation, which torchvision's loader leaves out, and "
                 "so does this: --upright applies it"
             )
         if self.deep:
             found.append(
-                f"{len(self.deep)} images have more than 8 bits a channel: PIL cuts values above 255, as torchvision's "
-                "loader does"
+                f"{_images(self.deep, 'have', 'has')} more than 8 bits a channel: PIL cuts values above 255, as "
+                "torchvision's loader does"
             )
         if self.clear:
-            found.append(f"{len(self.clear)} images have transparency, which is dropped, as torchvision's loader does")
+            found.append(
+                f"{_images(self.clear, 'have', 'has')} transparency, which is dropped, as torchvision's loader does"
+            )
         return found
+
+
+def _images(numbers: set[int], many: str = "carry", one: str = "carries") -> str:
+    """The number of images with a verb: `1 image has`, `2 images have`."""
+    return f"{counted(len(numbers), 'image')} {one if len(numbers) == 1 else many}"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ IMAGENET = "--mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --resize 256 --size
 """The usual options of networks that were trained on ImageNet, as torchvision's own weights are."""
 
 BATCH = {"cpu": 16, "cuda": 64}
+
+LONGER = 3  # names that a network may have where its first is taken
 
 FACTORY = re.compile(r".+\.py:[A-Za-z_]\w*")
 
@@ -75,7 +77,9 @@ class ModelSpec:
         names = [source.name for source in self.compressed]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise UsageError(f"two compressed models are called {twice[0]!r}")
+            raise UsageError(f"two compressed models are called {twice[0]!r}: is one named twice?")
+        if "num_classes" in self.options:
+            raise UsageError("--model-option num_classes: the number of classes is read from the weights; leave it out")
         if self.options and all(source.is_whole for source in self.sources):
             raise UsageError("--model-option: no network here takes options; a factory sets its own")
         if DENSE in names:
@@ -178,14 +182,16 @@ class RunSpec:
 def source_of(text: str, model: str | None, table: str | None = None) -> Source:
     """The network that a user names: `FILE`, `FILE=MODEL` or `FACTORY.py:FUNCTION`. Raises UsageError.
 
-    model: the one of all files that name none. The report calls it by the file's name without its ending.
+    model: the one of all files that name none. The report calls it by the file's name without its ending; where it has
+    a function of its own, `FILE=FACTORY.py:FUNCTION`, by that.
     """
     if FACTORY.fullmatch(text) and not Path(text).exists() and "=" not in text:
         return Source(None, text.rpartition(":")[2], text)
     file, own = (text, model) if Path(text).exists() or "=" not in text else text.rsplit("=", 1)
     if not (file and (own or own is model)):
         raise UsageError(f"{text!r:.200}: a network is FILE, FILE=MODEL or FACTORY.py:FUNCTION")
-    return Source(Path(file), Path(file).stem, own, table)
+    function = own.rpartition(":")[2] if own and own is not model and FACTORY.fullmatch(own) else None
+    return Source(Path(file), function or Path(file).stem, own, table)
 
 
 def model_spec(
@@ -198,14 +204,26 @@ def model_spec(
     trust: bool = False,
     plugins: Sequence[Path] = (),
 ) -> ModelSpec:
-    """The networks of a command line. Compressed models of one name are called by their whole paths instead."""
-    sources = [source_of(text, model, table) for text in compressed]
-    names = [source.name for source in sources]
+    """The networks of a command line. Compressed models of one name are called by more: `file:function`, the path."""
     first = source_of(dense, model, table)
-    for place, source in enumerate(sources):
-        if names.count(source.name) > 1 or source.name in (DENSE, first.name):
-            sources[place] = Source(source.file, source.what, source.model, source.table)
+    if first.file is not None:
+        first = replace(first, name=first.file.stem)
+    sources = [source_of(text, model, table) for text in compressed]
+    longer = [_longer_names(source, text) for source, text in zip(sources, compressed, strict=True)]
+    for level in range(LONGER):
+        names = [source.name for source in sources]
+        for place, source in enumerate(sources):
+            if names.count(source.name) > 1 or source.name in (DENSE, first.name):
+                sources[place] = replace(source, name=longer[place][level])
     return ModelSpec(first, tuple(sources), dict(options or {}), trust, tuple(plugins))
+
+
+def _longer_names(source: Source, text: str) -> tuple[str, ...]:
+    """The names of a network where its shorter ones are taken, the last of them the user's own words."""
+    if source.file is None or source.name == source.file.stem:
+        return (source.what, text, text)
+    script, _, function = str(source.model).rpartition(":")
+    return (f"{source.file.stem}:{function}", f"{Path(script).stem}:{function}", text)
 
 
 def numbers(text: str, option: str) -> tuple[float, ...]:

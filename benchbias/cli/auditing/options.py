@@ -76,13 +76,19 @@ class Asked:
         Texts, typer.Option("--model-option", help="An option of the network, name=value; may be repeated.")
     ] = None
     weights_table: Annotated[
-        str | None, typer.Option("--weights-table", help="The inner table of a .pth file that is meant.")
+        str | None,
+        typer.Option("--weights-table", help="The inner table of .pth files that is meant, where a file has it."),
     ] = None
     data: Annotated[str | None, typer.Option(help="A folder of images, or dataset:NAME.")] = None
     table: Annotated[Path | None, typer.Option(help="The table of the images, or of examples to plan for.")] = None
     image: Annotated[str | None, typer.Option(help="The column of the image files (default: image).")] = None
     split: Annotated[str, typer.Option(help="Of dataset:NAME: the split.")] = "test"
-    mean: Annotated[str | None, typer.Option(help="Normalisation on the scale 0 to 1, e.g. 0.485,0.456,0.406.")] = None
+    mean: Annotated[
+        str | None,
+        typer.Option(
+            help="Normalisation on the scale 0 to 1, e.g. 0.485,0.456,0.406; one number reads images as grey."
+        ),
+    ] = None
     std: Annotated[str | None, typer.Option(help="Normalisation, e.g. 0.229,0.224,0.225.")] = None
     resize: Annotated[int | None, typer.Option(help="Pixels of the shorter side after scaling.")] = None
     size: Annotated[

@@ -120,7 +120,7 @@ def test_networks_quantised_by_torch_are_run_and_counted(dense, images, tmp_path
     assert total - 60 < nonzero <= total
     assert found.identity is not None
     _, notes = probed(found, images)
-    assert notes == [] or "in other company" in notes[0]
+    assert notes == [] or "other images are in its batch" in notes[0]
 
 
 @pytest.mark.slow
@@ -159,7 +159,7 @@ def make():
 def test_a_network_that_looks_at_the_whole_batch_is_told(images, tmp_path):
     _, notes = probed(opened(tmp_path, BATCHED), images)
     assert len(notes) == 1
-    assert "in other company" in notes[0]
+    assert "other images are in its batch" in notes[0]
 
 
 def classes(forward: str, more: str = "") -> str:
@@ -239,11 +239,67 @@ def test_options_that_no_network_takes_stop():
 
 def test_sources_name_their_files_and_models():
     assert source_of("a/b.pth", "resnet18") == Source(Path("a/b.pth"), "b", "resnet18")
-    assert source_of("a/b.pth=own.py:make", "resnet18") == Source(Path("a/b.pth"), "b", "own.py:make")
+    assert source_of("a/b.pth=own.py:make", "resnet18") == Source(Path("a/b.pth"), "make", "own.py:make")
     assert source_of("own.py:make", "resnet18") == Source(None, "make", "own.py:make")
     with pytest.raises(UsageError, match="FILE=MODEL"):
         source_of("b.pth=", "resnet18")
     spec = model_spec("x/a.pth", ["y/b.pth", "z/b.pth", "y/a.pth", "c.pth"], model="resnet18")
     assert [one.name for one in spec.compressed] == ["y/b.pth", "z/b.pth", "y/a.pth", "c"]
-    with pytest.raises(UsageError, match=r"called 'b\.pth'"):
+    with pytest.raises(UsageError, match=r"called 'b\.pth': is one named twice"):
         model_spec("a.pth", ["b.pth", "b.pth"])
+
+
+@pytest.mark.parametrize(
+    ("compressed", "names"),
+    [
+        (["dense.pth=int8.py:int8"], ["int8"]),
+        (["dense.pth=int8.py:a", "dense.pth=int8.py:b"], ["a", "b"]),
+        (["x/one.pth=slim.py:slim", "two.pth=slim.py:slim"], ["one:slim", "two:slim"]),
+        (["dense.pth=int8.py:make", "dense.pth=int4.py:make"], ["int8:make", "int4:make"]),
+        (["dense.pth=a/q.py:make", "dense.pth=b/q.py:make"], ["dense.pth=a/q.py:make", "dense.pth=b/q.py:make"]),
+        (["int8.pth=int8.py:dense", "plain.pth"], ["int8:dense", "plain"]),
+    ],
+)
+def test_a_model_is_called_by_its_function_and_by_more_where_that_is_taken(compressed, names):
+    spec = model_spec("dense.pth", compressed, model="resnet18")
+    assert [one.name for one in spec.compressed] == names
+    assert spec.dense.name == "dense"
+
+
+def test_one_function_for_all_files_names_none():
+    spec = model_spec("dense.pth", ["pruned.pth"], model="own.py:network")
+    assert (spec.dense.name, spec.compressed[0].name) == ("dense", "pruned")
+    own = model_spec("dense.pth=own.py:network", ["pruned.pth=own.py:network"])
+    assert (own.dense.name, own.compressed[0].name) == ("dense", "network")
+
+
+def test_the_number_of_classes_is_no_option():
+    with pytest.raises(UsageError, match="num_classes: the number of classes is read from the weights"):
+        model_spec("a.pth", ["b.pth"], model="resnet18", options={"num_classes": 3})
+
+
+def test_a_factory_whose_weights_do_not_fit_says_which(dense, tmp_path):
+    torch.save(dense[:2].state_dict(), tmp_path / "half.pth")
+    code = NETWORK.format(units=16) + "def make(file):\n    import torch\n    made = network()\n"
+    code += "    made.load_state_dict(torch.load(file))\n    return made\n"
+    with pytest.raises(DataError, match=r'Error\(s\) in loading .*: Missing key\(s\) .*"3\.weight", "3\.bias"') as told:
+        opened(tmp_path, code, "half.pth")
+    assert len(str(told.value).splitlines()) == 1
+
+
+def test_torchs_advice_to_run_a_files_code_is_not_quoted(dense, tmp_path):
+    torch.save(dense, tmp_path / "whole.pth")
+    code = "import torch\ndef make(file):\n    return torch.load(file, weights_only=True)\n"
+    with pytest.raises(DataError, match=r"own\.py, line 3: .*holds more than tensors \(torch\.nn\.") as told:
+        opened(tmp_path, code, "whole.pth")
+    assert "Re-running" not in str(told.value)
+
+
+@pytest.mark.parametrize(("channels", "told"), [(3, "images as grey"), (1, "images as colour")])
+def test_a_network_of_other_channels_says_what_to_give(tmp_path, channels, told):
+    code = "from torch import nn\ndef make():\n"
+    code += f"    return nn.Sequential(nn.Conv2d({channels}, 2, 8), nn.Flatten())\n"
+    with pytest.raises(
+        DataError, match=rf"numbers? in --mean reads? {told}, and this network takes {channels} channel"
+    ):
+        probed(opened(tmp_path, code), torch.zeros(2, 4 - channels, 8, 8))

@@ -76,17 +76,40 @@ def test_every_way_of_scaling_and_cutting_is_torchvisions(spec, steps, size):
 )
 @pytest.mark.parametrize("size", SIZES)
 def test_timms_weights_carry_their_own_steps(name, size):
-    look, notes = look_of(LookSpec(), f"timm:{name}")
+    warned: list[str] = []
+    look, _ = look_of(LookSpec(), f"timm:{name}", warn=warned.append)
     config = timm.data.resolve_data_config({}, pretrained_cfg=timm.get_pretrained_cfg(name).to_dict())
     image = picture(*size)
     oracle = timm.data.create_transform(**config, is_training=False)(image)
     torch.testing.assert_close(look.prepared(image), oracle, rtol=0, atol=1e-6)
-    assert "timm's weights" in notes[0]
+    assert warned[0].startswith("mean, std, size, resize, interpolation: from timm's published weights")
+    assert "If yours were trained otherwise" in warned[0]
 
 
-def test_what_a_user_says_goes_before_timms():
-    look, notes = look_of(LookSpec((0.5,) * 3, (0.5,) * 3, 40, 32), "timm:resnet18")
-    assert (look.mean, look.resize, look.size) == ((0.5,) * 3, 40, (32, 32))
+@pytest.mark.parametrize(
+    ("spec", "options", "resize", "size", "taken"),
+    [
+        ({"mean": (0.5,) * 3, "std": (0.5,) * 3}, {}, 248, None, "size, resize, interpolation"),
+        ({"size": 96}, {}, 106, (96, 96), "mean, std, resize, interpolation"),
+        ({"resize": 300, "interpolation": "box"}, {}, 300, (224, 224), "mean, std, size"),
+        ({}, {"img_size": 96}, 106, (96, 96), "mean, std, resize, interpolation"),
+        ({"size": 64, "crop": "cut"}, {}, None, (64, 64), "mean, std"),
+    ],
+)
+def test_single_values_replace_timms_and_the_size_is_that_of_the_network(spec, options, resize, size, taken):
+    warned: list[str] = []
+    look, _ = look_of(LookSpec(**spec), "timm:vit_tiny_patch16_224", options=options, warn=warned.append)
+    assert (look.resize, look.size) == (resize, size or (224, 224))
+    assert look.mean == (spec.get("mean") or (0.5,) * 3)
+    assert warned[0].startswith(f"{taken}: from timm's published weights")
+
+
+def test_nothing_is_timms_where_a_user_says_all():
+    warned: list[str] = []
+    look, notes = look_of(LookSpec((0.1,) * 3, (0.2,) * 3, 40, 32, None, "box"), "timm:resnet18", warn=warned.append)
+    assert (look.mean, look.std, look.resize, look.size) == ((0.1,) * 3, (0.2,) * 3, 40, (32, 32))
+    assert look.interpolation == "box"
+    assert not warned
     assert not any("timm" in note for note in notes)
 
 

@@ -6,6 +6,7 @@ import csv
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from benchbias.auditing.before.stops import STOPS, check
 from benchbias.auditing.models import answering, collect, measuring
 from benchbias.auditing.models.builders import Fitting, architecture
 from benchbias.auditing.models.collect import answers_of_models
-from benchbias.auditing.models.specs import ImageSpec, LookSpec, ModelSpec, RunSpec, model_spec
+from benchbias.auditing.models.networks import Network
+from benchbias.auditing.models.specs import ImageSpec, LookSpec, ModelSpec, RunSpec, Source, model_spec
 from benchbias.auditing.values import DENSE, Answers
 from benchbias.errors import DataError, UsageError
 from benchbias.plugin.components import resolve_options
@@ -189,13 +192,86 @@ def test_copies_of_an_image_are_one_cluster_and_a_column_goes_before(pair, tmp_p
     assert found.cluster[-2:].tolist() == found.cluster[:2].tolist()
     assert len(set(found.cluster.tolist())) == len(lines) - 1
     assert any("2 images are copies" in note for note in found.notes)
+    assert found.warnings == ()
+    (tmp_path / "once.csv").write_text("\n".join([*lines, lines[1]]) + "\n")
+    once = run(pair, data=images(pair, table=tmp_path / "once.csv"))
+    assert any("1 image is a copy of another, byte for byte" in note for note in once.notes)
     named = run(pair, data=images(pair, table=tmp_path / "twice.csv", cluster="sex"))
     assert named.cluster is not None
     assert len(set(named.cluster.tolist())) == 2
 
 
+def test_an_image_with_two_labels_stops_and_both_rows_are_named(pair, tmp_path):
+    lines = (pair.folder / "labels.csv").read_text().splitlines()
+    name, label = lines[1].split(",")[0], pair.labels[0]
+    wrong = lines[1].replace(f",{label},", f",{1 - label},")
+    assert wrong != lines[1]
+    (tmp_path / "two.csv").write_text("\n".join([*lines, wrong]) + "\n")
+    found = run(pair, data=images(pair, table=tmp_path / "two.csv"))
+    with pytest.raises(DataError, match=rf"example 1: .*{name} is labelled '{label}', and .*example {len(lines)}: .*"):
+        check(found)
+    assert any(warning.kind == "two-labels" for warning in check(found, allow=set(STOPS)))
+
+
+def test_a_table_is_read_where_a_file_has_it_and_unused_averages_are_warnings_kept_too(pair, tmp_path):
+    average = {
+        key: tensor * 1.01 if tensor.is_floating_point() else tensor for key, tensor in pair.dense.state_dict().items()
+    }
+    name = written(pair, "tables.pth", {"model": pair.pruned.state_dict(), "model_ema": average})  # type: ignore[dict-item]
+    kept = {"cache": tmp_path / "cache"}
+    first, again = (run(pair, models(pair, name), **kept) for _ in range(2))
+    assert [warning.kind for warning in first.warnings] == ["weights"]
+    assert "--weights-table model_ema" in first.warnings[0].text
+    assert again.warnings == first.warnings
+    files = str(pair.folder / "dense.safetensors"), str(pair.folder / name), str(pair.folder / "pruned.pth")
+    spec = model_spec(files[0], [files[1]], model=MODEL, table="model_ema")
+    found = run(pair, spec)
+    assert any("has no inner tables" in note for note in found.notes)
+    assert found.warnings == ()
+    with pytest.raises(DataError, match="--weights-table model_ema: no file here has inner tables"):
+        run(pair, model_spec(files[0], [files[2]], model=MODEL, table="model_ema"))
+
+
+def test_facts_that_were_kept_are_found_under_the_names_of_this_audit(pair, tmp_path):
+    shutil.copy(pair.folder / "pruned.pth", pair.folder / "renamed.pth")
+    how = replace(RUN, cache=tmp_path)
+    for name in ("pruned.pth", "renamed.pth"):
+        _, facts = answers_of_models(models(pair, name), images(pair), LOOK, how, quiet=True)
+        assert list(facts) == [DENSE, name.removesuffix(".pth")]
+
+
+def test_slow_networks_are_timed_with_fewer_images_at_once():
+    assert [measuring.large_batch([one, one], 0.0) for one in (1.0, 10.0, 20.0, 40.0, 900.0)] == [64, 64, 32, 16, 8]
+    assert measuring.large_batch([40.0, 40.0], 100.0) == 32
+    assert measuring.large_batch([], 0.0) == 64
+    for one in (1.0, 10.0, 20.0, 40.0):
+        size = measuring.large_batch([one, one], 0.0)
+        assert 2 * size * 2 * one / 1000 <= measuring.LONGEST
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.03, 0.1])
+def test_measuring_takes_seconds_however_slow_the_networks_are(monkeypatch, seconds):
+    """On a clock that the networks alone move, by so many seconds for an image."""
+    now = [0.0]
+
+    def call(part: torch.Tensor) -> torch.Tensor:
+        now[0] += seconds * len(part)
+        return part.flatten(1)
+
+    monkeypatch.setattr(measuring, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    networks = [Network(Source(Path(name), name), call) for name in ("a.pth", "b.pth")]
+    found = measuring.latencies(networks, torch.zeros(2, 3, 4, 4), torch.device("cpu"))
+    for one, large in found:
+        assert one.batch == 1
+        assert one.median == pytest.approx(1000 * seconds)
+        assert large.median == pytest.approx(1000 * seconds * large.batch)
+        assert large.batch == (64 if seconds < 0.01 else 16 if seconds < 0.1 else 8)
+    assert now[0] < 9
+
+
 def test_facts_say_size_speed_and_zeros(pair, monkeypatch):
     monkeypatch.setattr(measuring, "SECONDS", 0.2)
+    monkeypatch.setattr(measuring, "LONGEST", 1e9)  # however slow this machine is, 64 images are timed
     _, facts = answers_of_models(models(pair), images(pair), LOOK, replace(RUN, measure=True), quiet=True)
     count = sum(parameter.numel() for parameter in pair.dense.parameters())
     assert facts[DENSE].bytes_on_disk == (pair.folder / "dense.safetensors").stat().st_size

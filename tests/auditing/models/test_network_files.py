@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import copy
 import io
+import os
+import pickle
+import re
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -146,7 +149,8 @@ def test_of_two_tables_the_plain_one_is_read_and_the_other_when_it_is_named(dens
     with torch.inference_mode():
         assert torch.equal(answers(first, images), dense(images))
         assert torch.equal(answers(second, images), other(images))
-    assert any("not used: model_ema" in note for note in first.notes)
+    assert any("not used: model_ema. Where the average is what you ship" in told for told in first.warnings)
+    assert second.warnings == ()
     with pytest.raises(DataError, match=r"no table 'mine' \(it has: model, model_ema\)"):
         opened(tmp_path / "it.pth", table="mine")
 
@@ -162,7 +166,7 @@ def test_other_number_formats_are_computed_with_in_float32_and_told(dense, image
     oracle.load_state_dict(state)
     with torch.inference_mode():
         assert torch.equal(answers(found, images), oracle(images))
-    assert any("computed with as float32" in note for note in found.notes)
+    assert any("turned into float32" in note for note in found.notes)
 
 
 @pytest.mark.parametrize("classes", [1, 2, 17, 1000, 1001])
@@ -247,6 +251,15 @@ def test_an_unknown_model_is_one_line_with_the_nearest(dense, tmp_path, model, t
         opened(tmp_path / "it.pth", model)
 
 
+def test_each_near_name_is_told_once(tmp_path):
+    for model in ("resnet81", "timm:resnet81", "torchvision:resnet81"):
+        with pytest.raises(UsageError) as told:
+            architecture(model, Fitting(SHAPE, {}))
+        names = str(told.value).partition("known: ")[2].partition(";")[0].split(", ")
+        assert "resnet18" in names
+        assert len(names) == len(set(names))
+
+
 class Bomb:
     """Leaves a file where it is unpickled."""
 
@@ -262,6 +275,37 @@ def test_nothing_of_a_pickle_is_run(dense, tmp_path):
     with pytest.raises(DataError, match="holds more than tensors"):
         opened(tmp_path / "it.pth")
     assert not (tmp_path / "ran").exists()
+
+
+class Command:
+    """Runs a command of the shell where it is unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, ("true",)
+
+
+class Evaluated:
+    """Runs Python where it is unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return eval, ("1",)
+
+
+@pytest.mark.parametrize(("value", "told"), [(Command(), r"(posix|nt)\.system"), (Evaluated(), r"\w+\.eval")])
+@pytest.mark.parametrize("protocol", [None, 0, 2, 4])
+def test_a_hostile_pickle_is_named_and_nobody_is_told_to_open_it(dense, tmp_path, recwarn, value, told, protocol):
+    content = {"state_dict": dense.state_dict(), "args": value}
+    if protocol is None:
+        torch.save(content, tmp_path / "it.pth")
+    else:
+        (tmp_path / "it.pth").write_bytes(pickle.dumps(value, protocol=protocol))
+    with pytest.raises(DataError) as error:
+        opened(tmp_path / "it.pth")
+    if protocol != 0:  # which has no mark of a pickle: no file of tensors at all
+        assert re.search(rf"it\.pth holds {told}, which is no tensor: do not open it", str(error.value))
+    for advice in ("weights_only", "Re-running", "python -c"):
+        assert advice not in str(error.value)
+    assert not recwarn.list
 
 
 @pytest.mark.parametrize("form", ["module", "table", "module in a table", "odd name"])
@@ -296,8 +340,11 @@ def test_files_that_do_not_fit_are_named(dense, tmp_path):
     whole = {name: value.to(torch.int8) for name, value in state.items()}
     cases: dict[str, tuple[object, str]] = {
         "missing": ({name: value for name, value in state.items() if name != "fc.bias"}, "missing: fc.bias"),
-        "extra": ({**state, "fc2.bias": torch.zeros(3)}, "not the model's: fc2.bias"),
-        "slim": (slim, r"of another shape: conv5\.0\.weight .*a slimmed network is made by a factory"),
+        "extra": ({**state, "fc2.bias": torch.zeros(3)}, "not the model's: fc2.bias; is --model another network\\?$"),
+        "slim": (
+            slim,
+            r"of another shape: conv5\.0\.weight .*--model another network, .*A slimmed network is made by a factory",
+        ),
         "int8": (whole, "int8, as quantised weights are: a factory"),
         "parametrized": (norm.state_dict(), r"fc\.weight is parametrized .*remove_parametrizations"),
         "sparsified": (sparsified(dense).state_dict(), r"fc\.weight is parametrized \(original\)"),
@@ -309,6 +356,8 @@ def test_files_that_do_not_fit_are_named(dense, tmp_path):
             opened(tmp_path / f"{name}.pth")
     (tmp_path / "empty.pth").write_bytes(b"")
     (tmp_path / "script.pt").write_bytes(scripted(dense))
+    with pytest.raises(DataError, match=r"empty\.pth: the file is empty"):
+        opened(tmp_path / "empty.pth")
     with pytest.raises(DataError, match=r"a TorchScript archive, a program and not tensors: a factory can open it"):
         opened(tmp_path / "script.pt")
     for name in ("empty.pth", "script.pt", "absent.pth"):
