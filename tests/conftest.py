@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -73,3 +74,17 @@ def cli(server: warm.Server) -> Callable[..., subprocess.CompletedProcess[str]]:
         return benchbias(*arguments, env=env, **options) if env else server.call(*arguments, **options)
 
     return call
+
+
+LONG_CHECKS = re.compile(
+    r"test_what_benchbias_comes_with_keeps_its_contract\[(pruner-mrm|model-(resnet|vit|wide))(?!20)"
+)
+"""Checks of components that take a fifth of all that time; resnet20 stands for its kind in the quick tier."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the long checks slow: their parameters are made by benchbias.testing, where no mark can stand."""
+    for item in items:
+        if LONG_CHECKS.search(item.name):
+            item.add_marker(pytest.mark.slow)

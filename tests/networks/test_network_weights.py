@@ -231,7 +231,7 @@ def test_a_damaged_file_of_torch_save_is_one_message(keep, how, tmp_path):
 def test_a_damaged_file_is_one_message(keep, tmp_path):
     content = save(make("resnet18").state_dict())
     (tmp_path / "some.safetensors").write_bytes(content[:keep])
-    with pytest.raises(DataError, match="no safetensors file, or a damaged one"):
+    with pytest.raises(DataError, match=r"no safetensors file, or a damaged one|the file is empty"):
         make("resnet18", tmp_path, **named(tmp_path, "some.safetensors"))
 
 
