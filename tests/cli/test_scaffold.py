@@ -65,6 +65,7 @@ def test_every_one_is_green_when_it_is_checked(made: dict[str, Path]):
     assert all(ran[kind] > 6 for kind in ("pruner", "trainer", "dataset", "model", "metric"))
 
 
+@pytest.mark.slow
 def test_its_own_tests_pass_and_fail_where_the_plugin_is_broken(
     made: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
