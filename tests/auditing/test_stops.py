@@ -52,7 +52,6 @@ def stopped(answers: Answers, **options: Any) -> str:
 
 
 CASES: dict[str, tuple[Answers, dict[str, Any]]] = {
-    "one-label": (answers_of([3] * 50, [3] * 40 + [1] * 10), {}),
     "no-shared-classes": (answers_of(["cat", "dog"] * 50, [0, 1] * 50), {}),
     "constant": (answers_of(LABEL, [4] * 1000), {}),
     "low-accuracy": (answers_of(*model(0.2, 10, 1000)), {}),
@@ -249,3 +248,8 @@ def test_the_order_of_rows_changes_no_stop_and_no_warning(seed: int):
             warnings=answers.warnings,
         )
         assert check(moved, **options, allow=set(STOPS)) == check(answers, **options, allow=set(STOPS))
+
+
+def test_one_class_of_a_test_set_is_audited_with_a_warning():
+    assert "one-label" in {warning.kind for warning in check(answers_of([3] * 50, [3] * 40 + [1] * 10))}
+    assert "one-label" not in {warning.kind for warning in check(answers_of(*GOOD))}

@@ -27,6 +27,7 @@ def oddities(
     for name, codes in answers.compressed.items():
         found += _identical(answers, name, codes)
     if (answers.label >= 0).all():
+        found += _one_label(answers)
         for name, codes in {answers.dense_name: answers.dense, **answers.compressed}.items():
             found += _never(answers, name, codes)
         for name, codes in answers.compressed.items():
@@ -38,6 +39,13 @@ def oddities(
             told = f"{answers.dense_name} has {100 * accuracy:.1f} % right, more than the {100 * expect_accuracy:.1f} %"
             found.append(Warning("expected-accuracy", f"{told} expected: are examples of its training among these?"))
     return tuple(found)
+
+
+def _one_label(answers: Answers) -> list[Warning]:
+    if len(np.unique(answers.label)) > 1:
+        return []
+    told = f"All {len(answers.label)} examples have the label {answers.classes[answers.label[0]]!r:.80}"
+    return [Warning("one-label", f"{told}: is this the right column, or one class of a whole test set?")]
 
 
 def _few(answers: Answers, margin: float, level: float) -> list[Warning]:

@@ -26,7 +26,6 @@ MANY_VALUES = 500  # of an attribute: each is a group
 
 STOPS = MappingProxyType(
     {
-        "one-label": "all examples have one label",
         "no-shared-classes": "a model answers no class that is a label",
         "constant": "the dense model gives one answer to all examples",
         "low-accuracy": "the dense model is hardly better than chance",
@@ -104,13 +103,6 @@ def chance_accuracy(answers: Answers) -> float:
 
 def _models(answers: Answers) -> dict[str, NDArray[Any]]:
     return {answers.dense_name: answers.dense} | dict(answers.compressed)
-
-
-def _one_label(answers: Answers) -> list[Stop]:
-    if len(np.unique(answers.label)) > 1:
-        return []
-    text = f"all {len(answers.label)} examples have the label {answers.classes[answers.label[0]]!r:.80}"
-    return [Stop("one-label", f"{text}: is this the right column, or one class of a whole test set?")]
 
 
 def _disjoint(answers: Answers) -> list[Stop]:
@@ -203,4 +195,4 @@ def _some(answers: Answers, codes: NDArray[Any]) -> str:
 
 Check = Callable[[Answers], list[Stop]]
 ALWAYS: tuple[Check, ...] = (_disjoint, _attributes, _clusters)
-LABELLED: tuple[Check, ...] = (_one_label, _constant, _low, _class_order)
+LABELLED: tuple[Check, ...] = (_constant, _low, _class_order)
