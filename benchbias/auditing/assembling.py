@@ -11,7 +11,7 @@ import numpy as np
 
 from benchbias.auditing.confidence import Confidence, confidence_of
 from benchbias.auditing.digests import digest_of
-from benchbias.auditing.groups import Grouping, columns_of, grouping_of
+from benchbias.auditing.groups import Grouping, grouping_of
 from benchbias.auditing.judging import Judged, harms_of, judged, lost_and_gained, verdict_of, worst_of
 from benchbias.auditing.leaving_out import group_to_look_at
 from benchbias.auditing.missing import missing_of
@@ -117,9 +117,8 @@ def _compared(
     whole, rest = lines[0], sorted(lines[1:], key=lambda line: (-line.harm, -line.group.n, line.group.name))
     top = max(lines, key=lambda line: (line.harm, line.group.n))
     gated = [line.group.gated for line in lines]
-    columns = columns_of(answers, options)
     uneven = []
-    for attribute, column in columns.items():
+    for attribute, column in grouping.columns.items():
         if len(column.names) > 1:
             p, code = uneven_p(change, column.codes, len(column.names), cluster)
             uneven.append(Uneven(attribute, p, column.names[code]))

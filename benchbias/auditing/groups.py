@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,13 +43,14 @@ class Crossing:
 class Grouping:
     """The groups of some answers. crossings: by attributes; groups: each with its place, (crossing, cell).
 
-    empty: crossings of values that no example has.
+    empty: crossings of values that no example has. columns: the attributes that they are made of, as `columns_of`.
     """
 
     crossings: tuple[Crossing, ...]
     groups: tuple[Group, ...]
     places: tuple[tuple[int, int], ...]
     empty: tuple[str, ...] = ()
+    columns: Mapping[str, Column] = field(default_factory=dict)
 
     def gathered(self, by_crossing: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """The value of each group, (G,), from those of all cells of every crossing."""
@@ -176,7 +177,7 @@ def _named(
             independent = int(counts[cell] if units is None else units[at][cell])
             groups.append(Group(name, parts, int(counts[cell]), independent, gated))
             places.append((at, cell))
-    return Grouping(tuple(crossings), tuple(groups), tuple(places), tuple(empty))
+    return Grouping(tuple(crossings), tuple(groups), tuple(places), tuple(empty), columns)
 
 
 def _parts(crossing: Crossing, columns: Mapping[str, Column]) -> Iterator[tuple[tuple[str, str], ...]]:
