@@ -21,7 +21,7 @@ fixed before any number was held against it. The limit of {WIDEST:g} points, dro
 clipping came later, after verdicts had been seen.
 
 **A level** is a published mean of k runs. Our n runs say where the mean of k further runs is expected, in 95 % of
-cases: mean ± t(n − 1) · s · sqrt(1/n + 1/k). s is the spread of our seeds. The interval is widened by half of the
+cases: mean ± t(n − 1) · s · sqrt(1/n + 1/k). The spread of our seeds is s. The interval is widened by half of the
 last printed digit, or by how well a plot could be read. It is clipped to what the quantity can be, such as 0
 to 100 %.
 
@@ -38,10 +38,10 @@ less the level of the same network before pruning. The published drop is held ag
 rule above, with k = 1 network. Both printed numbers may be rounded, so the interval is widened for both. It is
 clipped to what the published level before pruning leaves room for. Tables compared so say it in their first line.
 
-**A failed run** is one whose trained network collapsed: its accuracy on aligned examples is below half of the way
+**A failed run** is one whose trained network collapsed. Its accuracy on aligned examples is below half of the way
 from chance to the suite's ceiling. This is the board's definition. Of a pruned row it is asked before pruning: what
-pruning breaks is no failed run. Failed runs are left out on both sides, and their rate stands apart: k of n, the
-exact 95 % interval (Clopper and Pearson), and which seeds. The means of all runs stand beside, and the verdicts with
+pruning breaks is no failed run. Failed runs are left out on both sides. Their rate stands apart: k of n, the exact
+95 % interval (Clopper and Pearson), and which seeds. The means of all runs stand beside, and the verdicts with
 them are counted below the table. Of a published network it is asked of its average by training shares, nearly all of
 which are aligned examples.
 
@@ -73,7 +73,7 @@ suites is two facts. A fact that stands further up is not counted again.
 
 What the rule can and cannot tell:
 
-- If a published run were one more run of ours, it would still fail in 5 % of cases: tests simulate it, for levels and
+- If a published run were one more run of ours, it would still fail in 5 % of cases. Tests simulate it, for levels and
   for drops. Of forty numbers two fail by chance. Within one fact they fail or hold together.
 - It takes normal noise. Simulated, equal runs fail in 5 % of cases for normal values, and in 5 to 6 % for the worst
   of 25 groups. For a skewed accuracy near 0 it is 8 to 14 %: there *not reproduced* is said too easily.
