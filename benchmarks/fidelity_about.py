@@ -1,4 +1,4 @@
-"""The words of docs/fidelity.md on itself: the rule, and what it can and cannot tell."""
+"""The words of docs/fidelity.md on itself: the rule, and what it can and cannot show."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ which are aligned examples.
 
 **An ordering** is *reproduced* if the 95 % interval of our difference lies on its side of zero. The difference is
 paired by seed and test example. It is *not reproduced* if the interval lies on the other side, else *unresolved*.
-A difference that is the same in every seed may have no interval. Then the sign test tells its side, from six seeds on.
+A difference that is the same in every seed may have no interval. Then the sign test gives its side, from six seeds on.
 
 **A size**, such as "loses 11 points", is held against an interval too. For a size that k runs gave, it is the
 interval expected of k further runs. For one said in general, it is the 95 % interval of our mean difference.
@@ -71,7 +71,7 @@ named beside it.
 Forty places at which one network is pruned are one fact, however many numbers show it. A statement asked in two
 suites is two facts. A fact that stands further up is not counted again.
 
-What the rule can and cannot tell:
+What the rule can and cannot show:
 
 - If a published run were one more run of ours, it would still fail in 5 % of cases. Tests simulate it, for levels and
   for drops. Of forty numbers two fail by chance. Within one fact they fail or hold together.
@@ -79,7 +79,7 @@ What the rule can and cannot tell:
   of 25 groups. For a skewed accuracy near 0 it is 8 to 14 %: there *not reproduced* is said too easily.
 - *Reproduced* is weak where the interval is wide: look at **expected**. It says that the number could have come out
   of our runs, not that it is right.
-- A network that is pruned to nothing drops by all that it had. There drops tell the level before pruning, and no
+- A network that is pruned to nothing drops by all that it had. There drops show the level before pruning, and no
   more.
 - A rate of failures from ten runs is known poorly: look at its interval. One published run that did not fail agrees
   with nearly any rate.
