@@ -60,6 +60,7 @@ def _plugin_rows(workspace: Workspace) -> list[tuple[str, str, str]]:
     rows = []
     for name, ref in sorted(registry.plugins.items()):
         found = [_entry(c) for _, c in sorted(registry.components.items()) if c.plugin == name]
+        found += ["hook benchbias_record"] if name in registry.trackers else []
         broken = registry.broken.get(name)
         rows.append(
             (
