@@ -39,7 +39,7 @@ ROOMS = (
         "auditing.pages",
         "auditing.runs",
     ),
-    *("auditing.entry", "cli.auditing", "cli"),
+    *("auditing.entry", "cli.auditing", "cli.folders", "cli"),
 )
 """The rooms from the ground up: a room imports from those before it in this list, and from no other."""
 

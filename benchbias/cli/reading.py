@@ -222,7 +222,7 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Look for what may be wrong with the installation and a results folder."""
-    from benchbias.cli.doctor import examine, report
+    from benchbias.cli.folders.doctor import examine, report
     from benchbias.runner.workspace import Workspace
 
     findings = examine(Workspace.open(config, plugin or (), quiet=as_json, data=data_dir), out, torch=torch)

@@ -12,6 +12,7 @@ from benchbias.engine.base import TIMEOUT_SECONDS
 from benchbias.engine.local import LocalEngine
 from benchbias.errors import BenchbiasError, UsageError
 from benchbias.keys.environment import provenance
+from benchbias.plan.remembered import Remembered, remember
 from benchbias.plan.trials import Plan, Selection, Trial
 from benchbias.plugin.trackers import Trackers
 from benchbias.records.trial import TrialRecord
@@ -58,11 +59,21 @@ def run_suite(
     plan = workspace.ready(name, selection, reporter.note, others=True)
     store = Store(options.out)
     with in_use(store):
+        _remember(workspace, store, name, selection, reporter)
         tell = _teller(workspace, plan, store, reporter)
         report = record(plan, store, launch(workspace, plan, options, reporter, tell))
         results = results_of(plan, store, report)
         store.replace(results.board, results.text)
     return results
+
+
+def _remember(workspace: Workspace, store: Store, suite: str, selection: Selection, reporter: Reporter) -> None:
+    """Write what this run is of, for verbs that look at the folder; a run goes on without."""
+    given = workspace.given
+    try:
+        remember(store, suite, Remembered.of(selection, given.config, given.plugins, given.data))
+    except BenchbiasError as error:
+        reporter.note(f"what this run is of is not remembered: {error}")
 
 
 def _teller(workspace: Workspace, plan: Plan, store: Store, reporter: Reporter) -> TellTrial | None:

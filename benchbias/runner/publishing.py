@@ -11,7 +11,7 @@ from benchbias.plan.trials import Plan
 from benchbias.records.analysis import AnalysisRecord, read_analyses
 from benchbias.records.trial import TrialRecord, read_records, record_folder
 from benchbias.runner.merging import Content, publish_to
-from benchbias.runner.report import current_analyses, current_records
+from benchbias.runner.report import current_analyses, current_records, other_analyses, stored_records
 from benchbias.statistics.cells import CellLayout, read_layouts
 from benchbias.store.store import Store
 from benchbias.util.files import folders_of
@@ -37,9 +37,9 @@ def board(
     """
     store = Store(out)
     records, layouts = records_of(plan, out)
-    analyses = current_analyses(plan, store)
+    analyses = analyses_of(plan, out)
     text = details_page(records, layouts, command_for(plan.suite), analyses)
-    store.create().replace(out / "leaderboards" / f"{plan.suite}.md", text)
+    store.create().replace(board_file(plan, out), text)
     if publish is None:
         return text
     new = Content.of(records, layouts, analyses)
@@ -53,13 +53,23 @@ def rebuild(suite: str, folder: Path) -> str:
 
 
 def records_of(plan: Plan, out: Path) -> tuple[list[TrialRecord], dict[str, CellLayout]]:
-    """The current records of a results folder with the layouts of their test splits. Raises UsageError."""
-    records, _ = current_records(plan, Store(out))
+    """The current records of a results folder with the layouts of their test splits, `Plan.others` too.
+
+    Raises UsageError where there are none.
+    """
+    store = Store(out)
+    records = current_records(plan, store)[0]
+    records += stored_records(plan.others, record_folder(out, plan.label), store.conflicts())[0]
     if not records:
         raise UsageError(
             f"{out} has no current records of suite {plan.suite!r}: `{command_for(plan.suite)}` makes them"
         )
-    return records, read_layouts(record_folder(out, plan.suite))
+    return records, read_layouts(record_folder(out, plan.label))
+
+
+def board_file(plan: Plan, out: Path) -> Path:
+    """Where a results folder has the board of a plan."""
+    return out / "leaderboards" / f"{plan.label}.md"
 
 
 def has_records(plan: Plan, out: Path) -> bool:
@@ -68,8 +78,9 @@ def has_records(plan: Plan, out: Path) -> bool:
 
 
 def analyses_of(plan: Plan, out: Path) -> list[AnalysisRecord]:
-    """The current analyses of a results folder."""
-    return current_analyses(plan, Store(out))
+    """The current analyses of a results folder; where a plan has none of its own, those of the whole suite."""
+    store = Store(out)
+    return current_analyses(plan, store) or other_analyses(plan, store)
 
 
 PUBLISHED = Path("leaderboard")  # where a clone has the published records
