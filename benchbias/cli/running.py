@@ -71,6 +71,7 @@ def run(
     2 a mistake in what was asked for; 3 a stage that was computed again gave other bytes, marked on the board until
     `clean --quarantine`; 4 the results folder cannot be read or written.
     """
+    from benchbias.cli.boards import run_text
     from benchbias.cli.console import reporter
     from benchbias.cli.lacking import check_methods, failures_untold
     from benchbias.runner.launch import RunOptions, run_suite
@@ -85,7 +86,7 @@ def run(
     if as_json:
         print(json.dumps(_summary(suite, results)))
     elif not quiet:
-        print(results.leaderboard())
+        print(run_text(results).rstrip("\n"))
         print(
             f"{report.cached} stages cached, {report.computed} computed, {len(report.failures)} failed "
             f"in {report.seconds:.1f} s; leaderboard: {results.board}",

@@ -29,7 +29,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class Remembered(BaseModel):
-    """What a run of a suite was asked for. None: it was not asked. config, plugins, data_dir: absolute paths.
+    """The options of a run of a suite. None: it was not asked. config, plugins, data_dir: absolute paths.
 
     seeds: a number of seeds, or a list of them. device: where it ran.
     """

@@ -43,7 +43,7 @@ def board_text(
             return json_text(table)
         case ".md":
             return markdown if names is None else "\n".join(table_lines(*_escaped_cells(table))) + "\n"
-    header, rows = reader_table(entries, suite) if names is None else _texts(table)
+    header, rows = reader_table(entries, suite) if names is None else texts_of(table)
     title = plain(f"{suite['title']} (suite {suite['name']}, version {suite['version']})")
     limited = [] if suite["limit"] is None else [f"Limited run (--limit {suite['limit']}): nothing is ranked."]
     notes = [*limited, seeds_text(usual_seeds(entries)), *UNITS] if names is None else limited
@@ -88,12 +88,13 @@ def text_of(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else plain(str(value))
 
 
-def _texts(table: Columns) -> tuple[list[str], list[list[str]]]:
+def texts_of(table: Columns) -> tuple[list[str], list[list[str]]]:
+    """The heading and the cells of chosen columns, as plain text."""
     return [plain(name) for name in table.names], [[text_of(row[name]) for name in table.names] for row in table.rows]
 
 
 def _escaped_cells(table: Columns) -> tuple[list[list[str]], list[str]]:
-    header, rows = _texts(table)
+    header, rows = texts_of(table)
     return [[escaped(cell) for cell in row] for row in rows], [escaped(name) for name in header]
 
 
