@@ -8,6 +8,7 @@ import io
 import json
 import math
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -102,11 +103,13 @@ def test_a_frame_reads_the_csv(usual):
 
 
 def test_what_is_not_finite_is_unknown():
-    entries, suite = made(record("plain", seed, 0.5, training_flops=None) for seed in range(3))
+    (entry,), suite = made(record("plain", seed, 0.5, training_flops=None) for seed in range(3))
+    entries = [replace(entry, row=replace(entry.row, reach=math.nan, relative_cost=math.inf))]
     document = board_text(".json", entries, suite, None, "")
     assert "NaN" not in document
     assert "Infinity" not in document
-    assert json.loads(document)[0]["training_flops"] is None
+    (row,) = json.loads(document)
+    assert [row[name] for name in ("training_flops", "reach", "relative_cost")] == [None] * 3
 
 
 def test_columns_are_chosen_in_their_order_and_an_unknown_one_is_told_with_the_known_ones(usual):

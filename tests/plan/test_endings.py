@@ -32,7 +32,7 @@ def above(stages: dict[str, Any], key: str) -> set[str]:
     return {key}.union(*(above(stages, parent) for parent in stages[key].parents.values()))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.data())
 def test_trials_end_with_the_last_of_their_stages_and_once(data: st.DataObject):
     plan = data.draw(plans())
