@@ -154,8 +154,9 @@ def test_a_plugin_that_is_remembered_is_told_and_not_loaded(cli: Cli, copied: Pa
 
 @pytest.mark.slow
 def test_a_config_is_remembered_and_one_that_is_given_counts(cli: Cli, copied: Path, tmp_path: Path):
-    text = 'schema = 1\n[suites.smoke]\ntitle = "Mine"\nversion = "7"\ntasks = ["colored-digits-tiny"]\nmethods = ["erm"]\nseeds = 1\n'
-    text += 'metrics = ["accuracy", "worst_group_accuracy"]\nrank_by = "worst_group_accuracy"\n'
+    head = 'schema = 1\n[suites.smoke]\ntitle = "Mine"\nversion = "7"\ntasks = ["colored-digits-tiny"]\n'
+    text = head + 'methods = ["erm"]\nseeds = 1\nmetrics = ["accuracy", "worst_group_accuracy"]\n'
+    text += 'rank_by = "worst_group_accuracy"\n'
     own = tmp_path / "own.toml"
     own.write_text(text)
     remembered_file(copied, "smoke").write_text(json.dumps({"schema": 1, "config": str(own)}))
