@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -57,9 +58,10 @@ def test_chosen_columns_on_a_terminal(smoke: Path):
     assert [line.split()[0] for line in lines[1:3]]
 
 
-def test_a_run_ends_with_the_same_table(smoke: Path):
-    ran, errors, code = on_a_terminal("run", "-s", "smoke", "-o", str(smoke), columns=80)
-    read, _, _ = on_a_terminal("leaderboard", "smoke", "-o", str(smoke), columns=80)
+def test_a_run_ends_with_the_same_table(smoke: Path, tmp_path: Path):
+    out = str(shutil.copytree(smoke, tmp_path / "out"))
+    ran, errors, code = on_a_terminal("run", "-s", "smoke", "-o", out, columns=80)
+    read, _, _ = on_a_terminal("leaderboard", "smoke", "-o", out, columns=80)
     assert code == 0
     assert ran == read
     assert "leaderboard: " in errors
