@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import shlex
-import shutil
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from benchbias.cli.folders.shown import Shown, source_of
 from benchbias.cli.options import (
     All,
     AnyDevice,
@@ -32,71 +31,22 @@ from benchbias.cli.options import (
 from benchbias.errors import UsageError, plain, printable
 
 if TYPE_CHECKING:
-    from benchbias.records.trial import TrialRecord
-    from benchbias.runner.results import Results
-    from benchbias.statistics.cells import CellLayout
-
-
-@dataclass(frozen=True)
-class _Shown:
-    """A board: its markdown, what it is made of, its file, and the options by which a report finds the same records."""
-
-    markdown: str
-    records: Sequence[TrialRecord]
-    layouts: Mapping[str, CellLayout]
-    file: Path
-    source: str
-
-    @property
-    def suite(self) -> Mapping[str, Any]:
-        """The head of the suite in its records."""
-        head: Mapping[str, Any] = self.records[0].body["suite"]
-        return head
-
-    def text(self, suffix: str, columns: Sequence[str] | None) -> str:
-        """The board in a format, see `board.exports.files.board_text`."""
-        from benchbias.board.exports.files import board_text
-
-        if suffix == ".md" and columns is None:
-            return self.markdown
-        return board_text(suffix, self._entries, self.suite, columns, self.markdown)
-
-    def terminal(self, columns: Sequence[str] | None) -> str:
-        """The board as a table that fits the terminal, then where the whole of it is."""
-        from benchbias.board.exports.terminal import chosen_text, terminal_text
-
-        width = shutil.get_terminal_size().columns
-        if columns is None:
-            table = terminal_text(self._entries, self.suite, width)
-        else:
-            from benchbias.board.exports.columns import columns_of
-            from benchbias.board.exports.files import texts_of
-
-            table = chosen_text(*texts_of(columns_of(self._entries, self.suite).chosen(columns)), width)
-        name = self.suite["name"]
-        unscored = sum(record.body["status"] != "ok" for record in self.records)
-        lines = [f"{unscored} trials have no score; the full board says why."] if unscored else []
-        lines += [f"The full board: {self.file}", f"With charts: `benchbias report {name} -o report.html{self.source}`"]
-        return printable("\n".join([table, "", *lines]))
-
-    @property
-    def _entries(self) -> Sequence[Any]:
-        from benchbias.board.entries import entries_of
-        from benchbias.board.standings import board_of
-        from benchbias.records.trial import sorted_records
-
-        return entries_of(board_of(sorted_records(self.records), self.layouts))
+    from benchbias.plan.trials import Plan
 
 
 def leaderboard(
-    suite: Annotated[str, typer.Argument(help="The suite.")],
+    suite: Annotated[str | None, typer.Argument(help="The suite; none with --write.")] = None,
     out: Out = Path("results"),
     records: Annotated[
         Path | None, typer.Option(help="A published folder: rebuild its board from its records alone.")
     ] = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="With --records: write all its boards and index.md into that folder.")
+    ] = False,
     publish: Annotated[
         Path | None, typer.Option(help="Add the records to this folder, and make the board of all that it has.")
     ] = None,
+    details: Annotated[bool, typer.Option("--details", help="Print the page of details: every column.")] = False,
     replace: Annotated[
         bool, typer.Option("--replace", help="With --publish: remove the suite's other records, and say which.")
     ] = False,
@@ -124,6 +74,11 @@ def leaderboard(
     """
     if replace and publish is None:
         raise UsageError("--replace goes with --publish FOLDER")
+    if write:
+        _write(suite, records)
+        return
+    if suite is None:
+        raise UsageError("name a suite: `benchbias ls suites` lists them")
     if markdown and to not in (None, "-"):
         raise UsageError(f"--markdown --to {to}: give one of them; FILE.md is markdown in a file")
     names = _columns(columns)
@@ -134,15 +89,16 @@ def leaderboard(
         check_suffix(path)
     asked = Asked(methods=method, sets=set_, limit=limit, device=device)
     if records is not None:
-        shown = _published(suite, records)
+        shown = _published(suite, records, details=details)
     else:
-        shown = _of_results(suite, out, asked, config, plugin, data_dir, publish, replace=replace, everything=all_)
+        chosen = _Chosen(suite, out, asked, config, plugin, data_dir, all_)
+        shown = _of_results(chosen, publish, replace=replace, details=details)
     if path is not None:
         from benchbias.board.exports.files import write_board
 
         write_board(path, shown.text(path.suffix, names))
         print(plain(f"{path}: the board of {suite}"), file=sys.stderr)
-    elif markdown or to == "-" or not sys.stdout.isatty():
+    elif markdown or to == "-" or details or not sys.stdout.isatty():
         print(shown.text(".md", names), end="")
     else:
         print(shown.terminal(names))
@@ -158,54 +114,67 @@ def _columns(text: str | None) -> list[str] | None:
     return names
 
 
-def _published(suite: str, folder: Path) -> _Shown:
+def _write(suite: str | None, records: Path | None) -> None:
+    """Write all boards of a published folder. Raises UsageError."""
     from benchbias.runner import publishing
 
-    source = f" --records {shlex.quote(str(folder))}"
+    if records is None or suite is not None:
+        raise UsageError("--write goes with --records FOLDER, and writes the boards of all its suites")
+    for name in publishing.write_boards(records):
+        print(printable(str(records / name)))
+
+
+def _page(name: str, *, details: bool) -> str:
+    """The file of a board, or of its details, below the folder of boards."""
+    return f"details/{name}.md" if details else f"{name}.md"
+
+
+def _published(suite: str, folder: Path, *, details: bool) -> Shown:
+    from benchbias.runner import publishing
+
+    page = _page(suite, details=details)
     found = publishing.published_records(suite, folder)
-    return _Shown(publishing.rebuild(suite, folder), *found, folder / f"{suite}.md", source)
+    source = f" --records {shlex.quote(str(folder))}"
+    return Shown(publishing.rebuild(suite, folder)[page], *found, folder / page, source)
 
 
-def _of_results(
-    suite: str,
-    out: Path,
-    asked: Asked,
-    config: Path | None,
-    plugins: list[Path] | None,
-    data_dir: Path | None,
-    publish: Path | None,
-    *,
-    replace: bool,
-    everything: bool,
-) -> _Shown:
+@dataclass(frozen=True)
+class _Chosen:
+    """What of which results folder is shown: the arguments of `Asked.plan`."""
+
+    suite: str
+    out: Path
+    asked: Asked
+    config: Path | None
+    plugins: list[Path] | None
+    data_dir: Path | None
+    everything: bool
+
+    def plan(self, *, publishes: bool) -> Plan:
+        """The plan. What is published is the whole suite, unless options say otherwise. Raises UsageError."""
+        asked = self.asked
+        if asked.methods:  # these rows stand beside the suite's own
+            own = open_workspace(self.config, self.plugins, self.data_dir).catalogue.suite(self.suite).methods
+            asked = replace(asked, methods=[*own, *asked.methods])
+        whole = self.everything or (publishes and not asked.given)
+        files = (self.config, self.plugins, self.data_dir)
+        return asked.plan(self.suite, self.out, *files, everything=whole, others=not publishes)[0]
+
+
+def _of_results(chosen: _Chosen, publish: Path | None, *, replace: bool, details: bool) -> Shown:
     """The board of a results folder, or of the folder that it is published to."""
     from benchbias.runner import publishing
 
-    if asked.methods:  # these rows stand beside the suite's own
-        own = open_workspace(config, plugins, data_dir).catalogue.suite(suite).methods
-        asked = Asked([*own, *asked.methods], sets=asked.sets, limit=asked.limit, device=asked.device)
-    whole = everything or (publish is not None and not asked.given)
-    plan, _ = asked.plan(suite, out, config, plugins, data_dir, everything=whole, others=publish is None)
+    plan, out = chosen.plan(publishes=publish is not None), chosen.out
 
     def tell(line: str) -> None:
         print(plain(line), file=sys.stderr)
 
-    text = publishing.board(plan, out, publish, replace=replace, tell=tell)
+    files = publishing.board(plan, out, publish, replace=replace, tell=tell)
     if publish is not None:
-        return _published(suite, publish)
-    return _Shown(text, *publishing.records_of(plan, out), publishing.board_file(plan, out), _source(out))
-
-
-def _source(out: Path) -> str:
-    return "" if out == Path("results") else f" --out {shlex.quote(str(out))}"
-
-
-def run_text(results: Results) -> str:
-    """The board of a run: a table on a terminal, markdown in a pipe."""
-    if not sys.stdout.isatty() or not results.shown:
-        return results.leaderboard()
-    shown = _Shown(results.leaderboard(), results.shown, results.layouts, results.board, _source(results.store.root))
-    return shown.terminal(None)
+        return _published(plan.suite, publish, details=details)
+    page = _page(plan.label, details=details)
+    return Shown(files[page], *publishing.records_of(plan, out), out / "leaderboards" / page, source_of(out))
 
 
 def compare(

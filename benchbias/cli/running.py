@@ -71,8 +71,8 @@ def run(
     2 a mistake in what was asked for; 3 a stage that was computed again gave other bytes, marked on the board until
     `clean --quarantine`; 4 the results folder cannot be read or written.
     """
-    from benchbias.cli.boards import run_text
     from benchbias.cli.console import reporter
+    from benchbias.cli.folders.shown import run_text
     from benchbias.cli.lacking import check_methods, failures_untold
     from benchbias.runner.launch import RunOptions, run_suite
 

@@ -57,14 +57,13 @@ def frame_of_board(records: Sequence[TrialRecord], layouts: Mapping[str, CellLay
     require("pandas", extra="frames", what="a DataFrame")
     import pandas
 
-    from benchbias.board.entries import entries_of
     from benchbias.board.exports.columns import columns_of
-    from benchbias.board.standings import board_of
+    from benchbias.board.scored import Scored
 
-    ordered = sorted_records(records)
-    if not ordered:
+    if not records:
         return pandas.DataFrame()
-    table = columns_of(entries_of(board_of(ordered, layouts)), ordered[0].body["suite"])
+    scored = Scored.of(records, layouts)
+    table = columns_of(scored.entries, scored.suite)
     return pandas.DataFrame([dict(row) for row in table.rows], columns=list(table.names))
 
 

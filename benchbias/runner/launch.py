@@ -63,7 +63,8 @@ def run_suite(
         tell = _teller(workspace, plan, store, reporter)
         report = record(plan, store, launch(workspace, plan, options, reporter, tell))
         results = results_of(plan, store, report)
-        store.replace(results.board, results.text)
+        for file, text in results.files.items():
+            store.replace(store.root / "leaderboards" / file, text)
     return results
 
 

@@ -70,7 +70,7 @@ class FolderState:
 
 @dataclass(frozen=True)
 class _Found:
-    """The part of a plan that lies in a results folder. conflicting: labels of stages that came out otherwise, by key."""
+    """The part of a plan that lies in a results folder. conflicting: labels of stages in conflict, by key."""
 
     plan: Plan
     store: Store
