@@ -34,32 +34,39 @@ if TYPE_CHECKING:
     from benchbias.plan.trials import Plan
 
 
+PublishedFolder = Annotated[
+    Path | None, typer.Option(help="A published folder: rebuild its board from its records alone.")
+]
+Write = Annotated[
+    bool, typer.Option("--write", help="With --records: write all its boards and index.md into that folder.")
+]
+Publish = Annotated[
+    Path | None, typer.Option(help="Add the records to this folder, and make the board of all that it has.")
+]
+Details = Annotated[bool, typer.Option("--details", help="Print the page of details: every column.")]
+Replace = Annotated[
+    bool, typer.Option("--replace", help="With --publish: remove the suite's other records, and say which.")
+]
+To = Annotated[str | None, typer.Option(help="Write it to FILE.md, .csv, .json, .tex or .html; - prints markdown.")]
+ChosenColumns = Annotated[str | None, typer.Option(help="Only these columns, e.g. label,gap,verdict.")]
+Markdown = Annotated[bool, typer.Option("--markdown", help="Print markdown on a terminal too, as a pipe gets it.")]
+MoreMethods = Annotated[
+    list[str] | None, typer.Option("-m", "--method", help="Rows besides the suite's own: as `run` was told.")
+]
+
+
 def leaderboard(
     suite: Annotated[str | None, typer.Argument(help="The suite; none with --write.")] = None,
     out: Out = Path("results"),
-    records: Annotated[
-        Path | None, typer.Option(help="A published folder: rebuild its board from its records alone.")
-    ] = None,
-    write: Annotated[
-        bool, typer.Option("--write", help="With --records: write all its boards and index.md into that folder.")
-    ] = False,
-    publish: Annotated[
-        Path | None, typer.Option(help="Add the records to this folder, and make the board of all that it has.")
-    ] = None,
-    details: Annotated[bool, typer.Option("--details", help="Print the page of details: every column.")] = False,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="With --publish: remove the suite's other records, and say which.")
-    ] = False,
-    to: Annotated[
-        str | None, typer.Option(help="Write it to FILE.md, .csv, .json, .tex or .html; - prints markdown.")
-    ] = None,
-    columns: Annotated[str | None, typer.Option(help="Only these columns, e.g. label,gap,verdict.")] = None,
-    markdown: Annotated[
-        bool, typer.Option("--markdown", help="Print markdown on a terminal too, as a pipe gets it.")
-    ] = False,
-    method: Annotated[
-        list[str] | None, typer.Option("-m", "--method", help="Rows besides the suite's own: as `run` was told.")
-    ] = None,
+    records: PublishedFolder = None,
+    write: Write = False,
+    publish: Publish = None,
+    details: Details = False,
+    replace: Replace = False,
+    to: To = None,
+    columns: ChosenColumns = None,
+    markdown: Markdown = False,
+    method: MoreMethods = None,
     set_: Sets = None,
     limit: Limit = None,
     config: Config = None,
@@ -140,7 +147,7 @@ def _published(suite: str, folder: Path, *, details: bool) -> Shown:
 
 @dataclass(frozen=True)
 class _Chosen:
-    """What of which results folder is shown: the arguments of `Asked.plan`."""
+    """The part of a results folder that is shown: the arguments of `Asked.plan`."""
 
     suite: str
     out: Path
