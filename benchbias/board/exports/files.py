@@ -13,7 +13,7 @@ from typing import Any
 from benchbias.board.entries import Entry
 from benchbias.board.exports.columns import Columns, columns_of
 from benchbias.board.exports.latex import latex_table
-from benchbias.board.exports.reader import UNITS, cells_of, control_words, score_title, seeds_text, usual_seeds
+from benchbias.board.exports.reader import cells_of, control_words, notes_of, score_title, usual_seeds
 from benchbias.board.text import escaped, no_formula, table_lines
 from benchbias.errors import UsageError, plain
 from benchbias.util.files import storage_errors
@@ -46,7 +46,7 @@ def board_text(
     header, rows = reader_table(entries, suite) if names is None else texts_of(table)
     title = plain(f"{suite['title']} (suite {suite['name']}, version {suite['version']})")
     limited = [] if suite["limit"] is None else [f"Limited run (--limit {suite['limit']}): nothing is ranked."]
-    notes = [*limited, seeds_text(usual_seeds(entries)), *UNITS] if names is None else limited
+    notes = [*limited, *notes_of(entries)] if names is None else limited
     return latex_table(title, header, rows, notes) if suffix.lower() == ".tex" else _html(title, header, rows, notes)
 
 
