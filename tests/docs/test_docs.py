@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import shlex
 import subprocess
@@ -18,7 +17,7 @@ from benchbias.board.text import gap_text
 from benchbias.cli import app
 from benchbias.records.analysis import read_analyses
 from benchbias.records.row_name import as_row_name
-from benchbias.runner.publishing import published_records
+from benchbias.runner.publishing import published_records, rebuild
 from benchbias.runner.workspace import Workspace
 from benchbias.statistics.estimates import MARGIN, Estimate, difference, equivalence_p_value
 from benchbias.suite import tables
@@ -47,12 +46,14 @@ def test_the_pruner_in_twelve_lines_gets_its_row(tmp_path: Path, cli):
     (tmp_path / "largest.py").write_text(code)
     done = cli(*shlex.split(command)[1:], "-m", "magnitude", "--seeds", "1", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert r"largest\[sparsity=0.5\]" in done.stdout
-    rows = {line.split()[1]: line.split()[2:] for line in done.stdout.splitlines() if "sparsity=0.5" in line}
+    lines = (tmp_path / "results/leaderboards/details/smoke.md").read_text().splitlines()
+    rows = {line.split()[3]: line.split()[4:] for line in lines if line.startswith("| –") and "sparsity=0.5" in line}
     assert rows[r"largest\[sparsity=0.5\]"] == rows[r"magnitude\[sparsity=0.5\]"], "it is the same criterion"
     read = cli("leaderboard", "smoke", "--plugin", "largest.py", "--method", "largest", cwd=tmp_path)
     assert read.returncode == 0, read.stderr
-    assert {line for line in done.stdout.splitlines() if "largest" in line} <= set(read.stdout.splitlines())
+    shown = {line for line in done.stdout.splitlines() if line.startswith("|") and "largest" in line}
+    assert len(shown) == 2
+    assert shown <= set(read.stdout.splitlines())
 
 
 def readme_commands() -> list[str]:
@@ -64,26 +65,26 @@ def test_every_block_of_the_readme_is_run_by_a_test_or_by_ci():
     assert set(fences[::2]) == {"sh"}
     assert set(fences[1::2]) == {""}
     assert tuple(readme_commands()[:2]) == BY_CI
-    assert [line.split()[1] for line in readme_commands()[2:]] == ["run", "audit", "new", "check"]  # the tests below
+    assert [line.split()[1] for line in readme_commands()[2:]] == ["audit", "new", "check"]  # the tests below
 
 
 def test_the_readmes_two_methods_are_compared(tmp_path: Path, cli):
-    command = readme_commands()[2].replace("spurious-small", "smoke")
-    done = cli(*shlex.split(command)[1:], cwd=tmp_path)
+    (command,) = re.findall(r"^`(benchbias run [^`]*)` compares two", README, re.MULTILINE)
+    done = cli(*shlex.split(command.replace("spurious-small", "smoke"))[1:], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert {"jtt", "erm"} <= {cells_of(line)[1] for line in done.stdout.splitlines() if line.startswith("|")}
+    assert {"jtt", "erm"} <= {cells_of(line)[1].split()[0] for line in done.stdout.splitlines() if line[:1] == "|"}
 
 
 def test_the_readmes_audit_gives_a_verdict(tmp_path: Path, cli):
     rows = [f"{n % 2},{'fm'[n % 3 == 0]},{n % 5},{n % 2},{(n + (n % 40 == 0)) % 2}" for n in range(600)]
     (tmp_path / "answers.csv").write_text("\n".join(["label,sex,age,dense,int8", *rows]))
-    done = cli(*shlex.split(readme_commands()[3])[1:], cwd=tmp_path)
+    done = cli(*shlex.split(readme_commands()[2])[1:], cwd=tmp_path)
     assert done.returncode == 3, done.stderr
     assert "label=0" in (tmp_path / "audit.html").read_text()
 
 
 def test_the_readmes_plugin_is_begun_and_keeps_its_contract(tmp_path: Path, cli):
-    for command in readme_commands()[4:]:
+    for command in readme_commands()[3:]:
         done = cli(*shlex.split(command)[1:], cwd=tmp_path)
         assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "benchbias-mine/pyproject.toml").is_file()
@@ -154,22 +155,24 @@ def test_every_metric_that_a_data_card_names_is_there():
     assert {name for _, name in named} <= known, sorted(one for one in named if one[1] not in known)
 
 
+OTHERS = ("index", "claims", "claims-before")
 PUBLISHED = sorted(folder.name for folder in (ROOT / "leaderboard/records").iterdir())
 LONG = ("equal-fit-mnist", "prune-layers-spuco", "pruning-mnist", "spuco-mnist", "ucla-large")  # 10,000 test images
 LONG += ("selective-damage", "recall-distortion")  # populations of thirty
 
 
 @pytest.mark.parametrize("name", tiered(PUBLISHED, slow=LONG))
-def test_a_published_board_is_rebuilt_from_its_records_byte_for_byte(cli, name: str):
-    done = cli("leaderboard", name, "--records", str(ROOT / "leaderboard"))
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.encode() == (ROOT / f"leaderboard/{name}.md").read_bytes()
+def test_a_published_board_is_rebuilt_from_its_records_byte_for_byte(name: str):
+    files = rebuild(name, ROOT / "leaderboard")
+    assert files.keys() >= {f"{name}.md", f"details/{name}.md"}
+    for path, text in files.items():
+        assert text.encode() == (ROOT / "leaderboard" / path).read_bytes(), path
 
 
 def test_every_suite_with_records_is_shipped_and_has_a_board_a_page_and_no_trial_that_is_not_planned():
     """A board without records could say anything; one of old rows or seeds would not be what the suite's table says."""
     workspace = Workspace.open(shipped_file(), quiet=True)
-    assert {board.stem for board in (ROOT / "leaderboard").glob("*.md")} == {*PUBLISHED, "claims", "claims-before"}
+    assert {board.stem for board in (ROOT / "leaderboard").glob("*.md")} == {*PUBLISHED, *OTHERS}
     for name in PUBLISHED:
         assert (ROOT / f"docs/suites/{name}.md").is_file()
         records, _ = published_records(name, ROOT / "leaderboard")
@@ -185,29 +188,16 @@ def test_every_suite_with_records_is_shipped_and_has_a_board_a_page_and_no_trial
             assert set(record.body.get("probes", {})) == (probes if record.body["method"] in probed else set())
 
 
-def board_rows() -> dict[str, dict[str, str]]:
-    """The published results by method: column -> cell; `labels used` is the section's, and no control has it."""
-    found: dict[str, dict[str, str]] = {}
-    for section in (ROOT / "leaderboard/spurious-small.md").read_text().split("### Cost")[0].split("### ")[1:]:
-        head, _, *body = [
-            [c.strip() for c in line.strip("|").split("|")] for line in section.splitlines() if "|" in line
-        ]
-        track = re.match(r"Labels used: (.*)", section)
-        labels = {"labels used": track[1] if track else "–"}
-        found |= {cells[1]: dict(zip(head, cells, strict=True)) | labels for cells in body}
-    return found
-
-
-def test_the_readme_shows_the_head_of_the_published_board():
-    lines = [cells_of(line) for line in README.splitlines() if line.startswith("|")]
-    start = next(at for at, cells in enumerate(lines) if cells[1:3] == ["rank", "method"])
-    rows = list(itertools.takewhile(lambda cells: len(cells) == len(lines[start]), lines[start + 2 :]))
-    head, published = lines[start], board_rows()
-    text = (ROOT / "leaderboard/spurious-small.md").read_text().split("### Cost")[0]
-    tables = [section.count("\n| ") - 1 for section in text.split("### ")[1:]]  # one a track, and the controls'
-    assert len(rows) == sum(min(3, count) for count in tables)
-    for cells in rows:
-        assert dict(zip(head, cells, strict=True)).items() <= published[cells[2]].items(), cells
+def test_the_readmes_table_is_that_of_all_boards():
+    command = [sys.executable, "benchmarks/readme_table.py", "leaderboard"]
+    table = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert f"\n\n{table}\n" in README, "made anew by the command in CONTRIBUTING.md?"
+    tables = (ROOT / "leaderboard/index.md").read_text().split("## All boards")[0]
+    rows = [cells_of(line) for line in tables.splitlines() if line.startswith("| [")]
+    shown = [cells_of(line) for line in table.splitlines()[2:]]
+    assert len(rows) > 10
+    assert [cells[0].replace("](docs", "](../docs") for cells in shown] == [cells[0] for cells in rows]
+    assert [cells[2:] for cells in shown] == [cells[1:] for cells in rows]
 
 
 WORST, CONFLICTING = "worst_group_accuracy", "conflicting_accuracy"
@@ -225,7 +215,7 @@ def reading_of(gap: Estimate) -> str:
 def gaps_of_board(name: str) -> dict[tuple[str, str], str]:
     """(row, baseline) of every gap to a baseline of a board: whether it is resolved, which is bold there."""
     found, head = {}, []
-    for line in (ROOT / f"leaderboard/{name}.md").read_text().replace("\\", "").splitlines():
+    for line in (ROOT / f"leaderboard/details/{name}.md").read_text().replace("\\", "").splitlines():
         cells = cells_of(line) if line.startswith("|") else []
         head = cells if "gap to baseline" in cells else head
         if len(cells) == len(head) and cells != head:
@@ -319,7 +309,7 @@ def test_the_tables_on_the_agreement_of_tasks_are_those_of_their_script():
 
 def test_what_the_page_on_critical_neurons_quotes_stands_on_its_board():
     page = (ROOT / "docs/suites/critical-neurons.md").read_text()
-    sections = (ROOT / "leaderboard/critical-neurons.md").read_text().replace("\\", "").split("### ")
+    sections = (ROOT / "leaderboard/details/critical-neurons.md").read_text().replace("\\", "").split("### ")
     quoted = [cells_of(line) for line in page.splitlines() if line.startswith("| `")]
     assert len(quoted) > 6
     for probe, what, group, *numbers in quoted:
