@@ -133,7 +133,8 @@ class _Sheet:
             *(text for row in rows for text in (_shown(row.name, font), row.note)),
             *([CORNER] if headings else []),
         ]
-        names = min(LONGEST, max(round(font.getlength(text)) for text in texts)) + 3 * MARGIN
+        longest = LONGEST if width is None else min(LONGEST, width // 3)
+        names = min(longest, max(round(font.getlength(text)) for text in texts)) + 3 * MARGIN
         height, across = samples.images.shape[2:]
         blocks = max(1, len(headings))
         room = None if width is None else width - names - MARGIN - MARGIN * (blocks - 1)
