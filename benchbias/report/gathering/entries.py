@@ -8,6 +8,8 @@ from typing import Any
 
 from benchbias.board.entries import Entry, entries_of
 from benchbias.board.row_trials import Trials
+from benchbias.board.rows import row_of
+from benchbias.board.words import LABELS, section_of
 from benchbias.records.row_name import row_name
 from benchbias.report.gathering.commands import command_of, reproduces
 from benchbias.report.gathering.numbers import estimate_json, rounded
@@ -15,18 +17,20 @@ from benchbias.report.gathering.row_groups import groups_of
 from benchbias.report.gathering.source import Source
 from benchbias.statistics.estimates import MARGIN, estimate
 
-LABELS = {"labels-none": "none", "val-select": "validation", "val-fit": "validation", "train": "training"}
-"""Whose group labels a row used, in a word, by its track."""
-
 BYTES_OF_A_PARAMETER = 4  # float32
 
 
 def gather_entries(source: Source) -> dict[str, Any]:
     """All rows in the order of the board, and the margin within which they count as equal."""
-    trials = {(one.first["task"], one.label, one.first["track"]): one for one in source.rows}
-    found = entries_of(source.board)
-    rows = [_entry(source, entry, trials[entry.row.task, entry.row.label, entry.row.track]) for entry in found]
+    rows = [_entry(source, entry, _trials_of(source, entry)) for entry in entries_of(source.board)]
     return {"margin": MARGIN, "rows": [{"id": f"r{at}", **row} for at, row in enumerate(rows)]}
+
+
+def _trials_of(source: Source, entry: Entry) -> Trials:
+    """The trials of an entry; where rows of other settings have the same name, those that give its row."""
+    row = entry.row
+    found = [one for one in source.rows.of_method(row.task, row.method) if one.first["swept"] == row.swept]
+    return found[0] if len(found) == 1 else next(one for one in found if row_of(one, source.rows) == row)
 
 
 def _entry(source: Source, entry: Entry, trials: Trials) -> dict[str, Any]:
@@ -38,15 +42,14 @@ def _entry(source: Source, entry: Entry, trials: Trials) -> dict[str, Any]:
         "words": entry.words,
         "swept": dict(row.swept),
         "series": _series(row.method, row.swept),
-        "labels": LABELS[row.track],
-        "track": row.track,
+        "labels": section_of(row.track),
+        "labelsUsed": LABELS[row.track],
         "ranked": row.ranked,
         "rank": None if entry.rank is None else list(entry.rank),
         "verdict": entry.verdict,
         "control": entry.control,
         "controlMarks": row.baseline_marks.words() if row.baseline_marks is not None else [],
         "gap": estimate_json(row.to_baseline),
-        "resolved": (row.task, row.label) in source.board.resolved_to_baseline,
         "metrics": {name: estimate_json(value) for name, value in row.metrics.items()},
         "asCounted": rounded(row.as_counted),
         "worstGroup": estimate_json(row.worst_group),
