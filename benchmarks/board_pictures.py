@@ -14,8 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchbias.cli.sheet import write_sheet
 from benchbias.errors import BenchbiasError
+from benchbias.report.gathering.pictures import write_sheet
 from benchbias.runner.publishing import published_records
 from benchbias.runner.workspace import Workspace
 
