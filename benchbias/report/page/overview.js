@@ -19,6 +19,7 @@ benchbias.section({
 
     function show(chosen) {
       content.replaceChildren();
+      for (const one of data.sentences[chosen] || []) content.append(el("p", { class: "finding" }, tools.short(one, 4000)));
       const rows = board.rows.filter((row) => row.task === chosen);
       forest(rows, content);
       ranks(rows, content);
@@ -119,11 +120,10 @@ benchbias.section({
     }
 
     function sentences() {
-      for (const one of data.sentences || []) root.append(el("p", { class: "finding" }, one));
       const seeds = head.seeds.length;
       const failed = head.trials - head.scored;
       root.append(el("p", { class: "quiet" }, "Suite ", tools.name(head.suite), ", version ", tools.name(head.version),
-        `: ${head.scored} scored trials of ${board.rows.length} rows, ${seeds} ${seeds === 1 ? "seed" : "seeds"}.`
+        `: ${head.scored} scored ${head.scored === 1 ? "trial" : "trials"} of ${board.rows.length} ${board.rows.length === 1 ? "row" : "rows"}, ${seeds} ${seeds === 1 ? "seed" : "seeds"}.`
         + `${failed ? ` ${failed} trials have no score.` : ""}`));
       if (head.limit !== null) {
         root.append(el("p", {}, el("strong", {}, "Limited run: "), `at most ${head.limit} images a split. Nothing here is comparable or ranked.`));
