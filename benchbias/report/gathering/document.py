@@ -9,6 +9,7 @@ from typing import Any
 
 from benchbias.report.gathering.entries import gather_entries
 from benchbias.report.gathering.head import gather_head
+from benchbias.report.gathering.sentences import gather_sentences
 from benchbias.report.gathering.source import Source
 
 Gatherer = Callable[[Source], Any]
@@ -16,6 +17,7 @@ Gatherer = Callable[[Source], Any]
 PARTS: Mapping[str, Gatherer] = MappingProxyType(
     {
         "head": gather_head,
+        "sentences": gather_sentences,
         "board": gather_entries,
     }
 )

@@ -15,6 +15,9 @@ SCRIPTS = (
     "vendor/plot.umd.min.js",
     "shell.js",
     "overview.js",
+    "table.js",
+    "curves.js",
+    "cost.js",
 )
 """The scripts of the page in their order; sections stand in the order in which they register."""
 
