@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+SEARCH = 'data-md-component="search" role="dialog"'
+
 
 class Anchor:
     """An entry of a page's contents, with the names that themes ask for."""
@@ -42,6 +44,11 @@ def on_page_content(html: str, *, page: Any, config: Any, **_: Any) -> str:
     found = _pages(config.extra["pages"])[page.file.src_uri]
     page.toc = _contents(found["headings"])
     return str(found["html"])
+
+
+def on_post_page(output: str, **_: Any) -> str:
+    """Name the dialog of the search, which the theme leaves without a name."""
+    return output.replace(SEARCH, f'{SEARCH} aria-label="Search"')
 
 
 def _contents(headings: list[tuple[int, str, str]]) -> Contents:
