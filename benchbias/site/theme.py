@@ -18,6 +18,7 @@ from benchbias.util.packages import require
 
 HERE = Path(__file__).parent
 ASSETS = "assets/benchbias"
+WORDS_APART = r"[\s\-_,:;!?=\[\]{}()\"'`/.<>&|+*]+"  # of the search: names of options and functions are several words
 SHOWN_AS = str.maketrans({"<": "‹", ">": "›", "&": "+", '"': "”"})
 """Titles stand in places of the theme where HTML is neither escaped nor parsed: these letters are replaced."""
 
@@ -115,7 +116,7 @@ def _configuration(work: Path, source: Path, site: Path, tabs: Sequence[Any]) ->
         "site_dir": str(site),
         "use_directory_urls": False,
         "theme": {"name": "material", "font": False, "palette": palette, "features": features, "language": "en"},
-        "plugins": ["search", "offline"],
+        "plugins": [{"search": {"separator": WORDS_APART}}, "offline"],
         "hooks": [str(HERE / "mkdocs_hook.py")],
         "extra_css": [f"{ASSETS}/site.css"],
         "extra": {
