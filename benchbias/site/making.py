@@ -93,7 +93,11 @@ def _suites(records: Path) -> list[Suite]:
 
 def _collected(origin: Origin, suites: Sequence[Suite], *, reports: bool) -> Collected:
     """The pages, boards with a link to their report."""
-    texts = {s.board: rebuild(s.name, origin.records) for s in suites if origin.file(s.board) is None}
+    texts: dict[str, str] = {}
+    for suite in suites:
+        if origin.file(suite.board) is None:
+            made_anew = rebuild(suite.name, origin.records)
+            texts |= {f"{BOARDS}/{name}": text for name, text in made_anew.items()}
     if origin.file(f"{BOARDS}/index.md") is None and origin.file(f"{BOARDS}/README.md") is None:
         texts[f"{BOARDS}/index.md"] = boards_page(suites)
     made = made_pages(suites, texts, docs=origin.root is not None, reports=reports)

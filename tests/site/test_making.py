@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchbias.board.markdown.details import details_page
-from benchbias.board.markdown.page import board_page
+from benchbias.board.published.files import board_files
+from benchbias.board.scored import Scored
 from benchbias.errors import UsageError
 from benchbias.records.trial import record_folder
 from benchbias.site.making import MARK, make_site
@@ -85,11 +85,10 @@ def hostile(tmp_path_factory) -> Path:
     """The site of a folder whose title and whose boards are hostile."""
     folder = tmp_path_factory.mktemp("hostile")
     board = published(folder / "board", HOSTILE[0])
-    (board / f"{SUITE}.md").write_text(board_page(hostile_source().records, LAYOUTS, "make it"))
-    (board / "probe-details.md").write_text(details_page(hostile_source().records, LAYOUTS, "make it"))
-    (board / "note.md").write_text(
-        "---\ntitle: !!python/object:os.system x\n---\n# {{ config }} {% raw %}\n\n[a](probe-details.md)\n"
-    )
+    for name, text in board_files(SUITE, Scored.of(hostile_source().records, LAYOUTS, ()), "make it").items():
+        (board / name).parent.mkdir(exist_ok=True)
+        (board / name).write_text(text)
+    (board / "note.md").write_text("---\ntitle: !!python/object:os.system x\n---\n# {{ config }} {% raw %}\n")
     make_site(folder / "site", board, report=lambda suite, path: path.write_text(f"<title>{suite}</title>"))
     return folder / "site"
 
@@ -98,7 +97,7 @@ def hostile(tmp_path_factory) -> Path:
 @needs_theme
 def test_hostile_names_are_text_on_every_page_of_the_site(hostile: Path):
     assert dead_links(hostile, left_out=["404.html"]) == []
-    text = Parsed.of((hostile / "leaderboard/probe-details.html").read_text()).text
+    text = Parsed.of((hostile / f"leaderboard/details/{SUITE}.html").read_text()).text
     for name in HOSTILE:
         told = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(name.split()))
         assert told in " ".join(text.split()), name
