@@ -34,6 +34,10 @@ class Suite:
         return f"{BOARDS}/{self.name}.md"
 
     @property
+    def details(self) -> str:
+        return f"{BOARDS}/details/{self.name}.md"
+
+    @property
     def report(self) -> str:
         return f"{REPORTS}/{self.name}.html"
 

@@ -62,7 +62,8 @@ def make_site(
         found = _collected(origin, suites, reports=report is not None)
         tell(f"{len(found.pages)} pages")
         boards = [suite.board for suite in suites]
-        site = build(found.pages, navigation(list(found.pages), boards), work)
+        wide = [*boards, *(suite.details for suite in suites)]
+        site = build(found.pages, navigation(list(found.pages), boards), work, wide)
         _complete(site, found, reports)
         _put(site, out)
     return Made(len(suites), len(suites) if report is not None else 0, len(found.pages))

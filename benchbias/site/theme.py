@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +35,12 @@ def theme_version() -> str:
     return str(material.__version__)
 
 
-def build(pages: Mapping[str, Rendered], tabs: Sequence[Mapping[str, Any]], work: Path) -> Path:
+def build(
+    pages: Mapping[str, Rendered], tabs: Sequence[Mapping[str, Any]], work: Path, boards: Collection[str] = ()
+) -> Path:
     """Build the pages in a folder for work, which must be empty; the folder of the site is returned. Raises UsageError.
 
-    tabs: the navigation. mkdocs is strict: any of its warnings is an error.
+    tabs: the navigation. boards: the places of pages whose tables have a line a row, however wide. mkdocs is strict: any of its warnings is an error.
     """
     source, site = work / "pages", work / "site"
     for place in pages:
@@ -47,7 +49,9 @@ def build(pages: Mapping[str, Rendered], tabs: Sequence[Mapping[str, Any]], work
     (source / ASSETS).mkdir(parents=True)
     for name in ("site.css", "vendor/iframe-worker.js", "vendor/iframe-worker.LICENSE"):
         (source / ASSETS / Path(name).name).write_bytes((HERE / name).read_bytes())
-    (work / "pages.json").write_text(json.dumps({place: _told(place, page) for place, page in pages.items()}))
+    (work / "pages.json").write_text(
+        json.dumps({place: _told(place, page, place in boards) for place, page in pages.items()})
+    )
     (work / "mkdocs.yml").write_text(json.dumps(_configuration(work, source, site, _named(tabs, pages))))
     _run(work / "mkdocs.yml")
     return site
@@ -63,11 +67,11 @@ def _run(configuration: Path) -> None:
         raise UsageError(f"the site: mkdocs failed: {plain(faults[0])}")
 
 
-def _told(place: str, page: Rendered) -> dict[str, Any]:
+def _told(place: str, page: Rendered, board: bool) -> dict[str, Any]:
     """A page as the hook reads it."""
     hidden = ["navigation"] if place.startswith(f"{BOARDS}/") else []
     return {
-        "html": f'<div class="board">{page.html}</div>' if hidden else page.html,
+        "html": f'<div class="board">{page.html}</div>' if board else page.html,
         "headings": [(one.level, shown(one.text), one.anchor) for one in page.headings],
         "meta": {"title": shown(title_of(place, page)), "hide": hidden},
     }
