@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchbias import BiasedDataset, hub_images
-from benchbias.cli.sheet import draw_sheet
+from benchbias.report.gathering.pictures import draw_sheet
 from benchbias_plugins.datasets.colored_mnist import colored_mnist
 from benchbias_plugins.datasets.spuco_mnist import partition, spuco_mnist
 

@@ -71,7 +71,7 @@ def show(
         raise UsageError("--figure and --records go with --plot FILE")
     print(printable(details(workspace, name, suite, set_ or ())))
     if image is not None:
-        from benchbias.cli.sheet import write_sheet
+        from benchbias.report.gathering.pictures import write_sheet
 
         if name not in workspace.catalogue.tasks:
             raise UsageError(f"--image goes with a task (known: {', '.join(workspace.catalogue.tasks)})")
@@ -96,7 +96,7 @@ def _plot(
         analyses = publishing.analyses_of(plan, out) if place == out else publishing.published_analyses(name, place)
 
     def pictures(task: str) -> Pictures:
-        from benchbias.cli.sheet import pictures_of
+        from benchbias.report.gathering.pictures import pictures_of
 
         return pictures_of(workspace, name, task, out, found[1])
 

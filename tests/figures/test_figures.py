@@ -18,12 +18,12 @@ import torch
 
 from benchbias import estimate
 from benchbias.cli.reading import FIGURE_HELP
-from benchbias.cli.sheet import pictures_of
 from benchbias.errors import DataError, UsageError
 from benchbias.figures import FIGURES, Material, Pictures, fitting, write_figure
 from benchbias.figures.class_impact import panels_of
 from benchbias.records.analysis import AnalysisRecord
 from benchbias.records.table import Table
+from benchbias.report.gathering.pictures import pictures_of
 from benchbias.runner.publishing import published_records
 from benchbias.runner.workspace import Workspace
 from benchbias.statistics.estimates import Estimate

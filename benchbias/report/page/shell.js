@@ -1,0 +1,298 @@
+// The page's frame: the document, the sections that register, and the tools that these draw with.
+"use strict";
+
+const benchbias = (() => {
+  const sections = [];
+  const redraws = new Set();
+  const SVG = "http://www.w3.org/2000/svg";
+  let current = 0;
+  let whole;
+
+  /** Register a section. draw(data, root, tools) fills root; a section that leaves it empty is not shown. */
+  function section({ id, title, draw }) {
+    sections.push({ id, title, draw });
+  }
+
+  // ---- elements: text is only ever text ----
+
+  /** An element: on... attributes are listeners, null and false ones are left out, children are nodes or text. */
+  function el(tag, attributes = {}, ...children) {
+    const node = ["svg", "path"].includes(tag) ? document.createElementNS(SVG, tag) : document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes || {})) {
+      if (value === null || value === undefined || value === false) continue;
+      if (name.startsWith("on")) {
+        if (typeof value !== "function") throw new TypeError(`${name} must be a function`);
+        node.addEventListener(name.slice(2), value);
+      } else if (name === "href" || name === "src") node.setAttribute(name, safeAddress(value));
+      else if (["innerHTML", "outerHTML", "srcdoc"].includes(name)) throw new TypeError(`${name} is never set`);
+      else if (["value", "checked", "selected", "open", "hidden", "disabled"].includes(name)) node[name] = value;
+      else node.setAttribute(name, value === true ? "" : String(value));
+    }
+    add(node, children);
+    return node;
+  }
+
+  function add(node, children) {
+    for (const child of children.flat(Infinity)) {
+      if (child === null || child === undefined || child === false) continue;
+      node.append(child instanceof Node ? child : document.createTextNode(String(child)));
+    }
+  }
+
+  /** An address that runs nothing and loads nothing: a place on this page, a web page to open, an embedded PNG. */
+  function safeAddress(text) {
+    return /^(#|https?:\/\/|data:image\/png;base64,)/i.test(String(text)) ? String(text) : "#";
+  }
+
+  /** A name that others chose: kept apart, so that its direction of writing does not reach its surroundings. */
+  function name(text, attributes = {}) {
+    return el("bdi", { class: "name", ...attributes }, short(text, 400));
+  }
+
+  /** A text of at most n characters for places that have no more room; control characters become blanks. */
+  function short(text, n = 40) {
+    const plain = Array.from(String(text).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, " "));
+    return plain.length <= n ? plain.join("") : `${plain.slice(0, n - 1).join("")}…`;
+  }
+
+  // ---- numbers ----
+
+  const fixed = (value, digits) => value.toFixed(digits).replace(/^-(?=0(\.0*)?$)/, "").replace("-", "−");
+
+  /** A number in text: unit "%" and "points" are of fractions; others have their own prefix (k, M, G). */
+  function number(value, { unit = "%", digits = 1, sign = false } = {}) {
+    if (value === null || value === undefined) return "–";
+    const shown = unit === "%" || unit === "points" ? fixed(100 * value, digits) : scaled(value);
+    return sign && value > 0 && !/^0(\.0*)?$/.test(shown) ? `+${shown}` : shown;
+  }
+
+  function scaled(value) {
+    const sizes = [[1e15, "P"], [1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
+    const found = sizes.find(([size]) => Math.abs(value) >= size);
+    return found ? `${Number((value / found[0]).toPrecision(3))} ${found[1]}` : String(Number(value.toPrecision(3)));
+  }
+
+  /** An estimate in text: `81.2 (79.9 to 82.4)`; with seeds: `, n = 5`. */
+  function interval(estimate, { unit = "%", digits = 1, sign = false, seeds = false } = {}) {
+    if (!estimate) return "–";
+    const options = { unit, digits, sign };
+    const bounds = estimate.low === null || estimate.low === undefined ? ""
+      : ` (${number(estimate.low, options)} to ${number(estimate.high, options)}${estimate.examplesOnly ? "; examples only" : ""})`;
+    return `${number(estimate.mean, options)}${bounds}${seeds ? `, n = ${estimate.n}` : ""}`;
+  }
+
+  const metric = (key) => String(key).replaceAll("_", " ");
+
+  /** The unit of a metric: accuracies are shares. */
+  const unitOf = (key) => (/accuracy|recall|share/.test(key) ? "%" : "");
+
+  const VERDICTS = {
+    "helps": { words: "helps", symbol: "triangle", rotate: 0, colour: "var(--helps)", sign: "▲" },
+    "harms": { words: "harms", symbol: "triangle", rotate: 180, colour: "var(--harms)", sign: "▼" },
+    "no difference": { words: "no difference", symbol: "square", rotate: 0, colour: "var(--same)", sign: "■" },
+    "undecided": { words: "undecided", symbol: "circle", rotate: 0, colour: "var(--open)", sign: "○", hollow: true },
+    "none": { words: "no control", symbol: "times", rotate: 0, colour: "var(--open)", sign: "–", hollow: true },
+  };
+  const verdict = (found) => VERDICTS[found] || VERDICTS.none;
+
+  /** The verdict in words, with the sign that charts use. */
+  function verdictMark(found) {
+    const one = verdict(found);
+    return el("span", { class: `verdict ${one.words.replace(" ", "-")}` },
+      el("span", { "aria-hidden": "true" }, one.sign), " ", one.words);
+  }
+
+  // ---- controls ----
+
+  let numbered = 0;
+  const newId = (stem) => `${stem}-${++numbered}`;
+
+  /** A labelled choice; options: texts, or {value, text}. */
+  function choice({ label, options, value, onchange }) {
+    const id = newId("choice");
+    const made = options.map((option) => (typeof option === "object" ? option : { value: option, text: option }));
+    const select = el("select", { id, onchange: () => onchange(select.value) },
+      made.map((option) => el("option", { value: String(option.value) }, short(option.text, 80))));
+    if (value !== undefined && value !== null) select.value = String(value);
+    return el("span", { class: "field" }, el("label", { for: id }, label), select);
+  }
+
+  /** A labelled field of text. */
+  function field({ label, value = "", oninput }) {
+    const id = newId("field");
+    const input = el("input", { id, type: "search", autocomplete: "off", value, oninput: () => oninput(input.value) });
+    return el("span", { class: "field" }, el("label", { for: id }, label), input);
+  }
+
+  /** A plain table in a box that scrolls; columns: titles or {title, numeric}; cells: text or nodes. */
+  function table(columns, rows, { caption = "", hideCaption = false, rowHeads = true } = {}) {
+    const heads = columns.map((column) => (typeof column === "object" ? column : { title: column }));
+    const cell = (value, at) => el(at === 0 && rowHeads ? "th" : "td",
+      { scope: at === 0 && rowHeads ? "row" : null, class: heads[at] && heads[at].numeric ? "numeric" : null }, value);
+    return box(caption || "Table", el("table", { class: "plain" },
+      caption && el("caption", { class: hideCaption ? "hidden" : null }, caption),
+      el("thead", {}, el("tr", {}, heads.map((head) =>
+        el("th", { scope: "col", class: head.numeric ? "numeric" : null }, head.title)))),
+      el("tbody", {}, rows.map((row) => el("tr", {}, row.map(cell))))));
+  }
+
+  /** A box that scrolls sideways by itself, so that the page does not; reached by the keyboard. */
+  function box(label, ...children) {
+    return el("div", { class: "box", role: "region", "aria-label": label, tabindex: "0" }, children);
+  }
+
+  /** A part that is folded until it is asked for. */
+  function folded(summary, ...children) {
+    return el("details", {}, el("summary", {}, summary), children);
+  }
+
+  // ---- charts ----
+
+  /** Whether the page is dark now. */
+  function dark() {
+    const chosen = document.documentElement.dataset.theme;
+    return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  }
+
+  /**
+   * A chart by Observable Plot. draw({width, dark, narrow}) gives Plot's options, or null where there is nothing;
+   * it is called again when the width or the theme changes. table: {columns, rows}, the chart's data, folded beside it.
+   * Returns {figure, redraw(changes)}: changes may replace draw, title, description and table.
+   */
+  function chart(root, draw, { title, description, table: data }) {
+    const state = { draw, title, description, table: data };
+    const place = el("div", { class: "plot" });
+    const caption = el("figcaption");
+    const below = el("div", { class: "data" });
+    const figure = el("figure", { class: "chart" }, caption, place, below);
+    let last = null;
+
+    function paint() {
+      const width = Math.floor(place.clientWidth);
+      if (!width) return;
+      last = `${width} ${dark()}`;
+      const options = state.draw({ width, dark: dark(), narrow: width < 560 });
+      figure.hidden = !options;
+      if (!options) return;
+      const made = Plot.plot({ width, style: { overflow: "visible", fontSize: "12px", color: "inherit" }, ...options });
+      const image = made.tagName.toLowerCase() === "svg" ? made : made.querySelector(":scope > svg") || made;
+      image.setAttribute("role", "img");
+      image.setAttribute("aria-label", short(`${state.title}. ${state.description}`, 600));
+      place.replaceChildren(made);
+    }
+
+    function retell() {
+      add((caption.replaceChildren(), caption),
+        [el("strong", {}, state.title), state.description && el("span", {}, ` ${state.description}`)]);
+      below.replaceChildren();
+      if (state.table) {
+        const { columns, rows } = state.table;
+        add(below, [folded("The data of this chart",
+          table(columns, rows, { caption: state.title, hideCaption: true }))]);
+      }
+    }
+
+    function redraw(changes = {}) {
+      Object.assign(state, changes);
+      retell();
+      paint();
+    }
+
+    root.append(figure);
+    redraw();
+    new ResizeObserver(() => {
+      if (`${Math.floor(place.clientWidth)} ${dark()}` !== last) paint();
+    }).observe(place);
+    redraws.add(paint);
+    return { figure, redraw };
+  }
+
+  /** Colours by number, as CSS variables: they follow the theme by themselves, on paper too. */
+  const colour = (number) => `var(--c${number % 10})`;
+  const SYMBOLS = ["circle", "square", "triangle", "diamond", "cross", "star", "wye"];
+  const symbol = (number) => SYMBOLS[number % SYMBOLS.length];
+
+  const tools = {
+    el, name, short, number, interval, scaled, metric, unitOf, verdict, verdictMark, VERDICTS, choice, field, table,
+    box, folded, chart, dark, colour, symbol, newId,
+    get document() { return whole; },
+  };
+
+  // ---- the page ----
+
+  function themeButton() {
+    const button = el("button", { type: "button", class: "theme", onclick: turn });
+    function tell() {
+      button.textContent = dark() ? "Light theme" : "Dark theme";
+    }
+    function turn() {
+      document.documentElement.dataset.theme = dark() ? "light" : "dark";
+      keep(document.documentElement.dataset.theme);
+      tell();
+      redraws.forEach((paint) => paint());
+    }
+    const kept = keep();
+    if (kept === "dark" || kept === "light") document.documentElement.dataset.theme = kept;
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+      tell();
+      redraws.forEach((paint) => paint());
+    });
+    tell();
+    return button;
+  }
+
+  /** Read or write the theme that was chosen; a browser may keep nothing of a file. */
+  function keep(theme) {
+    try {
+      if (theme) localStorage.setItem("benchbias-theme", theme);
+      return localStorage.getItem("benchbias-theme");
+    } catch {
+      return null;
+    }
+  }
+
+  function draw(main, links) {
+    const data = whole.suites[current];
+    redraws.clear();
+    main.replaceChildren();
+    links.replaceChildren();
+    document.getElementById("suite-title").replaceChildren(name(data.head.title));
+    for (const { id, title, draw: fill } of sections) {
+      const heading = el("h2", { id: `${id}-title`, tabindex: "-1" }, title);
+      const root = el("div", { class: "content" });
+      const part = el("section", { id, "aria-labelledby": `${id}-title` }, heading, root);
+      main.append(part);
+      fill(data, root, tools);
+      if (root.childNodes.length) links.append(el("li", {}, el("a", { href: `#${id}` }, title)));
+      else part.remove();
+    }
+  }
+
+  function start() {
+    whole = JSON.parse(document.getElementById("document").textContent);
+    const main = el("main", { id: "main" });
+    const links = el("ul");
+    const several = whole.suites.length > 1 && choice({
+      label: "Suite",
+      options: whole.suites.map((one, at) => ({ value: at, text: one.head.suite })),
+      value: 0,
+      onchange: (value) => {
+        current = Number(value);
+        draw(main, links);
+      },
+    });
+    document.body.append(
+      el("a", { class: "skip", href: "#main" }, "To the content"),
+      el("header", {},
+        el("div", { class: "bar" },
+          el("p", { class: "brand" }, "benchbias report"), several || null, themeButton()),
+        el("h1", { id: "suite-title" }),
+        el("nav", { "aria-label": "Sections" }, links)),
+      main,
+      el("footer", {}, el("p", {}, `Made by benchbias ${whole.version} from records alone.`)));
+    draw(main, links);
+  }
+
+  document.addEventListener("DOMContentLoaded", start);
+  return { section, tools };
+})();
