@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from benchbias.board.row_trials import Rows, trials_of
 from benchbias.board.standings import Board, board_of
+from benchbias.errors import UsageError
 from benchbias.figures.material import Material, Pictures, no_pictures
 from benchbias.records.analysis import AnalysisRecord
 from benchbias.records.trial import TrialRecord
@@ -18,6 +19,7 @@ from benchbias.store.store import Store
 
 if TYPE_CHECKING:
     from benchbias.plan.trials import Plan
+    from benchbias.report.gathering.task_data import TaskData
     from benchbias.runner.workspace import Workspace
     from benchbias.suite.catalogue import Catalogue
 
@@ -64,6 +66,14 @@ class Source:
     def material(self) -> Material:
         """The material of figures, for what these compute already."""
         return Material(self.rows, self.analyses, self.pictures)
+
+    def data(self, task: str) -> TaskData:
+        """The images, labels and groups of a task. Raises BenchbiasError where they cannot be had."""
+        if self.workspace is None or self.suite not in self.workspace.catalogue.suites:
+            raise UsageError(f"the data set of {task!r} is known to no benchmarks.toml that was read")
+        from benchbias.report.gathering.task_data import task_data
+
+        return task_data(self.workspace, self.suite, task, self.out)
 
     def pictures(self, task: str) -> Pictures:
         """The test split of a task. Raises BenchbiasError where it cannot be had."""

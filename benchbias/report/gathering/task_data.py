@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchbias.errors import DataError, UsageError
 from benchbias.plan.trials import Selection
 from benchbias.runner.launch import RunOptions, launch
 from benchbias.runner.reporter import Silent
+from benchbias.store.store import Store
 from benchbias.util import canonical
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchbias.runner.workspace import Workspace
-    from benchbias.store.store import Product, Store
+    from benchbias.store.store import Product
+
+SPLITS = ("train", "test", "train-all")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,15 +61,23 @@ def task_product(workspace: Workspace, suite: str, task: str, store: Store, wher
     return product
 
 
-def task_data(workspace: Workspace, suite: str, task: str, store: Store) -> TaskData:
-    """Build the data of a task if need be, and read them. Raises BenchbiasError where they cannot be had."""
+def task_data(workspace: Workspace, suite: str, task: str, out: Path) -> TaskData:
+    """Read the data of a task, built from raw files that are here; nothing is fetched.
+
+    out: the results folder; where there is none a temporary one is used. Raises BenchbiasError where the data cannot
+    be had.
+    """
     where = f"the images of {task!r} cannot be had"
-    try:
+    missing = workspace.plan(suite, Selection(tasks=[task], seeds=[0])).missing
+    if missing:
+        names = ", ".join(name for _, name in missing)
+        raise DataError(f"{where}: {names} is not in {workspace.data}: `benchbias prepare -t {task}` fetches it")
+    with contextlib.ExitStack() as stack:
+        there = (out / "objects").is_dir()
+        folder = out if there else Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        store = Store(folder).create()
         product = task_product(workspace, suite, task, store, where)
-    except DataError as error:
-        raise DataError(f"{where}: {error}") from None
-    wanted = ("train", "test", "train-all")
-    splits = {name: _split(store, product, name) for name in wanted if name in product.blobs}
+        splits = {name: _split(store, product, name) for name in SPLITS if name in product.blobs}
     return TaskData(canonical.digest(product.body["layout"]), product.body, splits)
 
 

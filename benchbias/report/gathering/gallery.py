@@ -1,0 +1,103 @@
+"""The gallery: PIEs with their images, and sample sheets of every group; each image stands in the page once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from benchbias.errors import BenchbiasError, UsageError
+from benchbias.report.gathering.album import Album
+from benchbias.report.gathering.found_pies import found_pies, pairs_of
+from benchbias.report.gathering.pies import Pie, Pies
+from benchbias.report.gathering.sheets import sheet_of
+from benchbias.report.gathering.source import Source
+from benchbias.runner.publishing import command_for
+
+if TYPE_CHECKING:
+    from benchbias.report.gathering.task_data import TaskData
+
+MOST_IMAGES = 120  # of a suite's galleries
+
+
+def gather_gallery(source: Source) -> dict[str, Any]:
+    """Galleries and sample sheets by task, the pictures by name, and a sentence for a task without images."""
+    album, left = Album(), MOST_IMAGES
+    tasks = []
+    for task in dict.fromkeys(row.first["task"] for row in source.rows):
+        made = _task(source, task, album, left)
+        left -= len({item["image"] for gallery in made["galleries"] for item in gallery["items"]})
+        tasks.append(made)
+    return {"tasks": tasks, "pictures": album.pictures, "leftOut": album.left_out}
+
+
+def _task(source: Source, task: str, album: Album, most: int) -> dict[str, Any]:
+    data, said, found = None, None, list[Pies]()
+    try:
+        data = source.data(task)
+    except BenchbiasError as error:
+        said = f"There are no images: {error}."
+    try:
+        found = found_pies(source, task, data)
+    except UsageError as error:
+        said = f"There are no images: {error}."
+    if not found and said is None:
+        said = _why_none(source, task)
+    chosen = first_of_each(found, most)
+    return {
+        "task": task,
+        "galleries": [_gallery(one, items, data, album) for one, items in zip(found, chosen, strict=True) if items],
+        "said": said,
+        "sheet": [] if data is None else sheet_of(data, album),
+        "groups": [] if data is None else list(data.body["group_names"]),
+    }
+
+
+def _why_none(source: Source, task: str) -> str:
+    """One sentence on a task of which no PIE is known."""
+    if not pairs_of(source.rows, task):
+        return "No row of this task has a control, so there is nothing to compare image by image."
+    why = (
+        "they do not say which image each model got wrong"
+        if source.published
+        else ("that takes two models of a row and of its control that answer the same images")
+    )
+    command = f"`{command_for(source.suite)}`, then `benchbias report {source.suite}`"
+    return f"These records name no PIE, for {why}: {command} shows those that there are."
+
+
+def first_of_each(found: Sequence[Pies], most: int) -> list[list[Pie]]:
+    """The PIEs that are shown of each row: in turn its next one, while all together have at most so many images."""
+    images, chosen = set[int](), [list[Pie]() for _ in found]
+    for place in range(max((len(one.found) for one in found), default=0)):
+        for pies, own in zip(found, chosen, strict=True):
+            if place < len(pies.found):
+                pie = pies.found[place]
+                if pie.image in images or len(images) < most:
+                    images.add(pie.image)
+                    own.append(pie)
+    return chosen
+
+
+def _gallery(pies: Pies, items: Sequence[Pie], data: TaskData | None, album: Album) -> dict[str, Any]:
+    return {
+        "row": pies.row,
+        "control": pies.control,
+        "models": list(pies.models),
+        "total": len(pies.found),
+        "by": pies.by,
+        "items": [_item(pie, data, album) for pie in items],
+    }
+
+
+def _item(pie: Pie, data: TaskData | None, album: Album) -> dict[str, Any]:
+    test = None if data is None else data.splits["test"]
+    return {
+        "image": pie.image,
+        "picture": None if test is None else album.add(test.images[pie.image]),
+        "label": pie.label if test is None else int(test.labels[pie.image]),
+        "group": None if test is None else int(test.groups[pie.image]),
+        "dense": pie.dense,
+        "pruned": pie.pruned,
+        "right": list(pie.right),
+        "margin": round(pie.margin, 4),
+    }
