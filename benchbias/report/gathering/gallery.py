@@ -14,6 +14,7 @@ from benchbias.report.gathering.source import Source
 from benchbias.runner.publishing import command_for
 
 if TYPE_CHECKING:
+    from benchbias.board.row_trials import Trials
     from benchbias.report.gathering.task_data import TaskData
 
 MOST_IMAGES = 120  # of a suite's galleries
@@ -53,16 +54,22 @@ def _task(source: Source, task: str, album: Album, most: int) -> dict[str, Any]:
 
 
 def _why_none(source: Source, task: str) -> str:
-    """One sentence on a task of which no PIE is known."""
-    if not pairs_of(source.rows, task):
+    """One sentence on a task of which no PIE is known, with the command that makes them where one does."""
+    pairs = pairs_of(source.rows, task)
+    if not pairs:
         return "No row of this task has a control, so there is nothing to compare image by image."
-    why = (
-        "they do not say which image each model got wrong"
-        if source.published
-        else ("that takes two models of a row and of its control that answer the same images")
-    )
+    if not any(_shared_tests(row) and _shared_tests(control) for row, control in pairs):
+        return "Each seed of this task tests images of its own, so no two models of a row can disagree about one image."
     command = f"`{command_for(source.suite)}`, then `benchbias report {source.suite}`"
-    return f"These records name no PIE, for {why}: {command} shows those that there are."
+    if source.published:
+        return f"These records do not say which label each model gave to an image: {command} shows the PIEs."
+    return f"No image is known on which the modal labels differ: {command} shows them once all models are there."
+
+
+def _shared_tests(row: Trials) -> bool:
+    """Whether two seeds of a row answer the same test images, as far as records say."""
+    layouts = [cells.layout for cells in row.cells.values() if cells is not None]
+    return len(row.records) > 1 and (len(layouts) < len(row.records) or len(set(layouts)) < len(layouts))
 
 
 def first_of_each(found: Sequence[Pies], most: int) -> list[list[Pie]]:
