@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import patch
 
-from benchbias.board.render import render
+from benchbias.board.markdown.details import details_page
 from benchbias.plan.trials import Selection
 from benchbias.records.trial import TrialRecord
 from benchbias.runner.publishing import published_records
@@ -53,7 +53,7 @@ def board_seconds(rows: int, records: list[TrialRecord], layouts: dict[str, obje
     """CPU seconds of one board of so many rows."""
     copies = list(copied(rows, records))
     before = time.process_time()
-    render(copies, layouts, "benchbias run")  # type: ignore[arg-type]
+    details_page(copies, layouts, "benchbias run")  # type: ignore[arg-type]
     return time.process_time() - before
 
 

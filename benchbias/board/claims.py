@@ -10,8 +10,7 @@ from benchbias.board.claim_tables import ClaimTable
 from benchbias.board.claim_tables import load_claims as load_claims
 from benchbias.board.evidence import Evidence
 from benchbias.board.marks import FLOOR_ROOM, LEAST_FIT, Marks
-from benchbias.board.probe_tables import number_text
-from benchbias.board.text import escaped, gap_text, table_lines, title
+from benchbias.board.text import escaped, gap_text, number_text, table_lines, title
 from benchbias.statistics.estimates import LEVEL, Estimate, equivalence_p_value, p_value
 
 Verdict = Literal["supported", "refuted", "equivalent", "unresolved", "not run"]

@@ -24,7 +24,9 @@ class Row:
 
     as_counted: the mean over seeds of the metric that ranks, as papers print it; metrics take off the bias of a least.
     worst_group: the least over groups of the mean over seeds. marks: of the metric that ranks. reach: the share of all
-    matrices' weights that pruning reaches. training_flops: None where some seed's are unknown.
+    matrices' weights that pruning reaches. training_flops: None where some seed's are unknown; relative_cost: over
+    those of the suite's reference method. training_steps: of the optimizer, the mean over seeds; None where a record
+    has none. control: the label of the row that `to_baseline` is a difference from.
     """
 
     task: str
@@ -46,6 +48,9 @@ class Row:
     flops: int
     sparse_flops: int
     training_flops: float | None
+    relative_cost: float | None
+    training_steps: float | None
+    control: str | None
     train_conflicting_accuracy: Estimate | None
     to_baseline: Estimate | None
     to_reference: Estimate | None
@@ -88,6 +93,7 @@ def row_of(row: Trials, rows: Rows) -> Row:
     first, bodies = row.first, [record.body for record in row.records.values()]
     rank_by = str(first["suite"]["rank_by"]).removeprefix("-")
     baseline = twin(row, first["baseline"], rows)
+    reference = twin(row, first["suite"]["reference"], rows)
     return Row(
         task=first["task"],
         method=first["method"],
@@ -107,16 +113,29 @@ def row_of(row: Trials, rows: Rows) -> Row:
         parameters=first["parameters"],
         flops=first["flops"],
         sparse_flops=round(statistics.fmean(body["sparse_flops"] for body in bodies)),
-        training_flops=_known_mean([body["training_flops"] for body in bodies]),
+        training_flops=_training_flops(row),
+        relative_cost=_relative_cost(row, row if first["method"] == first["suite"]["reference"] else reference),
+        training_steps=_known_mean([body.get("training_steps") for body in bodies]),
+        control=None if baseline is None else baseline.label,
         train_conflicting_accuracy=_complete([body["train_conflicting_accuracy"] for body in bodies]),
         to_baseline=_gap(row, baseline, rank_by),
-        to_reference=_gap(row, twin(row, first["suite"]["reference"], rows), rank_by),
+        to_reference=_gap(row, reference, rank_by),
     )
 
 
 def _reach(body: Mapping[str, Any]) -> float:
     matrices = body.get("matrix_weights")
     return float(body["weights"] / matrices) if matrices else 1.0
+
+
+def _training_flops(row: Trials) -> float | None:
+    return _known_mean([record.body["training_flops"] for record in row.records.values()])
+
+
+def _relative_cost(row: Trials, reference: Trials | None) -> float | None:
+    """Training FLOPs over those of the reference; None where either is unknown."""
+    cost, unit = _training_flops(row), None if reference is None else _training_flops(reference)
+    return cost / unit if cost is not None and unit else None
 
 
 def _known_mean(values: Sequence[float | None]) -> float | None:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from benchbias.board.row_trials import Trials, trials_of
 from benchbias.board.rows import Row, rank_metric, row_of, sort_key
+from benchbias.board.verdicts import Verdict, verdicts
 from benchbias.records.schema import TRACKS
 from benchbias.records.trial import TrialRecord
 from benchbias.statistics.cells import CellLayout
-from benchbias.statistics.estimates import LEVEL, p_value
 from benchbias.statistics.family import Gaps
-from benchbias.statistics.ranking import Resolution, holm, ranks, resolution, resolved_pairs, tiers
+from benchbias.statistics.ranking import Resolution, ranks, resolution, resolved_pairs, tiers
 from benchbias.statistics.seeds import SeedsNeeded, seeds_needed
 
 
@@ -23,7 +23,7 @@ class Standing:
     rows: the best first. ranks: of each row, by a Holm-adjusted paired test, 1 + the number of rows that are better,
     and the number of rows less those that are worse. None for a collapsed row, which stands last and is compared with
     none, and where no two rows have three common seeds. tiers: the largest set of rows that are pairwise resolved,
-    the best first.
+    the best first. adjacent: the pairs of neighbours that are ranked, and separable: those of them that are resolved.
     """
 
     task: str
@@ -32,20 +32,28 @@ class Standing:
     ranks: tuple[tuple[int, int] | None, ...]
     tiers: tuple[str, ...]
     resolution: Resolution | None
+    adjacent: int
+    separable: int
 
 
 @dataclass(frozen=True)
 class Board:
     """All rows of a suite: ranked ones by task and track, the others by task, the best first.
 
-    resolved_to_baseline: the (task, label) of rows whose gap to their baseline is told from zero at 5 %,
-    Holm-adjusted over all such gaps of the task; baseline_resolution: what these comparisons resolve, by task.
+    rank_by: the suite's, empty without rows. verdicts: on the gap of a row to its control, by (task, label), adjusted
+    over all such gaps of the task; baseline_resolution: what these comparisons resolve, by task.
     """
+
+    rank_by: str
 
     standings: tuple[Standing, ...]
     unranked: Mapping[str, tuple[Row, ...]]
-    resolved_to_baseline: frozenset[tuple[str, str]]
+    verdicts: Mapping[tuple[str, str], Verdict]
     baseline_resolution: Mapping[str, Resolution | None]
+
+    def resolved(self, row: Row) -> bool:
+        """Whether the gap of a row to its control differs from zero at 5 %, adjusted."""
+        return self.verdicts.get((row.task, row.label)) in ("helps", "harms")
 
 
 def board_of(records: Iterable[TrialRecord], layouts: Mapping[str, CellLayout]) -> Board:
@@ -63,9 +71,10 @@ def board_of(records: Iterable[TrialRecord], layouts: Mapping[str, CellLayout]) 
         unranked[task] = tuple(row for row, _ in here if not row.ranked)
     gaps = {task: [row for row in rows if row.task == task and row.to_baseline is not None] for task in tasks}
     return Board(
+        rank_by,
         tuple(standings),
         unranked,
-        frozenset((row.task, row.label) for family in gaps.values() for row in _resolved(family)),
+        {key: found for family in gaps.values() for key, found in _verdicts(family, rank_by).items()},
         {
             task: resolution(Gaps.of({(at, -1): row.to_baseline for at, row in enumerate(family)}))
             for task, family in gaps.items()
@@ -98,16 +107,20 @@ def _ranking_alone(record: TrialRecord) -> TrialRecord:
     return TrialRecord({**record.body, "metrics": {metric: record.body["metrics"][metric]}}, record.measured)
 
 
-def _resolved(family: Sequence[Row]) -> list[Row]:
-    """The rows of a family of comparisons with a baseline whose gap is told from zero."""
-    gaps = [row.to_baseline for row in family]
-    adjusted = holm([p_value(gap) for gap in gaps])
-    return [row for row, gap, p in zip(family, gaps, adjusted, strict=True) if gap is not None and p <= 1 - LEVEL]
+def _verdicts(family: Sequence[Row], rank_by: str) -> dict[tuple[str, str], Verdict]:
+    """The verdicts on a family of comparisons with a control."""
+    found = verdicts([row.to_baseline for row in family if row.to_baseline is not None], _sign(rank_by))
+    return {(row.task, row.label): verdict for row, verdict in zip(family, found, strict=True)}
+
+
+def _sign(rank_by: str) -> int:
+    """1 where a higher value is better, -1 where a lower one is."""
+    return -1 if rank_by.startswith("-") else 1
 
 
 def _standing(pairs: Sequence[tuple[Row, Trials]], rank_by: str) -> Standing:
     """pairs: ranked rows of one task and track, the best first."""
-    metric, sign = rank_by.removeprefix("-"), -1 if rank_by.startswith("-") else 1
+    metric, sign = rank_by.removeprefix("-"), _sign(rank_by)
     fair = [pair for pair in pairs if not pair[0].collapsed and pair[0].metrics.get(metric) is not None]
     rest = [pair for pair in pairs if pair[0].collapsed or pair[0].metrics.get(metric) is None]
     gaps = Gaps.between([one.values.get(metric, {}) for _, one in fair])
@@ -123,4 +136,6 @@ def _standing(pairs: Sequence[tuple[Row, Trials]], rank_by: str) -> Standing:
         (*own, *(None for _ in rest)),
         tuple(fair[at][0].label for at in tiers(means, better)),
         found,
+        len(fair) - 1 if found is not None else 0,
+        sum((at, at + 1) in better for at in range(len(fair) - 1)),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -59,6 +60,18 @@ def _interval(value: Estimate) -> str:
     if value.mean - half < lower or upper < value.mean + half:
         return f" ({100 * lower:+.1f} to {100 * upper:+.1f}){note}"
     return f" ± {100 * half:.1f}{note}"
+
+
+def number_text(value: Estimate) -> str:
+    """A mean with two digits of its interval's half width: `-3.21 ± 0.45`; four digits where there is none."""
+    width = value.half_width
+    if not width or not math.isfinite(width):
+        return f"{value.mean:.4g}"
+    digits = max(0, 1 - math.floor(math.log10(width)))
+    if digits > 6 or width >= 1e6:
+        return f"{value.mean:.3g} ± {width:.2g}"
+    mean = round(value.mean, digits) + 0.0  # no -0.0
+    return f"{mean:.{digits}f} ± {width:.{digits}f}"
 
 
 def count(value: float) -> str:

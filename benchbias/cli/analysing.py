@@ -57,7 +57,7 @@ def analyse(
     quiet: Quiet = False,
 ) -> None:
     """Run analyses: comparisons over all trials of a task. The trials must be done; nothing is trained."""
-    from benchbias.board.analysis_tables import check_suffix
+    from benchbias.board.markdown.analysis_tables import check_suffix
     from benchbias.runner.report import CONFLICT
 
     if to is not None:
@@ -102,7 +102,7 @@ def _published(
 
 
 def _say(found: Sequence[AnalysisRecord], to: Path | None, *, as_json: bool) -> None:
-    from benchbias.board.analysis_tables import analysis_sections, json_of, write_table
+    from benchbias.board.markdown.analysis_tables import analysis_sections, json_of, write_table
 
     if to is not None:
         tables = [(record, record.table) for record in found]

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from benchbias.board.probe_tables import number_text
 from benchbias.board.row_trials import Rows, trials_of
+from benchbias.board.text import number_text
 from benchbias.errors import UsageError
 from benchbias.records.analysis import AnalysisRecord
 from benchbias.records.trial import TrialRecord

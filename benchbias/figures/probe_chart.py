@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchbias.board.probe_tables import averaged, by_texts
+from benchbias.board.markdown.probe_tables import averaged, by_texts
 from benchbias.board.row_trials import Trials
 from benchbias.figures.material import Material, colour, half, told
 from benchbias.records.table import Table

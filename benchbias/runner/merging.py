@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from benchbias.board.render import render
+from benchbias.board.markdown.details import details_page
 from benchbias.errors import NewerRecordError, StorageError, UsageError
 from benchbias.records.analysis import AnalysisRecord, analysis_folder, read_analyses
 from benchbias.records.row_name import row_name
@@ -68,7 +68,7 @@ def publish_to(
     if not replace:
         _refuse_others(folder, there, new)
     content = new if replace else new.with_others(there)
-    text = render(
+    text = details_page(
         list(content.records.values()),
         content.layouts,
         command,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from benchbias.board.render import render
+from benchbias.board.markdown.details import details_page
 from benchbias.errors import UsageError
 from benchbias.plan.trials import Plan
 from benchbias.records.analysis import AnalysisRecord, read_analyses
@@ -38,7 +38,7 @@ def board(
     store = Store(out)
     records, layouts = records_of(plan, out)
     analyses = current_analyses(plan, store)
-    text = render(records, layouts, command_for(plan.suite), analyses)
+    text = details_page(records, layouts, command_for(plan.suite), analyses)
     store.create().replace(out / "leaderboards" / f"{plan.suite}.md", text)
     if publish is None:
         return text
@@ -49,7 +49,7 @@ def board(
 def rebuild(suite: str, folder: Path) -> str:
     """The leaderboard of a published folder, from its records alone. Raises UsageError."""
     records, layouts = published_records(suite, folder)
-    return render(records, layouts, command_for(suite), published_analyses(suite, folder))
+    return details_page(records, layouts, command_for(suite), published_analyses(suite, folder))
 
 
 def records_of(plan: Plan, out: Path) -> tuple[list[TrialRecord], dict[str, CellLayout]]:

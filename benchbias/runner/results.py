@@ -142,7 +142,7 @@ def results_of(plan: Plan, store: Store, report: RunReport) -> Results:
 
     The board shows the trials of the report, and of the suite's other trials those that the folder holds.
     """
-    from benchbias.board.render import render
+    from benchbias.board.markdown.details import details_page
     from benchbias.runner.publishing import command_for
     from benchbias.runner.report import other_analyses, stored_records
     from benchbias.statistics.cells import read_layouts
@@ -152,7 +152,7 @@ def results_of(plan: Plan, store: Store, report: RunReport) -> Results:
     shown = (*report.records, *others)
     layouts = {**(read_layouts(folder) if others else {}), **report.layouts}
     analyses = report.analyses or tuple(other_analyses(plan, store))
-    text = render(shown, layouts, command_for(plan.suite), analyses)
+    text = details_page(shown, layouts, command_for(plan.suite), analyses)
     board = store.root / "leaderboards" / f"{plan.label}.md"
     return Results(plan, store, report, board, text, shown, layouts, analyses)
 

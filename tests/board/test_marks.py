@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from benchbias.board.markdown.details import details_page
 from benchbias.board.marks import Marks, collapsed_seeds, floor_of, marks_of
-from benchbias.board.render import render
 from benchbias.board.row_trials import trials_of
 from support.made_records import LAYOUTS, counted, four_methods, record
 
@@ -54,7 +54,7 @@ def test_seeds_that_collapsed_are_named_and_stand_beside_the_row_and_its_gaps():
     flip = next(row for row in rows if row.first["method"] == "flip")
     assert collapsed_seeds(flip, rows) == (1, 4)
     against = four_methods(baseline="flip")
-    text = render([*against, *made], LAYOUTS, "x")
+    text = details_page([*against, *made], LAYOUTS, "x")
     assert "collapsed in 2 of 8" in text
     assert "(to flip; 2 of its 8 seeds collapsed)" in text
 

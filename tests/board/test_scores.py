@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from benchbias.board.render import render
+from benchbias.board.markdown.details import details_page
 from benchbias.board.rows import score
 from benchbias.errors import BenchbiasError
 from benchbias.statistics.estimates import estimate
@@ -216,10 +216,10 @@ def test_a_cost_that_some_seed_does_not_know_is_unknown_and_says_so(unknown):
     made = [record(seed=s, training_flops=None if s in unknown else 10 * s) for s in (1, 2, 6)]
     (row,) = score(made)
     assert row.training_flops is None
-    text = render(made, {}, "x")
+    text = details_page(made, {}, "x")
     assert re.search(r"\| 1,000 +\| [^|]* / [^|]* \| – +\|\n", text)
     assert "**training FLOPs –**" in text
-    assert "**training FLOPs –**" not in render([record(seed=1)], {}, "x")
+    assert "**training FLOPs –**" not in details_page([record(seed=1)], {}, "x")
 
 
 @pytest.mark.parametrize(
@@ -231,6 +231,6 @@ def test_a_cost_that_some_seed_does_not_know_is_unknown_and_says_so(unknown):
 )
 def test_a_sparsity_says_what_share_of_all_matrices_it_is_of(weights, matrices, shown):
     counts = {"weights": weights} | ({} if matrices is None else {"matrix_weights": matrices})
-    text = render([record(seed=1, sparsity=0.5, **counts)], {}, "x")
+    text = details_page([record(seed=1, sparsity=0.5, **counts)], {}, "x")
     assert f"| {shown} |" in re.sub(r" +", " ", text)
     assert ("**sparsity of N %**" in text) == ("of" in shown)

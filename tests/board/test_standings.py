@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from scipy import stats
 
-from benchbias.board.render import render
+from benchbias.board.markdown.details import details_page
 from benchbias.board.rows import score
 from benchbias.board.standings import board_of, needed_seeds
 from benchbias.board.text import EXAMPLES_ALONE
@@ -60,7 +60,7 @@ def test_fewer_than_three_seeds_rank_nothing(seeds):
     (standing,) = board_of(few, LAYOUTS).standings
     assert set(standing.ranks) == {None}
     assert standing.resolution is None
-    text = render(few, LAYOUTS, "x")
+    text = details_page(few, LAYOUTS, "x")
     assert "Nothing is ranked here" in text
     assert EXAMPLES_ALONE in text.split("\n| ")[3], "the interval says that it is of the examples alone"
     assert "**+" not in text
@@ -94,9 +94,11 @@ def test_without_counts_a_difference_is_scipys_paired_test():
 def test_gaps_to_the_baseline_are_bold_where_they_are_told_from_zero():
     records = four_methods(baseline="alike")
     board = board_of(records, LAYOUTS)
-    assert {label for _, label in board.resolved_to_baseline} >= {"plain", "bad"}
-    assert ("toy", "good") not in board.resolved_to_baseline
-    lines = {line.split("|")[2].strip(): line for line in render(records, LAYOUTS, "x").splitlines() if "|" in line}
+    assert board.verdicts["toy", "plain"] == board.verdicts["toy", "bad"] == "harms"
+    assert board.verdicts["toy", "good"] != "harms"
+    lines = {
+        line.split("|")[2].strip(): line for line in details_page(records, LAYOUTS, "x").splitlines() if "|" in line
+    }
     assert "**-" in lines["plain"]
     assert "**" not in lines["good"]
     assert "(to alike)" in lines["good"]
@@ -112,7 +114,7 @@ def test_a_collapsed_row_stands_last_and_is_not_compared():
     assert standing.resolution is not None
     assert standing.resolution.pairs == 6, "the collapsed row costs the others no resolution"
     assert "flip" not in standing.tiers
-    _, *body = tables(render([*four_methods(), *flips], LAYOUTS, "x"))
+    _, *body = tables(details_page([*four_methods(), *flips], LAYOUTS, "x"))
     assert next(cells for cells in body if cells[1] == "flip")[0] == "collapsed in 8 of 8"
 
 
@@ -126,7 +128,7 @@ def test_collapse_is_measured_against_the_ceiling(ceiling: float, collapsed: int
 
 
 def test_controls_and_ceilings_stand_in_a_table_of_their_own():
-    text = render(four_methods(), LAYOUTS, "x")
+    text = details_page(four_methods(), LAYOUTS, "x")
     sections = text.split("### ")
     assert [section.split("\n")[0] for section in sections[1:]] == [
         "Labels used: labels-none",
@@ -139,7 +141,7 @@ def test_controls_and_ceilings_stand_in_a_table_of_their_own():
 
 
 def test_a_limited_run_ranks_nothing():
-    text = render(four_methods(suite={"limit": 20}, ranked=False), LAYOUTS, "x")
+    text = details_page(four_methods(suite={"limit": 20}, ranked=False), LAYOUTS, "x")
     assert "### Not ranked" in text
     assert "### Labels used" not in text
 
@@ -166,7 +168,7 @@ def test_without_any_counts_the_board_still_stands():
 
 
 def test_the_board_says_how_many_images_are_tested_and_that_a_search_saw_them():
-    text = render(four_methods(), LAYOUTS, "x")
+    text = details_page(four_methods(), LAYOUTS, "x")
     assert f"All seeds together test {CLUSTERS} source images." in text
     assert "Settings that were searched for" not in text
-    assert "Settings that were searched for" in render(four_methods(settings_from="iid-val"), LAYOUTS, "x")
+    assert "Settings that were searched for" in details_page(four_methods(settings_from="iid-val"), LAYOUTS, "x")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchbias.board.analysis_tables import write_table
+from benchbias.board.markdown.analysis_tables import write_table
 from benchbias.records.analysis import AnalysisRecord
 from benchbias.records.table import Table
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from benchbias.board.probe_tables import number_text
+from benchbias.board.text import number_text
 from benchbias.figures import Material, write_figure
 from benchbias.records.analysis import read_analyses
 from benchbias.records.table import Table

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from benchbias import ProbeContext, Table, TrainContext
-from benchbias.board.probe_tables import number_text, probe_failures, probe_sections
+from benchbias.board.markdown.probe_tables import probe_failures, probe_sections
+from benchbias.board.text import number_text
 from benchbias.cli import doctor
 from benchbias.errors import UsageError
 from benchbias.plan.trials import Plan, Selection

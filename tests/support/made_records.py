@@ -6,7 +6,7 @@ import base64
 
 import numpy as np
 
-from benchbias.board.render import render
+from benchbias.board.markdown.details import details_page
 from benchbias.records.trial import TrialRecord
 from benchbias.statistics.cells import read_layout
 from benchbias.util import canonical
@@ -121,4 +121,4 @@ def without_counts(one):
 
 
 def board(records):
-    return render(records, {}, "benchbias leaderboard probe")
+    return details_page(records, {}, "benchbias leaderboard probe")

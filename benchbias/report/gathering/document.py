@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from benchbias.report.gathering.entries import gather_entries
 from benchbias.report.gathering.head import gather_head
 from benchbias.report.gathering.source import Source
 
@@ -15,6 +16,7 @@ Gatherer = Callable[[Source], Any]
 PARTS: Mapping[str, Gatherer] = MappingProxyType(
     {
         "head": gather_head,
+        "board": gather_entries,
     }
 )
 """Parts of a suite's document by name: what JavaScript sees as `data.NAME`. None where a suite has no such material."""

@@ -53,6 +53,11 @@ class Source:
         """Rows, ranks and gaps as the leaderboard has them."""
         return board_of(self.records, self.layouts)
 
+    @functools.cached_property
+    def planned(self) -> frozenset[str]:
+        """The ids of the trials that the suite has now."""
+        return frozenset(trial.id for trial in self.plan.trials) if self.plan is not None else frozenset()
+
     @property
     def catalogue(self) -> Catalogue | None:
         return None if self.workspace is None else self.workspace.catalogue

@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchbias.board.analysis_tables import analysis_sections
-from benchbias.board.legend import legend
+from benchbias.board.markdown.analysis_tables import analysis_sections
+from benchbias.board.markdown.legend import legend
+from benchbias.board.markdown.probe_tables import probe_failures, probe_sections
 from benchbias.board.marks import conflict_lines
-from benchbias.board.probe_tables import probe_failures, probe_sections
 from benchbias.board.rows import Row
 from benchbias.board.standings import Board, Standing, board_of
 from benchbias.board.text import count, escaped, gap_text, points_text, table_lines, title
@@ -22,7 +22,7 @@ from benchbias.statistics.influence import LEASTS
 from benchbias.statistics.ranking import Resolution
 
 
-def render(
+def details_page(
     records: Sequence[TrialRecord],
     layouts: Mapping[str, CellLayout],
     command: str,
@@ -98,7 +98,7 @@ def _cells(rank: tuple[int, int] | None, row: Row, metrics: Sequence[str], board
     counted = [_plain_points(row.as_counted)] if metrics[0] in LEASTS else []
     baseline = f" (to {escaped(row.baseline)}{_collapsed(row)})" if row.baseline and row.to_baseline else ""
     gap = gap_text(row.to_baseline)
-    shown = f"**{gap}**" if (row.task, row.label) in board.resolved_to_baseline else gap
+    shown = f"**{gap}**" if board.resolved(row) else gap
     return [
         _rank(rank, row),
         escaped(row.label) if row.ranked else f"_{escaped(row.label)}_",

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchbias.board.probe_tables import column_title, number_text
-from benchbias.board.text import escaped, table_lines
+from benchbias.board.markdown.probe_tables import column_title
+from benchbias.board.text import escaped, number_text, table_lines
 from benchbias.errors import UsageError
 from benchbias.records.analysis import AnalysisRecord
 from benchbias.records.table import Table

@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from benchbias.board.text import escaped, points_text, table_lines
+from benchbias.board.text import escaped, number_text, points_text, table_lines
 from benchbias.records.row_name import row_name
 from benchbias.records.table import Table
 from benchbias.records.trial import TrialRecord
-from benchbias.statistics.estimates import LEVEL, Estimate, over_seeds
+from benchbias.statistics.estimates import LEVEL, over_seeds
 from benchbias.statistics.influence import UNBOUNDED, Measured
 
 
@@ -108,18 +108,6 @@ def _cell(kind: str, values: Sequence[float], seeds: int) -> str:
         return "–"
     text = points_text(found) if share else number_text(found)
     return text if len(values) == seeds else f"{text} ({len(values)})"
-
-
-def number_text(value: Estimate) -> str:
-    """A mean with two digits of its interval's half width: `-3.21 ± 0.45`; four digits where there is none."""
-    width = value.half_width
-    if not width or not math.isfinite(width):
-        return f"{value.mean:.4g}"
-    digits = max(0, 1 - math.floor(math.log10(width)))
-    if digits > 6 or width >= 1e6:
-        return f"{value.mean:.3g} ± {width:.2g}"
-    mean = round(value.mean, digits) + 0.0  # no -0.0
-    return f"{mean:.{digits}f} ± {width:.{digits}f}"
 
 
 def probe_failures(records: Iterable[TrialRecord]) -> list[str]:
