@@ -50,6 +50,7 @@ def _task(source: Source, task: str, album: Album, most: int) -> dict[str, Any]:
         "said": said,
         "sheet": [] if data is None else sheet_of(data, album),
         "groups": [] if data is None else list(data.body["group_names"]),
+        "facts": None if data is None else _facts(data),
     }
 
 
@@ -70,6 +71,18 @@ def _shared_tests(row: Trials) -> bool:
     """Whether two seeds of a row answer the same test images, as far as records say."""
     layouts = [cells.layout for cells in row.cells.values() if cells is not None]
     return len(row.records) > 1 and (len(layouts) < len(row.records) or len(set(layouts)) < len(layouts))
+
+
+def _facts(data: TaskData) -> dict[str, Any]:
+    """Words of the data set about itself."""
+    body = data.body
+    return {
+        "source": body["source"],
+        "licence": body["licence"],
+        "notes": list(body.get("notes", ())),
+        "shape": list(body["input_shape"]),
+        "splits": {name: sum(counts) for name, counts in body["counts"].items()},
+    }
 
 
 def first_of_each(found: Sequence[Pies], most: int) -> list[list[Pie]]:

@@ -15,6 +15,11 @@ SCRIPTS = (
     "vendor/plot.umd.min.js",
     "shell.js",
     "overview.js",
+    "who.js",
+    "gallery.js",
+    "balance.js",
+    "heat.js",
+    "cards.js",
 )
 """The scripts of the page in their order; sections stand in the order in which they register."""
 
