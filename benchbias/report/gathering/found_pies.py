@@ -89,14 +89,15 @@ Right = tuple["NDArray[Any]", "NDArray[Any]"]
 def _by_table(
     row: Trials, control: Trials, lines: Sequence[Line], right: Right | None, test: LabelledImages | None
 ) -> Pies:
-    found = pies_of_table(lines)
+    found = pies_of_table(lines, (len(control.records), len(row.records)))
     if test is not None:
         for pie, line in zip(found, lines, strict=True):
             if pie.image >= len(test.labels) or str(int(test.labels[pie.image])) != line["label"]:
                 task = row.first["task"]
                 raise UsageError(f"{task}: test image {pie.image} is not the one that the analysis saw: run it again")
     if right is not None:
-        found = [replace(pie, right=(int(right[0][pie.image]), int(right[1][pie.image]))) for pie in found]
+        counts = [(int(right[0][pie.image]), int(right[1][pie.image])) for pie in found]
+        found = [replace(pie, right=one, exact=(True, True)) for pie, one in zip(found, counts, strict=True)]
     return _pies(row, control, found, "table")
 
 

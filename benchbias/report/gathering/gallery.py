@@ -119,5 +119,6 @@ def _item(pie: Pie, data: TaskData | None, album: Album) -> dict[str, Any]:
         "dense": pie.dense,
         "pruned": pie.pruned,
         "right": list(pie.right),
+        "exact": list(pie.exact),
         "margin": round(pie.margin, 4),
     }

@@ -18,7 +18,8 @@ class Pie:
     """One image of the test split on which two populations disagree.
 
     dense, pruned: the modal labels; None where records hold none. right: of dense and of pruned models, how many are
-    right; None where nobody knows. margin: what images are ordered by, the largest first.
+    right; None where nobody knows. exact: whether these are all that are right, or so many at most. margin: what images
+    are ordered by, the largest first.
     """
 
     image: int
@@ -27,6 +28,7 @@ class Pie:
     pruned: int | None
     right: tuple[int | None, int | None]
     margin: float
+    exact: tuple[bool, bool] = (True, True)
 
 
 @dataclass(frozen=True)
@@ -108,19 +110,27 @@ def pies_of_counts(
     return found
 
 
-def pies_of_table(lines: Sequence[Mapping[str, Any]]) -> list[Pie]:
-    """The PIEs of an analysis' table, such as `pie_gallery` makes, in its order."""
-    return [
-        Pie(
-            line["image"],
-            _class(line["label"]),
-            _class(line["dense mode"]),
-            _class(line["pruned mode"]),
-            (None, None),
-            float(line.get("margin") or 0.0),
-        )
-        for line in lines
-    ]
+def pies_of_table(lines: Sequence[Mapping[str, Any]], models: tuple[int, int]) -> list[Pie]:
+    """The PIEs of an analysis' table, such as `pie_gallery` makes, in its order. models: dense and pruned ones.
+
+    Models that predict a wrong mode err; where the mode is right these are all that are right.
+    """
+    found = []
+    for line in lines:
+        label, modes = _class(line["label"]), (_class(line["dense mode"]), _class(line["pruned mode"]))
+        shares = (line.get("dense share"), line.get("pruned share"))
+        parts = [_right(label, *part) for part in zip(modes, shares, models, strict=True)]
+        right, exact = (parts[0][0], parts[1][0]), (parts[0][1], parts[1][1])
+        found.append(Pie(line["image"], label, *modes, right, float(line.get("margin") or 0.0), exact))
+    return found
+
+
+def _right(label: int | None, mode: int | None, share: Any, models: int) -> tuple[int | None, bool]:
+    """How many models are right, and whether exactly so many: of a share of them that predict the mode."""
+    if label is None or mode is None or not isinstance(share, int | float):
+        return None, True
+    agree = round(share * models)
+    return (agree, True) if mode == label else (models - agree, False)
 
 
 def _class(text: str) -> int | None:

@@ -79,6 +79,10 @@
       if (note) root.append(note);
       for (const task of cards.tasks) root.append(el("h3", {}, name(task.name)), card(task));
 
+      function span(counts) {
+        return [...new Set(counts.map((count) => scaled(count)))].join(" to ");
+      }
+
       function card(task) {
         const known = facts[task.name] || {};
         const groups = table(["group", "kind", { title: "training", numeric: true }, { title: "test", numeric: true }],
@@ -96,7 +100,7 @@
             ["Shape", known.shape ? known.shape.join(" × ") : null],
             ["Splits", known.splits ? Object.entries(known.splits).map(([split, count]) => `${split} ${count}`).join(", ") : null],
             ["Notes", (known.notes || []).map((one) => el("p", {}, name(one)))],
-            ["Network", task.network.parameters.length ? `${task.network.parameters.map(scaled).join(" to ")} parameters, ${task.network.flops.map(scaled).join(" to ")} FLOPs` : null],
+            ["Network", task.network.parameters.length ? `${span(task.network.parameters)} parameters, ${span(task.network.flops)} FLOPs` : null],
           ], tools),
           task.groups.length > 12 ? folded(`The ${task.groups.length} groups`, groups) : groups,
           task.uses.map((use) => el("div", {},

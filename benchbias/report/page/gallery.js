@@ -21,7 +21,7 @@
       for (const task of gallery.tasks) {
         if (several) root.append(el("h3", {}, name(task.task)));
         if (task.said) root.append(el("p", {}, sentence(task.said, tools)));
-        if (task.galleries.length) turning(task, gallery.pictures, root, tools);
+        if (task.galleries.length) turning(task, data, root, tools);
       }
     },
   });
@@ -32,7 +32,8 @@
   }
 
   /** The pages of one task's galleries: choices, images, and buttons and keys that turn the page. */
-  function turning(task, pictures, root, tools) {
+  function turning(task, data, root, tools) {
+    const { pictures } = data.gallery;
     const { el, name, choice, table, folded } = tools;
     const state = { gallery: 0, label: "all", group: "all", level: "all", page: 0 };
     const controls = el("div", { class: "controls" });
@@ -47,7 +48,9 @@
     fill();
     update();
 
-    const groupName = (group) => (group === null ? "–" : task.groups[group] ?? String(group));
+    function groupName(group) {
+      return group === null ? "–" : task.groups[group] ?? String(group);
+    }
 
     function current() {
       return task.galleries[state.gallery];
@@ -77,7 +80,7 @@
         update();
       };
       controls.replaceChildren(
-        choice({ label: "Row", value: state.gallery, options: task.galleries.map((one, at) => ({ value: at, text: one.row })), onchange: (value) => {
+        choice({ label: "Row", value: state.gallery, options: task.galleries.map((one, at) => ({ value: at, text: words(one.row) })), onchange: (value) => {
           Object.assign(state, { gallery: Number(value), label: "all", group: "all", level: "all", page: 0 });
           fill();
           update();
@@ -95,10 +98,10 @@
         counts: "Records hold how often models are right, not their labels: these are images that most dense models get right and most pruned ones do not"
           + (one.items.some((item) => item.pruned !== null) ? ", or the other way round; of two classes that gives the labels." : ". Their pruned label is not known."),
       };
-      told.replaceChildren(name(one.row), ` (${one.models[1]} models) beside `, name(one.control), ` (${one.models[0]} models): ${one.items.length} of ${one.total} images are shown. ${KNOWN[one.by]}`);
+      told.replaceChildren(name(words(one.row)), ` (${one.models[1]} models) beside `, name(words(one.control)), ` (${one.models[0]} models): ${one.items.length} of ${one.total} images are shown. ${KNOWN[one.by]}`);
       rest.replaceChildren(folded("The data of these images", table(
         [{ title: "test image", numeric: true }, { title: "true", numeric: true }, "group", { title: "dense", numeric: true }, { title: "pruned", numeric: true }, { title: "dense models right", numeric: true }, { title: "pruned models right", numeric: true }],
-        one.items.map((item) => [String(item.image), shown(item.label), name(groupName(item.group)), shown(item.dense), shown(item.pruned), of(item.right[0], one.models[0]), of(item.right[1], one.models[1])]),
+        one.items.map((item) => [String(item.image), shown(item.label), name(groupName(item.group)), shown(item.dense), shown(item.pruned), of(item.right[0], one.models[0], item.exact[0]), of(item.right[1], one.models[1], item.exact[1])]),
         { caption: `PIEs of ${one.row}`, hideCaption: true })));
       turn(state.page);
     }
@@ -107,8 +110,18 @@
       return label === null ? "unknown" : String(label);
     }
 
-    function of(count, all) {
-      return count === null ? "unknown" : `${count} of ${all}`;
+    function of(count, all, exact) {
+      return count === null ? "unknown" : `${exact ? "" : "at most "}${count} of ${all}`;
+    }
+
+    /** How many models of one side (0: dense, 1: pruned) err, in words. */
+    function erring(item, side) {
+      return `${item.exact[side] ? "" : "at least "}${current().models[side] - item.right[side]} of ${current().models[side]}`;
+    }
+
+    function words(label) {
+      const row = data.board.rows.find((one) => one.task === task.task && one.label === label);
+      return row ? row.words : label;
     }
 
     function turn(page) {
@@ -125,10 +138,10 @@
 
     function tile(item) {
       const one = current();
-      const words = `Test image ${item.image}, class ${shown(item.label)}, group ${groupName(item.group)}`;
-      const right = item.right[1] === null ? null : el("span", { class: "quiet" }, `err: ${errors(item)} of ${one.models[1]} pruned, ${one.models[0] - item.right[0]} of ${one.models[0]} dense`);
+      const about = `Test image ${item.image}, class ${shown(item.label)}, group ${groupName(item.group)}`;
+      const right = item.right[1] === null ? null : el("span", { class: "quiet" }, `err: ${erring(item, 1)} pruned, ${erring(item, 0)} dense`);
       return el("li", {}, el("figure", { class: "tile" },
-        item.picture ? el("img", { src: `data:image/png;base64,${pictures[item.picture]}`, alt: words, title: words, width: 84, height: 84 }) : el("span", { class: "absent" }, `image ${item.image}`),
+        item.picture ? el("img", { src: `data:image/png;base64,${pictures[item.picture]}`, alt: about, title: about, width: 84, height: 84 }) : el("span", { class: "absent" }, `image ${item.image}`),
         el("figcaption", {}, el("span", {}, `true ${shown(item.label)}`), el("span", {}, `dense ${shown(item.dense)}`), el("span", {}, `pruned ${shown(item.pruned)}`), right)));
     }
 

@@ -81,6 +81,9 @@ benchbias.section({
       const here = () => all.filter((one) => one.probe === state.probe);
       const box = el("div", { class: "controls" });
       root.append(box);
+      const downOf = (cell) => cell.down.join(", ");
+      const unit = () => (column().kind === "fraction" ? "%" : "");
+      const known = () => state.one.cells.map((cell) => ({ ...cell, value: cell.values[state.number] })).filter((cell) => cell.value);
       state.one = here()[0];
       state.number = first(state.one);
       const drawn = chart(root, ({ width, narrow }) => draw(width, narrow), told());
@@ -115,10 +118,6 @@ benchbias.section({
       function column() {
         return state.one.numbers.find((one) => one.name === state.number);
       }
-
-      const downOf = (cell) => cell.down.join(", ");
-      const unit = () => (column().kind === "fraction" ? "%" : "");
-      const known = () => state.one.cells.map((cell) => ({ ...cell, value: cell.values[state.number] })).filter((cell) => cell.value);
 
       function draw(width, narrow) {
         const cells = known();

@@ -26,8 +26,8 @@ benchbias.section({
       el("p", {}, "Each group has two bars. The open bar is the row on the right of “against”, before; the filled bar is the chosen row, after. "
         + "Lines are 95 % intervals over seeds and test examples. The number in brackets counts the group's training examples."),
       controls, told);
-    const drawn = chart(root, draw, { title: "", description: "", table: null });
     fill();
+    const drawn = chart(root, draw, { title: "", description: "", table: null });
     update();
 
     function pair() {
@@ -150,7 +150,7 @@ benchbias.section({
       return {
         height: 60 + 30 * shown.length,
         marginLeft: narrow ? 120 : 210, marginRight: narrow ? 14 : 90, marginTop: 34,
-        x: { domain: [0, 1], percent: true, grid: true, label: "accuracy, %", axis: "top" },
+        x: { domain: [0, 100], percent: true, grid: true, label: "accuracy, %", axis: "top" },
         y: { domain: ["before", "after"], axis: null, padding: 0.1 },
         fy: { domain: shown.map((bar) => bar.place), label: null, tickFormat: (place) => labels.get(place), padding: 0.16 },
         marks: [
