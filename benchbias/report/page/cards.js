@@ -123,7 +123,7 @@
       root.append(el("p", {}, `What papers say, held against these records. Verdicts are adjusted for all ${claims.of} claims of the shipped file (Holm, 5 %), not only for those shown.`));
       root.append(table(["claim", "verdict", { title: "difference", numeric: true }, { title: "p", numeric: true }, { title: "power", numeric: true }],
         claims.claims.map((claim) => [
-          el("span", { class: "claim" }, el("span", {}, claim.says), el("span", { class: "quiet" }, ` ${contrast(claim)}`)),
+          el("span", { class: "claim" }, el("span", {}, claim.says), el("span", { class: "quiet contrast" }, contrast(claim))),
           el("span", { class: "verdict" }, el("span", { "aria-hidden": "true" }, `${MARKS[claim.verdict]} `), claim.verdict),
           difference(claim), p(claim), claim.power === null ? "–" : claim.power.toFixed(2)]),
         { caption: "Claims about this suite", hideCaption: true }));

@@ -9,7 +9,8 @@ benchbias.section({
     const { heat } = data;
     if (!heat) return;
     if (heat.sweeps.length) sweeps(heat.sweeps);
-    if (heat.probes.length) probes(heat.probes);
+    const changing = (one) => Number(one.numbers.some((column) => column.name === "difference"));
+    if (heat.probes.length) probes([...heat.probes].sort((one, two) => changing(two) - changing(one)));
 
     /** A colour of a signed value between -1 and 1: blue is higher, red is lower; and the ink that is read on it. */
     function shade(share) {
@@ -23,10 +24,10 @@ benchbias.section({
       const made = cells.map((cell) => ({ ...cell, ...shade(cell.value / largest) }));
       const turned = Math.max(...x.map((text) => Array.from(String(text)).length)) * 7 > (width - left) / x.length;
       return {
-        height: (turned ? 170 : 64) + Math.max(28, narrow ? 28 : 30) * y.length,
-        marginLeft: left, marginBottom: turned ? 130 : 42, marginTop: 22, marginRight: 8,
-        x: { domain: x, label: across, tickRotate: turned ? -50 : 0, tickFormat: (text) => short(text, 24), tickSize: 0 },
-        y: { domain: y, label: down, tickFormat: (text) => short(text, narrow ? 18 : 44), tickSize: 0 },
+        height: (turned ? 170 : 72) + Math.max(28, narrow ? 28 : 30) * y.length,
+        marginLeft: left, marginBottom: turned ? 130 : 50, marginTop: 22, marginRight: 8,
+        x: { domain: x, label: across, padding: 0.03, tickRotate: turned ? -50 : 0, tickFormat: (text) => short(text, 24), tickSize: 0 },
+        y: { domain: y, label: down, padding: 0.06, tickFormat: (text) => short(text, narrow ? 18 : 44), tickSize: 0 },
         marks: [
           Plot.cell(made, { x: "x", y: "y", fill: "fill", inset: 0.5, title: "words" }),
           Plot.text(made, { x: "x", y: "y", text: "text", fill: "ink", fontSize: narrow ? 10 : 12 }),
@@ -75,7 +76,7 @@ benchbias.section({
     }
 
     function probes(all) {
-      root.append(el("h3", {}, "Probes of neurons and layers"), el("p", {}, "A probe changes a finished model, for a moment, and looks at every group. Nothing of it reaches training or a score."));
+      root.append(el("h3", {}, "Probes of neurons and layers"), el("p", {}, "A probe measures a finished model, group by group; most of them change some neurons or a layer for that. Nothing of it reaches training or a score."));
       const state = { probe: all[0].probe };
       const rowOf = (one) => `${data.head.tasks.length > 1 ? `${one.task}: ` : ""}${one.row}`;
       const here = () => all.filter((one) => one.probe === state.probe);

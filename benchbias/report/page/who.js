@@ -37,7 +37,8 @@ benchbias.section({
     /** The choices of a task; those of another task are made anew. */
     function fill() {
       const here = pairs.filter((one) => one.task === state.task);
-      const most = here.reduce((best, one) => (sparsity(one) > sparsity(best) ? one : best), here[0]);
+      const whole = here.filter((one) => !data.board.rows[one.after].collapsed);
+      const most = (whole.length ? whole : here).reduce((best, one) => (sparsity(one) > sparsity(best) ? one : best));
       state.after = String(most.after);
       state.before = "own";
       controls.replaceChildren(
@@ -64,14 +65,14 @@ benchbias.section({
             update();
           },
         }),
-        choice({
+        ...(here.some((one) => one.changes.length > MOST) ? [choice({
           label: "Groups", value: state.groups,
           options: [{ value: "changed", text: `the ${MOST} that change most` }, { value: "all", text: "all" }],
           onchange: (value) => {
             state.groups = value;
             update();
           },
-        }));
+        })] : []));
     }
 
     function sparsity(one) {
