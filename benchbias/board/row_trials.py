@@ -192,6 +192,11 @@ def twin(row: Trials, method: str | None, rows: Rows) -> Trials | None:
     return found[0] if len(found) == 1 else None
 
 
+def row_of(rows: Rows, task: str, label: str) -> Trials | None:
+    """The row of a task with this label; None where there is none."""
+    return next((row for row in rows if row.first["task"] == task and row.label == label), None)
+
+
 def paired(row: Trials, other: Trials, metric: str) -> Estimate | None:
     """The mean difference of a metric over the seeds that both rows have, paired by seed and test example.
 

@@ -26,7 +26,8 @@ class Row:
     worst_group: the least over groups of the mean over seeds. marks: of the metric that ranks. reach: the share of all
     matrices' weights that pruning reaches. training_flops: None where some seed's are unknown; relative_cost: over
     those of the suite's reference method. training_steps: of the optimizer, the mean over seeds; None where a record
-    has none. control: the label of the row that `to_baseline` is a difference from.
+    has none. control: the label of the row that `to_baseline` is a difference from;
+    reference: the suite's reference method.
     """
 
     task: str
@@ -51,6 +52,7 @@ class Row:
     relative_cost: float | None
     training_steps: float | None
     control: str | None
+    reference: str | None
     train_conflicting_accuracy: Estimate | None
     to_baseline: Estimate | None
     to_reference: Estimate | None
@@ -117,6 +119,7 @@ def row_of(row: Trials, rows: Rows) -> Row:
         relative_cost=_relative_cost(row, row if first["method"] == first["suite"]["reference"] else reference),
         training_steps=_known_mean([body.get("training_steps") for body in bodies]),
         control=None if baseline is None else baseline.label,
+        reference=first["suite"]["reference"],
         train_conflicting_accuracy=_complete([body["train_conflicting_accuracy"] for body in bodies]),
         to_baseline=_gap(row, baseline, rank_by),
         to_reference=_gap(row, reference, rank_by),

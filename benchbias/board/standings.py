@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchbias.board.row_trials import Trials, trials_of
+from benchbias.board.row_trials import Rows, Trials, trials_of
 from benchbias.board.rows import Row, rank_metric, row_of, sort_key
 from benchbias.board.verdicts import Verdict, verdicts
 from benchbias.records.schema import TRACKS
@@ -41,7 +41,8 @@ class Board:
     """All rows of a suite: ranked ones by task and track, the others by task, the best first.
 
     rank_by: the suite's, empty without rows. verdicts: on the gap of a row to its control, by (task, label), adjusted
-    over all such gaps of the task; baseline_resolution: what these comparisons resolve, by task.
+    over all such gaps of the task; `no difference` is none where a side stands at the floor or is not fitted.
+    baseline_resolution: what these comparisons resolve, by task.
     """
 
     rank_by: str
@@ -58,7 +59,11 @@ class Board:
 
 def board_of(records: Iterable[TrialRecord], layouts: Mapping[str, CellLayout]) -> Board:
     """Everything that a leaderboard says, from records alone. Raises UsageError where records contradict themselves."""
-    trials = trials_of(records, layouts)
+    return board_from(trials_of(records, layouts))
+
+
+def board_from(trials: Rows) -> Board:
+    """Everything that a leaderboard says of these rows."""
     rank_by = rank_metric(trials)
     rows = [row_of(one, trials) for one in trials]
     pairs = sorted(zip(rows, trials, strict=True), key=lambda pair: sort_key(pair[0], rank_by))
@@ -110,7 +115,16 @@ def _ranking_alone(record: TrialRecord) -> TrialRecord:
 def _verdicts(family: Sequence[Row], rank_by: str) -> dict[tuple[str, str], Verdict]:
     """The verdicts on a family of comparisons with a control."""
     found = verdicts([row.to_baseline for row in family if row.to_baseline is not None], _sign(rank_by))
-    return {(row.task, row.label): verdict for row, verdict in zip(family, found, strict=True)}
+    return {
+        (row.task, row.label): "undecided" if verdict == "no difference" and _untaught(row) else verdict
+        for row, verdict in zip(family, found, strict=True)
+    }
+
+
+def _untaught(row: Row) -> bool:
+    """Whether a row or its control has not learnt what it is judged by: that they are alike says nothing then."""
+    of = row.baseline_marks
+    return row.marks.shows_no_merit or (of is not None and of.shows_no_merit)
 
 
 def _sign(rank_by: str) -> int:

@@ -16,6 +16,7 @@ from benchbias.report.gathering.groups import gather_groups
 from benchbias.report.gathering.head import gather_head
 from benchbias.report.gathering.heat import gather_heat
 from benchbias.report.gathering.manifest import gather_manifest
+from benchbias.report.gathering.sentences import gather_sentences
 from benchbias.report.gathering.source import Source
 
 Gatherer = Callable[[Source], Any]
@@ -23,6 +24,7 @@ Gatherer = Callable[[Source], Any]
 PARTS: Mapping[str, Gatherer] = MappingProxyType(
     {
         "head": gather_head,
+        "sentences": gather_sentences,
         "board": gather_entries,
         "groups": gather_groups,
         "gallery": gather_gallery,

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from benchbias.board.entries import Entry, entries_of
+from benchbias.board.entries import Entry
 from benchbias.board.row_trials import Trials
 from benchbias.board.rows import row_of
 from benchbias.board.words import LABELS, section_of
@@ -22,7 +22,7 @@ BYTES_OF_A_PARAMETER = 4  # float32
 
 def gather_entries(source: Source) -> dict[str, Any]:
     """All rows in the order of the board, and the margin within which they count as equal."""
-    rows = [_entry(source, entry, _trials_of(source, entry)) for entry in entries_of(source.board)]
+    rows = [_entry(source, entry, _trials_of(source, entry)) for entry in source.entries]
     return {"margin": MARGIN, "rows": [{"id": f"r{at}", **row} for at, row in enumerate(rows)]}
 
 

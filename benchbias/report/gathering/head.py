@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchbias.board.words import in_words
 from benchbias.report.gathering.source import Source
 from benchbias.runner.publishing import command_for
 
@@ -40,5 +41,7 @@ def _failed(source: Source) -> list[dict[str, Any]]:
     """The trials without a score, each with its reason."""
     bodies = [record.body for record in source.records if record.body["status"] != "ok"]
     return [
-        {key: body[key] for key in ("task", "method", "swept", "seed", "status", "stage", "reason")} for body in bodies
+        {"words": in_words(body["method"], body["swept"])}
+        | {key: body[key] for key in ("task", "seed", "status", "stage", "reason")}
+        for body in bodies
     ]

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchbias.board.entries import Entry, entries_of
 from benchbias.board.row_trials import Rows, trials_of
-from benchbias.board.standings import Board, board_of
+from benchbias.board.standings import Board, board_from
 from benchbias.errors import UsageError
 from benchbias.figures.material import Material, Pictures, no_pictures
 from benchbias.records.analysis import AnalysisRecord
@@ -51,7 +52,12 @@ class Source:
     @functools.cached_property
     def board(self) -> Board:
         """Rows, ranks and gaps as the leaderboard has them."""
-        return board_of(self.records, self.layouts)
+        return board_from(self.rows)
+
+    @functools.cached_property
+    def entries(self) -> tuple[Entry, ...]:
+        """The rows in the order of the board, with ranks and verdicts."""
+        return entries_of(self.board)
 
     @functools.cached_property
     def planned(self) -> frozenset[str]:

@@ -15,6 +15,9 @@ SCRIPTS = (
     "vendor/plot.umd.min.js",
     "shell.js",
     "overview.js",
+    "table.js",
+    "curves.js",
+    "cost.js",
     "who.js",
     "gallery.js",
     "balance.js",
@@ -23,7 +26,7 @@ SCRIPTS = (
 )
 """The scripts of the page in their order; sections stand in the order in which they register."""
 
-STYLES = ("page.css",)
+STYLES = ("page.css", "who.css")
 
 
 def page(document: Mapping[str, Any], title: str = "benchbias report") -> str:

@@ -81,6 +81,7 @@ const benchbias = (() => {
     return `${number(estimate.mean, options)}${bounds}${seeds ? `, n = ${estimate.n}` : ""}`;
   }
 
+  const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
   const metric = (key) => String(key).replaceAll("_", " ");
 
   /** The unit of a metric: accuracies are shares. */
@@ -157,7 +158,8 @@ const benchbias = (() => {
   /**
    * A chart by Observable Plot. draw({width, dark, narrow}) gives Plot's options, or null where there is nothing;
    * it is called again when the width or the theme changes. table: {columns, rows}, the chart's data, folded beside it.
-   * Returns {figure, redraw(changes)}: changes may replace draw, title, description and table.
+   * `below` among the options is a node
+   * that stands under the drawing. Returns {figure, redraw(changes)}: changes may replace draw, title, description and table.
    */
   function chart(root, draw, { title, description, table: data }) {
     const state = { draw, title, description, table: data };
@@ -174,16 +176,17 @@ const benchbias = (() => {
       const options = state.draw({ width, dark: dark(), narrow: width < 560 });
       figure.hidden = !options;
       if (!options) return;
-      const made = Plot.plot({ width, style: { overflow: "visible", fontSize: "12px", color: "inherit" }, ...options });
+      const { below: _, ...given } = options;
+      const made = Plot.plot({ width, style: { overflow: "visible", fontSize: "12px", color: "inherit" }, ...given });
       const image = made.tagName.toLowerCase() === "svg" ? made : made.querySelector(":scope > svg") || made;
       image.setAttribute("role", "img");
       image.setAttribute("aria-label", short(`${state.title}. ${state.description}`, 600));
-      place.replaceChildren(made);
+      place.replaceChildren(made, ...(options.below ? [options.below] : []));
     }
 
     function retell() {
       add((caption.replaceChildren(), caption),
-        [el("strong", {}, state.title), state.description && el("span", {}, ` ${state.description}`)]);
+        [el("strong", {}, capital(state.title)), state.description && el("span", {}, state.description)]);
       below.replaceChildren();
       if (state.table) {
         const { columns, rows } = state.table;
@@ -212,9 +215,71 @@ const benchbias = (() => {
   const SYMBOLS = ["circle", "square", "triangle", "diamond", "cross", "star", "wye"];
   const symbol = (number) => SYMBOLS[number % SYMBOLS.length];
 
+  /**
+   * A mark of Plot: names beside points, moved apart so that none covers another. channels: x, y, text, fill, weight.
+   * The first points get the first places; farthest: pixels that a name may move, else it is left out.
+   */
+  function namesBeside(points, { x, y, text, fill, weight = () => 400, dy = 0, farthest = 40 }) {
+    return Plot.text(points, {
+      x, y, text, fill, fontWeight: weight, textAnchor: "start", dx: 9, dy, stroke: "var(--page)", strokeWidth: 3,
+      render: (...all) => apart(farthest, ...all),
+    });
+  }
+
+  function apart(farthest, index, scales, values, dimensions, context, next) {
+    const node = next(index, scales, values, dimensions, context);
+    const taken = [];
+    const bottom = dimensions.height - dimensions.marginBottom - 3;
+    [...node.querySelectorAll("text")].forEach((one, at) => {
+      const [right, y] = [values.x[index[at]] + 9, values.y[index[at]]];
+      const width = 6.7 * one.textContent.length;
+      const free = (left, top) => top <= bottom && top >= 8 && left > dimensions.marginLeft && !taken.some((other) =>
+        Math.abs(other.top - top) < 12.5 && other.left < left + width && left < other.left + other.width);
+      const places = d3.range(0, farthest + 1, 2).flatMap((shift) => [[right, y + shift], [right, y - shift], [right - 18 - width, y + shift], [right - 18 - width, y - shift]]);
+      const found = places.find(([left, top]) => free(left, top));
+      if (!found) {
+        one.remove();
+        return;
+      }
+      const [left, top] = found;
+      taken.push({ top, left, width });
+      if (left !== right) one.setAttribute("text-anchor", "end");
+      const moved = `translate(${left === right ? 0 : -18},${top - y})`;
+      one.setAttribute("transform", `${moved} ${one.getAttribute("transform") || ""}`.trim());
+    });
+    return node;
+  }
+
+  /** A mark of Plot: a star above points that have marks. */
+  function stars(points, { x, y }) {
+    return Plot.text(points, { x, y, text: () => "*", dy: -6, fontSize: 17, fontWeight: 700, fill: "currentColor", stroke: "var(--page)", strokeWidth: 2 });
+  }
+
+  /** Points that no other one beats: none has at most their cost and at least their gain, and differs in one. */
+  function front(points, cost, gain) {
+    const order = [...points].sort((a, b) => cost(a) - cost(b) || gain(b) - gain(a));
+    const found = [];
+    for (const point of order) {
+      const last = found[found.length - 1];
+      if (!last || gain(point) > gain(last) || (gain(point) === gain(last) && cost(point) === cost(last))) found.push(point);
+    }
+    return found;
+  }
+
+  /** A list of what signs mean: entries of {text, colour, symbol, hollow}. */
+  function key(entries) {
+    return el("ul", { class: "key" }, entries.map((one) => el("li", {}, sign(one), " ", name(short(one.text, 60)))));
+  }
+
+  function sign({ colour: tint, symbol: shape, hollow }) {
+    const kind = d3[`symbol${shape[0].toUpperCase()}${shape.slice(1)}`];
+    return el("svg", { width: 14, height: 14, viewBox: "-7 -7 14 14", "aria-hidden": "true" },
+      el("path", { d: d3.symbol(kind, 60)(), fill: hollow ? "none" : tint, stroke: tint, "stroke-width": 1.5 }));
+  }
+
   const tools = {
     el, name, short, number, interval, scaled, metric, unitOf, verdict, verdictMark, VERDICTS, choice, field, table,
-    box, folded, chart, dark, colour, symbol, newId,
+    box, folded, chart, dark, colour, symbol, namesBeside, stars, key, capital, front, newId,
     get document() { return whole; },
   };
 
@@ -262,7 +327,12 @@ const benchbias = (() => {
       const root = el("div", { class: "content" });
       const part = el("section", { id, "aria-labelledby": `${id}-title` }, heading, root);
       main.append(part);
-      fill(data, root, tools);
+      try {
+        fill(data, root, tools);
+      } catch (error) {
+        console.error(error);
+        root.append(el("p", {}, "A fault of the report: this section could not be drawn. The others are whole."));
+      }
       if (root.childNodes.length) links.append(el("li", {}, el("a", { href: `#${id}` }, title)));
       else part.remove();
     }

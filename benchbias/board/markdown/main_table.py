@@ -1,0 +1,127 @@
+"""The one table of a board that a reader needs, in at most seven columns, and the meaning of its symbols. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from benchbias.board.entries import Entry
+from benchbias.board.marks import CEILING_ROOM, FLOOR_ROOM, LEAST_FIT
+from benchbias.board.text import EXAMPLES_ALONE, escaped, gap_text, points_text, table_lines, title
+from benchbias.board.words import LABELS, times
+from benchbias.statistics.estimates import FEWEST_SEEDS, LEVEL, MARGIN
+
+COLLAPSED, FLOOR, CEILING, UNFITTED, RAISED = "‡", "§", "◊", "¶", "△"
+MARKS = (
+    (COLLAPSED, "Some seeds collapsed: aligned examples, where the shortcut alone would do, are mostly wrong: {rows}."),
+    (FLOOR, f"At the floor: at most {100 * FLOOR_ROOM:.0f} points above one constant answer or the shortcut alone."),
+    (CEILING, f"At the ceiling: at most {100 * CEILING_ROOM:.0f} point below the suite's ceiling."),
+    (
+        UNFITTED,
+        f"Fits less than {100 * LEAST_FIT:.0f} % of the conflicting training examples: it shows what training has not "
+        "learnt, not only what the method does.",
+    ),
+    (RAISED, "A large bias of the least group was taken off; of so few examples a group the interval may miss."),
+)
+"""Symbols beside a method, and their meaning."""
+
+
+def main_table(entries: Sequence[Entry], rank_by: str, pages: Mapping[str, str]) -> list[str]:
+    """The table of some entries of a task. pages: a link for some methods."""
+    metric = rank_by.removeprefix("-")
+    header = ["rank", "method", _column(metric), "against its control", "verdict", "labels", "training cost"]
+    return table_lines([_cells(entry, metric, pages) for entry in entries], header)
+
+
+def _column(metric: str) -> str:
+    """The title of the column that ranks, short."""
+    return "worst group" if metric == "worst_group_accuracy" else title(metric)
+
+
+def _cells(entry: Entry, metric: str, pages: Mapping[str, str]) -> list[str]:
+    row, gap = entry.row, entry.row.to_baseline
+    shown = unbroken(gap_text(gap))
+    bold = f"**{shown}**" if entry.verdict in ("helps", "harms") else shown
+    symbols = "".join(symbol for symbol, found in symbols_of(entry).items() if found)
+    return [
+        _rank(entry),
+        f"{_linked(entry, pages)}{f' {symbols}' if symbols else ''}",
+        unbroken(points_text(row.metrics.get(metric))),
+        f"{bold} to {escaped(row.baseline)}" if gap is not None and row.baseline else "–",
+        unbroken(entry.verdict) if entry.verdict else "–",
+        escaped(LABELS.get(row.track, row.track)),
+        times(entry.relative_cost),
+    ]
+
+
+def symbols_of(entry: Entry) -> Mapping[str, bool]:
+    """Whether each symbol stands beside a row."""
+    marks = entry.row.marks
+    return {
+        COLLAPSED: marks.collapsed > 0,
+        FLOOR: marks.floor,
+        CEILING: marks.ceiling,
+        UNFITTED: marks.unfitted is not None,
+        RAISED: marks.biased is not None,
+    }
+
+
+def _rank(entry: Entry) -> str:
+    if entry.rank is None:
+        return "–"
+    first, last = entry.rank
+    return str(first) if first == last else unbroken(f"{first}–{last}")
+
+
+def _linked(entry: Entry, pages: Mapping[str, str]) -> str:
+    """A row in words; its method is a link where it has a page."""
+    method = entry.row.method
+    rest = escaped(entry.words.removeprefix(method))
+    name = f"[{escaped(method)}]({pages[method]})" if method in pages else escaped(method)
+    return f"{name}{rest}"
+
+
+def unbroken(text: str) -> str:
+    """Text that a browser keeps on one line."""
+    return text.replace(" ", "\N{NO-BREAK SPACE}").replace("–", "\N{WORD JOINER}–\N{WORD JOINER}")
+
+
+def symbol_lines(entries: Sequence[Entry]) -> list[str]:
+    """A line for each symbol that stands in a table of these entries."""
+    lines = []
+    for symbol, meaning in MARKS:
+        rows = [entry for entry in entries if symbols_of(entry)[symbol]]
+        named = ", ".join(
+            f"{escaped(entry.words)} ({entry.row.marks.collapsed} of {entry.row.marks.seeds})" for entry in rows
+        )
+        lines += [f"- {symbol}: {meaning.format(rows=named)}"] if rows else []
+    few = [entry for entry in entries if len(entry.row.seeds) < FEWEST_SEEDS]
+    if few:
+        lines.append(
+            f"- {EXAMPLES_ALONE}: fewer than {FEWEST_SEEDS} seeds: the interval is of the test examples alone, for "
+            "these networks. Nothing is ranked or judged."
+        )
+    return lines
+
+
+def column_lines(entries: Sequence[Entry], rank_by: str) -> list[str]:
+    """A line for each column of the main table."""
+    metric, better = title(rank_by.removeprefix("-")), "lower" if rank_by.startswith("-") else "higher"
+    reference = next((entry.row.reference for entry in entries if entry.row.reference), None)
+    lines = [
+        f"- **rank**: by {metric}, {better} is better. `2–4`: one row is resolved as better; all but four are "
+        "resolved as worse. Every pair of the table is tested, adjusted for their number (Holm).",
+        "- **method**: `80 %` is its sparsity, the share of weights removed; `density` is the share kept.",
+        f"- **{_column(rank_by.removeprefix('-'))}**: {metric} in percent, mean over seeds, with the bounds of its "
+        f"{100 * LEVEL:.0f} % interval. The bias of a least of few examples is taken off.",
+        "- **against its control**: points, on the same seeds and test images, ± half of the interval. The control has "
+        "the same stages without what is tested. Bold: it differs from zero at 5 %.",
+        "- **verdict**: *helps* or *harms*: the difference from the control is resolved. *No difference*: it is within "
+        f"{100 * MARGIN:g} points, of networks that have learnt the task. *Undecided*: neither is shown. Each is "
+        "adjusted for all rows of the task (Holm).",
+        "- **labels**: whose group labels the method, its settings or its choice of an epoch used.",
+    ]
+    if reference:
+        lines.append(
+            f"- **training cost**: FLOPs of training over those of {escaped(reference)}, counted from kept weights."
+        )
+    return lines
