@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from benchbias.board.markdown.surroundings import Surroundings, surroundings
 from benchbias.board.row_trials import Trials
 from benchbias.board.words import LABELS
 from benchbias.errors import BenchbiasError
@@ -27,14 +29,15 @@ def gather_cards(source: Source) -> dict[str, Any]:
         by_task.setdefault(row.first["task"], []).append(row)
     catalogue = source.catalogue
     known = None if catalogue is None else catalogue.suites.get(source.suite)
+    around = surroundings(source.place) if source.published else Surroundings()
     return {
         "today": None if known is None else known.version,
-        "methods": [_method(source, name, rows) for name, rows in sorted(by_method.items())],
-        "tasks": [_task(source, name, rows) for name, rows in sorted(by_task.items())],
+        "methods": [_method(source, around, name, rows) for name, rows in sorted(by_method.items())],
+        "tasks": [_task(source, around, name, rows) for name, rows in sorted(by_task.items())],
     }
 
 
-def _method(source: Source, name: str, rows: list[Trials]) -> dict[str, Any]:
+def _method(source: Source, around: Surroundings, name: str, rows: list[Trials]) -> dict[str, Any]:
     first = rows[0].first
     return {
         "name": name,
@@ -43,9 +46,15 @@ def _method(source: Source, name: str, rows: list[Trials]) -> dict[str, Any]:
         "settingsFrom": sorted({row.first.get("settings_from", "default") for row in rows}),
         "ranked": first["ranked"],
         "control": first["baseline"],
+        "page": _page(source, around.methods.get(name)),
         "recorded": _recorded(rows),
         "on": [one for task in dict.fromkeys(row.first["task"] for row in rows) if (one := _on(source, task, name))],
     }
+
+
+def _page(source: Source, link: str | None) -> str | None:
+    """The path of a page beside a published folder: of `../docs/x.md` in `leaderboard` it is docs/x.md."""
+    return None if link is None else posixpath.normpath(posixpath.join(source.place.name, link))
 
 
 def _recorded(rows: Iterable[Trials]) -> dict[str, list[Any]]:
@@ -104,11 +113,13 @@ def _groups_given(component: Component | None) -> list[str]:
     return [] if component is None else [name for name in component.given if name.endswith("_groups")]
 
 
-def _task(source: Source, name: str, rows: list[Trials]) -> dict[str, Any]:
+def _task(source: Source, around: Surroundings, name: str, rows: list[Trials]) -> dict[str, Any]:
     first = rows[0].first
     bodies = [record.body for row in rows for record in row.records.values()]
+    about = around.tasks.get(name)
     return {
         "name": name,
+        "about": "" if about is None else about.about,
         "classes": first.get("num_classes"),
         "preprocessing": sorted({body["preprocessing"] for body in bodies if body.get("preprocessing")}),
         "groups": _groups(bodies),
