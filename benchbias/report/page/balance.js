@@ -32,6 +32,8 @@ benchbias.section({
         : [line.alpha.low ?? line.alpha.mean, line.alpha.high ?? line.alpha.mean]);
       const level = one.level ? `${Number((100 * one.level).toPrecision(3))} %` : "95 %";
       chart(root, ({ narrow }) => known.length && {
+        below: narrow ? tools.key([...rows].map(([row, at]) => ({ text: row, colour: colour(at), symbol: symbol(at),
+          hollow: one.lines.find((line) => line.row === row).again }))) : null,
         height: 320, marginLeft: 50, marginBottom: 42,
         marginRight: narrow ? 20 : 190,
         x: { type: "log", label: "compression (weights before over weights after)", tickFormat: "~s",
@@ -47,8 +49,8 @@ benchbias.section({
             title: (line) => `${line.row}: ${interval(line.alpha, { unit: "" })}` }),
           Plot.dot(known.filter((line) => line.uniform), { x: "compression", y: (line) => line.uniform.mean, r: 3,
             symbol: "times", stroke: "var(--ink)" }),
-          ...(narrow ? [] : [Plot.text(spaced(known), { x: "compression", y: "at", dx: 10, textAnchor: "start",
-            text: (line) => short(line.row, 26), fill: (line) => colour(rows.get(line.row)), fontSize: 11 })]),
+          narrow ? null : tools.namesBeside(known, { x: "compression", y: (line) => line.alpha.mean,
+            text: (line) => short(line.row, 26), fill: (line) => colour(rows.get(line.row)) }),
         ],
       }, {
         title: "Alpha over compression",
@@ -66,24 +68,11 @@ benchbias.section({
       });
     }
 
-    /** Labels at the points that stand to the right, moved apart from above. */
-    function spaced(lines) {
-      const sorted = [...lines].sort((one, two) => two.alpha.mean - one.alpha.mean);
-      const all = sorted.map((line) => line.alpha.mean);
-      const step = (Math.max(...all) - Math.min(...all) || 1) / 18;
-      const used = [];
-      return sorted.map((line) => {
-        let at = line.alpha.mean;
-        while (used.some((other) => Math.abs(other.at - at) < step && Math.abs(Math.log(other.x / line.compression)) < 0.5)) at -= step / 2;
-        used.push({ at, x: line.compression });
-        return { ...line, at };
-      });
-    }
-
     function balances(one) {
       heading(one);
       const rows = [...new Set(one.lines.map((line) => line.row))];
-      const state = { row: rows[rows.length - 1] };
+      const spread = (row) => d3.deviation(one.lines.filter((line) => line.row === row), (line) => line.after) ?? 0;
+      const state = { row: d3.greatest(rows, spread) };
       const here = () => one.lines.filter((line) => line.row === state.row);
       const known = () => here().filter((line) => line.before !== null && line.after !== null);
       const all = one.lines.flatMap((line) => [line.before, line.after]).filter((value) => value !== null);

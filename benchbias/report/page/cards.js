@@ -39,8 +39,15 @@
       for (const method of cards.methods) root.append(folded([name(method.name), el("span", { class: "quiet" }, ` · ${brief(method)}`)], card(method)));
 
       function brief(method) {
-        const stages = method.on.length ? method.on[0].stages.map((stage) => stage.words).join(", then ") : "stages unknown";
+        const stages = method.on.length ? method.on[0].stages.map(staged).join(", then ") : "stages unknown";
         return `${stages}; labels: ${method.labels}${method.ranked ? "" : "; not ranked"}`;
+      }
+
+      /** E.g. `train erm with rigl`: a pruner that works while a stage trains stands among its settings. */
+      function staged(stage) {
+        const inner = stage.settings.find((one) => one.name === "prune");
+        const used = inner && inner.value && (typeof inner.value === "object" ? inner.value.use : inner.value);
+        return used ? `${stage.words} with ${used}` : stage.words;
       }
 
       function card(method) {
@@ -58,7 +65,7 @@
             method.on.length > 1 ? el("h4", {}, "On ", name(one.task)) : null,
             one.parameters.length ? settings(one.parameters, "Parameters", tools) : null,
             one.stages.map((stage, at) => el("div", {},
-              el("p", {}, el("strong", {}, `Stage ${at + 1}: ${stage.words}`), stage.summary ? ` — ${stage.summary}` : "",
+              el("p", {}, el("strong", {}, `Stage ${at + 1}: ${staged(stage)}`), stage.summary ? ` — ${stage.summary}` : "",
                 stage.given.length ? ` It is given: ${stage.given.join(", ").replaceAll("_", " ")}.` : ""),
               stage.settings.length ? settings(stage.settings, `Settings of stage ${at + 1}`, tools) : null,
               stage.recipe.length ? folded(`Recipe of stage ${at + 1}`, settings(stage.recipe, `Recipe of stage ${at + 1}`, tools)) : null)),

@@ -96,7 +96,7 @@
         predictions: "Labels are the modal ones of stored predictions.",
         table: "Labels are those of the suite's table of PIEs.",
         counts: "Records hold how often models are right, not their labels: these are images that most dense models get right and most pruned ones do not"
-          + (one.items.some((item) => item.pruned !== null) ? ", or the other way round; of two classes that gives the labels." : ". Their pruned label is not known."),
+          + (one.items.some((item) => item.pruned !== null) ? ", or the other way round; of two classes that gives the labels." : ". Their pruned label is not known; where errors differ it may still be the true one."),
       };
       told.replaceChildren(name(words(one.row)), ` (${one.models[1]} models) beside `, name(words(one.control)), ` (${one.models[0]} models): ${one.items.length} of ${one.total} images are shown. ${KNOWN[one.by]}`);
       rest.replaceChildren(folded("The data of these images", table(
@@ -139,10 +139,14 @@
     function tile(item) {
       const one = current();
       const about = `Test image ${item.image}, class ${shown(item.label)}, group ${groupName(item.group)}`;
-      const right = item.right[1] === null ? null : el("span", { class: "quiet" }, `err: ${erring(item, 1)} pruned, ${erring(item, 0)} dense`);
+      const side = (label, at) => `${shown(label)}${item.right[at] === null ? "" : `, ${erring(item, at)} err`}`;
       return el("li", {}, el("figure", { class: "tile" },
-        item.picture ? el("img", { src: `data:image/png;base64,${pictures[item.picture]}`, alt: about, title: about, width: 84, height: 84 }) : el("span", { class: "absent" }, `image ${item.image}`),
-        el("figcaption", {}, el("span", {}, `true ${shown(item.label)}`), el("span", {}, `dense ${shown(item.dense)}`), el("span", {}, `pruned ${shown(item.pruned)}`), right)));
+        item.picture ? el("img", { src: `data:image/png;base64,${pictures[item.picture]}`, alt: about, title: about, width: 84, height: 84 })
+          : el("span", { class: "absent" }, `image ${item.image}`),
+        el("figcaption", {},
+          el("span", {}, `true ${shown(item.label)}`),
+          el("span", {}, `dense ${side(item.dense, 0)}`),
+          el("span", {}, `pruned ${side(item.pruned, 1)}`))));
     }
 
     function key(event) {
