@@ -11,6 +11,7 @@ from importlib.resources import files
 import pytest
 
 from benchbias.report.page import html
+from support import SUPPORT
 
 HOSTILE = (
     "</script><script>alert(1)</script>",
@@ -50,20 +51,29 @@ def test_the_policy_allows_the_scripts_of_the_page_and_no_other_and_no_request()
     scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
     hashes = {base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts}
     assert len(scripts) == len(html.SCRIPTS)
-    assert {found for found in re.findall(r"'sha256-([^']*)'", policy)} == hashes
+    assert set(re.findall(r"'sha256-([^']*)'", policy)) == hashes
     assert "default-src 'none'" in policy
     assert "http" not in policy
     assert "unsafe-inline" not in policy.split("script-src")[1].split(";")[0]
 
 
-def test_vendored_libraries_are_the_ones_that_were_published_with_their_licences():
-    folder = files("benchbias.report.page").joinpath("vendor")
+@pytest.mark.parametrize(
+    "folder", [files("benchbias.report.page") / "vendor", SUPPORT / "vendor"], ids=["page", "tests"]
+)
+def test_vendored_libraries_are_the_ones_that_were_published_with_their_licences(folder):
     known = json.loads(folder.joinpath("vendor.json").read_text())
     for one in known:
         content = folder.joinpath(one["file"]).read_bytes()
         assert hashlib.sha256(content).hexdigest() == one["sha256"], one["file"]
         assert one["version"].encode() in content[:200]
-        assert "Permission to use, copy" in folder.joinpath(one["licence_file"]).read_text()
-    assert {f"vendor/{one['file']}" for one in known} == {name for name in html.SCRIPTS if name.startswith("vendor/")}
+        title = {"ISC": "Permission to use, copy", "MPL-2.0": "Mozilla Public License, version 2.0"}[one["licence"]]
+        assert title in folder.joinpath(one["licence_file"]).read_text()
     scripts = {one.name for one in folder.iterdir() if one.name.endswith(".js")}
     assert scripts == {one["file"] for one in known}, "a script in the folder that vendor.json does not tell of"
+
+
+def test_every_script_and_style_in_the_folder_is_on_the_page():
+    folder = files("benchbias.report.page")
+    there = {one.name for one in folder.iterdir() if one.name.endswith((".js", ".css"))}
+    there |= {f"vendor/{one.name}" for one in folder.joinpath("vendor").iterdir() if one.name.endswith(".js")}
+    assert there == {*html.SCRIPTS, *html.STYLES}

@@ -14,7 +14,8 @@ import pytest
 
 from support import SUPPORT
 
-CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next((path for name in NAMES if (path := shutil.which(name))), None)
 AXE = SUPPORT / "vendor" / "axe.min.js"
 WIDTHS, SCHEMES = (1280, 390), ("light", "dark")
 

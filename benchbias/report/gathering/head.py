@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchbias.board.words import in_words
+from benchbias.records.trial import sorted_records
 from benchbias.report.gathering.source import Source
 from benchbias.runner.publishing import command_for
 
@@ -39,7 +40,7 @@ def _ordered(metrics: list[str], first: str) -> list[str]:
 
 def _failed(source: Source) -> list[dict[str, Any]]:
     """The trials without a score, each with its reason."""
-    bodies = [record.body for record in source.records if record.body["status"] != "ok"]
+    bodies = [record.body for record in sorted_records(source.records) if record.body["status"] != "ok"]
     return [
         {"words": in_words(body["method"], body["swept"])}
         | {key: body[key] for key in ("task", "seed", "status", "stage", "reason")}
