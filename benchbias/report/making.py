@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchbias.errors import UsageError
-from benchbias.report.gathering.document import document_of
+from benchbias.report.document import document_of
 from benchbias.report.gathering.source import Source
 from benchbias.report.page.html import page
 from benchbias.util.files import storage_errors

@@ -17,8 +17,8 @@ from benchbias.board.standings import board_of
 from benchbias.cli.options import selected
 from benchbias.errors import BenchbiasError, UsageError
 from benchbias.records.trial import TrialRecord
+from benchbias.report.document import document_of
 from benchbias.report.gathering.commands import command_of, reproduces
-from benchbias.report.gathering.document import document_of
 from benchbias.report.gathering.source import Source
 from benchbias.report.making import report_of, write_report
 from benchbias.runner.publishing import published_records

@@ -56,7 +56,7 @@ Place: TypeAlias = tuple[int, int]
 
 
 def by_group(members: Sequence[Trials], groups: int) -> Iterator[list[BySeed | None]]:
-    """Of each group the accuracy of every row in every seed; None for a row of which a seed does not test it."""
+    """Give of each group the accuracy of every row in every seed; None for a row of which a seed does not test it."""
     stacks = _stacks(members)
     for group in range(groups):
         known: dict[Place, Measured] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from benchbias.report.gathering.album import Album
+from benchbias.report.images.album import Album
 
 if TYPE_CHECKING:
     from benchbias.report.gathering.task_data import TaskData

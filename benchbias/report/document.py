@@ -7,17 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from benchbias.report.cards.claims import gather_claims
+from benchbias.report.cards.manifest import gather_manifest
+from benchbias.report.cards.method_and_task import gather_cards
 from benchbias.report.gathering.balance import gather_balance
-from benchbias.report.gathering.cards import gather_cards
-from benchbias.report.gathering.claims import gather_claims
 from benchbias.report.gathering.entries import gather_entries
-from benchbias.report.gathering.gallery import gather_gallery
 from benchbias.report.gathering.groups import gather_groups
 from benchbias.report.gathering.head import gather_head
 from benchbias.report.gathering.heat import gather_heat
-from benchbias.report.gathering.manifest import gather_manifest
 from benchbias.report.gathering.sentences import gather_sentences
 from benchbias.report.gathering.source import Source
+from benchbias.report.images.gallery import gather_gallery
 
 Gatherer = Callable[[Source], Any]
 

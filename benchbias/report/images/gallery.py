@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from benchbias.errors import BenchbiasError, UsageError
-from benchbias.report.gathering.album import Album
-from benchbias.report.gathering.found_pies import found_pies, pairs_of
-from benchbias.report.gathering.pies import Pie, Pies
-from benchbias.report.gathering.sheets import sheet_of
 from benchbias.report.gathering.source import Source
+from benchbias.report.images.album import Album
+from benchbias.report.images.found_pies import found_pies, pairs_of
+from benchbias.report.images.pies import Pie, Pies
+from benchbias.report.images.sheets import sheet_of
 from benchbias.runner.publishing import command_for
 
 if TYPE_CHECKING:

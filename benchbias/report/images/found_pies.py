@@ -10,9 +10,9 @@ from benchbias.board.row_trials import Rows, Trials, twin
 from benchbias.errors import UsageError
 from benchbias.figures.material import Line, by_text
 from benchbias.figures.pie_sheet import KINDS
-from benchbias.report.gathering.answers import Answers, answers_of
-from benchbias.report.gathering.pies import Pie, Pies, pies_of_counts, pies_of_predictions, pies_of_table
 from benchbias.report.gathering.source import Source
+from benchbias.report.images.answers import Answers, answers_of
+from benchbias.report.images.pies import Pie, Pies, pies_of_counts, pies_of_predictions, pies_of_table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
