@@ -16,11 +16,11 @@ PARTS = ("class", "group")
 
 def gather_balance(source: Source) -> dict[str, Any] | None:
     """Tables with alpha, and tables with balances before and after; None where no analysis has either."""
-    alphas = [_alphas(record, lines) for record, lines in source.material.tables(ALPHA)]
+    alphas = [_alphas(record, lines) for record, lines in source.tables(ALPHA)]
     balances = [
         _balances(record, lines, part)
         for part in PARTS
-        for record, lines in source.material.tables({**BALANCE, part: "text"})
+        for record, lines in source.tables({**BALANCE, part: "text"})
     ]
     return {"alphas": alphas, "balances": balances} if alphas or balances else None
 

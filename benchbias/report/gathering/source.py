@@ -12,7 +12,7 @@ from benchbias.board.entries import Entry, entries_of
 from benchbias.board.row_trials import Rows, trials_of
 from benchbias.board.standings import Board, board_from
 from benchbias.errors import UsageError
-from benchbias.figures.material import Material, Pictures, no_pictures
+from benchbias.figures.material import Line, Material, Pictures, no_pictures
 from benchbias.records.analysis import AnalysisRecord
 from benchbias.records.trial import TrialRecord
 from benchbias.statistics.cells import CellLayout
@@ -78,6 +78,12 @@ class Source:
         """The material of figures, for what these compute already."""
         return Material(self.rows, self.analyses, self.pictures)
 
+    def tables(self, kinds: Mapping[str, str]) -> list[tuple[AnalysisRecord, list[Line]]]:
+        """The analyses whose tables have lines and all these columns, name -> kind; no other table is read."""
+        wanted = kinds.items()
+        fitting = [record for record in self.analyses if wanted <= _kinds(record).items()]
+        return Material(Rows(), fitting).tables(kinds)
+
     def data(self, task: str) -> TaskData:
         """The images, labels and groups of a task. Raises BenchbiasError where they cannot be had."""
         if self.workspace is None or self.suite not in self.workspace.catalogue.suites:
@@ -93,3 +99,9 @@ class Source:
         from benchbias.report.gathering.pictures import pictures_of
 
         return pictures_of(self.workspace, self.suite, task, self.out, self.layouts)
+
+
+def _kinds(record: AnalysisRecord) -> dict[str, str]:
+    """The columns of an analysis' table, name -> kind; none where it has no table."""
+    table = record.body.get("table")
+    return {column["name"]: column["kind"] for column in table["columns"]} if table else {}

@@ -77,7 +77,7 @@ def _alike(one: NDArray[Any], other: NDArray[Any]) -> bool:
 def _tables(source: Source, task: str) -> dict[str, list[Line]]:
     """The lines of tables of PIEs, by the row that they are of."""
     found: dict[str, list[Line]] = {}
-    for record, lines in source.material.tables(KINDS):
+    for record, lines in source.tables(KINDS):
         if record.task == task:
             found |= by_text(lines, "row")
     return found
