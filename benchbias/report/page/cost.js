@@ -136,10 +136,10 @@ benchbias.section({
         } : null),
         title,
         description: `${points.length} rows. Shape and colour are the labels used: circle none, square validation, triangle training; `
-          + "hollow: not ranked. The dashed line joins ranked rows that no other one beats in both, by their means. "
+          + "hollow: not ranked. The dashed line is the Pareto front of the ranked rows, by their means: no other one beats them in both. "
           + "Intervals may overlap: the line is no test. A star marks rows with marks.",
         table: {
-          columns: ["row", { title: x, numeric: true }, { title: y, numeric: true }, { title: "seeds", numeric: true }, "on the front", "labels", "marks"],
+          columns: ["row", { title: x, numeric: true }, { title: y, numeric: true }, { title: "seeds", numeric: true }, "on the Pareto front", "labels", "marks"],
           rows: points.map((point) => [tools.name(point.row.words), ...cells(point.row), point.row.seeds.length, best.has(point.row.id) ? "yes" : "no",
             point.row.labels, tools.name(point.row.marks.join("; ") || "–")]),
         },

@@ -40,16 +40,16 @@ benchbias.section({
       const style = new Map(series.map((one, at) => [one, { colour: tools.colour(at), symbol: tools.symbol(at) }]));
       const twin = twinOf(points, all, curves, factor);
       const lines = [
-        ceiling && { y: factor * ceiling.metrics[state.metric].mean, text: `ceiling: ${ceiling.words}`, dash: "2 3", kind: "Dotted line", row: ceiling },
-        twin && { y: factor * twin.metrics[state.metric].mean, text: `dense control: ${twin.words}`, dash: "7 4", kind: "Dashed line", row: twin },
+        ceiling && { y: factor * ceiling.metrics[state.metric].mean, text: `ceiling: ${tools.inside(ceiling.words, 40)}`, dash: "2 3", kind: "Dotted line", row: ceiling },
+        twin && { y: factor * twin.metrics[state.metric].mean, text: `dense control: ${tools.inside(twin.words, 40)}`, dash: "7 4", kind: "Dashed line", row: twin },
       ].filter(Boolean);
       return {
         draw: (size) => drawing(size, { points, series, curves, style, lines, percent, factor }),
         title: `${metric(state.metric)} over sparsity`,
         description: [
-          `${points.length} rows${state.task ? ` of ${tools.short(state.task, 60)}` : ""}, ${seedsOf(points)} seeds each.`,
+          `${points.length} rows${state.task ? ` of ${tools.inside(state.task)}` : ""}, ${seedsOf(points)} seeds each.`,
           curves.length ? "A curve joins the rows of one method; bands and bars are 95 % intervals." : "Bars are 95 % intervals.",
-          ...lines.map((line) => `${line.kind}: ${tools.short(line.text, 60)}.`),
+          ...lines.map((line) => `${line.kind}: ${line.text}.`),
           points.some((point) => point.marked) ? "A star marks rows with marks, as the table says." : "",
         ].filter(Boolean).join(" "),
         table: {
@@ -106,7 +106,7 @@ benchbias.section({
           Plot.areaY(joined.filter((point) => point.low !== null), { x, y1: "low", y2: "high", z: "series", fill: "series", fillOpacity: 0.16 }),
           Plot.ruleX(points.filter((point) => point.low !== null), { x, y1: "low", y2: "high", stroke: "series", strokeOpacity: 0.75 }),
           ...lines.map((line) => Plot.ruleY([line], { y: "y", stroke: "currentColor", strokeDasharray: line.dash, strokeWidth: 1.4 })),
-          Plot.text(lines, { y: "y", text: (line) => tools.short(line.text, narrow ? 34 : 46), frameAnchor: "middle", dx: narrow ? 0 : -60, dy: -7, fill: "currentColor", stroke: "var(--page)", strokeWidth: 4, fontStyle: "italic" }),
+          Plot.text(lines, { y: "y", text: "text", frameAnchor: "middle", dx: narrow ? 0 : -60, dy: -7, fill: "currentColor", stroke: "var(--page)", strokeWidth: 4, fontStyle: "italic" }),
           Plot.line(joined, { x, y: "mean", z: "series", stroke: "series", strokeWidth: 2 }),
           ...series.map((one) => Plot.dot(points.filter((point) => point.series === one), {
             x, y: "mean", symbol: style.get(one).symbol, r: 4.2, stroke: style.get(one).colour, strokeWidth: 1.6,

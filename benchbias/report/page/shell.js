@@ -55,9 +55,18 @@ const benchbias = (() => {
     return plain.length <= n ? plain.join("") : `${plain.slice(0, n - 1).join("")}…`;
   }
 
+  /** A name inside of a sentence, kept apart as `name` does: between two signs that no reader sees. */
+  function inside(text, n = 60) {
+    return `\u2068${short(text, n)}\u2069`;
+  }
+
   // ---- numbers ----
 
-  const fixed = (value, digits) => value.toFixed(digits).replace(/^-(?=0(\.0*)?$)/, "").replace("-", "−");
+  /** Decimals as the board prints them: a half goes to the even digit, and a rounded zero has no sign. */
+  function fixed(value, digits) {
+    const half = digits === 1 && Math.abs((value * 4) % 4) === 1; // .25 is the one tie that toFixed takes upwards
+    return (half ? value - Math.sign(value) * 0.01 : value).toFixed(digits).replace(/^-(?=0(\.0*)?$)/, "").replace("-", "−");
+  }
 
   /** A number in text: unit "%" and "points" are of fractions; others have their own prefix (k, M, G). */
   function number(value, { unit = "%", digits = 1, sign = false } = {}) {
@@ -179,8 +188,9 @@ const benchbias = (() => {
       const { below: _, ...given } = options;
       const made = Plot.plot({ width, style: { overflow: "visible", fontSize: "12px", color: "inherit" }, ...given });
       const image = made.tagName.toLowerCase() === "svg" ? made : made.querySelector(":scope > svg") || made;
+      image.querySelectorAll("[aria-label]").forEach((one) => one.removeAttribute("aria-label"));
       image.setAttribute("role", "img");
-      image.setAttribute("aria-label", short(`${state.title}. ${state.description}`, 600));
+      image.setAttribute("aria-label", `${state.title}. ${state.description}`);
       place.replaceChildren(made, ...(options.below ? [options.below] : []));
     }
 
@@ -278,7 +288,7 @@ const benchbias = (() => {
   }
 
   const tools = {
-    el, name, short, number, interval, scaled, metric, unitOf, verdict, verdictMark, VERDICTS, choice, field, table,
+    el, name, short, inside, number, interval, scaled, metric, unitOf, verdict, verdictMark, VERDICTS, choice, field, table,
     box, folded, chart, dark, colour, symbol, namesBeside, stars, key, capital, front, newId,
     get document() { return whole; },
   };
