@@ -144,10 +144,10 @@ benchbias.section({
         const part = row.ranked ? `labels used: ${row.labels}` : "controls and ceilings, not ranked";
         if (part !== last) lines.push({ y: `head ${part}`, text: part, head: true });
         last = part;
-        lines.push({ y: row.id, text: tools.short(row.words, narrow ? 20 : 38), head: false });
+        lines.push({ y: row.id, text: tools.middle(row.words, narrow ? 21 : 42), head: false });
       }
       const longest = Math.max(...lines.filter((line) => !line.head).map((line) => line.text.length));
-      const left = Math.min(narrow ? 0.42 * width : 270, 16 + 7 * longest);
+      const left = Math.min(narrow ? 0.42 * width : 300, 16 + 7 * longest);
       return { lines, ys: lines.map((line) => line.y), left };
     }
 
