@@ -76,7 +76,7 @@ def test_bars_say_what_the_folded_table_says_and_follow_the_choices(page: Any):
     assert told == pytest.approx(sorted(100 * change["mean"] for change in pair["changes"]), abs=0.051)
     who.get_by_label("Against", exact=True).select_option(index=2)
     assert "not its control" in who.inner_text()
-    assert set(who.locator("tbody td:nth-child(7)").all_inner_texts()) == {"–"}
+    assert set(who.locator("tbody td:nth-child(7)").all_text_contents()) == {"–"}
 
 
 def test_the_gallery_turns_by_keyboard_alone(page: Any):
