@@ -28,7 +28,7 @@ PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 
 ROOMS = (
     *("errors", "util", "plugin", "statistics", "store", "data", "data.reading", "network", "records", "sparse"),
-    *("suite", "keys", "plan", "board", "board.markdown", "training", "figures", "stages", "engine"),
+    *("suite", "keys", "plan", "board", "board.markdown", "board.published", "training", "figures", "stages", "engine"),
     *("testing.toys", "testing.calling", "testing.checks", "testing", "runner", "tuning"),
     *(
         "auditing.statistics",

@@ -64,6 +64,14 @@ class Rows(tuple[Trials, ...]):
         return self._named.get((task, method), ())
 
     @functools.cached_property
+    def labelled(self) -> Mapping[tuple[str, str], Trials]:
+        """The first row of each task and label."""
+        found: dict[tuple[str, str], Trials] = {}
+        for row in self:
+            found.setdefault((row.first["task"], row.label), row)
+        return found
+
+    @functools.cached_property
     def _named(self) -> Mapping[tuple[str, str | None], Sequence[Trials]]:
         found: dict[tuple[str, str | None], list[Trials]] = {}
         for row in self:
@@ -194,7 +202,7 @@ def twin(row: Trials, method: str | None, rows: Rows) -> Trials | None:
 
 def row_of(rows: Rows, task: str, label: str) -> Trials | None:
     """The row of a task with this label; None where there is none."""
-    return next((row for row in rows if row.first["task"] == task and row.label == label), None)
+    return rows.labelled.get((task, label))
 
 
 def paired(row: Trials, other: Trials, metric: str) -> Estimate | None:

@@ -107,14 +107,18 @@ def _plot(
 
 
 def leaderboard(
-    suite: Annotated[str, typer.Argument(help="The suite.")],
+    suite: Annotated[str | None, typer.Argument(help="The suite; none with --write.")] = None,
     out: Out = Path("results"),
     records: Annotated[
         Path | None, typer.Option(help="A published folder: rebuild its board from its records alone.")
     ] = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="With --records: write all its boards and index.md into that folder.")
+    ] = False,
     publish: Annotated[
         Path | None, typer.Option(help="Add the records to this folder, and make the board of all that it has.")
     ] = None,
+    details: Annotated[bool, typer.Option("--details", help="Print the page of details: every column.")] = False,
     replace: Annotated[
         bool, typer.Option("--replace", help="With --publish: remove the suite's other records, and say which.")
     ] = False,
@@ -131,14 +135,23 @@ def leaderboard(
 
     if replace and publish is None:
         raise UsageError("--replace goes with --publish FOLDER")
+    if write:
+        if records is None or suite is not None:
+            raise UsageError("--write goes with --records FOLDER, and writes the boards of all its suites")
+        for name in publishing.write_boards(records):
+            print(printable(str(records / name)))
+        return
+    if suite is None:
+        raise UsageError("name a suite: `benchbias ls suites` lists them")
+    page = f"details/{suite}.md" if details else f"{suite}.md"
     if records is not None:
-        print(publishing.rebuild(suite, records), end="")
+        print(publishing.rebuild(suite, records)[page], end="")
         return
     workspace = open_workspace(config, plugin, data_dir)
     rows = [*workspace.catalogue.suite(suite).methods, *method] if method else None
     made = workspace.plan(suite, selected(rows, None, device=device))
-    text = publishing.board(made, out, publish, replace=replace, tell=lambda line: print(plain(line), file=sys.stderr))
-    print(text, end="")
+    files = publishing.board(made, out, publish, replace=replace, tell=lambda line: print(plain(line), file=sys.stderr))
+    print(files[page], end="")
 
 
 def compare(

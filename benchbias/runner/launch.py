@@ -55,7 +55,8 @@ def run_suite(
     with in_use(store):
         report = record(plan, store, launch(workspace, plan, options, reporter))
         results = results_of(plan, store, report)
-        store.replace(results.board, results.text)
+        for file, text in results.files.items():
+            store.replace(store.root / "leaderboards" / file, text)
     return results
 
 

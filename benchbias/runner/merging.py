@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from benchbias.board.markdown.details import details_page
+from benchbias.board.markdown.surroundings import surroundings
+from benchbias.board.published.files import board_files
+from benchbias.board.scored import Scored
 from benchbias.errors import NewerRecordError, StorageError, UsageError
 from benchbias.records.analysis import AnalysisRecord, analysis_folder, read_analyses
 from benchbias.records.row_name import row_name
 from benchbias.records.trial import TrialRecord, read_records, record_folder
 from benchbias.statistics.cells import MAX_LAYOUT_BYTES, CellLayout, read_layouts
 from benchbias.store.store import Store
-from benchbias.util.files import listed, read_regular, storage_errors
+from benchbias.util.files import is_regular, listed, read_regular, storage_errors
+
+DATE = "published.txt"
+"""The file of a suite's published records that says when they last changed."""
 
 Tell = Callable[[str], None]
 Record = TypeVar("Record", TrialRecord, AnalysisRecord)
@@ -57,8 +64,8 @@ class Content:
 
 def publish_to(
     publish: Path, suite: str, new: Content, store: Store, command: str, *, replace: bool, tell: Tell
-) -> str:
-    """Write records, layouts, analyses and the board of all that the folder then has, which is returned.
+) -> dict[str, str]:
+    """Write records, layouts, analyses and the files of the board of all that the folder then has, which are returned.
 
     Raises UsageError where old and new do not fit together, or what is there was made by a newer benchbias: then
     nothing has been written.
@@ -68,13 +75,11 @@ def publish_to(
     if not replace:
         _refuse_others(folder, there, new)
     content = new if replace else new.with_others(there)
-    text = details_page(
-        list(content.records.values()),
-        content.layouts,
-        command,
-        [content.analyses[file] for file in sorted(content.analyses)],
-    )
     texts = _texts(new, record_folder(store.root, suite))
+    date = date_of(folder) if _unchanged(folder, texts) else datetime.now(UTC).date().isoformat()
+    analyses = [content.analyses[file] for file in sorted(content.analyses)]
+    scored = Scored.of(list(content.records.values()), content.layouts, analyses)
+    boards = board_files(suite, scored, command, date=date, pages=surroundings(publish))
     _tell_changes(there, new, tell)
     going = [path for path in _files(folder) if str(path.relative_to(folder)) not in new.files] if replace else []
     for path in going:
@@ -84,8 +89,26 @@ def publish_to(
     for path in going:
         with storage_errors(f"cannot remove {path}"):
             path.unlink(missing_ok=True)
-    store.replace(publish / f"{suite}.md", text)
-    return text
+    if date is not None:
+        store.replace(folder / DATE, f"{date}\n")
+    for name, text in boards.items():
+        store.replace(publish / name, text)
+    return boards
+
+
+def date_of(folder: Path) -> str | None:
+    """The day on which a published suite's records last changed, ISO 8601; None where the folder does not say it."""
+    path = folder / DATE
+    if not is_regular(path):
+        return None
+    found = re.fullmatch(rb"(\d{4}-\d{2}-\d{2})\n?", read_regular(path, 100))
+    return found[1].decode() if found else None
+
+
+def _unchanged(folder: Path, texts: Mapping[str, str]) -> bool:
+    """Whether a published folder has these files with these contents already, and a date."""
+    there = ((folder / name, text.encode()) for name, text in texts.items())
+    return date_of(folder) is not None and all(is_regular(path) and path.read_bytes() == text for path, text in there)
 
 
 def _texts(new: Content, source: Path) -> dict[str, str]:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from benchbias.board.markdown.details import details_page
+from benchbias.board.markdown.surroundings import Surroundings, surroundings
+from benchbias.board.published.files import board_files
+from benchbias.board.published.index_page import Published, index_page
+from benchbias.board.scored import Scored
 from benchbias.errors import UsageError
 from benchbias.plan.trials import Plan
 from benchbias.records.analysis import AnalysisRecord, read_analyses
 from benchbias.records.trial import TrialRecord, read_records, record_folder
-from benchbias.runner.merging import Content, publish_to
+from benchbias.runner.merging import Content, date_of, publish_to
 from benchbias.runner.report import current_analyses, current_records
 from benchbias.statistics.cells import CellLayout, read_layouts
 from benchbias.store.store import Store
-from benchbias.util.files import folders_of
+from benchbias.util.files import folders_of, replace_whole
 
 
 def command_for(suite: str) -> str:
@@ -29,27 +32,66 @@ def board(
     *,
     replace: bool = False,
     tell: Callable[[str], None] = lambda line: None,
-) -> str:
+) -> dict[str, str]:
     """The leaderboard of a results folder's current records; with `publish` they are copied, and it is that folder's.
 
+    Its files are returned, texts by their paths below the folder of boards; the page to read is `SUITE.md`.
     A published folder keeps what else it has: only with `replace` do its other records of the suite go, after `tell`
     was told of each. Raises UsageError where old and new records do not fit together: then nothing is written.
     """
     store = Store(out)
     records, layouts = records_of(plan, out)
     analyses = current_analyses(plan, store)
-    text = details_page(records, layouts, command_for(plan.suite), analyses)
-    store.create().replace(out / "leaderboards" / f"{plan.suite}.md", text)
+    files = board_files(plan.suite, Scored.of(records, layouts, analyses), command_for(plan.suite))
+    store.create()
+    for name, text in files.items():
+        store.replace(out / "leaderboards" / name, text)
     if publish is None:
-        return text
+        return files
     new = Content.of(records, layouts, analyses)
     return publish_to(publish, plan.suite, new, store, command_for(plan.suite), replace=replace, tell=tell)
 
 
-def rebuild(suite: str, folder: Path) -> str:
-    """The leaderboard of a published folder, from its records alone. Raises UsageError."""
+def rebuild(suite: str, folder: Path) -> dict[str, str]:
+    """The files of a published folder's board, from its records and pages.toml alone. Raises UsageError.
+
+    They are texts by their paths below the folder; the page to read is `SUITE.md`.
+    """
+    return _files(suite, folder, _scored(suite, folder), surroundings(folder))
+
+
+def _scored(suite: str, folder: Path) -> Scored:
     records, layouts = published_records(suite, folder)
-    return details_page(records, layouts, command_for(suite), published_analyses(suite, folder))
+    return Scored.of(records, layouts, published_analyses(suite, folder))
+
+
+def _files(suite: str, folder: Path, scored: Scored, pages: Surroundings) -> dict[str, str]:
+    date = date_of(record_folder(folder, suite))
+    return board_files(suite, scored, command_for(suite), date=date, pages=pages)
+
+
+def write_boards(folder: Path) -> list[str]:
+    """Write all boards of a published folder anew, and index.md, the page of all; the names of what was written.
+
+    Raises UsageError before anything is written, StorageError.
+    """
+    pages = surroundings(folder)
+    texts: dict[str, str] = {}
+    published = []
+    for suite in published_suites(folder):
+        scored = _scored(suite, folder)
+        texts |= _files(suite, folder, scored, pages)
+        date, board = date_of(record_folder(folder, suite)), scored.board
+        published.append(Published(suite, scored.suite["title"], date, scored.entries, board.rank_by))
+    texts["index.md"] = index_page(published, pages)
+    for name, text in texts.items():
+        replace_whole(folder / name, text.encode())
+    return list(texts)
+
+
+def published_suites(folder: Path) -> list[str]:
+    """The suites of a published folder, by name."""
+    return [path.name for path in folders_of(folder / "records")]
 
 
 def records_of(plan: Plan, out: Path) -> tuple[list[TrialRecord], dict[str, CellLayout]]:
@@ -89,7 +131,7 @@ def published_records(suite: str, folder: Path) -> tuple[list[TrialRecord], dict
     """The records of a published folder with the layouts of their test splits. Raises UsageError."""
     records = read_records(record_folder(folder, suite))
     if not records:
-        known = [path.name for path in folders_of(folder / "records")]
+        known = published_suites(folder)
         raise UsageError(f"{folder} has no records of suite {suite!r} (known: {', '.join(known) or 'none'})")
     return records, read_layouts(record_folder(folder, suite))
 

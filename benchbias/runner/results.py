@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 class Results:
     """The results of a suite: `run` and `load_results` return them; a notebook shows the leaderboard.
 
-    report: what the run did. board: the leaderboard's file, and text: what it says. shown: the records on it, those
-    of earlier runs at the same settings too; layouts: of their test splits. analyses: those of the suite.
+    report: what the run did. files: the texts of the leaderboard's files by their paths below `leaderboards`. shown:
+    the records on it, those of earlier runs at the same settings too; layouts: of their test splits. analyses: those
+    of the suite.
     """
 
     plan: Plan
     store: Store
     report: RunReport
-    board: Path
-    text: str
+    files: Mapping[str, str]
     shown: tuple[TrialRecord, ...]
     layouts: Mapping[str, CellLayout]
     analyses: tuple[AnalysisRecord, ...] = ()
@@ -47,6 +47,16 @@ class Results:
     def exit_code(self) -> int:
         """0 where every trial that was asked for is done or was skipped, else 1; 3 where some are not reproducible."""
         return self.report.exit_code
+
+    @property
+    def board(self) -> Path:
+        """The leaderboard's file."""
+        return self.store.root / "leaderboards" / f"{self.plan.label}.md"
+
+    @property
+    def text(self) -> str:
+        """The leaderboard as markdown."""
+        return self.files[f"{self.plan.label}.md"]
 
     @property
     def records(self) -> tuple[TrialRecord, ...]:
@@ -142,7 +152,8 @@ def results_of(plan: Plan, store: Store, report: RunReport) -> Results:
 
     The board shows the trials of the report, and of the suite's other trials those that the folder holds.
     """
-    from benchbias.board.markdown.details import details_page
+    from benchbias.board.published.files import board_files
+    from benchbias.board.scored import Scored
     from benchbias.runner.publishing import command_for
     from benchbias.runner.report import other_analyses, stored_records
     from benchbias.statistics.cells import read_layouts
@@ -152,9 +163,8 @@ def results_of(plan: Plan, store: Store, report: RunReport) -> Results:
     shown = (*report.records, *others)
     layouts = {**(read_layouts(folder) if others else {}), **report.layouts}
     analyses = report.analyses or tuple(other_analyses(plan, store))
-    text = details_page(shown, layouts, command_for(plan.suite), analyses)
-    board = store.root / "leaderboards" / f"{plan.label}.md"
-    return Results(plan, store, report, board, text, shown, layouts, analyses)
+    files = board_files(plan.label, Scored.of(shown, layouts, analyses), command_for(plan.suite))
+    return Results(plan, store, report, files, shown, layouts, analyses)
 
 
 def _told(record: TrialRecord) -> str:

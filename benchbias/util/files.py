@@ -9,6 +9,7 @@ import io
 import os
 import re
 import stat
+import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -84,6 +85,19 @@ def write_whole(path: Path, content: bytes | Iterable[bytes | memoryview]) -> No
         os.close(descriptor)
     if not _reads_back(path, pieces):
         raise OSError(errno.EIO, "what was written does not read back")
+
+
+def replace_whole(path: Path, content: bytes) -> None:
+    """Write a file whole, over an older one, by a partial file beside it. Raises StorageError."""
+    partial = path.parent / f"{uuid.uuid4().hex}.tmp"
+    with storage_errors(f"cannot write {path}"):
+        make_folders(path.parent)
+        try:
+            write_whole(partial, content)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+        sync_folder(path.parent)
 
 
 def _reads_back(path: Path, pieces: Iterable[bytes | memoryview]) -> bool:

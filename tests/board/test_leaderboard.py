@@ -105,7 +105,7 @@ def test_every_task_has_a_table_of_its_own():
 
 def test_controls_are_set_in_italics():
     found = [t for t in MARKDOWN.parse(board([record("control", ranked=False)])) if t.content.strip("_") == "control"]
-    assert len(found) == 2, "among the results and the costs"
+    assert len(found) == 4, "among the results, the costs, the settings and the seeds"
     for token in found:
         assert [child.type for child in token.children] == ["em_open", "text", "em_close"]
 

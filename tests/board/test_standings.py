@@ -133,7 +133,7 @@ def test_controls_and_ceilings_stand_in_a_table_of_their_own():
     assert [section.split("\n")[0] for section in sections[1:]] == [
         "Labels used: labels-none",
         "Controls and ceilings, not ranked",
-        "Cost",
+        *("Cost", "Groups", "Settings", "Seeds"),
     ]
     assert "_top_" in sections[2]
     assert "_top_" not in sections[1]

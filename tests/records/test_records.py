@@ -82,7 +82,7 @@ def read(folder: Path) -> str:
     root = folder.parent.parent
     message = ""
     try:
-        text = rebuild(SUITE, root)
+        text = "\n".join(rebuild(SUITE, root).values())
         compare(*published_records(SUITE, root), "reweighted", "erm")
     except UsageError as error:
         message = str(error)

@@ -19,6 +19,7 @@ from benchbias.records.analysis import AnalysisRecord
 from benchbias.records.columns import check_table
 from benchbias.runner.publishing import rebuild
 from benchbias.stages.data import drawn_share
+from support.markdown import undated
 from support.populations import answers, member, population, predictions
 
 SUITE = """
@@ -109,8 +110,9 @@ def test_an_analysis_sees_every_trial_with_its_record_and_its_predictions(finish
 
 def test_its_table_is_on_the_board_and_in_a_record_beside_those_of_trials(finished, cli):
     folder, results = finished
-    assert "## Analyses" in results.text
-    assert "Of 8 trials. What an analysis sees." in results.text
+    details = results.files["details/mine.md"]
+    assert "## Analyses" in details
+    assert "Of 8 trials. What an analysis sees." in details
     path = folder / "results/records/mine/analyses/tiny+seen.json"
     record = AnalysisRecord.from_file(path)
     assert record.to_text() == path.read_text()
@@ -120,7 +122,9 @@ def test_its_table_is_on_the_board_and_in_a_record_beside_those_of_trials(finish
     options = ["--config", "own.toml", "--plugin", "seen.py"]
     done = cli("leaderboard", "mine", *options, "--publish", str(published), cwd=folder)
     assert done.returncode == 0, done.stderr
-    assert rebuild("mine", published) == done.stdout == results.text, "from the published records alone"
+    rebuilt = rebuild("mine", published)
+    assert rebuilt["mine.md"] == done.stdout, "from the published records alone"
+    assert {name: undated(text) for name, text in rebuilt.items()} == results.files
     (published / "records/mine/analyses/tiny+old.json").write_text("{}")
     notes = published / "records/mine/notes/mine.json"
     notes.parent.mkdir()
@@ -132,9 +136,7 @@ def test_its_table_is_on_the_board_and_in_a_record_beside_those_of_trials(finish
     assert [p.name for p in (published / "records/mine/analyses").iterdir()] == ["tiny+seen.json"], "the old one went"
     assert notes.exists(), "what is not ours stays"
     read = cli("analyse", "mine", "--records", str(published), cwd=folder)
-    assert (
-        read.stdout.strip() == results.text[results.text.index("## Analyses") :].split("\n\nAccuracies in")[0].strip()
-    )
+    assert read.stdout.strip() == details[details.index("## Analyses") :].split("\n\nAccuracies in")[0].strip()
 
 
 def test_a_second_run_computes_nothing_and_a_changed_option_only_the_analysis(finished):
@@ -401,7 +403,8 @@ def test_an_analysis_that_does_not_come_out_again_is_told_and_marked(finished, t
     assert again.exit_code == 3
     assert [found.trials for found in again.report.conflicts] == [("tiny/seen",)]
     note = "Not reproducible: computed again, it came out otherwise."
-    assert again.text == results.text.replace("What an analysis sees.", f"What an analysis sees. {note}")
+    was, now = results.files["details/mine.md"], again.files["details/mine.md"]
+    assert now == was.replace("What an analysis sees.", f"What an analysis sees. {note}")
     path = folder / "results/records/mine/analyses/tiny+seen.json"
     record = AnalysisRecord.from_file(path)
     assert record.conflict

@@ -161,14 +161,14 @@ def test_a_probe_reads_kept_epochs_and_the_start_under_the_mask(folder: Path):
 
 
 def test_the_board_has_the_mean_over_seeds_and_is_made_of_records_alone(folder: Path, tmp_path: Path):
-    board = (folder / "results/leaderboards/probed.md").read_text()
+    board = (folder / "results/leaderboards/details/probed.md").read_text()
     values = [column(record, "value")[3] for record in records(folder) if record.body["method"] == "erm"]
     row = next(line for line in board.splitlines() if line.startswith("| erm ") and "| seed " in line)
     assert row.split("|")[3].strip() == number_text(estimate(values)), "two seeds have a mean and no interval"
     assert "±" not in row
     (tmp_path / "records").mkdir()
     shutil.copytree(folder / "results/records/probed", tmp_path / "records/probed")
-    assert rebuild("probed", tmp_path) == board
+    assert rebuild("probed", tmp_path)["details/probed.md"] == board
 
 
 def test_clean_leaves_what_probes_made(folder: Path, tmp_path: Path, cli):

@@ -45,6 +45,11 @@ def tables(text):
     return found
 
 
+def undated(board: str) -> str:
+    """A published board as it stands in a results folder, without the day of its publication."""
+    return re.sub(r", published \d{4}-\d\d-\d\d\.", ".", board, count=1)
+
+
 def blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 

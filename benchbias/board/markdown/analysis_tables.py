@@ -51,23 +51,25 @@ def analysis_sections(analyses: Sequence[AnalysisRecord], most: int | None = MOS
 
     most: rows of a table that are shown; None: all.
     """
-    made = [(record, record.table) for record in analyses]
-    tables = [(record, table) for record, table in made if table is not None]
+    tables = [(record, table) for record in analyses if (table := record.table) is not None]
     lines = ["", "## Analyses", "", *_NOTE] if tables else []
     for record, table in tables:
         again = " Not reproducible: computed again, it came out otherwise." if record.conflict else ""
         told = f"Of {record.body['trials']} trials. {table.caption}{again}"
         lines += ["", f"### {escaped(record.task)}: {escaped(record.name)}", "", escaped(told), ""]
         lines += markdown_of(table, most)
-    failed = [record for record, table in made if table is None]
-    if failed:
-        lines += ["", "## Analyses without a table", ""]
-        lines += [f"- {escaped(r.label)}: {r.body['status']}: {escaped(r.body['reason'])}" for r in failed]
-    return lines
+    return lines + analysis_failures(analyses)
+
+
+def analysis_failures(analyses: Sequence[AnalysisRecord]) -> list[str]:
+    """The part of a board that names analyses without a table, with the reason; nothing where there are none."""
+    failed = [record for record in analyses if record.table is None]
+    lines = ["", "## Analyses without a table", ""] if failed else []
+    return lines + [f"- {escaped(r.label)}: {r.body['status']}: {escaped(r.body['reason'])}" for r in failed]
 
 
 _NOTE = [
-    f"Questions put to all trials of a task. ± half of the {100 * LEVEL:.0f} % interval of Student's t; – : undefined. "
+    f"Comparisons over all trials of a task. ± half of the {100 * LEVEL:.0f} % interval of Student's t; – : undefined. "
     "Nothing of an analysis reaches training or a score. Whole tables: `benchbias analyse`.",
 ]
 

@@ -7,15 +7,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchbias.board.markdown.analysis_tables import analysis_sections
+from benchbias.board.markdown.failures import troubles
 from benchbias.board.markdown.legend import legend
-from benchbias.board.markdown.probe_tables import probe_failures, probe_sections
-from benchbias.board.marks import conflict_lines
+from benchbias.board.markdown.probe_tables import probe_sections
+from benchbias.board.markdown.row_tables import group_lines, seed_lines, setting_lines
+from benchbias.board.row_trials import Rows, row_of
 from benchbias.board.rows import Row
-from benchbias.board.standings import Board, Standing, board_of
+from benchbias.board.scored import Scored
+from benchbias.board.standings import Board, Standing
 from benchbias.board.text import count, escaped, gap_text, points_text, table_lines, title
 from benchbias.records.analysis import AnalysisRecord
-from benchbias.records.row_name import row_name
-from benchbias.records.trial import TrialRecord, sorted_records
+from benchbias.records.trial import TrialRecord
 from benchbias.statistics.cells import CellLayout
 from benchbias.statistics.estimates import FEWEST_SEEDS
 from benchbias.statistics.influence import LEASTS
@@ -28,23 +30,27 @@ def details_page(
     command: str,
     analyses: Sequence[AnalysisRecord] = (),
 ) -> str:
-    """The leaderboard of one suite as markdown; `command` is what makes it.
+    """All that there is of a leaderboard, as markdown; `command` is what makes it. `page.board_page` is what to read.
 
     layouts: the cells of the test splits that the records count in, by digest. analyses: of the suite's trials.
     Raises UsageError where records contradict themselves.
     """
-    ordered = sorted_records(records)
-    if not ordered:
+    return details_of(Scored.of(records, layouts, analyses), command)
+
+
+def details_of(scored: Scored, command: str) -> str:
+    """The same of records that are scored already."""
+    if not scored.records:
         return "# No records yet\n"
-    suite = ordered[0].body["suite"]
+    ordered, layouts, suite = scored.records, scored.layouts, scored.suite
     lines = [
-        f"# {escaped(suite['title'])}",
+        f"# Details: {escaped(suite['title'])}",
         "",
-        f"Suite {escaped(suite['name'])}, version {escaped(suite['version'])}.",
+        f"Suite {escaped(suite['name'])}, version {escaped(suite['version'])}: every column of its board.",
     ]
     if suite["limit"] is not None:
         lines += ["", f"**Limited run** (`--limit {suite['limit']}`): nothing here is comparable or ranked."]
-    board = board_of(ordered, layouts)
+    trials, board = scored.rows, scored.board
     for task, unranked in board.unranked.items():
         standings = [standing for standing in board.standings if standing.task == task]
         lines += ["", f"## {escaped(task)}"]
@@ -57,14 +63,20 @@ def details_page(
         lines += ["", *_tested(task, ordered, layouts)]
         whole = [*(row for standing in standings for row in standing.rows), *unranked]
         lines += ["", "### Cost", "", *_costs(whole), "", *_baselines(board.baseline_resolution[task])]
+        lines += _of_rows(whole, trials, suite)
     lines += probe_sections(ordered)
-    lines += analysis_sections(analyses)
+    lines += analysis_sections(scored.analyses)
     tables = [*(standing.rows for standing in board.standings), *board.unranked.values()]
     lines += ["", *legend(suite, command, _notes([row for rows in tables for row in rows]))]
-    lines += conflict_lines(ordered)
-    lines += _failed(ordered)
-    lines += probe_failures(ordered)
+    lines += troubles(ordered)
     return "\n".join(lines) + "\n"
+
+
+def _of_rows(rows: Sequence[Row], trials: Rows, suite: Mapping[str, Any]) -> list[str]:
+    """The tables of groups, settings and seeds, in the order of the rows."""
+    found = [one for row in rows if (one := row_of(trials, row.task, row.label)) is not None]
+    metric = suite["rank_by"].removeprefix("-")
+    return [*group_lines(found), *setting_lines(found), *seed_lines(found, metric)] if found else []
 
 
 def _metrics(suite: Mapping[str, Any]) -> list[str]:
@@ -207,18 +219,3 @@ def _resolves(found: Resolution) -> str:
 def _points(value: float) -> str:
     """A difference of shares in points; there is none above 100."""
     return f"{100 * value:.1f}" if value <= 1 else "more than 100"
-
-
-def _failed(records: Sequence[TrialRecord]) -> list[str]:
-    bad: dict[tuple[str, str, str], list[int]] = {}
-    for record in records:
-        body = record.body
-        if body["status"] != "ok":
-            label = row_name(body["method"], body["swept"])
-            bad.setdefault((f"{body['task']}: {label}", body["status"], body["reason"]), []).append(body["seed"])
-    if not bad:
-        return []
-    lines = ["", "## Not scored", ""]
-    for (label, status, reason), seeds in bad.items():
-        lines.append(f"- {escaped(label)}: {status} in {len(seeds)} trials: {escaped(reason)}")
-    return lines

@@ -14,6 +14,7 @@ from benchbias.statistics.cells import CellLayout
 
 MOST_COMMITS = 3  # that are named; of more, their number
 SHORT = 7  # letters of a commit
+NOTHING_TOLD = 0.03  # between the share of conflicting examples and what chance makes it: no shortcut
 
 
 def head_lines(records: Sequence[TrialRecord], board: Board, date: str | None, pages: Surroundings) -> list[str]:
@@ -24,8 +25,7 @@ def head_lines(records: Sequence[TrialRecord], board: Board, date: str | None, p
         lines += ["", f"**Limited run** (`--limit {suite['limit']}`): nothing here is comparable or ranked."]
     cite = f" [How to cite]({pages.cite})." if pages.cite else ""
     told = [
-        f"Suite {escaped(suite['name'])}, version {escaped(suite['version'])}"
-        + (f", published {date}." if date else ", not published."),
+        f"Suite {escaped(suite['name'])}, version {escaped(suite['version'])}{f', published {date}' if date else ''}.",
         f"{_code(records)}. {_seeds(board)}. {_machines(records)}.{cite}",
         _separable(board),
     ]
@@ -107,16 +107,21 @@ def _counted(bodies: Sequence[Mapping[str, Any]], layouts: Mapping[str, CellLayo
     lines = [f"{told}{len(body['group_names'])} groups."]
     usual = (one for one in bodies if one["status"] == "ok" and one["method"] == one["suite"]["reference"])
     trained = next(usual, body).get("train_group_total")
-    if trained and any(body["group_aligned"]) and not all(body["group_aligned"]):
-        conflicting = sum(n for n, aligned in zip(trained, body["group_aligned"], strict=True) if not aligned)
-        lines.append(
-            f"In training, {_share(conflicting / sum(trained))} of {sum(trained):,} examples contradict the shortcut."
-        )
-    elif trained:
-        lines.append(f"Training has {sum(trained):,} examples.")
+    if trained:
+        lines.append(_trained(trained, body["group_aligned"]))
     used = {one["correct"]["layout"] for one in bodies if "correct" in one}
     tested = len(set[int]().union(*(layouts[digest].cluster.tolist() for digest in used if digest in layouts)))
     return [*lines, *([f"All seeds together test {tested:,} source images."] if tested else [])]
+
+
+def _trained(totals: Sequence[int], aligned: Sequence[bool]) -> str:
+    """The number of training examples, and the share of those that contradict the shortcut, where there is one."""
+    whole = f"{sum(totals):,}"
+    conflicting = sum(n for n, agrees in zip(totals, aligned, strict=True) if not agrees) / sum(totals)
+    by_chance = 1 - sum(aligned) / len(aligned)
+    if all(aligned) or abs(conflicting - by_chance) < NOTHING_TOLD:
+        return f"Training has {whole} examples, and the attribute says nothing of the class."
+    return f"In training, {_share(conflicting)} of {whole} examples contradict the shortcut."
 
 
 def _share(value: float) -> str:

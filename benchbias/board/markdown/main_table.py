@@ -10,7 +10,7 @@ from benchbias.board.text import EXAMPLES_ALONE, escaped, gap_text, points_text,
 from benchbias.board.words import LABELS, times
 from benchbias.statistics.estimates import FEWEST_SEEDS, LEVEL, MARGIN
 
-COLLAPSED, FLOOR, CEILING, UNFITTED, RAISED = "‡", "§", "◊", "¶", "△"
+COLLAPSED, FLOOR, CEILING, UNFITTED, RAISED, AGAIN = "‡", "§", "◊", "¶", "△", "≠"
 MARKS = (
     (COLLAPSED, "Some seeds collapsed: aligned examples, where the shortcut alone would do, are mostly wrong: {rows}."),
     (FLOOR, f"At the floor: at most {100 * FLOOR_ROOM:.0f} points above one constant answer or the shortcut alone."),
@@ -21,6 +21,7 @@ MARKS = (
         "learnt, not only what the method does.",
     ),
     (RAISED, "A large bias of the least group was taken off; of so few examples a group the interval may miss."),
+    (AGAIN, "Not reproducible: computed again, some seeds came out otherwise, and the first result counts: {rows}."),
 )
 """Symbols beside a method, and their meaning."""
 
@@ -39,15 +40,15 @@ def _column(metric: str) -> str:
 
 def _cells(entry: Entry, metric: str, pages: Mapping[str, str]) -> list[str]:
     row, gap = entry.row, entry.row.to_baseline
-    shown = unbroken(gap_text(gap))
+    shown = gap_text(gap)
     bold = f"**{shown}**" if entry.verdict in ("helps", "harms") else shown
     symbols = "".join(symbol for symbol, found in symbols_of(entry).items() if found)
     return [
         _rank(entry),
         f"{_linked(entry, pages)}{f' {symbols}' if symbols else ''}",
-        unbroken(points_text(row.metrics.get(metric))),
+        points_text(row.metrics.get(metric)),
         f"{bold} to {escaped(row.baseline)}" if gap is not None and row.baseline else "–",
-        unbroken(entry.verdict) if entry.verdict else "–",
+        entry.verdict or "–",
         escaped(LABELS.get(row.track, row.track)),
         times(entry.relative_cost),
     ]
@@ -62,6 +63,7 @@ def symbols_of(entry: Entry) -> Mapping[str, bool]:
         CEILING: marks.ceiling,
         UNFITTED: marks.unfitted is not None,
         RAISED: marks.biased is not None,
+        AGAIN: marks.conflicts > 0,
     }
 
 
@@ -69,7 +71,7 @@ def _rank(entry: Entry) -> str:
     if entry.rank is None:
         return "–"
     first, last = entry.rank
-    return str(first) if first == last else unbroken(f"{first}–{last}")
+    return str(first) if first == last else f"{first}–{last}"
 
 
 def _linked(entry: Entry, pages: Mapping[str, str]) -> str:
@@ -80,19 +82,12 @@ def _linked(entry: Entry, pages: Mapping[str, str]) -> str:
     return f"{name}{rest}"
 
 
-def unbroken(text: str) -> str:
-    """Text that a browser keeps on one line."""
-    return text.replace(" ", "\N{NO-BREAK SPACE}").replace("–", "\N{WORD JOINER}–\N{WORD JOINER}")
-
-
 def symbol_lines(entries: Sequence[Entry]) -> list[str]:
     """A line for each symbol that stands in a table of these entries."""
     lines = []
     for symbol, meaning in MARKS:
         rows = [entry for entry in entries if symbols_of(entry)[symbol]]
-        named = ", ".join(
-            f"{escaped(entry.words)} ({entry.row.marks.collapsed} of {entry.row.marks.seeds})" for entry in rows
-        )
+        named = ", ".join(f"{escaped(entry.words)} ({_seeds(entry, symbol)})" for entry in rows)
         lines += [f"- {symbol}: {meaning.format(rows=named)}"] if rows else []
     few = [entry for entry in entries if len(entry.row.seeds) < FEWEST_SEEDS]
     if few:
@@ -101,6 +96,12 @@ def symbol_lines(entries: Sequence[Entry]) -> list[str]:
             "these networks. Nothing is ranked or judged."
         )
     return lines
+
+
+def _seeds(entry: Entry, symbol: str) -> str:
+    """How many of a row's seeds a symbol is of."""
+    marks = entry.row.marks
+    return f"{marks.conflicts if symbol == AGAIN else marks.collapsed} of {marks.seeds} seeds"
 
 
 def column_lines(entries: Sequence[Entry], rank_by: str) -> list[str]:

@@ -7,19 +7,20 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from benchbias.board.entries import Entry, entries_of
-from benchbias.board.in_short import in_short
+from benchbias.board.entries import Entry
+from benchbias.board.markdown.analysis_tables import analysis_failures
+from benchbias.board.markdown.failures import troubles
 from benchbias.board.markdown.head import head_lines, task_lines
+from benchbias.board.markdown.in_short import in_short
 from benchbias.board.markdown.main_table import column_lines, main_table, symbol_lines
 from benchbias.board.markdown.sentences import sentences
 from benchbias.board.markdown.surroundings import Surroundings
-from benchbias.board.row_trials import trials_of
-from benchbias.board.standings import Board, Standing, board_from
+from benchbias.board.scored import Scored
+from benchbias.board.standings import Board, Standing
 from benchbias.board.text import escaped
 from benchbias.board.words import SECTIONS, section_of
 from benchbias.records.analysis import AnalysisRecord
-from benchbias.records.trial import TrialRecord, sorted_records
-from benchbias.statistics.cells import CellLayout
+from benchbias.records.trial import TrialRecord
 from benchbias.statistics.estimates import FEWEST_SEEDS
 
 
@@ -36,33 +37,23 @@ class Around:
     pages: Surroundings = field(default_factory=Surroundings)
 
 
-def board_page(
-    records: Sequence[TrialRecord],
-    layouts: Mapping[str, CellLayout],
-    command: str,
-    analyses: Sequence[AnalysisRecord] = (),
-    around: Around | None = None,
-) -> str:
+def board_page(scored: Scored, command: str, around: Around | None = None) -> str:
     """The leaderboard of one suite as markdown: byte-identical from the same records and surroundings.
 
-    command: what makes it. layouts: the cells of the test splits, by digest. Raises UsageError where records
-    contradict themselves.
+    command: what makes it.
     """
-    ordered, around = sorted_records(records), around or Around()
-    if not ordered:
+    around = around or Around()
+    if not scored.records:
         return "# No records yet\n"
-    suite = ordered[0].body["suite"]
-    rows = trials_of(ordered, layouts)
-    board = board_from(rows)
-    entries = entries_of(board)
+    ordered, board, entries, suite = scored.records, scored.board, scored.entries, scored.suite
     lines = head_lines(ordered, board, around.date, around.pages)
     for task in board.unranked:
         here = [entry for entry in entries if entry.row.task == task]
-        lines += ["", *task_lines(task, ordered, layouts, around.pages)]
-        short = sentences(in_short(entries, rows, task), suite["rank_by"], escaped)
+        lines += ["", *task_lines(task, ordered, scored.layouts, around.pages)]
+        short = sentences(in_short(entries, scored.rows, task), suite["rank_by"], escaped)
         lines += [part for paragraph in short for part in ("", paragraph)]
         lines += _sections(task, here, board, around.pages.methods)
-    lines += _more(ordered, analyses, around)
+    lines += [*troubles(ordered), *analysis_failures(scored.analyses), *_more(ordered, scored.analyses, around)]
     return "\n".join([*lines, "", f"Made by `{command}`."]) + "\n"
 
 
@@ -114,19 +105,13 @@ def _separable(standing: Standing) -> str:
 def _more(ordered: Sequence[TrialRecord], analyses: Sequence[AnalysisRecord], around: Around) -> list[str]:
     """Where everything else is."""
     bodies = [record.body for record in ordered]
-    failed = sum(body["status"] != "ok" for body in bodies)
-    again = sum(bool(record.measured.get("conflicts")) for record in ordered)
     told = ["every metric, groups, costs, settings and the value of each seed"]
     told += [f"{len(analyses)} {'analysis' if len(analyses) == 1 else 'analyses'}"] if analyses else []
     told += ["the tables of probes"] if any(body.get("probes") for body in bodies) else []
-    told += [f"{failed} trials that were not scored"] if failed else []
-    told += [f"{again} trials that are not reproducible"] if again else []
     lines = ["", "## More", ""]
     details = around.files.get("details")
     if details:
         lines.append(f"- [Details]({details}): {_and(told)}.")
-    elif failed or again:
-        lines.append(f"- Not in the tables: {_and(told[1:])}.")
     numbers = [f"[{name}]({link})" for name, link in around.files.items() if name != "details"]
     lines += [f"- The same rows as {_and(numbers)}."] if numbers else []
     name = bodies[0]["suite"]["name"]

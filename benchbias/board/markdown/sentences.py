@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from benchbias.board.entries import Entry
-from benchbias.board.in_short import Best, InShort, Pruning, SparseTraining
+from benchbias.board.markdown.in_short import Best, InShort, Pruning, SparseTraining
 from benchbias.board.text import gap_text, points_text, title
 from benchbias.board.words import times
 

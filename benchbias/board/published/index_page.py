@@ -1,0 +1,110 @@
+"""The page of all published boards, and of rows over several tasks. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from benchbias.board.entries import Entry
+from benchbias.board.markdown.surroundings import Surroundings
+from benchbias.board.published.across import HEADLINE_TASKS, Across, across
+from benchbias.board.text import escaped, points_text, table_lines, title
+from benchbias.board.words import SECTIONS
+from benchbias.statistics.estimates import FEWEST_SEEDS, LEVEL
+
+
+@dataclass(frozen=True)
+class Published:
+    """One published board: its suite's name and title, the date, its entries, and the metric that ranks."""
+
+    name: str
+    title: str
+    date: str | None
+    entries: tuple[Entry, ...]
+    rank_by: str
+
+
+def index_page(boards: Sequence[Published], pages: Surroundings) -> str:
+    """All boards of a folder as markdown: which task, which best row; then rows over the tasks that count."""
+    lines = ["# Leaderboards", "", *_first(boards, pages)]
+    lines += ["", "## All boards", "", *map(_board, boards)]
+    return "\n".join(lines) + "\n"
+
+
+def _first(boards: Sequence[Published], pages: Surroundings) -> list[str]:
+    counted = [board for board in boards if (page := pages.suites.get(board.name)) is not None and page.overall]
+    rows = across(board.entries for board in counted)
+    tasks = list(dict.fromkeys(entry.row.task for board in counted for entry in board.entries))
+    if not rows:
+        return ["No method stands on boards of two tasks: there is nothing to say across tasks."]
+    links = ", ".join(f"[{escaped(board.name)}]({board.name}.md)" for board in counted)
+    lines = [
+        f"Rows over {len(tasks)} tasks ({escaped(', '.join(tasks))}), of the boards {links}. Tasks that share their "
+        f"images are not independent, and it takes {HEADLINE_TASKS} independent tasks for a number that stands alone. "
+        "So read each board, and take this table as its index.",
+    ]
+    for section in SECTIONS:
+        here = [row for row in rows if row.section == section]
+        if here:
+            told = "No group labels used" if section == "none" else f"Group labels used: {section}"
+            lines += ["", f"## {told}", "", *table_lines([_cells(row, pages.methods) for row in here], HEADER)]
+    return [*lines, "", *_legend()]
+
+
+HEADER = ("method", "tasks", "helps", "no difference", "undecided", "harms", "mean place")
+
+
+def _cells(row: Across, pages: Mapping[str, str]) -> list[str]:
+    method, comma, rest = row.words.partition(", ")
+    name = f"[{escaped(method)}]({pages[method]})" if method in pages else escaped(method)
+    counted = [str(row.verdicts.get(word, 0)) for word in ("helps", "no difference", "undecided", "harms")]
+    judged = sum(row.verdicts.values()) > 0
+    return [
+        f"{name}{comma}{escaped(rest)}",
+        f"{len(row.tasks)} of {row.of}",
+        *(counted if judged else ["–"] * 4),
+        _place(row),
+    ]
+
+
+def _place(row: Across) -> str:
+    if row.place is None:
+        return "–"
+    low, high = (max(0.0, row.place.lower or 0.0), min(1.0, row.place.upper or 1.0))
+    bounds = f" ({100 * low:.0f}–{100 * high:.0f})" if row.place.half_width is not None else ""
+    return f"{100 * row.place.mean:.0f}{bounds}"
+
+
+def _legend() -> list[str]:
+    return [
+        "- **helps**, **harms**, **no difference**, **undecided**: on how many tasks the row's difference from its "
+        "control has this verdict. Each board says what its controls are. –: the row has no control.",
+        "- **mean place**: of the row within the tables of its tasks: 0 is the first, 100 the last. The bounds are of "
+        f"the {100 * LEVEL:.0f} % interval of Student's t over tasks, from {FEWEST_SEEDS} tasks on.",
+        "- A task on which a row was not run is missing, and counts as nothing.",
+    ]
+
+
+def _board(board: Published) -> str:
+    """A line of the list: the board, what it asks, its size, and the best row that used no group labels."""
+    seeds = sorted({len(entry.row.seeds) for entry in board.entries})
+    spread = "no scored trial" if not seeds else f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    date = f", published {board.date}" if board.date else ""
+    link = f"[{escaped(board.name)}]({board.name}.md)"
+    return f"- {link}: {escaped(board.title)}. {len(board.entries)} rows, seeds: {spread}{date}. {_best(board)}."
+
+
+def _best(board: Published) -> str:
+    """The first ranked row of each task that used no group labels."""
+    metric = board.rank_by.removeprefix("-")
+    parts = []
+    for task in dict.fromkeys(entry.row.task for entry in board.entries):
+        ranked = [entry for entry in board.entries if entry.row.task == task and entry.section == "none" and entry.rank]
+        if ranked:
+            value = points_text(ranked[0].row.metrics.get(metric))
+            floor = ", at the floor" if ranked[0].row.marks.floor else ""
+            parts.append(f"{escaped(ranked[0].words)}, {value} %{floor}")
+    if not parts:
+        return "Nothing without group labels is ranked"
+    most = "Lowest" if board.rank_by.startswith("-") else "Highest"
+    return f"{most} mean {title(metric)} without group labels: {'; '.join(parts)}"
