@@ -7,15 +7,16 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from benchbias.records.trial import TrialRecord
+from benchbias.records.trial import TrialRecord, record_folder
 from benchbias.report.gathering.source import Source
+from benchbias.runner.merging import date_of
 from benchbias.runner.publishing import command_for
 
 MOST = 12  # different values that are listed
 
 
 def gather_manifest(source: Source) -> dict[str, Any]:
-    """Everything that tells which records these are and how they came about. No date: records hold none."""
+    """Everything that tells which records these are and how they came about. Records hold no date; their folder may."""
     records, suite = source.records, source.records[0].body["suite"]
     bodies = [record.body for record in records]
     environments = [body.get("environment") or {} for body in bodies]
@@ -41,6 +42,7 @@ def gather_manifest(source: Source) -> dict[str, Any]:
         ],
         "folder": source.place.name,
         "published": source.published,
+        "date": date_of(record_folder(source.place, source.suite)) if source.published else None,
     }
 
 

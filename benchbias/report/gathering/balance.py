@@ -18,9 +18,7 @@ def gather_balance(source: Source) -> dict[str, Any] | None:
     """Tables with alpha, and tables with balances before and after; None where no analysis has either."""
     alphas = [_alphas(record, lines) for record, lines in source.tables(ALPHA)]
     balances = [
-        _balances(record, lines, part)
-        for part in PARTS
-        for record, lines in source.tables({**BALANCE, part: "text"})
+        _balances(record, lines, part) for part in PARTS for record, lines in source.tables({**BALANCE, part: "text"})
     ]
     return {"alphas": alphas, "balances": balances} if alphas or balances else None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchbias.board.in_short import in_short
+from benchbias.board.markdown.in_short import in_short
 from benchbias.board.markdown.sentences import sentences
 from benchbias.errors import plain
 from benchbias.report.gathering.source import Source

@@ -34,13 +34,13 @@ def gather_gallery(source: Source) -> dict[str, Any]:
 def _task(source: Source, task: str, album: Album, most: int) -> dict[str, Any]:
     data, said, found = None, None, list[Pies]()
     try:
-        data = source.data(task)
+        data = _data(source, task)
     except BenchbiasError as error:
         said = f"There are no images: {error}."
     try:
         found = found_pies(source, task, data)
     except UsageError as error:
-        said = f"There are no images: {error}."
+        said = f"There are no PIEs: {error}."
     if not found and said is None:
         said = _why_none(source, task)
     chosen = first_of_each(found, most)
@@ -52,6 +52,16 @@ def _task(source: Source, task: str, album: Album, most: int) -> dict[str, Any]:
         "groups": [] if data is None else list(data.body["group_names"]),
         "facts": None if data is None else _facts(data),
     }
+
+
+def _data(source: Source, task: str) -> TaskData:
+    """The data of a task. Raises BenchbiasError where it cannot be had, and where it is not that of the records."""
+    data = source.data(task)
+    if source.layouts and data.layout not in source.layouts:
+        raise UsageError(
+            f"the test split of {task!r} is no longer that of the records: `{command_for(source.suite)}` makes new ones"
+        )
+    return data
 
 
 def _why_none(source: Source, task: str) -> str:

@@ -177,7 +177,7 @@
       root.append(terms([
         ["Suite", [name(manifest.suite), `, version ${manifest.version}`]],
         ["Records", `${manifest.records}: ${Object.entries(manifest.status).map(([status, count]) => `${count} ${status}`).join(", ")}`],
-        ["Folder", [name(manifest.folder), manifest.published ? ", published" : ""]],
+        ["Folder", [name(manifest.folder), manifest.published ? `, published${manifest.date ? ` on ${manifest.date}` : ""}` : ""]],
         ["sha256 of the records", el("code", { class: "digest" }, manifest.sha256)],
         ["Seeds", manifest.seeds.join(", ")],
         ["Made by (number of records)", counted(manifest.code)],
@@ -189,7 +189,7 @@
         ["Time of all stages", manifest.seconds ? (hours < 1 ? `${Math.round(manifest.seconds / 60)} minutes` : `${hours.toFixed(1)} hours`) : null],
         ["Analyses", manifest.analyses.length ? el("ul", {}, manifest.analyses.map(([label, status, trials]) => el("li", {}, name(label), `: ${status}, of ${trials} trials`))) : null],
         ["Commands", el("pre", {}, manifest.commands.join("\n"))],
-      ], tools), el("p", { class: "quiet" }, "Records hold no date, so that the same run gives the same bytes."));
+      ], tools), el("p", { class: "quiet" }, "Records themselves hold no date, so that the same run gives the same bytes."));
     },
   });
 })();

@@ -22,13 +22,18 @@ benchbias.section({
     function map(cells, { width, narrow, x, y, across, down, left }) {
       const largest = Math.max(...cells.map((cell) => Math.abs(cell.value)), 1e-9);
       const made = cells.map((cell) => ({ ...cell, ...shade(cell.value / largest) }));
-      const turned = Math.max(...x.map((text) => Array.from(String(text)).length)) * 7 > (width - left) / x.length;
+      const room = (width - left) / x.length;
+      const longest = Math.max(...x.map((text) => Array.from(String(text)).length));
+      const wrapped = longest * 7 > room && room >= 90;
+      const turned = longest * 7 > room && !wrapped;
+      const below = turned ? 44 + Math.ceil(5.2 * Math.min(36, longest)) : wrapped ? 80 : 50;
       return {
-        height: (turned ? 170 : 72) + Math.max(28, narrow ? 28 : 30) * y.length,
-        marginLeft: left, marginBottom: turned ? 130 : 50, marginTop: 22, marginRight: 8,
-        x: { domain: x, label: across, padding: 0.03, tickRotate: turned ? -50 : 0, tickFormat: (text) => short(text, 24), tickSize: 0 },
-        y: { domain: y, label: down, padding: 0.06, tickFormat: (text) => short(text, narrow ? 18 : 44), tickSize: 0 },
+        height: 22 + below + Math.max(28, narrow ? 28 : 30) * y.length,
+        marginLeft: left, marginBottom: below, marginTop: 22, marginRight: 8,
+        x: { domain: x, label: across, padding: 0.03, tickRotate: turned ? -50 : 0, tickFormat: (text) => short(text, turned ? 36 : 60), tickSize: 0 },
+        y: { domain: y, label: down, padding: 0.06, tickFormat: (text) => short(text, Math.floor((left - 28) / 6.8)), tickSize: 0 },
         marks: [
+          wrapped ? Plot.axisX({ lineWidth: room / 13, tickFormat: (text) => short(text, 60), tickSize: 0, label: across }) : null,
           Plot.cell(made, { x: "x", y: "y", fill: "fill", inset: 0.5, title: "words" }),
           Plot.text(made, { x: "x", y: "y", text: "text", fill: "ink", fontSize: narrow ? 10 : 12 }),
         ],
@@ -59,7 +64,7 @@ benchbias.section({
         x: cell.amount, y: cell.layers, value: cell.change.mean,
         text: number(cell.change.mean, { unit: unit(), sign: true, digits: narrow ? 0 : 1 }),
         words: `${cell.layers}, ${cell.amount}: ${interval(cell.change, { unit: unit(), sign: true, seeds: true })}`,
-      })), { width, narrow, x: all[state.sweep].amounts, y: all[state.sweep].layers, across: AMOUNTS[all[state.sweep].amount], down: "pruned layers", left: narrow ? 74 : 120 }), told());
+      })), { width, narrow, x: all[state.sweep].amounts, y: all[state.sweep].layers, across: AMOUNTS[all[state.sweep].amount], down: "pruned layers", left: narrow ? 90 : 150 }), told());
 
       function told() {
         const one = all[state.sweep];
@@ -128,7 +133,7 @@ benchbias.section({
           text: unit() ? number(cell.value.mean) : cell.value.mean.toFixed(Math.abs(cell.value.mean) >= 10 || narrow ? 0 : 1).replace(/^-(?=0(\.0*)?$)/, "").replace("-", "−"),
           words: `${downOf(cell)}, ${cell.across}: ${interval(cell.value, { unit: unit(), seeds: true })}`,
         })), { width, narrow, x: [...new Set(cells.map((cell) => cell.across))], y: [...new Set(cells.map(downOf))],
-          across: state.one.across, down: state.one.down.join(", "), left: narrow ? 124 : 250 });
+          across: state.one.across, down: state.one.down.join(", "), left: narrow ? 136 : 270 });
       }
 
       function told() {
