@@ -39,7 +39,8 @@ ROOMS = (
         "auditing.pages",
         "auditing.runs",
     ),
-    *("auditing.entry", "report.gathering", "report.page", "report", "site", "cli.auditing", "cli"),
+    *("auditing.entry", "report.gathering", "report.images", "report.cards", "report.page", "report"),
+    *("site", "cli.auditing", "cli"),
 )
 """The rooms from the ground up: a room imports from those before it in this list, and from no other."""
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchbias.errors import UsageError
-from benchbias.report.gathering.document import document_of
+from benchbias.report.document import document_of
 from benchbias.report.gathering.source import Source
 from benchbias.report.page.html import page
 from benchbias.util.files import storage_errors
@@ -15,9 +15,13 @@ SUFFIXES = (".html", ".htm")
 
 
 def check_report_path(path: Path) -> None:
-    """Refuse a file whose name says no HTML. Raises UsageError."""
+    """Refuse a file whose name says no HTML, and one in a folder that is not there. Raises UsageError."""
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(f"-o {path}: the file's name must end in {' or '.join(SUFFIXES)}")
+    if not path.parent.is_dir():
+        raise UsageError(f"-o {path}: there is no folder {path.parent}")
+    if path.is_dir():
+        raise UsageError(f"-o {path}: it is a folder; name a file")
 
 
 def report_of(sources: Sequence[Source]) -> str:

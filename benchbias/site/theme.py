@@ -40,7 +40,8 @@ def build(
 ) -> Path:
     """Build the pages in a folder for work, which must be empty; the folder of the site is returned. Raises UsageError.
 
-    tabs: the navigation. boards: the places of pages whose tables have a line a row, however wide. mkdocs is strict: any of its warnings is an error.
+    tabs: the navigation. boards: the places of pages whose tables have a line a row, however wide. mkdocs is strict:
+    any of its warnings is an error.
     """
     source, site = work / "pages", work / "site"
     for place in pages:

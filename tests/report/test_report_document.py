@@ -15,10 +15,10 @@ import pytest
 from benchbias.board.entries import entries_of
 from benchbias.board.standings import board_of
 from benchbias.cli.options import selected
-from benchbias.errors import BenchbiasError, UsageError
+from benchbias.errors import UsageError
 from benchbias.records.trial import TrialRecord
+from benchbias.report.document import document_of
 from benchbias.report.gathering.commands import command_of, reproduces
-from benchbias.report.gathering.document import document_of
 from benchbias.report.gathering.source import Source
 from benchbias.report.making import report_of, write_report
 from benchbias.runner.publishing import published_records
@@ -227,5 +227,8 @@ def test_a_report_replaces_the_file_and_refuses_other_names(tmp_path: Path, sour
     assert write_report([source], path) == path.stat().st_size
     with pytest.raises(UsageError, match="must end in"):
         write_report([source], tmp_path / "report.pdf")
-    with pytest.raises(BenchbiasError, match="cannot write"):
+    with pytest.raises(UsageError, match="there is no folder"):
         write_report([source], tmp_path / "absent" / "report.html")
+    (tmp_path / "folder.html").mkdir()
+    with pytest.raises(UsageError, match="it is a folder"):
+        write_report([source], tmp_path / "folder.html")

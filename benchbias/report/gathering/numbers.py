@@ -7,11 +7,11 @@ from typing import Any
 
 from benchbias.statistics.estimates import Estimate
 
-DECIMALS = 6
+DECIMALS = 9
 
 
 def rounded(value: float | None) -> float | None:
-    """A number with at most six decimals; None for none, and for what JSON has no number for."""
+    """A number with at most nine decimals; None for none, and for what JSON has no number for."""
     return None if value is None or not math.isfinite(value) else round(float(value), DECIMALS)
 
 

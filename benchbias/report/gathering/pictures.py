@@ -8,9 +8,7 @@ from pathlib import Path
 from benchbias.errors import DataError, UsageError, unknown
 from benchbias.figures import Pictures
 from benchbias.figures.sample_sheet import BY, Samples, draw_sheet
-from benchbias.plan.trials import Selection
-from benchbias.runner.launch import RunOptions, launch
-from benchbias.runner.reporter import Silent
+from benchbias.report.gathering.task_data import task_product
 from benchbias.runner.workspace import Workspace
 from benchbias.store.store import Product, Store
 from benchbias.util import canonical
@@ -31,7 +29,7 @@ def write_sheet(
     if not suites:
         raise UsageError(f"--image: no suite has the task {task!r}")
     store = Store(out).create()
-    samples = _samples(store, _data(workspace, suites[0], task, store, "--image"))
+    samples = _samples(store, task_product(workspace, suites[0], task, store, "--image"))
     return draw_sheet(samples, path, by, width)
 
 
@@ -44,26 +42,13 @@ def pictures_of(workspace: Workspace, suite: str, task: str, out: Path, layouts:
     where = f"the images of {task!r} cannot be had"
     store = Store(out).create()
     try:
-        product = _data(workspace, suite, task, store, where)
+        product = task_product(workspace, suite, task, store, where)
     except DataError as error:
         raise DataError(f"{where}: {error}") from None
     if canonical.digest(product.body["layout"]) not in layouts:
         raise UsageError(f"{where}: the data set's test split is no longer that of the records: run the suite again")
     test = store.load_blob(product.blobs["test"])
     return Pictures(test["images"].numpy(), test["labels"].numpy())
-
-
-def _data(workspace: Workspace, suite: str, task: str, store: Store, where: str) -> Product:
-    """The data of a task of a suite, seed 0: built in a worker unless it is there. Raises BenchbiasError."""
-    plan = workspace.ready(suite, Selection(tasks=[task], seeds=[0]), Silent().note)
-    data = {key: stage for key, stage in plan.stages.items() if stage.kind == "data"}
-    wanted = next(iter(data))  # the task's own data stage is planned before any method's
-    small = type(plan)(plan.suite, plan.table, plan.methods, (), {wanted: data[wanted]}, None, "cpu", plan.plugins)
-    computed = launch(workspace, small, RunOptions(out=store.root, jobs=1), Silent())
-    product = store.get(wanted)
-    if product is None:
-        raise UsageError(f"{where}: {computed.failures[wanted].reason}")
-    return product
 
 
 def _samples(store: Store, product: Product) -> Samples:

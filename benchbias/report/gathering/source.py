@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from benchbias.board.entries import Entry, entries_of
 from benchbias.board.row_trials import Rows, trials_of
 from benchbias.board.standings import Board, board_from
-from benchbias.figures.material import Material, Pictures, no_pictures
+from benchbias.errors import UsageError
+from benchbias.figures.material import Line, Material, Pictures, no_pictures
 from benchbias.records.analysis import AnalysisRecord
 from benchbias.records.trial import TrialRecord
 from benchbias.statistics.cells import CellLayout
@@ -19,6 +20,7 @@ from benchbias.store.store import Store
 
 if TYPE_CHECKING:
     from benchbias.plan.trials import Plan
+    from benchbias.report.gathering.task_data import TaskData
     from benchbias.runner.workspace import Workspace
     from benchbias.suite.catalogue import Catalogue
 
@@ -76,6 +78,20 @@ class Source:
         """The material of figures, for what these compute already."""
         return Material(self.rows, self.analyses, self.pictures)
 
+    def tables(self, kinds: Mapping[str, str]) -> list[tuple[AnalysisRecord, list[Line]]]:
+        """The analyses whose tables have lines and all these columns, name -> kind; no other table is read."""
+        wanted = kinds.items()
+        fitting = [record for record in self.analyses if wanted <= _kinds(record).items()]
+        return Material(Rows(), fitting).tables(kinds)
+
+    def data(self, task: str) -> TaskData:
+        """The images, labels and groups of a task. Raises BenchbiasError where they cannot be had."""
+        if self.workspace is None or self.suite not in self.workspace.catalogue.suites:
+            raise UsageError(f"the data set of {task!r} is known to no benchmarks.toml that was read")
+        from benchbias.report.gathering.task_data import task_data
+
+        return task_data(self.workspace, self.suite, task, self.out)
+
     def pictures(self, task: str) -> Pictures:
         """The test split of a task. Raises BenchbiasError where it cannot be had."""
         if self.workspace is None:
@@ -83,3 +99,9 @@ class Source:
         from benchbias.report.gathering.pictures import pictures_of
 
         return pictures_of(self.workspace, self.suite, task, self.out, self.layouts)
+
+
+def _kinds(record: AnalysisRecord) -> dict[str, str]:
+    """The columns of an analysis' table, name -> kind; none where it has no table."""
+    table = record.body.get("table")
+    return {column["name"]: column["kind"] for column in table["columns"]} if table else {}

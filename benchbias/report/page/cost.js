@@ -120,7 +120,7 @@ benchbias.section({
         draw: ({ width, narrow }) => (points.length ? {
           height: narrow ? 360 : 440, marginRight: narrow ? 20 : 130, marginBottom: 46, marginLeft: 48, marginTop: 26,
           x: { type: log ? "log" : "linear", label: x, labelAnchor: "center", labelArrow: "none", grid: true,
-            ...(!log ? { nice: true } : { domain: [0.85 * d3.min(points, (point) => point.x1 > 0 ? point.x1 : point.x), 1.18 * d3.max(points, (point) => point.x2 || point.x)], ticks: narrow ? 4 : 8, tickFormat: (value) => (/^[125]/.test(value.toPrecision(1)) ? tools.scaled(value) : "") }) },
+            ...(!log ? { nice: true } : { domain: [0.85 * d3.min(points, (point) => point.x1 > 0 ? point.x1 : point.x), 1.18 * d3.max(points, (point) => point.x2 || point.x)], ticks: narrow ? 4 : 8, tickFormat: (value) => ((narrow ? /^1/ : /^[125]/).test(value.toPrecision(1)) ? tools.scaled(value) : "") }) },
           y: { label: y, labelArrow: "none", grid: true, nice: true },
           marks: [
             Plot.ruleY(points.filter((point) => point.x1 > 0 || (!log && point.x1 !== undefined)), { y: "y", x1: "x1", x2: "x2", stroke: (point) => colourOf(point), strokeOpacity: 0.35 }),
@@ -129,17 +129,17 @@ benchbias.section({
             ...kinds.map((kind, at) => Plot.dot(points.filter((point) => point.row.labels === kind), { x: "x", y: "y", symbol: tools.symbol(at), r: 5,
               stroke: colourOf, strokeWidth: 1.6, fill: (point) => (point.row.ranked ? colourOf(point) : "var(--page)") })),
             tools.stars(points.filter((point) => point.row.marks.length), { x: "x", y: "y" }),
-            tools.namesBeside(narrow ? front : [...front, ...points.filter((point) => !best.has(point.row.id))], { x: "x", y: "y", dy: -8, farthest: 14, text: (point) => tools.short(point.row.words, narrow ? 16 : 26),
+            tools.namesBeside(narrow ? front : [...front, ...points.filter((point) => !best.has(point.row.id))], { x: "x", y: "y", dy: -8, farthest: 14, text: (point) => tools.middle(point.row.words, narrow ? 17 : 28),
               weight: (point) => (best.has(point.row.id) ? 700 : 400), fill: (point) => (best.has(point.row.id) ? "currentColor" : "var(--quiet)") }),
             Plot.tip(points, Plot.pointer({ x: "x", y: "y", title: (point) => [tools.short(point.row.words, 60), ...cells(point.row), `n = ${point.row.seeds.length}`, ...point.row.marks].join("\n") })),
           ],
         } : null),
         title,
         description: `${points.length} rows. Shape and colour are the labels used: circle none, square validation, triangle training; `
-          + "hollow: not ranked. The dashed line joins ranked rows that no other one beats in both, by their means. "
+          + "hollow: not ranked. The dashed line is the Pareto front of the ranked rows, by their means: no other one beats them in both. "
           + "Intervals may overlap: the line is no test. A star marks rows with marks.",
         table: {
-          columns: ["row", { title: x, numeric: true }, { title: y, numeric: true }, { title: "seeds", numeric: true }, "on the front", "labels", "marks"],
+          columns: ["row", { title: x, numeric: true }, { title: y, numeric: true }, { title: "seeds", numeric: true }, "on the Pareto front", "labels", "marks"],
           rows: points.map((point) => [tools.name(point.row.words), ...cells(point.row), point.row.seeds.length, best.has(point.row.id) ? "yes" : "no",
             point.row.labels, tools.name(point.row.marks.join("; ") || "–")]),
         },

@@ -40,16 +40,16 @@ benchbias.section({
       const style = new Map(series.map((one, at) => [one, { colour: tools.colour(at), symbol: tools.symbol(at) }]));
       const twin = twinOf(points, all, curves, factor);
       const lines = [
-        ceiling && { y: factor * ceiling.metrics[state.metric].mean, text: `ceiling: ${ceiling.words}`, dash: "2 3", kind: "Dotted line", row: ceiling },
-        twin && { y: factor * twin.metrics[state.metric].mean, text: `dense control: ${twin.words}`, dash: "7 4", kind: "Dashed line", row: twin },
+        ceiling && { y: factor * ceiling.metrics[state.metric].mean, text: `ceiling: ${tools.inside(ceiling.words, 40)}`, dash: "2 3", kind: "Dotted line", row: ceiling },
+        twin && { y: factor * twin.metrics[state.metric].mean, text: `dense control: ${tools.inside(twin.words, 40)}`, dash: "7 4", kind: "Dashed line", row: twin },
       ].filter(Boolean);
       return {
         draw: (size) => drawing(size, { points, series, curves, style, lines, percent, factor }),
         title: `${metric(state.metric)} over sparsity`,
         description: [
-          `${points.length} rows${state.task ? ` of ${tools.short(state.task, 60)}` : ""}, ${seedsOf(points)} seeds each.`,
+          `${points.length} rows${state.task ? ` of ${tools.inside(state.task)}` : ""}, ${seedsOf(points)} seeds each.`,
           curves.length ? "A curve joins the rows of one method; bands and bars are 95 % intervals." : "Bars are 95 % intervals.",
-          ...lines.map((line) => `${line.kind}: ${tools.short(line.text, 60)}.`),
+          ...lines.map((line) => `${line.kind}: ${line.text}.`),
           points.some((point) => point.marked) ? "A star marks rows with marks, as the table says." : "",
         ].filter(Boolean).join(" "),
         table: {
@@ -88,6 +88,8 @@ benchbias.section({
       const log = state.scale ? state.scale === "log" : points.some((point) => point.sparsity > 92);
       const x = log ? (point) => point.density : (point) => point.sparsity;
       const ticks = log ? [100, 50, 20, 10, 5, 2, 1, 0.5, 0.1].filter((one) => one >= 0.9 * Math.min(...points.map((point) => point.density))) : undefined;
+      const [least, most] = d3.extent(points, x);
+      const middle = log ? Math.sqrt(least * most) : least + 0.35 * (most - least);
       const single = points.filter((point) => !curves.includes(point.series));
       const joined = points.filter((point) => curves.includes(point.series));
       const colours = { domain: series, range: series.map((one) => style.get(one).colour) };
@@ -106,14 +108,15 @@ benchbias.section({
           Plot.areaY(joined.filter((point) => point.low !== null), { x, y1: "low", y2: "high", z: "series", fill: "series", fillOpacity: 0.16 }),
           Plot.ruleX(points.filter((point) => point.low !== null), { x, y1: "low", y2: "high", stroke: "series", strokeOpacity: 0.75 }),
           ...lines.map((line) => Plot.ruleY([line], { y: "y", stroke: "currentColor", strokeDasharray: line.dash, strokeWidth: 1.4 })),
-          Plot.text(lines, { y: "y", text: (line) => tools.short(line.text, narrow ? 34 : 46), frameAnchor: "middle", dx: narrow ? 0 : -60, dy: -7, fill: "currentColor", stroke: "var(--page)", strokeWidth: 4, fontStyle: "italic" }),
           Plot.line(joined, { x, y: "mean", z: "series", stroke: "series", strokeWidth: 2 }),
           ...series.map((one) => Plot.dot(points.filter((point) => point.series === one), {
             x, y: "mean", symbol: style.get(one).symbol, r: 4.2, stroke: style.get(one).colour, strokeWidth: 1.6,
             fill: (point) => (point.ranked ? style.get(one).colour : "var(--page)") })),
           tools.stars(points.filter((point) => point.marked), { x, y: "mean" }),
-          narrow ? null : tools.namesBeside([...ends, ...single], { x, y: "mean", fill: (point) => style.get(point.series).colour,
-            text: (point) => tools.short(curves.includes(point.series) ? point.series : point.words, 26) }),
+          tools.namesBeside([...lines, ...(narrow ? [] : [...ends, ...single])], {
+            x: (point) => (point.series ? x(point) : middle), y: (point) => (point.series ? point.mean : point.y),
+            fill: (point) => (point.series ? style.get(point.series).colour : "currentColor"),
+            text: (point) => (point.series ? tools.middle(curves.includes(point.series) ? point.series : point.words, 28) : point.text) }),
           Plot.tip(points, Plot.pointer({ x, y: "mean", title: (point) => `${tools.short(point.words, 60)}\n${tools.interval(point.row.metrics[state.metric], { unit: unitOf(state.metric), seeds: true })}${point.row.marks.length ? `\n${point.row.marks.join("\n")}` : ""}` })),
         ],
       };

@@ -18,10 +18,15 @@ SCRIPTS = (
     "table.js",
     "curves.js",
     "cost.js",
+    "who.js",
+    "gallery.js",
+    "balance.js",
+    "heat.js",
+    "cards.js",
 )
 """The scripts of the page in their order; sections stand in the order in which they register."""
 
-STYLES = ("page.css",)
+STYLES = ("page.css", "who.css")
 
 
 def page(document: Mapping[str, Any], title: str = "benchbias report") -> str:

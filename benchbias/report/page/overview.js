@@ -19,7 +19,7 @@ benchbias.section({
 
     function show(chosen) {
       content.replaceChildren();
-      for (const one of data.sentences[chosen] || []) content.append(el("p", { class: "finding" }, tools.short(one, 4000)));
+      for (const one of data.sentences[chosen] || []) content.append(el("p", { class: "finding" }, one));
       const rows = board.rows.filter((row) => row.task === chosen);
       forest(rows, content);
       ranks(rows, content);
@@ -124,7 +124,7 @@ benchbias.section({
       const failed = head.trials - head.scored;
       root.append(el("p", { class: "quiet" }, "Suite ", tools.name(head.suite), ", version ", tools.name(head.version),
         `: ${head.scored} scored ${head.scored === 1 ? "trial" : "trials"} of ${board.rows.length} ${board.rows.length === 1 ? "row" : "rows"}, ${seeds} ${seeds === 1 ? "seed" : "seeds"}.`
-        + `${failed ? ` ${failed} trials have no score.` : ""}`));
+        + `${failed ? ` ${failed} ${failed === 1 ? "trial has" : "trials have"} no score.` : ""}`));
       if (head.limit !== null) {
         root.append(el("p", {}, el("strong", {}, "Limited run: "), `at most ${head.limit} images a split. Nothing here is comparable or ranked.`));
       }
@@ -141,13 +141,13 @@ benchbias.section({
       const lines = [];
       let last = null;
       for (const row of shown) {
-        const part = row.ranked ? `labels: ${row.labels}` : "controls and ceilings, not ranked";
+        const part = row.ranked ? `labels used: ${row.labels}` : "controls and ceilings, not ranked";
         if (part !== last) lines.push({ y: `head ${part}`, text: part, head: true });
         last = part;
-        lines.push({ y: row.id, text: tools.short(row.words, narrow ? 20 : 38), head: false });
+        lines.push({ y: row.id, text: tools.middle(row.words, narrow ? 21 : 42), head: false });
       }
       const longest = Math.max(...lines.filter((line) => !line.head).map((line) => line.text.length));
-      const left = Math.min(narrow ? 0.42 * width : 270, 16 + 7 * longest);
+      const left = Math.min(narrow ? 0.42 * width : 300, 16 + 7 * longest);
       return { lines, ys: lines.map((line) => line.y), left };
     }
 

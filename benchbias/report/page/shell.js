@@ -26,16 +26,21 @@ const benchbias = (() => {
       } else if (name === "href" || name === "src") node.setAttribute(name, safeAddress(value));
       else if (["innerHTML", "outerHTML", "srcdoc"].includes(name)) throw new TypeError(`${name} is never set`);
       else if (["value", "checked", "selected", "open", "hidden", "disabled"].includes(name)) node[name] = value;
-      else node.setAttribute(name, value === true ? "" : String(value));
+      else node.setAttribute(name, value === true ? "" : harmless(value));
     }
     add(node, children);
     return node;
   }
 
+  /** A text without the signs that turn the direction of what follows, and without control characters but breaks. */
+  function harmless(text) {
+    return String(text).replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e]/g, " ");
+  }
+
   function add(node, children) {
     for (const child of children.flat(Infinity)) {
       if (child === null || child === undefined || child === false) continue;
-      node.append(child instanceof Node ? child : document.createTextNode(String(child)));
+      node.append(child instanceof Node ? child : document.createTextNode(harmless(child)));
     }
   }
 
@@ -55,9 +60,33 @@ const benchbias = (() => {
     return plain.length <= n ? plain.join("") : `${plain.slice(0, n - 1).join("")}…`;
   }
 
+  /** A text of at most n characters that keeps both of its ends: rows of one method differ in their last words. */
+  function middle(text, n = 40) {
+    const plain = Array.from(short(text, 1e6));
+    if (plain.length <= n) return plain.join("");
+    const end = Math.ceil((n - 1) / 2);
+    return `${plain.slice(0, n - 1 - end).join("").trimEnd()}…${plain.slice(-end).join("").trimStart()}`;
+  }
+
+  /** A name of at most n characters; who points at it, or listens, gets the whole. */
+  function brief(text, n) {
+    const shown = middle(text, n);
+    if (shown === short(text, 400)) return name(text);
+    return el("span", { title: short(text, 400) }, el("span", { class: "hidden" }, name(text)), el("bdi", { "aria-hidden": "true" }, shown));
+  }
+
+  /** A name inside of a sentence, kept apart as `name` does: between two signs that no reader sees. */
+  function inside(text, n = 60) {
+    return `\u2068${short(text, n)}\u2069`;
+  }
+
   // ---- numbers ----
 
-  const fixed = (value, digits) => value.toFixed(digits).replace(/^-(?=0(\.0*)?$)/, "").replace("-", "−");
+  /** Decimals as the board prints them: a half goes to the even digit, and a rounded zero has no sign. */
+  function fixed(value, digits) {
+    const half = digits === 1 && Math.abs((value * 4) % 4) === 1; // .25 is the one tie that toFixed takes upwards
+    return (half ? value - Math.sign(value) * 0.01 : value).toFixed(digits).replace(/^-(?=0(\.0*)?$)/, "").replace("-", "−");
+  }
 
   /** A number in text: unit "%" and "points" are of fractions; others have their own prefix (k, M, G). */
   function number(value, { unit = "%", digits = 1, sign = false } = {}) {
@@ -179,8 +208,12 @@ const benchbias = (() => {
       const { below: _, ...given } = options;
       const made = Plot.plot({ width, style: { overflow: "visible", fontSize: "12px", color: "inherit" }, ...given });
       const image = made.tagName.toLowerCase() === "svg" ? made : made.querySelector(":scope > svg") || made;
+      image.querySelectorAll("[aria-label]").forEach((one) => one.removeAttribute("aria-label"));
+      for (const one of image.querySelectorAll("text, tspan, title")) {
+        if (!one.childElementCount) one.textContent = harmless(one.textContent);
+      }
       image.setAttribute("role", "img");
-      image.setAttribute("aria-label", short(`${state.title}. ${state.description}`, 600));
+      image.setAttribute("aria-label", harmless( `${state.title}. ${state.description}`));
       place.replaceChildren(made, ...(options.below ? [options.below] : []));
     }
 
@@ -278,7 +311,7 @@ const benchbias = (() => {
   }
 
   const tools = {
-    el, name, short, number, interval, scaled, metric, unitOf, verdict, verdictMark, VERDICTS, choice, field, table,
+    el, name, short, middle, brief, inside, number, interval, scaled, metric, unitOf, verdict, verdictMark, VERDICTS, choice, field, table,
     box, folded, chart, dark, colour, symbol, namesBeside, stars, key, capital, front, newId,
     get document() { return whole; },
   };

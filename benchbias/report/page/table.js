@@ -40,6 +40,9 @@ benchbias.section({
     const distinct = (key) => [...new Set(board.rows.map((row) => row[key]))].sort();
     const control = (row) => board.rows.find((one) => one.task === row.task && one.label === row.control);
 
+    const crowded = head.tasks.length > 1;
+    const [METHOD, CONTROL] = crowded ? [22, 16] : [28, 22]; // characters that a column has room for at 1280 px
+
     const any = (text) => ({ value: "", text });
     const SPARSITIES = [
       any("any"), { value: "dense", text: "dense: 0 %" }, { value: "low", text: "above 0, below 80 %" },
@@ -61,7 +64,7 @@ benchbias.section({
           heads();
           fill();
         } }),
-      head.tasks.length > 1 && choice({ label: "Task", options: [any("all"), ...head.tasks], onchange: filter("task") }),
+      crowded && choice({ label: "Task", options: [any("all"), ...head.tasks], onchange: filter("task") }),
       choice({ label: "Labels used", options: [any("any"), ...["none", "validation", "training"].filter((one) => distinct("labels").includes(one))], onchange: filter("labels") }),
       choice({ label: "Method", options: [any("all"), ...distinct("method")], onchange: filter("method") }),
       choice({ label: "Sparsity", options: SPARSITIES, onchange: filter("sparsity") }),
@@ -71,18 +74,18 @@ benchbias.section({
     const columns = [
       { key: "rank", title: "Rank", numeric: true, value: (row) => (row.rank ? row.rank[0] + row.rank[1] / 1000 : null), cell: rankCell },
       { key: "method", title: "Method", value: (row) => row.words.toLowerCase(), cell: null },
-      head.tasks.length > 1 && { key: "task", title: "Task", value: (row) => row.task, cell: (row) => clip(row.task) },
+      crowded && { key: "task", title: "Task", value: (row) => row.task, cell: (row) => tools.brief(row.task, 20) },
       { key: "metric", title: null, numeric: true, value: (row) => row.metrics[state.metric] && row.metrics[state.metric].mean,
         cell: (row) => interval(row.metrics[state.metric], { unit: unitOf(state.metric) }) },
       { key: "gap", title: "Gap to control, points", numeric: true, value: (row) => row.gap && row.gap.mean, cell: gapCell },
       { key: "control", title: "Control", value: (row) => (row.control ? (control(row) || { words: row.control }).words.toLowerCase() : null),
-        cell: (row) => (row.control ? clip((control(row) || { words: row.control }).words) : "–") },
+        cell: (row) => (row.control ? tools.brief((control(row) || { words: row.control }).words, CONTROL) : "–") },
       { key: "verdict", title: "Verdict", value: (row) => row.verdict, cell: (row) => (row.verdict ? tools.verdictMark(row.verdict) : "–") },
-      { key: "labels", title: "Labels", value: (row) => row.labels, cell: (row) => row.labels },
+      distinct("labels").length > 1 && { key: "labels", title: "Labels", value: (row) => row.labels, cell: (row) => row.labels },
       { key: "sparsity", title: "Sparsity, %", numeric: true, value: (row) => row.sparsity, cell: (row) => number(row.sparsity) },
       { key: "cost", title: "Training cost", numeric: true, value: (row) => row.costs.relative, cell: (row) => times(row.costs.relative) },
       { key: "seeds", title: "n", numeric: true, value: (row) => row.seeds.length, cell: (row) => row.seeds.length },
-      { key: "marks", title: "Marks", value: (row) => row.marks[0] || null, cell: (row) => (row.marks.length ? clip(row.marks.join("; "), "marks") : "–") },
+      { key: "marks", title: "Marks", value: (row) => row.marks[0] || null, cell: (row) => (row.marks.length ? tools.brief(row.marks.join("; "), 19) : "–") },
     ].filter(Boolean);
 
     const row = el("tr");
@@ -147,18 +150,17 @@ benchbias.section({
     }
 
     function head_(one, part) {
-      return JSON.stringify([head.tasks.length > 1 ? one.task : "", part]);
+      return JSON.stringify([crowded ? one.task : "", part]);
     }
 
     function head_parts(one, part) {
-      return head.tasks.length > 1 ? [name(one.task), ": ", part] : [part];
+      return crowded ? [name(one.task), ": ", part] : [part];
     }
 
     function lineOf(one) {
       const detail = el("tr", { class: "detail", id: `${one.id}-detail`, hidden: !opened.has(one.id) });
-      const button = el("button", { type: "button", class: "open", "aria-expanded": String(opened.has(one.id)), "aria-controls": detail.id,
-        title: one.words.length > 24 ? tools.short(one.words, 200) : null, onclick: turn },
-      el("span", { class: "arrow", "aria-hidden": "true" }, "▸"), clip(one.words));
+      const button = el("button", { type: "button", class: "open", "aria-expanded": String(opened.has(one.id)), "aria-controls": detail.id, onclick: turn },
+      el("span", { class: "arrow", "aria-hidden": "true" }, "▸"), tools.brief(one.words, METHOD));
       const line = el("tr", { class: one.ranked ? "row" : "row unranked" }, columns.map((column) => (column.key === "method"
         ? el("th", { scope: "row", class: "method" }, button)
         : el("td", { class: column.numeric ? "numeric" : null }, column.cell(one)))));
@@ -172,10 +174,6 @@ benchbias.section({
         if (open && !detail.childNodes.length) detail.append(detailOf(one));
       }
       return [line, detail];
-    }
-
-    function clip(text, kind = "") {
-      return name(text, { class: `name clip ${kind}`.trim(), title: text.length > 22 ? tools.short(text, 400) : null });
     }
 
     function rankCell(one) {
