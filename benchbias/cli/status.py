@@ -106,7 +106,7 @@ def seeds_needed(plan: Plan, out: Path) -> dict[str, Any] | None:
 def seeds_text(found: dict[str, Any] | None) -> list[str]:
     """The lines of `seeds_needed` for a reader."""
     if not found or not found["tasks"]:
-        return ["  seeds: no finished runs here tell how many a difference of 5 points would need"]
+        return ["  seeds: no finished runs here show how many a difference of 5 points would need"]
     lines = [
         f"  seeds for a difference of 5 points in {found['metric'].replace('_', ' ')}, resolved in 80 % of runs",
         f"  (from {found['records']} records of {found['folder']}):",

@@ -85,7 +85,7 @@ def benchbias_probes() -> dict[str, Callable[..., Any]]:  # type: ignore[empty-b
     A probe is a measurement of one trained model. Called in a `probe` stage, once for every trial of a suite that
     names it; the model is in eval mode and under its mask. A probe may see test data and groups. Its table goes into
     the trial's record, and nothing of it flows back into training. A probe that fails costs the trial no score.
-    Text columns tell rows apart: over seeds a board averages the rows of equal texts.
+    Text columns name a row: over seeds a board averages the rows of equal texts.
     """
 
 
