@@ -97,6 +97,28 @@ def test_no_text_at_all_makes_a_script_or_a_handler(text: str):
     assert not [one for one in found.addresses if one.lower().startswith(("javascript", "vbscript", "data"))]
 
 
+@pytest.mark.parametrize(
+    "tag",
+    [
+        *("<script>x</script>", "<iframe src=x></iframe>", "<svg onload=x>", "<style>*{}</style>", "<form action=x>"),
+        *("<details ontoggle=x>", "<summary onclick=x>", "<br onclick=x>", '<a href="javascript:x">', "<base href=x>"),
+        *('<img src="a.png" alt="b" onerror="x">', "<kbd style=x>", "<DETAILS ONTOGGLE=x>", "<script >x</script >"),
+        *(
+            '<img src="javascript:x">',
+            "</div>",
+            "</article>",
+            "<!--> <script>x</script> -->",
+            "<meta http-equiv=refresh>",
+        ),
+    ],
+)
+@pytest.mark.parametrize("around", ["{}", "text {} text", "<details>\n{}\n</details>", "- {}", "| a |\n|---|\n| {} |"])
+def test_html_of_a_page_is_text(tag: str, around: str):
+    found = Parsed.of(rendered(around.format(tag), same, none).html)
+    assert set(found.tags) <= {"p", "details", "ul", "li", "div", "table", "thead", "tbody", "tr", "th", "td"}
+    assert {key for key, _ in found.attributes} <= {"class", "role", "aria-label", "tabindex"}
+
+
 def test_folded_parts_stay_with_the_tables_in_them_and_comments_go():
     text = "<details>\n<summary>More &amp; more</summary>\n\n| a |\n|---|\n| **b** |\n\n</details>\n\nx<!-- y -->z\n"
     html = rendered(text, same, same).html
