@@ -23,11 +23,15 @@ TABS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "Data": ("docs/data/*", "docs/own-data.md"),
         "Write a plugin": ("docs/writing-plugins.md", "docs/bad-plugins.md", "docs/trackers.md", "docs/*plugin*.md"),
         "Audit my model": ("docs/audit.md", "docs/models.md", "docs/audit*.md"),
-        "Submit": ("CONTRIBUTING.md", "docs/submit*.md", "docs/site.md", "SECURITY.md", "CHANGELOG.md"),
+        "Submit": (
+            *("CONTRIBUTING.md", "docs/submit*.md", "docs/site.md", "benchmarks/README.md"),
+            *("SECURITY.md", "CHANGELOG.md"),
+        ),
         "API": (
             *("docs/reference.md", "docs/python-api.md", "docs/commands.md", "docs/api-policy.md"),
             *("docs/benchmarks-toml.md", "docs/results-folder.md", "docs/exit-codes.md", "docs/installation.md"),
         ),
+        "All pages": ("docs/README.md",),
     }
 )
 """Tab -> patterns of places, in order; a page stands in the first that fits."""

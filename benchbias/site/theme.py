@@ -14,6 +14,7 @@ from typing import Any
 from benchbias.errors import UsageError, plain
 from benchbias.site.linking import BOARDS
 from benchbias.site.markup import Rendered
+from benchbias.site.navigation import HOMES
 from benchbias.util.packages import require
 
 HERE = Path(__file__).parent
@@ -70,7 +71,7 @@ def _run(configuration: Path) -> None:
 
 def _told(place: str, page: Rendered, board: bool) -> dict[str, Any]:
     """A page as the hook reads it."""
-    hidden = ["navigation"] if place.startswith(f"{BOARDS}/") else []
+    hidden = ["navigation"] if place.startswith(f"{BOARDS}/") or place in HOMES else []
     return {
         "html": f'<div class="board">{page.html}</div>' if board else page.html,
         "headings": [(one.level, shown(one.text), one.anchor) for one in page.headings],
