@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -18,7 +19,7 @@ from benchbias.board.text import gap_text
 from benchbias.cli import app
 from benchbias.records.analysis import read_analyses
 from benchbias.records.row_name import as_row_name
-from benchbias.runner.publishing import published_records
+from benchbias.runner.publishing import published_records, rebuild
 from benchbias.runner.workspace import Workspace
 from benchbias.statistics.estimates import MARGIN, Estimate, difference, equivalence_p_value
 from benchbias.suite import tables
@@ -28,6 +29,7 @@ from support.markdown import blocks, cells_of
 from support.tiers import tiered
 
 README = (ROOT / "README.md").read_text()
+WRITING = (ROOT / "docs/writing-plugins.md").read_text()
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 BY_CI = (
@@ -39,47 +41,58 @@ BY_CI = (
 Here they count by what they are made of: the wheel is built and works, an editable install too (test_packaging)."""
 
 
-def test_the_readmes_pruner_is_twelve_lines_and_gets_its_row(tmp_path: Path, cli):
-    code = blocks(README, "python")[0]
+def test_the_pruner_in_twelve_lines_gets_its_row(tmp_path: Path, cli):
+    part = WRITING.split("## A pruner in 12 lines")[1].split("\n## ")[0]
+    (code,), (command,) = blocks(part, "python"), blocks(part, "sh")
     assert len([line for line in code.splitlines() if line.strip()]) <= 12
     (tmp_path / "largest.py").write_text(code)
-    command = blocks(README, "sh")[-1].strip().replace("spurious-small", "smoke")
     done = cli(*shlex.split(command)[1:], "-m", "magnitude", "--seeds", "1", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert r"largest\[sparsity=0.5\]" in done.stdout
-    rows = {line.split()[1]: line.split()[2:] for line in done.stdout.splitlines() if "sparsity=0.5" in line}
-    assert rows[r"largest\[sparsity=0.5\]"] == rows[r"magnitude\[sparsity=0.5\]"], "it is the same criterion"
+    rows = {cells[1]: cells[2:] for cells in map(cells_of, done.stdout.splitlines()) if ", 50 %" in "".join(cells)}
+    assert rows["largest, 50 % §¶"] == rows["magnitude, 50 % §¶"], "it is the same criterion"
     read = cli("leaderboard", "smoke", "--plugin", "largest.py", "--method", "largest", cwd=tmp_path)
     assert read.returncode == 0, read.stderr
     assert {line for line in done.stdout.splitlines() if "largest" in line} <= set(read.stdout.splitlines())
 
 
+def readme_commands() -> list[str]:
+    return [line for block in blocks(README, "sh") for line in block.splitlines()]
+
+
 def test_every_block_of_the_readme_is_run_by_a_test_or_by_ci():
     fences = re.findall(r"^```(.*)$", README, re.MULTILINE)
-    assert sorted(fences[::2]) == ["python", "sh", "sh", "sh", "sh"]
+    assert set(fences[::2]) == {"sh"}
     assert set(fences[1::2]) == {""}
-    *set_up, audit, run = [line for block in blocks(README, "sh") for line in block.splitlines()]
-    assert tuple(set_up) == BY_CI
-    assert audit.startswith("benchbias audit ")  # the test below
-    assert run.startswith("benchbias run ")  # with the python block: the test above
+    assert tuple(readme_commands()[:2]) == BY_CI
+    assert [line.split()[1] for line in readme_commands()[2:]] == ["run", "audit", "new", "check"]  # the tests below
+
+
+def test_the_readmes_two_methods_are_compared(tmp_path: Path, cli):
+    command = readme_commands()[2].replace("spurious-small", "smoke")
+    done = cli(*shlex.split(command)[1:], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert {"jtt", "erm"} <= {cells_of(line)[1] for line in done.stdout.splitlines() if line.startswith("|")}
 
 
 def test_the_readmes_audit_gives_a_verdict(tmp_path: Path, cli):
     rows = [f"{n % 2},{'fm'[n % 3 == 0]},{n % 5},{n % 2},{(n + (n % 40 == 0)) % 2}" for n in range(600)]
     (tmp_path / "answers.csv").write_text("\n".join(["label,sex,age,dense,int8", *rows]))
-    done = cli(*shlex.split(blocks(README, "sh")[-2])[1:], cwd=tmp_path)
+    done = cli(*shlex.split(readme_commands()[3])[1:], cwd=tmp_path)
     assert done.returncode == 3, done.stderr
     assert "label=0" in (tmp_path / "audit.html").read_text()
 
 
-def test_the_citation_and_the_changelog_are_of_this_version():
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    citation = dict(re.findall(r"^([a-z-]+): *(.*)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE))
-    assert citation["version"] == version
-    assert citation["cff-version"] == "1.2.0"
-    assert citation.keys() >= {"message", "title", "type", "authors", "license"}
-    changes = (ROOT / "CHANGELOG.md").read_text()
-    assert f"## [{version}]" in changes or ("## [Unreleased]" in changes and f"To be {version}," in changes)
+def test_the_readmes_plugin_is_begun_and_keeps_its_contract(tmp_path: Path, cli):
+    for command in readme_commands()[4:]:
+        done = cli(*shlex.split(command)[1:], cwd=tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "benchbias-mine/pyproject.toml").is_file()
+
+
+def test_the_readme_is_short_up_to_the_end_of_usage():
+    assert README.splitlines().index("## More") <= 80
+    doors = ["Try a method", "Audit my compressed model", "Read the results", "Write or submit a plugin", "More"]
+    assert re.findall(r"^## (.*)$", README, re.MULTILINE) == doors
 
 
 def test_the_documented_toml_plans(tmp_path: Path):
@@ -98,16 +111,24 @@ def test_the_recipe_page_names_every_recipe_key_and_every_table_key():
         assert f"`{key}`" in page or key in ("train", "prune"), f"stage key {key} is not documented"
 
 
-def test_the_readme_names_every_command_and_every_shipped_method():
+def test_pages_list_every_command_every_shipped_method_and_every_suite():
+    commands = (ROOT / "docs/commands.md").read_text()
     for command in app.registered_commands:
         name = command.name or command.callback.__name__
-        assert f"benchbias {name}" in README, f"the command {name} is not in the README"
+        assert f"`benchbias {name}" in commands, f"the command {name} is not on its page"
     catalogue = load(shipped_file())
-    rows = re.findall(r"^\| (`[a-z0-9-]+`(?:, `[a-z0-9-]+`)*) \|", README, re.MULTILINE)
-    listed = {name.strip("`") for row in rows for name in row.split(", ")}
-    assert listed == set(catalogue.suites["spurious-small"].methods)
     page = (ROOT / "docs/methods/README.md").read_text()
-    assert set(re.findall(r"^\| \[([a-z0-9-]+)\]\(", page, re.MULTILINE)) == set(catalogue.methods)
+    first, further = (
+        re.findall(r"^\| \[([a-z0-9-]+)\]\(", part, re.MULTILINE) for part in page.split("## Further methods")
+    )
+    assert set(first) == set(catalogue.suites["spurious-small"].methods)
+    assert sorted([*first, *further]) == sorted(catalogue.methods)
+    suites = (ROOT / "docs/suites/README.md").read_text()
+    cells = [cells_of(line)[0] for line in suites.splitlines() if line.startswith("| ")]
+    listed = {name for cell in cells for name in re.findall(r"[a-z][a-z0-9-]+", re.sub(r"\(.*?\)", "", cell))}
+    assert listed - {"suite"} == catalogue.suites.keys() - {"smoke"}
+    boards = set(re.findall(r"leaderboard/([a-z0-9-]+)\.md", suites))
+    assert boards == {folder.name for folder in (ROOT / "leaderboard/records").iterdir()}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
@@ -139,16 +160,38 @@ LONG += ("selective-damage", "recall-distortion")  # populations of thirty
 
 
 @pytest.mark.parametrize("name", tiered(PUBLISHED, slow=LONG))
-def test_a_published_board_is_rebuilt_from_its_records_byte_for_byte(cli, name: str):
-    done = cli("leaderboard", name, "--records", str(ROOT / "leaderboard"))
+def test_a_published_board_is_rebuilt_from_its_records_byte_for_byte(name: str):
+    folder = ROOT / "leaderboard"
+    files = rebuild(name, folder)
+    assert set(files) == {f"{name}.md", f"details/{name}.md", f"data/{name}.csv", f"data/{name}.json"}
+    assert [path for path, text in files.items() if text.encode() != (folder / path).read_bytes()] == []
+
+
+def test_the_command_prints_a_published_board_and_its_details(cli):
+    for option, name in ((), "rest-density.md"), (("--details",), "details/rest-density.md"):
+        done = cli("leaderboard", "rest-density", "--records", str(ROOT / "leaderboard"), *option)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.encode() == (ROOT / "leaderboard" / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_the_page_of_all_boards_is_written_anew_byte_for_byte(cli, tmp_path: Path):
+    shutil.copytree(ROOT / "leaderboard", tmp_path / "leaderboard")
+    shutil.copytree(ROOT / "docs/methods", tmp_path / "docs/methods")
+    done = cli("leaderboard", "--records", str(tmp_path / "leaderboard"), "--write")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.encode() == (ROOT / f"leaderboard/{name}.md").read_bytes()
+    assert (tmp_path / "leaderboard/index.md").read_bytes() == (ROOT / "leaderboard/index.md").read_bytes()
 
 
 def test_every_suite_with_records_is_shipped_and_has_a_board_a_page_and_no_trial_that_is_not_planned():
     """A board without records could say anything; one of old rows or seeds would not be what the suite's table says."""
     workspace = Workspace.open(shipped_file(), quiet=True)
-    assert {board.stem for board in (ROOT / "leaderboard").glob("*.md")} == {*PUBLISHED, "claims", "claims-before"}
+    assert {board.stem for board in (ROOT / "leaderboard").glob("*.md")} == {
+        *PUBLISHED,
+        "claims",
+        "claims-before",
+        "index",
+    }
     for name in PUBLISHED:
         assert (ROOT / f"docs/suites/{name}.md").is_file()
         records, _ = published_records(name, ROOT / "leaderboard")
@@ -167,7 +210,7 @@ def test_every_suite_with_records_is_shipped_and_has_a_board_a_page_and_no_trial
 def board_rows() -> dict[str, dict[str, str]]:
     """The published results by method: column -> cell; `labels used` is the section's, and no control has it."""
     found: dict[str, dict[str, str]] = {}
-    for section in (ROOT / "leaderboard/spurious-small.md").read_text().split("### Cost")[0].split("### ")[1:]:
+    for section in (ROOT / "leaderboard/details/spurious-small.md").read_text().split("### Cost")[0].split("### ")[1:]:
         head, _, *body = [
             [c.strip() for c in line.strip("|").split("|")] for line in section.splitlines() if "|" in line
         ]
@@ -182,7 +225,7 @@ def test_the_readme_shows_the_head_of_the_published_board():
     start = next(at for at, cells in enumerate(lines) if cells[1:3] == ["rank", "method"])
     rows = list(itertools.takewhile(lambda cells: len(cells) == len(lines[start]), lines[start + 2 :]))
     head, published = lines[start], board_rows()
-    text = (ROOT / "leaderboard/spurious-small.md").read_text().split("### Cost")[0]
+    text = (ROOT / "leaderboard/details/spurious-small.md").read_text().split("### Cost")[0]
     tables = [section.count("\n| ") - 1 for section in text.split("### ")[1:]]  # one a track, and the controls'
     assert len(rows) == sum(min(3, count) for count in tables)
     for cells in rows:
@@ -204,7 +247,7 @@ def reading_of(gap: Estimate) -> str:
 def gaps_of_board(name: str) -> dict[tuple[str, str], str]:
     """(row, baseline) of every gap to a baseline of a board: whether it is resolved, which is bold there."""
     found, head = {}, []
-    for line in (ROOT / f"leaderboard/{name}.md").read_text().replace("\\", "").splitlines():
+    for line in (ROOT / f"leaderboard/details/{name}.md").read_text().replace("\\", "").splitlines():
         cells = cells_of(line) if line.startswith("|") else []
         head = cells if "gap to baseline" in cells else head
         if len(cells) == len(head) and cells != head:
@@ -298,7 +341,7 @@ def test_the_tables_on_the_agreement_of_tasks_are_those_of_their_script():
 
 def test_what_the_page_on_critical_neurons_quotes_stands_on_its_board():
     page = (ROOT / "docs/suites/critical-neurons.md").read_text()
-    sections = (ROOT / "leaderboard/critical-neurons.md").read_text().replace("\\", "").split("### ")
+    sections = (ROOT / "leaderboard/details/critical-neurons.md").read_text().replace("\\", "").split("### ")
     quoted = [cells_of(line) for line in page.splitlines() if line.startswith("| `")]
     assert len(quoted) > 6
     for probe, what, group, *numbers in quoted:

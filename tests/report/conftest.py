@@ -21,7 +21,7 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Reports by what they are of: an ordinary suite, a hostile one, both, one of two seeds, and one of 1,000 trials."""
+    """Reports by what they are of: an ordinary suite, a hostile one, both, of two seeds, of 1,000 trials."""
     folder = tmp_path_factory.mktemp("reports")
     of = {
         "made": [made_source()],
