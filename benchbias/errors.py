@@ -73,7 +73,7 @@ def first_line(error: BaseException) -> str:
     try:
         return str(error).split("\n")[0]
     except Exception as second:
-        return f"(its text cannot be told: __str__ raises {type(second).__name__})"
+        return f"(its text cannot be shown: __str__ raises {type(second).__name__})"
 
 
 def printable(text: str) -> str:

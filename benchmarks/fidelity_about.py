@@ -1,4 +1,4 @@
-"""The words of docs/fidelity.md on itself: the rule, and what it can and cannot tell."""
+"""The words of docs/fidelity.md on itself: the rule, and what it can and cannot show."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ fixed before any number was held against it. The limit of {WIDEST:g} points, dro
 clipping came later, after verdicts had been seen.
 
 **A level** is a published mean of k runs. Our n runs say where the mean of k further runs is expected, in 95 % of
-cases: mean ± t(n − 1) · s · sqrt(1/n + 1/k). s is the spread of our seeds. The interval is widened by half of the
+cases: mean ± t(n − 1) · s · sqrt(1/n + 1/k). The spread of our seeds is s. The interval is widened by half of the
 last printed digit, or by how well a plot could be read. It is clipped to what the quantity can be, such as 0
 to 100 %.
 
@@ -38,16 +38,16 @@ less the level of the same network before pruning. The published drop is held ag
 rule above, with k = 1 network. Both printed numbers may be rounded, so the interval is widened for both. It is
 clipped to what the published level before pruning leaves room for. Tables compared so say it in their first line.
 
-**A failed run** is one whose trained network collapsed: its accuracy on aligned examples is below half of the way
+**A failed run** is one whose trained network collapsed. Its accuracy on aligned examples is below half of the way
 from chance to the suite's ceiling. This is the board's definition. Of a pruned row it is asked before pruning: what
-pruning breaks is no failed run. Failed runs are left out on both sides, and their rate stands apart: k of n, the
-exact 95 % interval (Clopper and Pearson), and which seeds. The means of all runs stand beside, and the verdicts with
+pruning breaks is no failed run. Failed runs are left out on both sides. Their rate stands apart: k of n, the exact
+95 % interval (Clopper and Pearson), and which seeds. The means of all runs stand beside, and the verdicts with
 them are counted below the table. Of a published network it is asked of its average by training shares, nearly all of
 which are aligned examples.
 
 **An ordering** is *reproduced* if the 95 % interval of our difference lies on its side of zero. The difference is
 paired by seed and test example. It is *not reproduced* if the interval lies on the other side, else *unresolved*.
-A difference that is the same in every seed may have no interval. Then the sign test tells its side, from six seeds on.
+A difference that is the same in every seed may have no interval. Then the sign test gives its side, from six seeds on.
 
 **A size**, such as "loses 11 points", is held against an interval too. For a size that k runs gave, it is the
 interval expected of k further runs. For one said in general, it is the 95 % interval of our mean difference.
@@ -71,15 +71,15 @@ named beside it.
 Forty places at which one network is pruned are one fact, however many numbers show it. A statement asked in two
 suites is two facts. A fact that stands further up is not counted again.
 
-What the rule can and cannot tell:
+What the rule can and cannot show:
 
-- If a published run were one more run of ours, it would still fail in 5 % of cases: tests simulate it, for levels and
+- If a published run were one more run of ours, it would still fail in 5 % of cases. Tests simulate it, for levels and
   for drops. Of forty numbers two fail by chance. Within one fact they fail or hold together.
 - It takes normal noise. Simulated, equal runs fail in 5 % of cases for normal values, and in 5 to 6 % for the worst
   of 25 groups. For a skewed accuracy near 0 it is 8 to 14 %: there *not reproduced* is said too easily.
 - *Reproduced* is weak where the interval is wide: look at **expected**. It says that the number could have come out
   of our runs, not that it is right.
-- A network that is pruned to nothing drops by all that it had. There drops tell the level before pruning, and no
+- A network that is pruned to nothing drops by all that it had. There drops show the level before pruning, and no
   more.
 - A rate of failures from ten runs is known poorly: look at its interval. One published run that did not fail agrees
   with nearly any rate.

@@ -55,7 +55,8 @@ SECTIONS = {
     "gaps": Section(
         "Differences",
         "The second row minus the first, in points; coverage as above. The last three columns say how often zero is "
-        "rejected: in percent of repetitions, and in how many of them at Holm's first step among 78 and 2,415 pairs.",
+        "rejected. They are in percent of repetitions, and in how many of them at Holm's first step among 78 and 2,415 "
+        "pairs.",
         gaps_table,
     ),
     "tail": Section(

@@ -1,4 +1,4 @@
-"""Differences of two rows, simulated: coverage, how often equal rows are told apart, and the tail of the test alone."""
+"""Differences of two rows, simulated: coverage, how often equal rows are called different, the tail of the test."""
 
 from __future__ import annotations
 

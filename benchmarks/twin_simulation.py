@@ -112,7 +112,7 @@ def losing(points: float, part: str) -> Logits:
 
 
 def changes_table(repetitions: int, numbers: Generator) -> list[str]:
-    """Coverage of the change by part; and how often any part of an unchanged row is told apart, after Holm."""
+    """Coverage of the change by part; and how often any part of an unchanged row is called different, after Holm."""
     lines = []
     for scenario in DESIGNS:
         at_margin = losing(-MARGIN, "conflicting")
@@ -136,7 +136,7 @@ def changes_table(repetitions: int, numbers: Generator) -> list[str]:
             shown = [f"{100 * count / repetitions:.1f}" for count in held.values()]
             told = f"{100 * wrong / repetitions:.1f}"
             lines.append([f"{scenario.name}, {name}", *shown, told, f"{100 * alike / repetitions:.1f}"])
-    return table_lines(lines, ["scenario", *PARTS, "any told apart", "any wrongly equivalent"])
+    return table_lines(lines, ["scenario", *PARTS, "any difference", "any wrongly equivalent"])
 
 
 def breaking_table(scenario: Scenario, part: str, repetitions: int, numbers: Generator) -> list[str]:

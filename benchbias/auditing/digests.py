@@ -1,4 +1,4 @@
-"""A digest of the examples of an audit, so that a later one on other examples is told."""
+"""A digest of the examples of an audit, so that a later one on other examples is noticed."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class Options:
-    """The settings of an audit, all of which its JSON tells.
+    """The settings of an audit, all of which its JSON has.
 
     margin: the harm that matters, a share from 0 to 1. level: of each bound and of all "harmed" together. depth: how
     many attributes are crossed. gate: the attributes whose values must all be safe, None for all of them and the label.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from benchbias.statistics.estimates import Estimate
 
@@ -85,6 +86,12 @@ def count(value: float) -> str:
 def title(metric: str) -> str:
     """A metric's name for readers."""
     return escaped(metric.replace("_", " "))
+
+
+def no_formula(value: Any) -> Any:
+    """A text that no spreadsheet computes: one that begins like a formula gets an apostrophe before it."""
+    formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) and len(value) > 1
+    return f"'{value}" if formula else value
 
 
 def table_lines(cells: Sequence[Sequence[str]], header: Sequence[str]) -> list[str]:

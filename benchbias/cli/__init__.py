@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from benchbias.cli import analysing, checking, reading, reporting, running
+from benchbias.cli import analysing, boards, checking, reading, reporting, running
 from benchbias.cli.auditing.command import as_command
 from benchbias.cli.auditing.options import Asked
 from benchbias.cli.auditing.verb import audit
@@ -51,11 +51,11 @@ app.command("ls")(reading.list_)
 app.command()(reading.show)
 app.command()(running.status)
 app.command()(running.logs)
-app.command()(reading.leaderboard)
+app.command()(boards.leaderboard)
 app.command()(reporting.report)
-app.command()(reading.compare)
+app.command()(boards.compare)
 app.command()(analysing.analyse)
-app.command()(reading.claims)
+app.command()(boards.claims)
 app.command("audit")(as_command(Asked, audit))
 app.command()(reading.doctor)
 app.command()(reading.prepare)

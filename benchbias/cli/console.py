@@ -117,6 +117,9 @@ class Lines:
     def warn(self, text: str) -> None:
         self._say(plain(text))
 
+    def fault(self, text: str) -> None:
+        self.warn(text)
+
     def _say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
@@ -173,3 +176,6 @@ class Bar:
     def warn(self, text: str) -> None:
         assert self.progress is not None
         self.progress.console.print(plain(text), markup=False, highlight=False)
+
+    def fault(self, text: str) -> None:
+        self.warn(text)

@@ -1,4 +1,4 @@
-"""Refusals and failures of components: what lacks a package is refused first, what failed is told after every run."""
+"""Refusals and failures of components: what lacks a package is refused first, what failed is named after every run."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def blocked_reasons(plan: Plan) -> list[str]:
 
 
 def failures_untold(results: Results, told: Container[str]) -> list[str]:
-    """Failures that a run has not told, each once: what cannot run, and stages that failed in earlier runs.
+    """Failures that a run has not named, each once: what cannot run, and stages that failed in earlier runs.
 
     told: the keys of stages whose failure it has told.
     """

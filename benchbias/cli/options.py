@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,8 @@ import typer
 from benchbias.errors import UsageError
 
 if TYPE_CHECKING:
-    from benchbias.plan.trials import Selection
+    from benchbias.plan.remembered import Remembered
+    from benchbias.plan.trials import Plan, Selection
     from benchbias.runner.workspace import Workspace
 
 Out = Annotated[Path, typer.Option("-o", "--out", readable=False, help="The results folder.")]
@@ -32,6 +34,10 @@ Seeds = Annotated[str | None, typer.Option(help="5 (five seeds, 0 to 4), 0-4, or
 Seed = Annotated[int | None, typer.Option(min=0, help="One seed: 5 is the seed 5 alone.")]
 Limit = Annotated[int | None, typer.Option(min=2, help="At most N images a split: quick, and unranked.")]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
+AnyDevice = Annotated[str | None, typer.Option("--device", help="cpu or cuda.")]
+All = Annotated[
+    bool, typer.Option("--all", help="The whole suite: take no options from the last run in the results folder.")
+]
 Strict = Annotated[bool, typer.Option("--strict-plugins", help="A broken plugin ends the command.")]
 Jobs = Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Stages at once (default: CPUs).")]
 Timeout = Annotated[
@@ -63,6 +69,56 @@ def open_workspace(
         more = f"`benchbias show {shlex.quote(name)}` shows all"
         print(f"plugin {name!r} is broken and left out: {plain(broken.reason)} ({more})", file=sys.stderr)
     return workspace
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options by which a user says what of a suite to look at; None or empty: not given."""
+
+    methods: list[str] | None = None
+    tasks: list[str] | None = None
+    seeds: str | None = None
+    seed: int | None = None
+    sets: list[str] | None = None
+    limit: int | None = None
+    device: str | None = None
+
+    @property
+    def given(self) -> bool:
+        """Whether any of them is."""
+        values = (self.methods, self.tasks, self.seeds, self.seed, self.sets, self.limit, self.device)
+        return any(value is not None and value != [] for value in values)
+
+    def plan(
+        self,
+        suite: str,
+        out: Path,
+        config: Path | None,
+        plugins: list[Path] | None,
+        data_dir: Path | None,
+        *,
+        everything: bool,
+        others: bool = False,
+        quiet: bool = True,
+    ) -> tuple[Plan, Remembered | None]:
+        """The plan that is asked for; where nothing is, that of the folder's last run, and what that was asked for.
+
+        everything: of the whole suite (`--all`). Raises UsageError.
+        """
+        from benchbias.cli.folders.recalling import recalled_plan
+
+        if everything and self.given:
+            raise UsageError("--all is the whole suite: leave it out, or the options that choose a part of it")
+        if everything or self.given:
+            workspace = open_workspace(config, plugins, data_dir)
+            chosen = (self.methods, self.tasks, self.seeds, self.seed, self.sets, self.limit, self.device or "cpu")
+            return workspace.plan(suite, selected(*chosen, quiet=quiet), others=others), None
+
+        def opened(known: Path | None, data: Path | None) -> Workspace:
+            return open_workspace(known, plugins, data)
+
+        named = plugins or ()
+        return recalled_plan(suite, out, opened, config=config, plugins=named, data_dir=data_dir, others=others)
 
 
 def selected(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,12 +17,11 @@ from benchbias.cli.options import (
     Out,
     Plugins,
     Sets,
-    SuiteName,
     Tasks,
     open_workspace,
     selected,
 )
-from benchbias.errors import UsageError, plain, printable
+from benchbias.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from benchbias.figures import Pictures
@@ -106,126 +104,6 @@ def _plot(
     print(printable(f"{path}: {len(found[0])} records of {place}; its figures: {', '.join(fitting(material))}"))
 
 
-def leaderboard(
-    suite: Annotated[str | None, typer.Argument(help="The suite; none with --write.")] = None,
-    out: Out = Path("results"),
-    records: Annotated[
-        Path | None, typer.Option(help="A published folder: rebuild its board from its records alone.")
-    ] = None,
-    write: Annotated[
-        bool, typer.Option("--write", help="With --records: write all its boards and index.md into that folder.")
-    ] = False,
-    publish: Annotated[
-        Path | None, typer.Option(help="Add the records to this folder, and make the board of all that it has.")
-    ] = None,
-    details: Annotated[bool, typer.Option("--details", help="Print the page of details: every column.")] = False,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="With --publish: remove the suite's other records, and say which.")
-    ] = False,
-    method: Annotated[
-        list[str] | None, typer.Option("-m", "--method", help="Rows besides the suite's own: as `run` was told.")
-    ] = None,
-    config: Config = None,
-    plugin: Plugins = None,
-    data_dir: DataDir = None,
-    device: Device = "cpu",
-) -> None:
-    """Write a suite's leaderboard from its records and print it."""
-    from benchbias.runner import publishing
-
-    if replace and publish is None:
-        raise UsageError("--replace goes with --publish FOLDER")
-    if write:
-        if records is None or suite is not None:
-            raise UsageError("--write goes with --records FOLDER, and writes the boards of all its suites")
-        for name in publishing.write_boards(records):
-            print(printable(str(records / name)))
-        return
-    if suite is None:
-        raise UsageError("name a suite: `benchbias ls suites` lists them")
-    page = f"details/{suite}.md" if details else f"{suite}.md"
-    if records is not None:
-        print(publishing.rebuild(suite, records)[page], end="")
-        return
-    workspace = open_workspace(config, plugin, data_dir)
-    rows = [*workspace.catalogue.suite(suite).methods, *method] if method else None
-    made = workspace.plan(suite, selected(rows, None, device=device))
-    files = publishing.board(made, out, publish, replace=replace, tell=lambda line: print(plain(line), file=sys.stderr))
-    print(files[page], end="")
-
-
-def compare(
-    one: Annotated[str, typer.Argument(help="A row: a method, or method[name=value].")],
-    other: Annotated[str, typer.Argument(help="The row that it is compared with.")],
-    suite: SuiteName,
-    out: Out = Path("results"),
-    records: Annotated[Path | None, typer.Option(help="A published folder, instead of results.")] = None,
-    margin: Annotated[float, typer.Option(min=0.01, help="Points within which rows count as equivalent.")] = 3.0,
-    config: Config = None,
-    plugin: Plugins = None,
-    data_dir: DataDir = None,
-    device: Device = "cpu",
-) -> None:
-    """Compare two rows of a suite, paired by seed and test example."""
-    from benchbias.board.comparing import compare as compared
-    from benchbias.runner import publishing
-
-    if records is not None:
-        found = publishing.published_records(suite, records)
-    else:
-        workspace = open_workspace(config, plugin, data_dir)
-        plan = workspace.plan(suite, selected(None, None, device=device))
-        names = [row.partition("[")[0] for row in (one, other)]
-        more = [name for name in names if {("pruner", name), ("trainer", name)} & workspace.registry.components.keys()]
-        if set(more) - set(
-            plan.table.methods
-        ):  # a component's own name, run with `--method`, is no method of the suite
-            methods = list(dict.fromkeys((*plan.table.methods, *more)))
-            plan = workspace.plan(suite, selected(methods, None, device=device))
-        found = publishing.records_of(plan, out)
-    print(compared(*found, one, other, margin / 100), end="")
-
-
-def claims(
-    file: Annotated[Path | None, typer.Argument(help="A claims.toml (default: the shipped one).")] = None,
-    out: Out = Path("results"),
-    records: Annotated[Path | None, typer.Option(help="A published folder, instead of results.")] = None,
-    config: Config = None,
-    plugin: Plugins = None,
-    data_dir: DataDir = None,
-    device: Device = "cpu",
-    as_json: Json = False,
-) -> None:
-    """Say which claims of the literature the records support, refute, or leave open."""
-    from benchbias.board.claims import answer_claims, claims_data, claims_text, load_claims
-    from benchbias.board.evidence import Evidence
-    from benchbias.records.trial import record_folder
-    from benchbias.runner import publishing
-
-    known, digest = load_claims(file)
-    if records is not None:
-        folder = records
-        if not (folder / "records").is_dir():
-            raise UsageError(f"{folder} is no published folder: it has no records")
-
-        def found(suite: str) -> Evidence | None:
-            if not record_folder(folder, suite).is_dir():
-                return None
-            made = publishing.published_analyses(suite, folder)
-            return Evidence.of(*publishing.published_records(suite, folder), made)
-    else:
-        workspace = open_workspace(config, plugin, data_dir)
-
-        def found(suite: str) -> Evidence | None:
-            plan = workspace.plan(suite, selected(None, None, device=device))
-            if not publishing.has_records(plan, out):
-                return None
-            return Evidence.of(*publishing.records_of(plan, out), publishing.analyses_of(plan, out))
-
-    answers = answer_claims(known, found)
-    print(json.dumps(claims_data(answers, digest)) if as_json else claims_text(answers, digest), end="")
-
-
 def doctor(
     out: Out = Path("results"),
     config: Config = None,
@@ -235,7 +113,7 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Look for what may be wrong with the installation and a results folder."""
-    from benchbias.cli.doctor import examine, report
+    from benchbias.cli.folders.doctor import examine, report
     from benchbias.runner.workspace import Workspace
 
     findings = examine(Workspace.open(config, plugin or (), quiet=as_json, data=data_dir), out, torch=torch)

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from benchbias.cli.options import (
+    All,
+    AnyDevice,
+    Asked,
     Config,
     DataDir,
     Device,
@@ -69,6 +72,7 @@ def run(
     `clean --quarantine`; 4 the results folder cannot be read or written.
     """
     from benchbias.cli.console import reporter
+    from benchbias.cli.folders.shown import run_text
     from benchbias.cli.lacking import check_methods, failures_untold
     from benchbias.runner.launch import RunOptions, run_suite
 
@@ -82,7 +86,7 @@ def run(
     if as_json:
         print(json.dumps(_summary(suite, results)))
     elif not quiet:
-        print(results.leaderboard())
+        print(run_text(results).rstrip("\n"))
         print(
             f"{report.cached} stages cached, {report.computed} computed, {len(report.failures)} failed "
             f"in {report.seconds:.1f} s; leaderboard: {results.board}",
@@ -160,7 +164,7 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Say what a run would do, its cost, and the seeds that a difference of 5 points needs."""
-    from benchbias.cli.status import seeds_needed, seeds_text, summary, summary_text
+    from benchbias.cli.folders.status import seeds_needed, seeds_text, summary, summary_text
 
     workspace = open_workspace(config, plugin, data_dir)
     selection = selected(method, task, seeds, seed, set_, limit, device, quiet=as_json)
@@ -185,14 +189,21 @@ def status(
     data_dir: DataDir = None,
     set_: Sets = None,
     limit: Limit = None,
-    device: Device = "cpu",
+    device: AnyDevice = None,
+    all_: All = False,
+    as_json: Json = False,
 ) -> None:
-    """Say which trials are done, failed or missing."""
-    from benchbias.cli.status import status_text
+    """Say which trials are done, failed or missing: those of the folder's last run, unless options say which."""
+    from benchbias.cli.folders.states import folder_state, state_document
+    from benchbias.cli.folders.status import status_text
 
-    workspace = open_workspace(config, plugin, data_dir)
-    made = workspace.plan(suite, selected(method, task, seeds, seed, set_, limit, device, quiet=False))
-    print(printable(status_text(made, out)))
+    asked = Asked(method, task, seeds, seed, set_, limit, device)
+    made, last = asked.plan(suite, out, config, plugin, data_dir, everything=all_, quiet=as_json)
+    state = folder_state(made, out)
+    if as_json:
+        print(json.dumps(state_document(state, None if last is None else last.model_dump(by_alias=True))))
+    else:
+        print(printable(status_text(state)))
 
 
 def logs(
@@ -210,7 +221,7 @@ def logs(
     device: Device = "cpu",
 ) -> None:
     """Show what a trial's stages printed and raised."""
-    from benchbias.cli.status import log_text
+    from benchbias.cli.folders.status import log_text
 
     workspace = open_workspace(config, plugin, data_dir)
     made = workspace.plan(suite, selected(method, None, seeds, seed, set_, limit, device))
@@ -224,6 +235,6 @@ def clean(
     failures: Annotated[bool, typer.Option(help="Also forget failures, so that they are tried again.")] = False,
 ) -> None:
     """Remove what dead runs left behind; with options, more."""
-    from benchbias.cli.cleaning import clean_results
+    from benchbias.cli.folders.cleaning import clean_results
 
     print(clean_results(out, everything=all_, quarantine=quarantine, failures=failures))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from benchbias.errors import UsageError, unknown
@@ -14,15 +14,9 @@ from benchbias.suite.effective import effective_method, effective_uses, stage_wo
 from benchbias.suite.settings import settings_from
 from benchbias.suite.tables import Use
 from benchbias.util.packages import version_of
+from benchbias.util.text_table import table
 
 LISTS = ("suites", "tasks", "methods", "plugins", "components")
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Left-aligned columns, two spaces apart."""
-    lines = [list(header), *[list(row) for row in rows]]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
-    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
 
 
 def listing(workspace: Workspace, what: str) -> str:
@@ -57,6 +51,7 @@ def _plugin_rows(workspace: Workspace) -> list[tuple[str, str, str]]:
     rows = []
     for name, ref in sorted(registry.plugins.items()):
         found = [_entry(c) for _, c in sorted(registry.components.items()) if c.plugin == name]
+        found += ["hook benchbias_record"] if name in registry.trackers else []
         broken = registry.broken.get(name)
         rows.append(
             (

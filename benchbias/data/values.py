@@ -127,7 +127,7 @@ class BiasedDataset:
     """A data set, as its factory returns it: the splits train, val and test; perhaps val_balanced and others.
 
     `val` follows the training distribution. A validation split balanced over groups gives group labels away: it is
-    called `val_balanced`. mean, std: per channel, on the scale 0 to 1. notes: what a user should be told of the data,
+    called `val_balanced`. mean, std: per channel, on the scale 0 to 1. notes: what a user should know of the data,
     by `prepare` and by every run. preprocessing: how the images were made, for records and boards. Raises ValueError.
     """
 

@@ -1,4 +1,4 @@
-"""Bars of a row's change in every class, group or other part; those told from none are filled."""
+"""Bars of a row's change in every class, group or other part; those that differ from none are filled."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 class Source:
     """The columns of a table that are drawn. part: the bars' names. change: an estimate, in points.
 
-    verdict: a text column, by which a change is told from none where its text is one of `told_apart`. Without such a
-    column it is told where 0 is outside of the 95 % interval.
+    verdict: a text column, by which a change differs from none where its text is one of `differing`. Without such a
+    column it does where 0 is outside of the 95 % interval.
     """
 
     part: str
     change: str
     verdict: str | None = None
-    told_apart: tuple[str, ...] = ()
+    differing: tuple[str, ...] = ()
 
     @property
     def kinds(self) -> dict[str, str]:
         columns = {"row": "text", self.part: "text", self.change: "estimate"}
         return columns | ({self.verdict: "text"} if self.verdict else {})
 
-    def is_told(self, line: Line) -> bool:
-        """Whether the change of a line is told from none."""
+    def differs(self, line: Line) -> bool:
+        """Whether the change of a line differs from none."""
         if self.verdict is not None:
-            return line[self.verdict] in self.told_apart
+            return line[self.verdict] in self.differing
         return p_value(line[self.change]) < 0.05
 
 
@@ -105,17 +105,17 @@ def panels_of(material: Material) -> list[Panel]:
 
 def _draw_panel(panel: Panel, axes: Axes) -> list[str]:
     source = panel.source
-    spoken = [f"{panel.task}: {panel.row} ({panel.analysis}): {source.change}, points; *: told from none"]
+    spoken = [f"{panel.task}: {panel.row} ({panel.analysis}): {source.change}, points; *: differs from none"]
     for place, line in enumerate(panel.lines):
-        change, told_apart = line[source.change], source.is_told(line)
-        spoken.append(f"  {line[source.part]}: {told(change)}{' *' if told_apart else ''}")
+        change, differs = line[source.change], source.differs(line)
+        spoken.append(f"  {line[source.part]}: {told(change)}{' *' if differs else ''}")
         if change is not None:
             shade = "C3" if change.mean < 0 else "C0"
-            axes.bar([place], [change.mean], color=shade if told_apart else "none", edgecolor=shade, linewidth=0.8)
+            axes.bar([place], [change.mean], color=shade if differs else "none", edgecolor=shade, linewidth=0.8)
             axes.errorbar([place], [change.mean], [half(change)], fmt="none", ecolor="black", elinewidth=0.7)
     axes.axhline(0, color="grey", linewidth=0.5)
     axes.set_xticks(range(len(panel.lines)), [line[source.part] for line in panel.lines], rotation=90, fontsize=6)
     axes.set_ylabel(f"{source.change},\npoints")
     axes.set_xlim(-0.6, len(panel.lines) - 0.4)
-    axes.set_title(f"{panel.task}: {panel.row}\n{panel.analysis}; filled: told from none", loc="left", fontsize=7)
+    axes.set_title(f"{panel.task}: {panel.row}\n{panel.analysis}; filled: differs from none", loc="left", fontsize=7)
     return spoken

@@ -40,9 +40,9 @@ def checkpoint_tensors(
 
     content: safetensors, or what torch.save wrote, which is read with `weights_only`: nothing of it is run. own: the
     model's tensors, whose names decide about prefixes. name: the file's, for messages. table: the name of the inner
-    table to read, where a file has several (`model_ema`). say: told what was done. warn: told of an average over steps
-    that is there and not used (None: say). Raises DataError for a file that is damaged or holds more than tensors, and
-    for masks or parametrizations that cannot be applied.
+    table to read, where a file has several (`model_ema`). say: called with what was done. warn: called with an average
+    over steps that is there and not used (None: say). Raises DataError for a file that is damaged or holds more than
+    tensors, and for masks or parametrizations that cannot be applied.
     """
     found = tensors_of(content, name, table=table, say=say, warn=warn)
     return unwrapped(folded(found, name, say), own, name, say)
@@ -190,7 +190,7 @@ def _parametrized(tensors: Mapping[str, Tensor], name: str) -> dict[str, tuple[s
     odd = [key for key, own in parts.items() if own != {"original", "0.mask"}]
     if odd:
         raise DataError(
-            f"{name}: {odd[0]} is parametrized ({', '.join(sorted(parts[odd[0]]))}) by what the file does not tell: "
+            f"{name}: {odd[0]} is parametrized ({', '.join(sorted(parts[odd[0]]))}) by what the file does not say: "
             "call torch.nn.utils.parametrize.remove_parametrizations before saving, or use a factory"
         )
     return {key: _parts(key) for key in parts}

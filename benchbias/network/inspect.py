@@ -34,7 +34,7 @@ Watch = Callable[[nn.Module, tuple[Any, ...], dict[str, Any], Any], None]
 
 
 def look(model: nn.Module, images: Tensor, modules: Iterable[nn.Module], watch: Watch) -> None:
-    """Run one forward pass in eval mode and tell `watch` of every call of `modules`, in order."""
+    """Run one forward pass in eval mode and call `watch` for every call of `modules`, in order."""
     handles = [module.register_forward_hook(watch, with_kwargs=True) for module in modules]
     try:
         with evaluating(model):

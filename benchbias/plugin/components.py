@@ -129,9 +129,23 @@ def describe(kind: str, name: str, component: Callable[..., Any]) -> dict[str, A
             raise UsageError(
                 unknown("parameter", parameter.name, GIVEN[kind], where) + "; options stand after `*` in the signature"
             )
-    summary = plain(" ".join((inspect.getdoc(unwrapped(component)) or "").split("\n\n")[0].split()))
+    summary = _summary(inspect.getdoc(unwrapped(component)) or "")
     signature = {"kind": kind, "name": name, "given": given, "options": options, "summary": summary}
     return signature | marks_of(component, kind, options, where)
+
+
+TRACKER = "tracker"
+"""The kind by which the description of a plugin says that it implements `benchbias_record`: no component."""
+
+
+def tracker(plugin: str, text: str) -> dict[str, Any]:
+    """Describe a plugin's `benchbias_record`, named by the plugin. text: its docstring."""
+    return {"kind": TRACKER, "name": plugin, "given": ["record"], "options": {}, "summary": _summary(text)}
+
+
+def _summary(text: str) -> str:
+    """The first paragraph of a docstring, in one line."""
+    return plain(" ".join(text.split("\n\n")[0].split()))
 
 
 def _option(component: Callable[..., Any], parameter: inspect.Parameter, where: str) -> Option:

@@ -27,7 +27,7 @@ NAMES: Mapping[str, Deprecation] = MappingProxyType({})
 """Names of `benchbias` that still work: using one warns."""
 
 PARTS: Mapping[tuple[str, str], Deprecation] = MappingProxyType({})
-"""(kind, given parameter), or (kind, "") for the kind's hook: `ls plugins`, `show` and `check` tell who uses one."""
+"""(kind, given parameter), or (kind, "") for the kind's hook: `ls plugins`, `show` and `check` say who uses one."""
 
 
 def deprecated_name(name: str, table: Mapping[str, Deprecation] = NAMES) -> Any:

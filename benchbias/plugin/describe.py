@@ -15,8 +15,8 @@ import traceback
 from typing import Any
 
 from benchbias.errors import BenchbiasError
-from benchbias.plugin.components import describe
-from benchbias.plugin.loading import PluginRef, components_of
+from benchbias.plugin.components import describe, tracker
+from benchbias.plugin.loading import PluginRef, offered
 from benchbias.util.packages import spare_broken_distributions
 from benchbias.util.processes import adopt_orphans, end_children
 
@@ -24,8 +24,9 @@ from benchbias.util.processes import adopt_orphans, end_children
 def answer(ref: PluginRef) -> dict[str, Any]:
     """Describe one plugin, or say what is wrong with it."""
     try:
-        found = components_of(ref)
+        found, tracking = offered(ref)
         components = [describe(kind, name, component) for (kind, name), component in sorted(found.items())]
+        components += [] if tracking is None else [tracker(ref.name, tracking)]
     except BenchbiasError as error:
         return {"plugin": ref.name, "error": str(error), "traceback": traceback.format_exc()}
     except (Exception, SystemExit) as error:

@@ -1,10 +1,10 @@
 """Every hook of benchbias. A plugin is a module that implements some of them with `@benchbias.hookimpl`.
 
-All hooks are collections: each implementation returns `{name: component}`, and the names of all plugins are put
-together; a name that two plugins use is an error that names both. Hooks are called once when a plugin is
+All hooks but the last are collections: each implementation returns `{name: component}`, and the names of all plugins
+are put together; a name that two plugins use is an error that names both. They are called once when a plugin is
 described (in a child process, whose result is cached) and once in each worker process that needs one of the
 plugin's components; never in the command line's own process. They take no arguments and should do nothing but
-return the table: no work, no printing, no random numbers.
+return the table: no work, no printing, no random numbers. The last, `benchbias_record`, is told of finished trials.
 
 What stands before `*` in a component's signature the core gives, recognised by its name; what stands after are
 its options, which benchmarks.toml may set: typed, with defaults (bool, int, float, str, Literal, tuple[T, ...],
@@ -24,6 +24,8 @@ import pluggy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from benchbias import TrialRecord
 
 hookspec = pluggy.HookspecMarker("benchbias")
 hookimpl = pluggy.HookimplMarker("benchbias")
@@ -85,7 +87,7 @@ def benchbias_probes() -> dict[str, Callable[..., Any]]:  # type: ignore[empty-b
     A probe is a measurement of one trained model. Called in a `probe` stage, once for every trial of a suite that
     names it; the model is in eval mode and under its mask. A probe may see test data and groups. Its table goes into
     the trial's record, and nothing of it flows back into training. A probe that fails costs the trial no score.
-    Text columns tell rows apart: over seeds a board averages the rows of equal texts.
+    Text columns name a row: over seeds a board averages the rows of equal texts.
     """
 
 
@@ -96,6 +98,22 @@ def benchbias_analyses() -> dict[str, Callable[..., Any]]:  # type: ignore[empty
     An analysis is a comparison over all trials of a task. Called in an `analyse` stage, once for every task of a
     suite that names it, when all of the task's trials are done: with their records and their predictions. Its table
     goes on the board, beside the records, and into claims; nothing of it reaches a trial.
+    """
+
+
+@hookspec
+def benchbias_record(record: TrialRecord) -> None:
+    """Receive the record of a trial that a run has finished: done (`ok`), failed or skipped.
+
+    Called by `benchbias run` and `benchbias.run`, in their own process and never in a worker, as soon as all stages of
+    the trial have ended. So the records come in the order in which the trials end. Each trial comes once a run. A
+    trial of which this run has computed nothing is not told: all was in the results folder, or had failed before. With
+    `--rerun all` every trial comes again.
+
+    `record.body` and `record.measured` are what the trial's file holds; `body["status"]` says how it ended. Every
+    plugin is given a copy of its own. What the function returns is not looked at. What it raises is told in one line
+    on standard error, once for each plugin and reason, and changes nothing of the run: no exit code, no record, no
+    board. What it prints goes to standard error. The run waits until it returns. docs/trackers.md has examples.
     """
 
 
@@ -130,3 +148,9 @@ KINDS: Mapping[str, str] = MappingProxyType(
     }
 )
 """The kind of component that each hook returns."""
+
+RECORD = "benchbias_record"
+"""The hook that is told of finished trials."""
+
+HOOKS = (*KINDS, RECORD)
+"""The names of all hooks."""

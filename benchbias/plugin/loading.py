@@ -1,4 +1,4 @@
-"""Import a plugin and collect its components: only ever done in a child or a worker process."""
+"""Import a plugin and collect its components: in a child or a worker process; of a tracker also where a run is."""
 
 from __future__ import annotations
 
@@ -70,6 +70,30 @@ def _imported(ref: PluginRef) -> ModuleType:
 
 def components_of(ref: PluginRef) -> dict[tuple[str, str], Callable[..., Any]]:
     """Import a plugin and call its hooks: (kind, name) -> component. Raises UsageError for a broken contract."""
+    return offered(ref)[0]
+
+
+def offered(ref: PluginRef) -> tuple[dict[tuple[str, str], Callable[..., Any]], str | None]:
+    """The components of a plugin, and the docstring of its `benchbias_record`; None where it has none.
+
+    That hook is not called. Raises UsageError for a broken contract.
+    """
+    manager = registered(ref)
+    found: dict[tuple[str, str], Callable[..., Any]] = {}
+    for hook, kind in hookspecs.KINDS.items():
+        for table in getattr(manager.hook, hook)():
+            if not isinstance(table, Mapping) or not all(isinstance(name, str) for name in table):
+                raise UsageError(f"{hook} must return {{name: component}}, not {table!r:.80}")
+            found |= {(kind, name): component for name, component in table.items()}
+    trackers = manager.hook.benchbias_record.get_hookimpls()
+    if not found and not trackers:
+        plugin = manager.get_plugin(ref.name)
+        raise UsageError(f"it implements no hook (known: {', '.join(hookspecs.HOOKS)}){_holder_of_hooks(plugin)}")
+    return found, (inspect.getdoc(trackers[0].function) or "") if trackers else None
+
+
+def registered(ref: PluginRef) -> pluggy.PluginManager:
+    """Import a plugin and register it alone. Raises UsageError for hooks that are none."""
     plugin = import_plugin(ref)
     _check_hook_names(plugin)
     manager = pluggy.PluginManager("benchbias")
@@ -79,21 +103,13 @@ def components_of(ref: PluginRef) -> dict[tuple[str, str], Callable[..., Any]]:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
         raise UsageError(" ".join(str(error).split())) from None
-    found: dict[tuple[str, str], Callable[..., Any]] = {}
-    for hook, kind in hookspecs.KINDS.items():
-        for table in getattr(manager.hook, hook)():
-            if not isinstance(table, Mapping) or not all(isinstance(name, str) for name in table):
-                raise UsageError(f"{hook} must return {{name: component}}, not {table!r:.80}")
-            found |= {(kind, name): component for name, component in table.items()}
-    if not found:
-        raise UsageError(f"it implements no hook (known: {', '.join(hookspecs.KINDS)}){_holder_of_hooks(plugin)}")
-    return found
+    return manager
 
 
 def _holder_of_hooks(plugin: object) -> str:
     """A hint: an object of a module has methods that implement hooks, which nobody has named."""
     for name, value in vars(plugin).items() if isinstance(plugin, ModuleType) else ():
-        if any(hasattr(getattr(type(value), hook, None), "benchbias_impl") for hook in hookspecs.KINDS):
+        if any(hasattr(getattr(type(value), hook, None), "benchbias_impl") for hook in hookspecs.HOOKS):
             return f"; its object {name!r} does: name it in an entry point, `MODULE:{name}`"
     return ""
 
@@ -102,7 +118,7 @@ def _check_hook_names(plugin: object) -> None:
     own = plugin if isinstance(plugin, ModuleType) else type(plugin)
     for name, value in inspect.getmembers_static(own):
         marked = getattr(value, "benchbias_impl", None) is not None
-        if marked and name not in hookspecs.KINDS:
-            raise UsageError(unknown("hook", name, hookspecs.KINDS))
-        if name in hookspecs.KINDS and callable(value) and not marked:
+        if marked and name not in hookspecs.HOOKS:
+            raise UsageError(unknown("hook", name, hookspecs.HOOKS))
+        if name in hookspecs.HOOKS and callable(value) and not marked:
             raise UsageError(f"the function {name} lacks the decorator @benchbias.hookimpl")

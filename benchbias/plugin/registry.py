@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from benchbias.errors import BenchbiasError, UsageError, plain
-from benchbias.plugin.components import Component
+from benchbias.plugin.components import TRACKER, Component
 from benchbias.plugin.discovery import BrokenPlugin, discover
 from benchbias.plugin.loading import PluginRef
 from benchbias.util import canonical
@@ -34,6 +34,7 @@ class Registry:
     """All components by kind and name, and the plugins they come from.
 
     unreadable: distributions whose metadata cannot be read, which may have plugins: where each lies, and why.
+    trackers: the plugins that are told of finished trials, by name, and what each says of itself.
     """
 
     components: Mapping[tuple[str, str], Component]
@@ -41,6 +42,7 @@ class Registry:
     digests: Mapping[str, str]
     broken: Mapping[str, BrokenPlugin]
     unreadable: Mapping[str, str] = field(default_factory=dict)
+    trackers: Mapping[str, str] = field(default_factory=dict)
 
     def names(self, kind: str) -> list[str]:
         """The names of all components of one kind, sorted."""
@@ -186,13 +188,14 @@ def load_registry(loose: Iterable[Path] = (), *, quiet: bool = False) -> Registr
                 _write_cache(_cache_file(ref, digests[ref.name]), result)
                 described[ref.name] = [Component.from_json(ref.name, item) for item in result]
     plugins = {ref.name: ref for ref in refs}
-    return Registry(_collect(described), plugins, digests, broken, discovered.unreadable)
+    trackers = {name: one.summary for name, found in described.items() for one in found if one.kind == TRACKER}
+    return Registry(_collect(described), plugins, digests, broken, discovered.unreadable, trackers)
 
 
 def _collect(described: Mapping[str, list[Component]]) -> dict[tuple[str, str], Component]:
     found: dict[tuple[str, str], Component] = {}
     for plugin in sorted(described):
-        for component in described[plugin]:
+        for component in (one for one in described[plugin] if one.kind != TRACKER):
             key = (component.kind, component.name)
             if key in found:
                 raise UsageError(

@@ -23,7 +23,7 @@ class Table:
 
     kind: text (str), number (float), count (int from 0), fraction (float from 0 to 1), estimate or image. An estimate
     is an `Estimate`, of an analysis only. An image is an int, an index into a split; at most one column is of images.
-    None or NaN where a number is undefined. Text columns tell rows apart: a board averages a probe's rows of equal
+    None or NaN where a number is undefined. Text columns name a row: a board averages a probe's rows of equal
     texts over seeds, and a claim names an analysis' row by its texts. Raises ValueError.
     """
 

@@ -1,4 +1,4 @@
-"""Records as a pandas DataFrame, one row a trial."""
+"""Records as a pandas DataFrame: one row a trial, or one row of the board."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from benchbias.util.packages import require
 
 if TYPE_CHECKING:
     import pandas
+
+    from benchbias.statistics.cells import CellLayout
 
 HEAD = ("task", "method", "row", "seed", "track", "status", "stage", "reason", "ranked", "baseline", "settings_from")
 """Columns that every trial has; stage and reason are those of a trial that failed or was skipped."""
@@ -45,6 +47,24 @@ def frame_of(records: Sequence[TrialRecord]) -> pandas.DataFrame:
     at = known.index("seed")
     end = known.index(COST[0])
     return pandas.DataFrame(rows, columns=[*known[:at], *swept, *known[at:end], *groups, *known[end:]])
+
+
+def frame_of_board(records: Sequence[TrialRecord], layouts: Mapping[str, CellLayout]) -> pandas.DataFrame:
+    """One row for each row of the board, in its order: all columns of `board.exports.columns`.
+
+    Raises UsageError where pandas is absent.
+    """
+    require("pandas", extra="frames", what="a DataFrame")
+    import pandas
+
+    from benchbias.board.exports.columns import columns_of
+    from benchbias.board.scored import Scored
+
+    if not records:
+        return pandas.DataFrame()
+    scored = Scored.of(records, layouts)
+    table = columns_of(scored.entries, scored.suite)
+    return pandas.DataFrame([dict(row) for row in table.rows], columns=list(table.names))
 
 
 def _row(record: TrialRecord, columns: Mapping[str, str]) -> dict[str, Any]:

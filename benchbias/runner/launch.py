@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchbias.engine.base import TIMEOUT_SECONDS
 from benchbias.engine.local import LocalEngine
-from benchbias.errors import UsageError
+from benchbias.errors import BenchbiasError, UsageError
 from benchbias.keys.environment import provenance
-from benchbias.plan.trials import Plan, Selection
-from benchbias.runner.loop import Computed, compute
+from benchbias.plan.remembered import Remembered, remember
+from benchbias.plan.trials import Plan, Selection, Trial
+from benchbias.plugin.trackers import Trackers
+from benchbias.records.trial import TrialRecord
+from benchbias.runner.failures import Failure
+from benchbias.runner.loop import Computed, TellTrial, compute
+from benchbias.runner.recording import make_record, marked
 from benchbias.runner.report import conflict_text, conflicts_of, record
 from benchbias.runner.reporter import Reporter
 from benchbias.runner.results import Results, results_of
@@ -53,15 +59,52 @@ def run_suite(
     plan = workspace.ready(name, selection, reporter.note, others=True)
     store = Store(options.out)
     with in_use(store):
-        report = record(plan, store, launch(workspace, plan, options, reporter))
+        _remember(workspace, store, name, selection, reporter)
+        tell = _teller(workspace, plan, store, reporter)
+        report = record(plan, store, launch(workspace, plan, options, reporter, tell))
         results = results_of(plan, store, report)
         for file, text in results.files.items():
             store.replace(store.root / "leaderboards" / file, text)
     return results
 
 
-def launch(workspace: Workspace, plan: Plan, options: RunOptions, reporter: Reporter) -> Computed:
-    """Compute what a plan lacks, in processes of this machine. Raises StorageError and EngineError."""
+def _remember(workspace: Workspace, store: Store, suite: str, selection: Selection, reporter: Reporter) -> None:
+    """Write what this run is of, for verbs that look at the folder; a run goes on without."""
+    given = workspace.given
+    try:
+        remember(store, suite, Remembered.of(selection, given.config, given.plugins, given.data))
+    except BenchbiasError as error:
+        reporter.note(f"what this run is of is not remembered: {error}")
+
+
+def _teller(workspace: Workspace, plan: Plan, store: Store, reporter: Reporter) -> TellTrial | None:
+    """A function that gives the record of a trial that has ended to all trackers; None where there are none."""
+    refs = [workspace.registry.plugins[name] for name in workspace.registry.trackers]
+    if not refs:
+        return None
+    trackers = Trackers(refs, reporter.fault)
+
+    def tell(trial: Trial, blocked: Mapping[str, Failure]) -> None:
+        made = make_record(plan, trial, store, blocked)
+        if made is None:  # a product was damaged meanwhile: the trial is not finished
+            return
+        text = marked(made, store.conflicts()).to_text()
+        try:
+            TrialRecord.from_text(text)
+        except BenchbiasError:  # no reader could have it: the end of the run says so
+            return
+        trackers.hear(trial.label, lambda: TrialRecord.from_text(text))
+
+    return tell
+
+
+def launch(
+    workspace: Workspace, plan: Plan, options: RunOptions, reporter: Reporter, tell: TellTrial | None = None
+) -> Computed:
+    """Compute what a plan lacks, in processes of this machine. Raises StorageError and EngineError.
+
+    tell: see `loop.compute`.
+    """
     store = Store(options.out)
 
     def start() -> LocalEngine:
@@ -85,6 +128,7 @@ def launch(workspace: Workspace, plan: Plan, options: RunOptions, reporter: Repo
             rerun=options.rerun,
             timeout=options.timeout,
             shuffle=options.shuffle,
+            tell=tell,
         )
     conflicts = conflicts_of(plan, store.conflicts())
     for conflict in conflicts:

@@ -14,7 +14,8 @@ from benchbias.engine.base import BUSY, CHANGED, DAMAGED, FAILED, STORAGE, TIMEO
 from benchbias.errors import ChangedError, StorageError
 from benchbias.keys.stage import Stage
 from benchbias.keys.unchanged import refusal
-from benchbias.plan.trials import Plan
+from benchbias.plan.endings import Endings
+from benchbias.plan.trials import Plan, Trial
 from benchbias.runner.failures import Failure, attempt_of, known_failures, last_failure, with_descendants
 from benchbias.runner.reporter import Reporter
 from benchbias.store.store import Product, Store
@@ -66,6 +67,10 @@ class _State:
     noted: set[str] = field(default_factory=set)  # notes of data sets and networks
 
 
+TellTrial = Callable[[Trial, Mapping[str, Failure]], None]
+"""A function that is told of a trial that has ended, and of all stages that have failed or rest on one that has."""
+
+
 @dataclass(frozen=True)
 class _Run:
     plan: Plan
@@ -74,6 +79,8 @@ class _Run:
     state: _State
     timeout: float
     recompute: bool
+    endings: Endings
+    tell: TellTrial | None
 
 
 def compute(
@@ -86,12 +93,14 @@ def compute(
     rerun: str = "missing",
     timeout: float = TIMEOUT_SECONDS,
     shuffle: int | None = None,
+    tell: TellTrial | None = None,
 ) -> Computed:
     """Compute every stage of the plan that is not in the store.
 
     rerun: `missing` computes what is neither done nor known to fail, `failed` tries failures again, `all`
     computes everything and compares it with what is there. timeout: seconds that another run's stage is waited for.
-    shuffle: dispatch ready stages in a random order (of this seed), which changes no byte.
+    shuffle: dispatch ready stages in a random order (of this seed), which changes no byte. tell: is called for each
+    trial as soon as it has ended, where a stage of it has in this run.
     Raises StorageError where the results folder cannot be written, ChangedError where sources or packages are no
     longer those of the plan; nothing finished is lost.
     """
@@ -100,13 +109,15 @@ def compute(
     done = set(found)
     failures = {} if rerun != "missing" else known_failures(plan, store, done)
     state = _initial(plan, done, failures)
-    reporter.begin(plan, len(done), plan.stages.keys() - done - with_descendants(plan, failures).keys())
+    settled = done | with_descendants(plan, failures).keys()
+    reporter.begin(plan, len(done), plan.stages.keys() - settled)
     try:
         if state.ready:
             engine = start_engine()
             try:
                 order = random.Random(shuffle) if shuffle is not None else None
-                _loop(_Run(plan, store, reporter, state, timeout, rerun == "all"), engine, jobs, order)
+                endings = Endings(plan, settled)
+                _loop(_Run(plan, store, reporter, state, timeout, rerun == "all", endings, tell), engine, jobs, order)
             finally:
                 engine.close()
     finally:
@@ -161,6 +172,7 @@ def _settle(run: _Run, ended: Ended) -> None:
         run.reporter.stage(stage, "done", ended.seconds, "")
         _tell_notes(run, stage)
         _release_children(state, ended.key)
+        _tell_trials(run, ended.key)
     elif waits:
         _wait(run, stage)
     elif ended.word == DAMAGED and state.tries[ended.key] < MAX_TRIES:
@@ -172,6 +184,16 @@ def _settle(run: _Run, ended: Ended) -> None:
         failure = last_failure(store, stage) or Failure("failed", stage.label, ended.reason)
         state.failures[ended.key] = failure
         run.reporter.stage(stage, failure.status, ended.seconds, failure.reason)
+        _tell_trials(run, ended.key)
+
+
+def _tell_trials(run: _Run, key: str) -> None:
+    """Tell of the trials that end with a stage."""
+    ended = run.endings.after(key, failed=key in run.state.failures) if run.tell is not None else []
+    blocked = with_descendants(run.plan, run.state.failures) if ended else {}
+    for trial in ended:
+        if run.tell is not None:
+            run.tell(trial, blocked)
 
 
 def _release_children(state: _State, key: str) -> None:

@@ -14,7 +14,7 @@ from benchbias.plan.trials import Plan
 from benchbias.records.analysis import AnalysisRecord, read_analyses
 from benchbias.records.trial import TrialRecord, read_records, record_folder
 from benchbias.runner.merging import Content, date_of, publish_to
-from benchbias.runner.report import current_analyses, current_records
+from benchbias.runner.report import current_analyses, current_records, other_analyses, stored_records
 from benchbias.statistics.cells import CellLayout, read_layouts
 from benchbias.store.store import Store
 from benchbias.util.files import folders_of, replace_whole
@@ -41,8 +41,8 @@ def board(
     """
     store = Store(out)
     records, layouts = records_of(plan, out)
-    analyses = current_analyses(plan, store)
-    files = board_files(plan.suite, Scored.of(records, layouts, analyses), command_for(plan.suite))
+    analyses = analyses_of(plan, out)
+    files = board_files(plan.label, Scored.of(records, layouts, analyses), command_for(plan.suite))
     store.create()
     for name, text in files.items():
         store.replace(out / "leaderboards" / name, text)
@@ -95,13 +95,18 @@ def published_suites(folder: Path) -> list[str]:
 
 
 def records_of(plan: Plan, out: Path) -> tuple[list[TrialRecord], dict[str, CellLayout]]:
-    """The current records of a results folder with the layouts of their test splits. Raises UsageError."""
-    records, _ = current_records(plan, Store(out))
+    """The current records of a results folder with the layouts of their test splits, `Plan.others` too.
+
+    Raises UsageError where there are none.
+    """
+    store = Store(out)
+    records = current_records(plan, store)[0]
+    records += stored_records(plan.others, record_folder(out, plan.label), store.conflicts())[0]
     if not records:
         raise UsageError(
             f"{out} has no current records of suite {plan.suite!r}: `{command_for(plan.suite)}` makes them"
         )
-    return records, read_layouts(record_folder(out, plan.suite))
+    return records, read_layouts(record_folder(out, plan.label))
 
 
 def has_records(plan: Plan, out: Path) -> bool:
@@ -110,8 +115,9 @@ def has_records(plan: Plan, out: Path) -> bool:
 
 
 def analyses_of(plan: Plan, out: Path) -> list[AnalysisRecord]:
-    """The current analyses of a results folder."""
-    return current_analyses(plan, Store(out))
+    """The current analyses of a results folder; where a plan has none of its own, those of the whole suite."""
+    store = Store(out)
+    return current_analyses(plan, store) or other_analyses(plan, store)
 
 
 PUBLISHED = Path("leaderboard")  # where a clone has the published records

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection
 from typing import Protocol
 
+from benchbias.errors import plain
 from benchbias.keys.stage import Stage
 from benchbias.plan.trials import Plan
 
@@ -26,9 +28,12 @@ class Reporter(Protocol):
     def warn(self, text: str) -> None:
         """Something worth a line at any verbosity: a wait for another run, a product that did not come out again."""
 
+    def fault(self, text: str) -> None:
+        """A plugin that is told of trials has failed, which is told wherever a run is started."""
+
 
 class Silent:
-    """A reporter that says nothing."""
+    """A reporter that says nothing but what is wrong with a plugin, which no result would tell."""
 
     def begin(self, plan: Plan, cached: int, todo: Collection[str]) -> None: ...
 
@@ -39,3 +44,6 @@ class Silent:
     def note(self, text: str) -> None: ...
 
     def warn(self, text: str) -> None: ...
+
+    def fault(self, text: str) -> None:
+        print(plain(text), file=sys.stderr, flush=True)

@@ -76,6 +76,16 @@ class Results:
 
         return frame_of(self.records)
 
+    def rows(self) -> pandas.DataFrame:
+        """A pandas DataFrame, one row for each row of the leaderboard: means, intervals, ranks, gaps, verdicts, costs.
+
+        docs/python-api.md has its columns; `benchbias leaderboard --to FILE.csv` writes the same. Raises UsageError
+        where pandas is absent.
+        """
+        from benchbias.runner.frame import frame_of_board
+
+        return frame_of_board(self.shown, self.layouts)
+
     def compare(self, one: str, other: str, *, margin: float = MARGIN) -> str:
         """Markdown: one row of the leaderboard against another, paired by seed and test example.
 

@@ -18,6 +18,15 @@ from benchbias.util.connections import offline as is_offline
 
 
 @dataclass(frozen=True)
+class Given:
+    """Files that a user has named: --config, --plugin, --data-dir."""
+
+    config: Path | None = None
+    plugins: tuple[Path, ...] = ()
+    data: Path | None = None
+
+
+@dataclass(frozen=True)
 class Workspace:
     """Everything that a command works with. data: the data folder. offline: whether no connection may be opened."""
 
@@ -25,6 +34,7 @@ class Workspace:
     registry: Registry
     data: Path
     offline: bool = False
+    given: Given = Given()
 
     @staticmethod
     def open(
@@ -40,12 +50,13 @@ class Workspace:
 
         data: the data folder (default: $BENCHBIAS_DATA, else ./data). offline: no connection is ever opened.
         """
-        registry = load_registry(plugins, quiet=quiet)
+        given = Given(config, tuple(plugins), data)
+        registry = load_registry(given.plugins, quiet=quiet)
         if strict and registry.broken:
             name, broken = next(iter(registry.broken.items()))
             raise UsageError(f"--strict-plugins: plugin {name!r} is broken: {broken.reason}")
         folder = data.absolute() if data is not None else data_folder()
-        return Workspace(load(config), registry, folder, offline or is_offline())
+        return Workspace(load(config), registry, folder, offline or is_offline(), given)
 
     def plan(self, name: str, selection: Selection | None = None, *, others: bool = False) -> Plan:
         """Plan a suite, see `plan.planner.make`. Raw files that are not there are named by `Plan.missing`."""

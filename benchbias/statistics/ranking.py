@@ -1,4 +1,4 @@
-"""Ranks and tiers from paired differences: what a board tells apart, and what it could. No torch."""
+"""Ranks and tiers from paired differences: what a board resolves, and what it could. No torch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ POWER = 0.8
 
 @dataclass(frozen=True)
 class Resolution:
-    """The difference that a family of paired comparisons tells apart: the median over its pairs.
+    """The difference that a family of paired comparisons resolves: the median over its pairs.
 
     pairs: how many have an interval. difference: the observed difference that Holm's first step resolves.
     with_power: the true difference that it resolves in 80 % of all repetitions.
@@ -41,32 +41,32 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def resolved_pairs(gaps: Gaps) -> set[Pair]:
-    """(higher, lower) of every pair of rows whose means are told apart at 5 % after Holm's adjustment.
+    """(higher, lower) of every pair of rows whose means differ at 5 % after Holm's adjustment.
 
     gaps: of all pairs; every one counts in the adjustment, one without an interval too.
     """
     import numpy as np
 
-    told = _told_apart(gaps)
-    one, other, higher = gaps.one[told], gaps.other[told], gaps.mean[told] > 0
+    differ = _differing(gaps)
+    one, other, higher = gaps.one[differ], gaps.other[differ], gaps.mean[differ] > 0
     upper, lower = np.where(higher, one, other), np.where(higher, other, one)
     return set(zip(upper.tolist(), lower.tolist(), strict=True))
 
 
-def _told_apart(gaps: Gaps) -> NDArray[Any]:
-    """Whether Holm's procedure tells each gap from zero, bool (P,).
+def _differing(gaps: Gaps) -> NDArray[Any]:
+    """Whether each gap differs from zero by Holm's procedure, bool (P,).
 
     In rounds: each takes all p-values that are at most the level which the rounds before have reached.
     """
     import numpy as np
 
-    told, p_values = np.full(len(gaps), False), PValues(gaps, (1 - LEVEL) / max(1, len(gaps)))
-    while not told.all():
-        reached = p_values.at_most((1 - LEVEL) / (len(gaps) - told.sum()))
-        if reached.sum() == told.sum():
-            return told
-        told = reached
-    return told
+    found, p_values = np.full(len(gaps), False), PValues(gaps, (1 - LEVEL) / max(1, len(gaps)))
+    while not found.all():
+        reached = p_values.at_most((1 - LEVEL) / (len(gaps) - found.sum()))
+        if reached.sum() == found.sum():
+            return found
+        found = reached
+    return found
 
 
 def ranks(rows: int, better: Collection[Pair]) -> list[tuple[int, int]]:

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from benchbias.errors import BenchbiasError, plain
+from benchbias.plugin.components import TRACKER
+from benchbias.plugin.loading import offered
 from benchbias.testing.calling.verdicts import Result
 from benchbias.testing.finding import Target
 from benchbias.util.packages import spare_broken_distributions
@@ -44,6 +46,9 @@ def results(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
             continue
         from benchbias.testing.running import lacks, run_checks
 
+        if not target.names and (told := _tracking(target)) is not None:
+            yield {"result": told.to_json()}
+            lacking.append(None)
         for subject in subjects:
             if (subject.kind, subject.name) in done:
                 continue
@@ -54,6 +59,16 @@ def results(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
     absent = [reason for reason in lacking if reason is not None]
     if absent and len(absent) == len(lacking) and not done:
         yield {"usage": "; ".join(absent)}
+
+
+def _tracking(target: Target) -> Result | None:
+    """The verdict on a plugin's `benchbias_record`, which is not called: it would write where its runs are kept."""
+    tracking = offered(target.reachable())[1]
+    if tracking is None:
+        return None
+    name, again = target.ref.name, f"benchbias check {shlex.quote(target.source)}"
+    found = "benchbias_record is known by its signature; it is not called: it would write to the tracker"
+    return Result(TRACKER, name, name, "signature", "ok", LOADS, found, again)
 
 
 def _not_loaded(target: Target, text: str) -> dict[str, Any]:

@@ -156,7 +156,7 @@ def exact_interval(correct: int, total: int) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Compared:
-    """A modification beside its control. texts: what tells it from others. runs, controls: what each run changed.
+    """A modification beside its control. texts: what it differs by from others. runs, controls: what each run changed.
 
     numbers: more about it, by column.
     """

@@ -32,7 +32,7 @@ def told(error: OSError) -> str:
 
 
 def os_error(error: OSError) -> str:
-    """One line on a failing system call that nothing nearer has told: the file, the reason."""
+    """One line on a failing system call that nothing nearer has named: the file, the reason."""
     file = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
     return plain(f"{file}{told(error)}; what is finished is safe")
 

@@ -16,7 +16,7 @@ from benchbias import BenchbiasError, Measured, Skip, estimate
 from benchbias.records.table import Table
 from benchbias_plugins.analyses.task_validity.card import task_validity
 from benchbias_plugins.analyses.task_validity.failure import fails
-from benchbias_plugins.analyses.task_validity.separation import halves_agree, intraclass, told_apart
+from benchbias_plugins.analyses.task_validity.separation import halves_agree, intraclass, resolved
 from benchbias_plugins.analyses.task_validity.shortcut import follows_shortcut
 from support import ROOT
 from support.populations import answers, member, population, predictions
@@ -95,7 +95,7 @@ def test_a_worst_group_near_chance_is_not_told_from_guessing():
     near = {"erm": (0.97, 0.5), "one": (0.97, 0.6), "ceiling": (0.95, 0.95)}
     over, answer = value(task_validity(task(near, seeds=3)), "worst group accuracy less chance")
     assert abs(over.mean) < over.half_width
-    assert answer == "not told from guessing"
+    assert answer == "not settled"
 
 
 def test_the_answer_is_the_interval_s():
@@ -140,7 +140,7 @@ def test_its_interval_holds_the_true_share():
     assert stats.binomtest(held, 1000, 0.95).pvalue > 0.01
 
 
-def test_rows_that_differ_are_told_apart_and_rows_that_do_not_are_not():
+def test_rows_that_differ_are_resolved_and_rows_that_do_not_are_not():
     table = task_validity(task(BIASED))
     share, answer = value(table, "share of pairs")
     assert (share.mean, answer) == (1.0, "3 of 3, after Holm")
@@ -153,14 +153,14 @@ def test_rows_that_differ_are_told_apart_and_rows_that_do_not_are_not():
     assert wrong <= 6  # 5 % of 60 are 3; 7 or more have a chance of 4 %
 
 
-def test_pairs_are_told_apart_by_the_board_s_paired_interval_after_holm():
+def test_pairs_are_resolved_by_the_board_s_paired_interval_after_holm():
     scores = [[60.0, 61.0, 62.0], [61.0, 62.1, 62.9], [80.0, 70.0, 75.0]]
     raw = [stats.ttest_rel(scores[i], scores[j]).pvalue for i, j in ((0, 1), (0, 2), (1, 2))]
     adjusted = 3 * min(raw), sorted(raw)[1] * 2
     assert adjusted[0] < 0.05 < adjusted[1]
     measured = [[Measured(one) for one in row] for row in scores]
-    assert told_apart(measured, 0.0) == (1, 3)
-    assert told_apart(measured, 2.0) == (0, 3), "a gap of one point is none where two are asked for"
+    assert resolved(measured, 0.0) == (1, 3)
+    assert resolved(measured, 2.0) == (0, 3), "a gap of one point is none where two are asked for"
 
 
 def test_halves_of_the_seeds_agree_as_scipy_s_tau_says():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchbias.cli.cleaning import clean_results
+from benchbias.cli.folders.cleaning import clean_results
 from benchbias.errors import StorageError
 from benchbias.store import in_use as using
 from benchbias.store.in_use import alone, in_use

@@ -379,7 +379,7 @@ def test_status_and_plan_of_a_finished_folder(call: Call, smoke: Path):
 
 def test_a_plan_says_the_seeds_that_five_points_need(call: Call, smoke: Path, monkeypatch: pytest.MonkeyPatch):
     told = call("plan", "-s", "smoke", "-o", str(smoke)).out
-    assert "no finished runs here tell how many a difference of 5 points would need" in told, "two seeds say too little"
+    assert "no finished runs here show how many a difference of 5 points would need" in told, "two seeds say too little"
     monkeypatch.chdir(ROOT)
     told = call("plan", "-s", "spurious-small", "-o", str(smoke / "none")).out
     assert "seeds for a difference of 5 points in worst group accuracy" in told

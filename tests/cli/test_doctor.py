@@ -62,7 +62,7 @@ def doctor(
     (tmp_path / "two.toml").write_text(toml(shipped))
     monkeypatch.setattr(catalogue, "shipped_file", lambda: tmp_path / "two.toml")
     monkeypatch.chdir(tmp_path)  # the checkout's benchmarks.toml is read where it lies in the current folder
-    monkeypatch.setattr("benchbias.cli.doctor._devices", lambda: iter(()))
+    monkeypatch.setattr("benchbias.cli.folders.doctor._devices", lambda: iter(()))
 
     def one(*arguments: str) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", ["benchbias", "doctor", *arguments])

@@ -28,6 +28,7 @@ from support.markdown import blocks, cells_of
 from support.tiers import tiered
 
 README = (ROOT / "README.md").read_text()
+WRITING = (ROOT / "docs/writing-plugins.md").read_text()
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 BY_CI = (
@@ -39,11 +40,11 @@ BY_CI = (
 Here they count by what they are made of: the wheel is built and works, an editable install too (test_packaging)."""
 
 
-def test_the_readmes_pruner_is_twelve_lines_and_gets_its_row(tmp_path: Path, cli):
-    code = blocks(README, "python")[0]
+def test_the_pruner_in_twelve_lines_gets_its_row(tmp_path: Path, cli):
+    part = WRITING.split("## A pruner in 12 lines")[1].split("\n## ")[0]
+    (code,), (command,) = blocks(part, "python"), blocks(part, "sh")
     assert len([line for line in code.splitlines() if line.strip()]) <= 12
     (tmp_path / "largest.py").write_text(code)
-    command = blocks(README, "sh")[-1].strip().replace("spurious-small", "smoke")
     done = cli(*shlex.split(command)[1:], "-m", "magnitude", "--seeds", "1", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert r"largest\[sparsity=0.5\]" in done.stdout
@@ -54,32 +55,44 @@ def test_the_readmes_pruner_is_twelve_lines_and_gets_its_row(tmp_path: Path, cli
     assert {line for line in done.stdout.splitlines() if "largest" in line} <= set(read.stdout.splitlines())
 
 
+def readme_commands() -> list[str]:
+    return [line for block in blocks(README, "sh") for line in block.splitlines()]
+
+
 def test_every_block_of_the_readme_is_run_by_a_test_or_by_ci():
     fences = re.findall(r"^```(.*)$", README, re.MULTILINE)
-    assert sorted(fences[::2]) == ["python", "sh", "sh", "sh", "sh"]
+    assert set(fences[::2]) == {"sh"}
     assert set(fences[1::2]) == {""}
-    *set_up, audit, run = [line for block in blocks(README, "sh") for line in block.splitlines()]
-    assert tuple(set_up) == BY_CI
-    assert audit.startswith("benchbias audit ")  # the test below
-    assert run.startswith("benchbias run ")  # with the python block: the test above
+    assert tuple(readme_commands()[:2]) == BY_CI
+    assert [line.split()[1] for line in readme_commands()[2:]] == ["run", "audit", "new", "check"]  # the tests below
+
+
+def test_the_readmes_two_methods_are_compared(tmp_path: Path, cli):
+    command = readme_commands()[2].replace("spurious-small", "smoke")
+    done = cli(*shlex.split(command)[1:], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert {"jtt", "erm"} <= {cells_of(line)[1] for line in done.stdout.splitlines() if line.startswith("|")}
 
 
 def test_the_readmes_audit_gives_a_verdict(tmp_path: Path, cli):
     rows = [f"{n % 2},{'fm'[n % 3 == 0]},{n % 5},{n % 2},{(n + (n % 40 == 0)) % 2}" for n in range(600)]
     (tmp_path / "answers.csv").write_text("\n".join(["label,sex,age,dense,int8", *rows]))
-    done = cli(*shlex.split(blocks(README, "sh")[-2])[1:], cwd=tmp_path)
+    done = cli(*shlex.split(readme_commands()[3])[1:], cwd=tmp_path)
     assert done.returncode == 3, done.stderr
     assert "label=0" in (tmp_path / "audit.html").read_text()
 
 
-def test_the_citation_and_the_changelog_are_of_this_version():
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    citation = dict(re.findall(r"^([a-z-]+): *(.*)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE))
-    assert citation["version"] == version
-    assert citation["cff-version"] == "1.2.0"
-    assert citation.keys() >= {"message", "title", "type", "authors", "license"}
-    changes = (ROOT / "CHANGELOG.md").read_text()
-    assert f"## [{version}]" in changes or ("## [Unreleased]" in changes and f"To be {version}," in changes)
+def test_the_readmes_plugin_is_begun_and_keeps_its_contract(tmp_path: Path, cli):
+    for command in readme_commands()[4:]:
+        done = cli(*shlex.split(command)[1:], cwd=tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "benchbias-mine/pyproject.toml").is_file()
+
+
+def test_the_readme_is_short_up_to_the_end_of_usage():
+    assert README.splitlines().index("## More") <= 80
+    doors = ["Try a method", "Audit my compressed model", "Read the results", "Write or submit a plugin", "More"]
+    assert re.findall(r"^## (.*)$", README, re.MULTILINE) == doors
 
 
 def test_the_documented_toml_plans(tmp_path: Path):
@@ -98,16 +111,24 @@ def test_the_recipe_page_names_every_recipe_key_and_every_table_key():
         assert f"`{key}`" in page or key in ("train", "prune"), f"stage key {key} is not documented"
 
 
-def test_the_readme_names_every_command_and_every_shipped_method():
+def test_pages_list_every_command_every_shipped_method_and_every_suite():
+    commands = (ROOT / "docs/commands.md").read_text()
     for command in app.registered_commands:
         name = command.name or command.callback.__name__
-        assert f"benchbias {name}" in README, f"the command {name} is not in the README"
+        assert f"`benchbias {name}" in commands, f"the command {name} is not on its page"
     catalogue = load(shipped_file())
-    rows = re.findall(r"^\| (`[a-z0-9-]+`(?:, `[a-z0-9-]+`)*) \|", README, re.MULTILINE)
-    listed = {name.strip("`") for row in rows for name in row.split(", ")}
-    assert listed == set(catalogue.suites["spurious-small"].methods)
     page = (ROOT / "docs/methods/README.md").read_text()
-    assert set(re.findall(r"^\| \[([a-z0-9-]+)\]\(", page, re.MULTILINE)) == set(catalogue.methods)
+    first, further = (
+        re.findall(r"^\| \[([a-z0-9-]+)\]\(", part, re.MULTILINE) for part in page.split("## Further methods")
+    )
+    assert set(first) == set(catalogue.suites["spurious-small"].methods)
+    assert sorted([*first, *further]) == sorted(catalogue.methods)
+    suites = (ROOT / "docs/suites/README.md").read_text()
+    cells = [cells_of(line)[0] for line in suites.splitlines() if line.startswith("| ")]
+    listed = {name for cell in cells for name in re.findall(r"[a-z][a-z0-9-]+", re.sub(r"\(.*?\)", "", cell))}
+    assert listed - {"suite"} == catalogue.suites.keys() - {"smoke"}
+    boards = set(re.findall(r"leaderboard/([a-z0-9-]+)\.md", suites))
+    assert boards == {folder.name for folder in (ROOT / "leaderboard/records").iterdir()}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

@@ -12,7 +12,7 @@ import signal
 import socket
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -20,9 +20,10 @@ import pytest
 from benchbias.engine.base import BUSY, CHANGED, DAMAGED, FAILED, STORAGE, Ended
 from benchbias.errors import ChangedError, StorageError
 from benchbias.keys.environment import torch_version
-from benchbias.plan.trials import Plan
-from benchbias.runner.failures import SIGNAL_TRIES
-from benchbias.runner.loop import compute
+from benchbias.plan.trials import Plan, Trial
+from benchbias.runner.failures import SIGNAL_TRIES, Failure
+from benchbias.runner.loop import TellTrial, compute
+from benchbias.runner.recording import make_record
 from benchbias.runner.report import RunReport, record
 from benchbias.runner.reporter import Silent
 from benchbias.runner.results import results_of
@@ -121,6 +122,7 @@ def pretend(plan: Plan, smoke: Path, store: Store) -> Callable[..., tuple[Preten
         before: dict[str, Callable[[], None]] | None = None,
         timeout: float = 3600.0,
         reporter: Silent | None = None,
+        tell: TellTrial | None = None,
     ) -> tuple[Pretending, RunReport]:
         engine = Pretending(plan, Store(smoke), store, endings)
         engine.before = dict(before or {})
@@ -133,6 +135,7 @@ def pretend(plan: Plan, smoke: Path, store: Store) -> Callable[..., tuple[Preten
             rerun=rerun,
             timeout=timeout,
             shuffle=3,
+            tell=tell,
         )
         report = record(plan, store, computed)
         assert engine.closed or not engine.started
@@ -437,3 +440,66 @@ def test_an_engine_that_dies_is_one_line_and_loses_nothing(smoke: Path, tmp_path
     was, now = tree(smoke), tree(out)
     assert now
     assert all(now[name] == was[name] for name in now)
+
+
+class Heard:
+    """Trials that a run has told of, with their records at that moment."""
+
+    def __init__(self, plan: Plan, store: Store) -> None:
+        self.plan, self.store = plan, store
+        self.texts: dict[str, str] = {}
+        self.stages: list[str] = []
+
+    def __call__(self, trial: Trial, blocked: Mapping[str, Failure]) -> None:
+        made = make_record(self.plan, trial, self.store, blocked)
+        assert made is not None, "it was told before it was whole"
+        assert trial.id not in self.texts, "it was told twice"
+        self.texts[trial.id] = made.to_text()
+
+
+def test_a_run_tells_of_each_trial_once_and_its_record_is_the_one_that_is_written(
+    plan: Plan, pretend: Callable[..., tuple[Pretending, RunReport]], store: Store
+):
+    heard = Heard(plan, store)
+    key = first(plan, "train")
+    _, report = pretend({key: [code(FAILED)]}, tell=heard)
+    failed = {trial.id for trial in plan.trials if key in trial.stages}
+    assert 0 < len(failed) < len(plan.trials)
+    assert heard.texts == {one.id: one.to_text() for one in report.records}
+    assert {one.id for one in report.records if one.body["status"] == "failed"} == failed
+
+
+def test_what_lies_there_or_has_failed_before_is_not_told_of(
+    plan: Plan, pretend: Callable[..., tuple[Pretending, RunReport]], store: Store
+):
+    key = first(plan, "train")
+    pretend({key: [code(FAILED)]})
+    again, more = Heard(plan, store), Heard(plan, store)
+    pretend(tell=again)
+    assert again.texts == {}
+    _, report = pretend(rerun="failed", tell=more)
+    assert more.texts.keys() == {trial.id for trial in plan.trials if key in trial.stages}
+    assert report.exit_code == 0
+
+
+def test_a_trial_is_told_of_as_soon_as_it_is_whole(
+    plan: Plan, pretend: Callable[..., tuple[Pretending, RunReport]], store: Store
+):
+    heard, missing = Heard(plan, store), list[int]()
+
+    def tell(trial: Trial, blocked: Mapping[str, Failure]) -> None:
+        heard(trial, blocked)
+        missing.append(sum(not store.has(key) for key in plan.stages))
+
+    pretend(tell=tell, jobs=1)
+    assert len(missing) == len(plan.trials)
+    assert missing[0] > missing[-1] == 0
+
+
+def test_a_product_that_is_damaged_and_made_again_tells_of_its_trials_once(
+    plan: Plan, pretend: Callable[..., tuple[Pretending, RunReport]], store: Store
+):
+    heard = Heard(plan, store)
+    key = first(plan, "score")
+    pretend({key: [code(DAMAGED), code(DAMAGED)]}, tell=heard)
+    assert len(heard.texts) == len(plan.trials)

@@ -336,7 +336,7 @@ def test_bars_are_filled_where_the_change_is_told_from_none(tmp_path: Path, monk
     assert {(-4.0, True), (4.25, False), (1.0, True)} <= filled, "by the verdict, whatever the interval"
     assert {(-12.0, True), (0.0, False)} <= filled
     _, lines = drawn(tmp_path, "class-impact")
-    assert "toy: magnitude[sparsity=0.5] (pie_classes): normalised change, points; *: told from none" in lines
+    assert "toy: magnitude[sparsity=0.5] (pie_classes): normalised change, points; *: differs from none" in lines
     assert "  2: 2.00 ± 0.50 *" in lines
     assert "  1: 4.25 ± 0.10" in lines
     assert "  0/red: –" in lines
@@ -345,7 +345,7 @@ def test_bars_are_filled_where_the_change_is_told_from_none(tmp_path: Path, monk
 
 def test_every_analysis_of_changes_has_a_panel_a_row(tmp_path: Path):
     texts, _ = drawn(tmp_path, "class-impact")
-    titles = [text.removesuffix("; filled: told from none") for text in texts if re.search("toy: |; filled", text)]
+    titles = [text.removesuffix("; filled: differs from none") for text in texts if re.search("toy: |; filled", text)]
     assert titles == [
         *("toy: magnitude[sparsity=0.5]", "intensification", "toy: magnitude[sparsity=0.5]", "pie_classes"),
         *("toy: magnitude[sparsity=0.5]", "twin_changes", "toy: magnitude[sparsity=0.9]", "intensification"),

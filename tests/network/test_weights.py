@@ -123,7 +123,7 @@ def test_an_error_whose_text_cannot_be_told_is_told_by_its_type():
         def __str__(self) -> str:
             raise RuntimeError
 
-    said = "(its text cannot be told: __str__ raises RuntimeError)"
+    said = "(its text cannot be shown: __str__ raises RuntimeError)"
     assert first_line(Mute()) == said
     assert first_line(ValueError("one\ntwo")) == "one"
     noted: list[Mapping[str, Any]] = []

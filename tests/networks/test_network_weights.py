@@ -1,4 +1,4 @@
-"""Weights from a file of tensors: filled in exactly, told apart by their bytes, and every fault is one message."""
+"""Weights from a file of tensors: filled in exactly, different by their bytes, and every fault is one message."""
 
 from __future__ import annotations
 

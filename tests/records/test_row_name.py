@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchbias.board.text import escaped
-from benchbias.cli.status import find_trial
+from benchbias.cli.folders.status import find_trial
 from benchbias.plan.trials import Trial
 from benchbias.records.row_name import as_row_name, row_name
 

@@ -96,7 +96,8 @@ def test_it_is_marked_on_boards_in_results_and_where_it_is_published_until_it_is
     run(cli, out, "-q")
     was, board = (smoke / "leaderboards" / "smoke.md").read_text(), (out / "leaderboards" / "smoke.md").read_text()
     assert "reproducible" not in was
-    assert board.count("(1 of 2 seeds)") == 1
+    assert board.count("≠: Not reproducible: ") == 1
+    assert "random, 50 % (1 of 2 seeds)." in board
     assert "## Not reproducible" in board
     assert "- colored-digits-tiny: random\\[sparsity=0.5\\]: seeds 0\n" in board
     public = tmp_path / "public"

@@ -53,7 +53,6 @@ def test_measurements_that_are_none_count_as_nothing(out: Path, smoke: Path, pla
     assert (done.returncode, done.stderr) == (0, "")
     boards = "leaderboards/smoke.md"
     found, expected = tree(out), tree(smoke)
-    assert (b"benchbias 0" in expected[boards], b"is not recorded" in found[boards]) == (True, True)
     assert found.pop(boards).splitlines()[3:] == expected.pop(boards).splitlines()[3:], "the head names the code"
     assert found == expected
     for path in (out / "records" / "smoke").glob("*.json"):

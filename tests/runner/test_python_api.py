@@ -20,7 +20,7 @@ from benchbias.records.trial import TrialRecord
 from benchbias.runner.frame import frame_of
 from benchbias.store.store import Store
 from support import ROOT
-from support.markdown import blocks
+from support.markdown import blocks, tables
 
 PAGE = (ROOT / "docs/python-api.md").read_text()
 
@@ -229,3 +229,23 @@ benchbias.PruneContext.prunabel
     )
     found = [(line["line"], line["code"]) for line in map(json.loads, done.stdout.splitlines())]
     assert found == [(19, "call-arg"), (20, "arg-type"), (21, "call-arg"), (22, "attr-defined")], done.stdout
+
+
+def test_the_rows_of_results_are_those_of_the_leaderboard(results: benchbias.Results):
+    frame = results.rows()
+    table = [cells for cells in tables(results.leaderboard()) if len(cells) > 1]
+    assert len(frame) == len({record.body["method"] + str(record.body["swept"]) for record in results.records})
+    assert set(frame.verdict.dropna()) <= {"helps", "harms", "no difference", "undecided"}
+    for row in frame.to_dict("records"):
+        texts = [cells for cells in table if row["words"] in cells or row["label"] in cells]
+        assert texts, row["label"]
+        score = f"{100 * row['worst_group_accuracy']:.1f}"
+        assert any(cell.startswith(score) for cells in texts for cell in cells), (row["label"], score)
+        if row["gap"] == row["gap"]:
+            assert any(f"{100 * row['gap']:+.1f}" in cell for cells in texts for cell in cells), row["label"]
+
+
+def test_without_a_record_the_rows_are_an_empty_frame():
+    from benchbias.runner.frame import frame_of_board
+
+    assert frame_of_board([], {}).empty

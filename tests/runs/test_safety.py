@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchbias.cli.cleaning import clean_results
+from benchbias.cli.folders.cleaning import clean_results
 from benchbias.errors import ComponentError, DamagedError, StorageError, UsageError
 from benchbias.plugin.components import describe
 from benchbias.plugin.discovery import discover

@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 import torch
 
-from benchbias.cli.cleaning import clean_results
+from benchbias.cli.folders.cleaning import clean_results
 from benchbias.errors import DamagedError, StorageError, UsageError
 from benchbias.store import store as store_module
 from benchbias.store.store import Product, Store

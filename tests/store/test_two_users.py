@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from benchbias.cli.cleaning import clean_results
+from benchbias.cli.folders.cleaning import clean_results
 from benchbias.store.store import Store
 from benchbias.util import canonical
 from support.faulty import in_child

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 
 import numpy as np
 
@@ -49,6 +50,11 @@ def record(method="plain", seed=0, value=0.5, *, swept=None, suite=None, metrics
         [whole[name] for name in ("suite", "task", "method", "swept", "settings", "stages", "seed")]
     )
     return TrialRecord(whole, {})
+
+
+def wobble(name: str, seed: int) -> float:
+    """The part of a value that a seed adds: a few thousandths that differ from row to row."""
+    return 0.001 * (hashlib.sha256(f"{name} {seed}".encode()).digest()[0] % 9 - 4)
 
 
 def failure(method="plain", seed=0, reason="out of order", status="failed", **body):

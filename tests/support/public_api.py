@@ -99,6 +99,7 @@ def surface() -> Iterator[str]:
     for hook, kind in hookspecs.KINDS.items():
         yield f"hook {hook}{signature_text(getattr(hookspecs, hook))}"
         yield from (f"given to a {kind}: {given}" for given in components.GIVEN[kind])
+    yield f"hook {hookspecs.RECORD}{signature_text(getattr(hookspecs, hookspecs.RECORD))}"
     yield from (f"stage key {key}" for key in sorted(components.STAGE_KEYS))
     for table in ("SuiteTable", "TaskTable", "MethodTable", "Recipe"):
         yield from (f"toml {table}.{key}" for key in getattr(tables, table).model_fields)
@@ -138,6 +139,8 @@ def reference() -> Iterator[str]:
         yield f"### `{hook}()`"
         yield from paragraphs(getattr(hookspecs, hook).__doc__)
         yield "Given, before `*`: " + ", ".join(f"`{name}`" for name in components.GIVEN[kind]) + "."
+    yield f"### `{hookspecs.RECORD}(record)`"
+    yield from paragraphs(getattr(hookspecs, hookspecs.RECORD).__doc__)
     yield "## Given parameters"
     kinds = {name: [kind for kind in components.GIVEN if name in components.GIVEN[kind]] for name in given_names()}
     rows = [f"| `{name}` | {', '.join(kinds[name])} | {hookspecs.GIVEN_MEANING.get(name, '')} |" for name in kinds]

@@ -75,7 +75,7 @@ def is_labelled(answers: Answers) -> bool:
 def to_label(answers: Answers) -> tuple[ToLabel, ...]:
     """The changed examples that have no label, in the order of their ids. Raises UsageError where there are no ids."""
     if answers.ids is None:
-        raise UsageError("examples to label are told by their ids: say which column has them (--id COLUMN)")
+        raise UsageError("examples to label are named by their ids: say which column has them (--id COLUMN)")
     found = []
     models = (answers.dense, *answers.compressed.values())
     for row in np.nonzero(changed(answers) & (answers.label < 0))[0]:

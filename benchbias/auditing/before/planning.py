@@ -186,7 +186,7 @@ def plan_text(found: Plan) -> str:
     if found.clustered:
         lines.append("Examples of one cluster are taken to change together, which is the worst case.")
     if found.unequal:
-        lines.append("Clusters have different sizes: all this is approximate, and a chance may be lower than told.")
+        lines.append("Clusters have different sizes: all this is approximate, and a chance may be lower than said.")
     return "\n".join(lines) + "\n"
 
 

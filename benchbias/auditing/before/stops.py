@@ -1,4 +1,4 @@
-"""Answers that cannot be compared in earnest stop an audit before any statistic; what is merely odd is told.
+"""Answers that cannot be compared in earnest stop an audit before any statistic; what is merely odd is named.
 
 Each stop has a name. Where its case is meant, `allow` turns it into a warning.
 """

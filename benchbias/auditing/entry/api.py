@@ -46,7 +46,7 @@ def audit(
     harm that matters, in points. level: of each bound and of all "harmed" together. depth: attributes that are crossed.
     gate: attributes whose values must all be safe for a pass; None: all and the label. label_groups: whether each label
     is a group. pool: values with fewer examples are one group. expect_accuracy: of the dense model, in percent.
-    allow: names of stops that only warn. docs/audit.md tells what a verdict means. Raises BenchbiasError.
+    allow: names of stops that only warn. docs/audit.md says what a verdict means. Raises BenchbiasError.
     """
     if (pairs is None) == (dense is None or compressed is None):
         raise UsageError("audit: give dense and compressed, or pairs of several training runs")

@@ -46,7 +46,7 @@ def answers_of_models(
     facts: by name of model, the dense one's under DENSE. quiet: no progress on standard error. Every image is prepared
     once and the same way for all networks. Raises DataError and UsageError, one line each, before any statistic: for
     files that are missing, damaged or do not fit, for networks that are one file, answers that are no numbers or are
-    random, labels whose order nobody tells, and preprocessing that nobody tells.
+    random, labels of unknown order, and unknown preprocessing.
     """
     if run.device == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda: torch sees no GPU on this machine (known here: cpu)")
@@ -92,7 +92,7 @@ def _batches(examples: Examples, look: Look, *, quiet: bool) -> tuple[Batches, N
 
 @dataclass
 class _Work:
-    """One audit's networks and images on the way to logits. notes: what is told of this run alone."""
+    """One audit's networks and images on the way to logits. notes: what is said of this run alone."""
 
     models: ModelSpec
     files: Sequence[File | None]
@@ -132,7 +132,7 @@ class _Work:
         return opened_network(self.models.sources[place], self.models, self.batches.shape, self.device)
 
     def _key(self, place: int, opened: Network | None) -> str | None:
-        """The name of a network's logits on these images; None where it cannot be told what would decide them."""
+        """The name of a network's logits on these images; None where it is not known what would decide them."""
         source, file, sums = self.models.sources[place], self.files[place], self.batches.sums
         identity: str | None = ""
         if opened is not None:
@@ -141,9 +141,7 @@ class _Work:
             fitting = Fitting(self.batches.shape, self.models.options, self.models.plugins)
             identity = architecture(source.model, fitting).identity
         if identity is None:
-            self.notes.append(
-                f"the answers of {source.what} are not kept: it cannot be told when it is another network"
-            )
+            self.notes.append(f"the answers of {source.what} are not kept: it is not known when it is another network")
             return None
         return key_of(
             *("logits", None if file is None else file.sha256, source.model, source.table, dict(self.models.options)),

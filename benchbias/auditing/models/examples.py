@@ -37,7 +37,7 @@ DATASET, ATTRIBUTE = "dataset:", "attribute"
 class Examples:
     """Images with their labels as texts, and what else is known of each. order: the classes in the network's order.
 
-    order is None where only a file of classes, or labels that are numbers, can tell it.
+    order is None where only a file of classes, or labels that are numbers, can give it.
     """
 
     pictures: Pictures
@@ -208,7 +208,7 @@ def _of_data_set(spec: ImageSpec, name: str) -> Examples:
 
 
 def class_order(examples: Examples, classes: Path | None, outputs: int) -> tuple[str, ...]:
-    """The names of the classes in the order of the network's outputs. Raises DataError where nobody tells it.
+    """The names of the classes in the order of the network's outputs. Raises DataError where nobody gives it.
 
     Told by a file of classes, by sub-folders, or by labels that are the numbers of outputs, from 0.
     """
@@ -231,7 +231,7 @@ def class_order(examples: Examples, classes: Path | None, outputs: int) -> tuple
     else:
         odd = next(label for label in examples.labels if not label.isdecimal())
         raise DataError(
-            f"labels are names ({odd!r:.80}) and nothing tells which output of the network each is: --classes FILE, "
+            f"labels are names ({odd!r:.80}) and nothing says which output of the network each is: --classes FILE, "
             "one name in a line, in the order of the outputs"
         )
     if len(order) != outputs:

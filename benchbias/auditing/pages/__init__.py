@@ -1,1 +1,1 @@
-"""An audit told: as text, JSON, markdown, HTML, and as lists of the answers that changed. No torch."""
+"""An audit as text, JSON, markdown, HTML, and as lists of the answers that changed. No torch."""

@@ -226,7 +226,7 @@ def _row(line: Line, audit: Audit, *, known: bool, scored: bool) -> str:
 
 
 def _gate(line: Line) -> str:
-    """A mark of single values that a pass does not need; crossings never are, as their names tell."""
+    """A mark of single values that a pass does not need; crossings never are, as their names say."""
     return "" if line.group.gated or len(line.group.parts) > 1 else " <small>(not needed for a pass)</small>"
 
 

@@ -30,7 +30,7 @@ def points(share: float, digits: int = 1) -> str:
 
 
 def bound(share: float, margin: float) -> str:
-    """A harm or a bound in points, with as many decimals, up to 6, as tell it from 0 and from the margin."""
+    """A harm or a bound in points, with as many decimals, up to 6, as show that it is not 0 and from the margin."""
     others = [other for other in (0.0, margin) if not math.isclose(share, other, abs_tol=SAME)]
     for digits in range(1, MOST_DIGITS):
         if all(points(share, digits) != points(other, digits) for other in others):

@@ -61,7 +61,7 @@ def from_arrays(
     columns = {name: coded(f"attribute {name}") for name in named}
     ids, labels = coded("identity"), coded("label")
     if ids is not None and (len(ids.names) < len(ids.codes)):
-        raise DataError("identity: an id is empty or stands twice; copies of one example are told by cluster instead")
+        raise DataError("identity: an id is empty or stands twice; copies of one example are named by cluster instead")
     assert labels is not None
     return assemble(
         Parts(

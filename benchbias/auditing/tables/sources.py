@@ -126,7 +126,7 @@ def _ids(table: Table, identity: str, values: Values) -> Coded:
     if counts.max() > 1:
         twice = int(np.argmax(counts > 1))
         rows = [table.row(int(number)) for number in np.nonzero(codes == twice)[0][:2]]
-        remedy = "an id stands in one row; copies of one example are told by --cluster instead"
+        remedy = "an id stands in one row; copies of one example are named by --cluster instead"
         raise DataError(f"{rows[0]} and {rows[1]}: the id {values.names[twice]!r:.80} stands twice: {remedy}")
     return values
 

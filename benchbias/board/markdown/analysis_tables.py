@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchbias.board.markdown.probe_tables import column_title
-from benchbias.board.text import escaped, number_text, table_lines
+from benchbias.board.text import escaped, no_formula, number_text, table_lines
 from benchbias.errors import UsageError
 from benchbias.records.analysis import AnalysisRecord
 from benchbias.records.table import Table
@@ -92,15 +92,9 @@ def write_table(record: AnalysisRecord, table: Table, path: Path) -> None:
             case ".json":
                 path.write_text(json.dumps(json_of(record), indent=1) + "\n", encoding="utf-8")
             case ".csv":
-                table.to_frame().map(_no_formula).rename(columns=_no_formula).to_csv(path, index=False)
+                table.to_frame().map(no_formula).rename(columns=no_formula).to_csv(path, index=False)
             case _:
                 table.to_frame().to_parquet(path, index=False)
-
-
-def _no_formula(value: Any) -> Any:
-    """A text that no spreadsheet computes: one that begins like a formula gets an apostrophe before it."""
-    formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) and len(value) > 1
-    return f"'{value}" if formula else value
 
 
 def json_of(record: AnalysisRecord) -> Mapping[str, Any]:

@@ -40,7 +40,7 @@ def dataset_of(
     training. duplicates: `refuse` images that two splits share, or `count` them. Equal images are one cluster. Classes
     and attributes are those of training, in alphabetical order, or by size where all are numbers. statistics: that
     images are normalised by, those of the training images where None. empty_groups: `refuse` groups without an example
-    in a test split, or `allow` them: their accuracy is then undefined. notes: what a user should be told.
+    in a test split, or `allow` them: their accuracy is then undefined. notes: what a user should know.
     preprocessing: how the images were made, for boards. Raises DataError, which names the row.
     """
     parts = {name: part.normalised() for name, part in examples.items()}

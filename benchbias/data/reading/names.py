@@ -1,4 +1,4 @@
-"""Names that come from data, of classes, attributes and splits: one rule for all that is printed, and near ones told.
+"""Names that come from data, of classes, attributes and splits: one rule for all that is printed, and near ones named.
 
 They stand on boards, in records and in messages.
 """

@@ -235,7 +235,7 @@ def _options(table: Mapping[str, Any], builder: str, where: str) -> dict[str, An
 
 
 def _features(card: Mapping[str, Any], table: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The features that the README tells of a configuration, the names of classes among them. Raises DataError."""
+    """The features that the README names of a configuration, the names of classes among them. Raises DataError."""
     from datasets.info import DatasetInfo
 
     tables = card.get("dataset_info") or []

@@ -103,7 +103,7 @@ def during_training(subject: Subject) -> None:
 
 
 def cost(subject: Subject) -> str:
-    """Its cost is told: seconds a call, and how many dense training steps that is (never a failure)."""
+    """Its cost is shown: seconds a call, and how many dense training steps that is (never a failure)."""
     watch, trial = Watch(), ToyTrial()
     for _ in range(TIMED_CALLS):
         pruned(subject, trial, watch)

@@ -82,7 +82,7 @@ def _verdict(change: Estimate | None, different: float, alike: float) -> str:
         return "no examples"
     if different <= LEVEL:
         return "lower" if change.mean < 0 else "higher"
-    return "equivalent" if alike <= LEVEL else "not told apart"
+    return "equivalent" if alike <= LEVEL else "undecided"
 
 
 def _columns(lines: Sequence[tuple[Any, ...]]) -> dict[str, tuple[str, str, tuple[Any, ...]]]:

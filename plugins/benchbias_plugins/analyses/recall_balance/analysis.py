@@ -57,7 +57,7 @@ def recall_balance(
 
     Intervals are over models and over the test images that all models share. `alpha lower` and `alpha upper` at
     `level` are Fieller's; `mark` is `>` or `<` where alpha = 1 is rejected at it, else `?`. Where the denominator is
-    not told from zero, estimates are None. With `images = false` they are over models alone, at these test images.
+    not different from zero, estimates are None. With `images = false` they are over models alone, at these test images.
     `recall_balance_as_published` is the poster's: `halves`, `deattenuate` and `images` false, `average = "models"`.
 
     Raises BenchbiasError where trials answer different examples, or for de-attenuation without halves; Skip with fewer
@@ -196,8 +196,8 @@ def _table(lines: list[Line], how: How, by: By) -> Table:
         "%. "
         "alpha if uniform: what comes of all errors growing by one factor. alpha shared: the slope along what the "
         "controls of other seeds share, which a control's own luck in training does not flatten. A control against "
-        "another seed: what alpha is where nothing was pruned. Empty: undefined, or the control's balances are not "
-        "told from none."
+        "another seed: what alpha is where nothing was pruned. Empty: undefined, or the control's balances do "
+        "not differ from none."
     )
     return Table({name: (kind, unit, tuple(values)) for name, (kind, unit, values) in columns.items()}, caption)
 

@@ -22,7 +22,7 @@ class Ratio:
     denominator: Influence
 
     def told(self, level: float) -> bool:
-        """Whether the denominator is told from zero, so that the ratio's interval at this level is bounded."""
+        """Whether the denominator differs from zero, so that the ratio's interval at this level is bounded."""
         return self.denominator.interval(level)[0] > 0
 
     def linearised(self) -> Influence:
@@ -39,7 +39,7 @@ class Ratio:
         return None if bounds[0] is None or bounds[1] is None else (bounds[0], bounds[1])
 
     def side(self, level: float) -> str:
-        """`>` or `<` where the test rejects a = 1, else `?`. It needs no denominator that is told from zero."""
+        """`>` or `<` where the test rejects a = 1, else `?`. It needs no denominator that differs from zero."""
         gap = self.numerator.minus(self.denominator)
         if abs(gap.value) <= TINY:
             return "?"

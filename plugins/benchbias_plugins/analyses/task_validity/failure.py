@@ -55,7 +55,7 @@ def _against_chance(over: Estimate | None) -> str:
     low, high = over.interval()
     if high < 0:
         return "yes: worse than guessing"
-    return "better than guessing" if low > 0 else "not told from guessing"
+    return "better than guessing" if low > 0 else "not settled"
 
 
 def _room(room: Estimate | None, margin: float) -> str:

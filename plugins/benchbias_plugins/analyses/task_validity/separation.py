@@ -1,4 +1,4 @@
-"""The separation of methods: pairs told apart, the rows' share of the variance, and agreement between seeds."""
+"""The separation of methods: resolved pairs, the rows' share of the variance, and agreement between seeds."""
 
 from __future__ import annotations
 
@@ -33,26 +33,26 @@ def separation(population: Population, metric: str, splits: int, seed: int) -> l
     values = np.array([[float(one.value) for one in row] for row in scores])  # (rows, seeds)
     if len(rows) < 2 or len(common) < 2 or np.isnan(values).any():
         return [Line(QUESTION, "ranked rows", None, f"not known: {len(rows)} rows over {len(common)} common seeds")]
-    apart, pairs = told_apart(scores, SMALLEST_GAP.get(metric, 0.0))
+    differ, pairs = resolved(scores, SMALLEST_GAP.get(metric, 0.0))
     share, low, high = intraclass(values)
     taus = halves_agree(values, splits, np.random.default_rng(seed))
     return [
-        Line(QUESTION, "share of pairs of rows told apart", _bare(apart / pairs), f"{apart} of {pairs}, after Holm"),
+        Line(QUESTION, "share of pairs of rows resolved", _bare(differ / pairs), f"{differ} of {pairs}, after Holm"),
         Line(QUESTION, "intraclass correlation, one seed", _bare(share), _share_text(share, low, high)),
         Line(QUESTION, "Kendall's tau between halves of the seeds", _bare(_mean(taus)), _taus_text(taus)),
     ]
 
 
-def told_apart(scores: Sequence[Sequence[Measured]], smallest: float) -> tuple[int, int]:
-    """How many pairs of rows are told apart at 5 % after Holm, paired by seed and test example; and all pairs."""
+def resolved(scores: Sequence[Sequence[Measured]], smallest: float) -> tuple[int, int]:
+    """How many pairs of rows differ at 5 % after Holm, paired by seed and test example; and all pairs."""
     gaps = [
         estimate([a - b for a, b in zip(one, other, strict=True)]) for one, other in itertools.combinations(scores, 2)
     ]
     adjusted = holm([p_value(gap) for gap in gaps])
-    apart = [
+    differ = [
         gap is not None and p <= LEVEL and abs(gap.mean) >= smallest for gap, p in zip(gaps, adjusted, strict=True)
     ]
-    return sum(apart), len(gaps)
+    return sum(differ), len(gaps)
 
 
 def intraclass(values: NDArray[np.float64]) -> tuple[float, float, float]:

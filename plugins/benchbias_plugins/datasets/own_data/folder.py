@@ -66,7 +66,7 @@ def image_folder(
 ) -> BiasedDataset:
     """A folder of images below the data folder, with a CSV or parquet file that gives split, label and attribute.
 
-    folder, table: the folder, and the file in it; image, split, label, attribute: its columns. docs/own-data.md tells
+    folder, table: the folder, and the file in it; image, split, label, attribute: its columns. docs/own-data.md says
     every option. Raises DataError, which names the row.
     """
     columns = columns_of(attribute, further_attributes, (image, split, label))

@@ -61,7 +61,7 @@ def hub(
     """Any image data set of the hub, by its name and the names of its columns.
 
     repository: owner/name, fetched or below the data folder. image, label, attribute: its columns. train_split,
-    val_split, test_split: without val_split, val_fraction of training becomes it, by the seed. docs/own-data.md tells
+    val_split, test_split: without val_split, val_fraction of training becomes it, by the seed. docs/own-data.md says
     every option. Raises DataError, which names the row.
     """
     columns = columns_of(attribute, further_attributes, (image, label))

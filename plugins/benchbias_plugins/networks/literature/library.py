@@ -185,7 +185,7 @@ def _checked(network: nn.Module, what: str, input_shape: tuple[int, int, int], n
     if unseen:
         raise BenchbiasError(
             f"{what} uses {', '.join(unseen[:3])} without calling them as layers: what is pruned of "
-            "them, and its cost, could not be told"
+            "them, and its cost, could not be counted"
         )
     changed = [name for layer, name in layers.items() if not _uses_its_weight(layer, called[layer])]
     if changed:

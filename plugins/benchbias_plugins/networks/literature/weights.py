@@ -32,7 +32,7 @@ def with_weights(
 
     The head keeps them where the file has none, or one of another number of classes; a line in the stage's log says
     so, and what else was done to fit: masks applied, prefixes left out. renamed: makes the model's names of the
-    file's. Raises DataError for a file that is missing, not the one that `sha256` tells, damaged, holds more than
+    file's. Raises DataError for a file that is missing, not the one that `sha256` names, damaged, holds more than
     tensors, or whose tensors are not the model's.
     """
     if weights is None:
@@ -56,7 +56,7 @@ def with_weights(
 
 
 def _content(root: Path, weights: str, sha256: str | None) -> bytes:
-    """The bytes of the file, which are those that the sha256 tells. Raises DataError."""
+    """The bytes of the file, which are those that the sha256 names. Raises DataError."""
     parts = PurePosixPath(weights).parts
     if not parts or PurePosixPath(weights).is_absolute() or ".." in parts or "\0" in weights:
         raise DataError(f"weights {weights!r:.200}: a path relative to the data folder, without `..`")

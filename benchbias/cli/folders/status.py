@@ -9,24 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from benchbias.board.standings import needed_seeds
-from benchbias.cli.showing import table
+from benchbias.cli.folders.states import FolderState
 from benchbias.errors import UsageError, plain, unknown
 from benchbias.plan.trials import Plan, Trial
 from benchbias.records.row_name import as_row_name
 from benchbias.records.schema import TRACKS
-from benchbias.runner.failures import (
-    analysis_failure,
-    known_failures,
-    last_failure,
-    probe_failures,
-    trial_failure,
-    with_descendants,
-)
 from benchbias.runner.publishing import nearest_records
-from benchbias.runner.report import Conflict, conflicts_of, current_records
+from benchbias.runner.report import Conflict
 from benchbias.statistics.seeds import MOST_SEEDS
-from benchbias.store.store import CONFLICT, Store
-from benchbias.util.files import put_aside
+from benchbias.store.store import Store
+from benchbias.util.text_table import table
 
 
 def summary(plan: Plan, out: Path) -> dict[str, Any]:
@@ -106,7 +98,7 @@ def seeds_needed(plan: Plan, out: Path) -> dict[str, Any] | None:
 def seeds_text(found: dict[str, Any] | None) -> list[str]:
     """The lines of `seeds_needed` for a reader."""
     if not found or not found["tasks"]:
-        return ["  seeds: no finished runs here tell how many a difference of 5 points would need"]
+        return ["  seeds: no finished runs here show how many a difference of 5 points would need"]
     lines = [
         f"  seeds for a difference of 5 points in {found['metric'].replace('_', ' ')}, resolved in 80 % of runs",
         f"  (from {found['records']} records of {found['folder']}):",
@@ -121,46 +113,23 @@ def _seeds(number: int | None) -> str:
     return f"more than {MOST_SEEDS}" if number is None else str(number)
 
 
-def status_text(plan: Plan, out: Path) -> str:
+def status_text(state: FolderState) -> str:
     """How many trials are done, running, failed, missing; each that is not done, with the reason."""
-    store = Store(out)
-    done = {key for key in plan.stages if store.has(key)}
-    blocked = with_descendants(plan, known_failures(plan, store, done))
-    conflicts = conflicts_of(plan, store.conflicts())
-    conflicting = {found.key: found.stage for found in conflicts}
+    plan, out = state.plan, state.out
     rows: list[tuple[str, str, str, str]] = []
-    counts: Counter[str] = Counter()
-    for trial in plan.trials:
-        failure = trial_failure(plan, trial, blocked)
-        if failure is not None:
-            state, why = failure.status, f"{failure.stage}: {failure.reason}"
-        elif set(trial.everything) - blocked.keys() <= done:
-            again = [conflicting[key] for key in trial.everything if key in conflicting]
-            state, why = ("conflict", f"not reproducible: {again[0]}") if again else ("done", "")
-        else:
-            running = [plan.stages[key].label for key in trial.everything if key not in done and store.claimed(key)]
-            state, why = ("running", running[0]) if running else ("missing", _last_death(plan, trial, store, done))
-        counts[state] += 1
-        if state != "done":
-            rows.append((trial.id[:12], state, trial.label, plain(why)))
-        if failure is None:
-            rows += [
-                (trial.id[:12], f"probe {found.status}", trial.label, plain(f"{name}: {found.reason}"))
-                for name, found in probe_failures(trial, blocked).items()
-            ]
-    for planned in plan.analyses:
-        failure = analysis_failure(planned, blocked)
-        if failure is not None:
-            rows.append(("", f"analysis {failure.status}", planned.label, plain(f"{failure.stage}: {failure.reason}")))
-        elif planned.key not in done:
-            rows.append(("", "analysis missing", planned.label, ""))
-        elif planned.key in conflicting:
-            rows.append(("", "analysis conflict", planned.label, "not reproducible"))
-    stale = current_records(plan, store)[1]
-    aside = [path.name for path in put_aside(out / "quarantine")]
-    lines = [
-        f"suite {plan.suite} in {out}: " + (", ".join(f"{n} {state}" for state, n in counts.items()) or "no trials")
+    for one in state.trials:
+        name = one.trial.id[:12]
+        if one.state != "done":
+            rows.append((name, one.state, one.trial.label, one.reason))
+        rows += [
+            (name, f"probe {found.status}", one.trial.label, plain(f"{probe}: {found.reason}"))
+            for probe, found in one.probes.items()
+        ]
+    rows += [
+        ("", f"analysis {one.state}", one.planned.label, one.reason) for one in state.analyses if one.state != "done"
     ]
+    counts = ", ".join(f"{n} {name}" for name, n in state.counts.items()) or "no trials"
+    lines = [f"suite {plan.suite} in {out}: {counts}"]
     if rows:
         lines += ["", table(("trial", "state", "task/method/seed", "reason"), rows)]
     if any(row[1].rpartition(" ")[2] in ("failed", "skipped") for row in rows):
@@ -169,12 +138,11 @@ def status_text(plan: Plan, out: Path) -> str:
             "",
             f"`benchbias logs TRIAL -s {plan.suite} -o {out}{extra}` shows a trial's output and traceback.",
         ]
-    if stale:
-        lines += ["", f"{len(stale)} stale: made by other sources or on another machine, on no leaderboard"]
-    lines += _conflict_lines(conflicts, out)
-    damaged = sum(not CONFLICT.fullmatch(name) for name in aside)
-    if damaged:
-        lines += ["", f"{damaged} damaged files were put into quarantine and made again"]
+    if state.stale:
+        lines += ["", f"{state.stale} stale: made by other sources or on another machine, on no leaderboard"]
+    lines += _conflict_lines(state.conflicts, out)
+    if state.damaged:
+        lines += ["", f"{state.damaged} damaged files were put into quarantine and made again"]
     return "\n".join(lines)
 
 
@@ -190,12 +158,6 @@ def _conflict_lines(conflicts: Sequence[Conflict], out: Path) -> list[str]:
         f"Find out why. `benchbias clean --quarantine -o {out}` then keeps the first products and takes the marks",
         "away; another results folder (`-o`) computes everything anew.",
     ]
-
-
-def _last_death(plan: Plan, trial: Trial, store: Store, done: set[str]) -> str:
-    """How a stage that the next run tries again ended the last time, e.g. by a signal."""
-    failures = [last_failure(store, plan.stages[key]) for key in trial.everything if key not in done]
-    return next((f"to be tried again: {f.stage}: {f.reason}" for f in failures if f is not None), "")
 
 
 def find_trial(plan: Plan, name: str) -> Trial:

@@ -1,0 +1,104 @@
+"""The cells of a board that a reader looks at first, as plain text: the same on terminals, in LaTeX and in HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchbias.board.entries import Entry
+from benchbias.board.text import gap_text, points_text
+from benchbias.board.words import LABELS, times
+from benchbias.errors import plain
+
+NONE = "\N{EN DASH}"
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The texts of one row. short: the mean of the metric that ranks, without its interval. notes: marks, seeds."""
+
+    rank: str
+    method: str
+    notes: str
+    score: str
+    short: str
+    gap: str
+    control: str
+    verdict: str
+    labels: str
+    cost: str
+
+
+def cells_of(entry: Entry, rank_by: str, usual: int | None, controls: Mapping[tuple[str, str], str]) -> Cells:
+    """The texts of an entry. usual: the number of seeds that the caption says; another one stands in the notes.
+
+    controls: the names of rows in words, see `control_words`.
+    """
+    row = entry.row
+    value = row.metrics.get(rank_by.removeprefix("-"))
+    seeds = [] if len(row.seeds) == usual else [_seeds(len(row.seeds))]
+    of_control = row.baseline_marks
+    broken = of_control is not None and of_control.collapsed
+    beside = [f"{of_control.collapsed} of its control's {of_control.seeds} seeds collapsed"] if broken else []  # type: ignore[union-attr]
+    score = points_text(value)
+    return Cells(
+        rank=rank_text(entry.rank),
+        method=plain(entry.words),
+        notes=plain("; ".join([*row.marks.words(), *beside, *seeds])),
+        score=score,
+        short=score if value is None else f"{100 * value.mean:.1f}",
+        gap=gap_text(row.to_baseline) if entry.control is not None else NONE,
+        control=plain(controls.get((row.task, entry.control or ""), entry.control or "")),
+        verdict=entry.verdict or NONE,
+        labels=LABELS.get(row.track, row.track),
+        cost=times(entry.relative_cost),
+    )
+
+
+def control_words(entries: Sequence[Entry]) -> dict[tuple[str, str], str]:
+    """The name in words of every row, by task and label."""
+    return {(entry.row.task, entry.row.label): entry.words for entry in entries}
+
+
+def rank_text(rank: tuple[int, int] | None) -> str:
+    """A rank for readers: `3`, or `2–5`; an en dash where there is none."""
+    if rank is None:
+        return NONE
+    return str(rank[0]) if rank[0] == rank[1] else f"{rank[0]}{NONE}{rank[1]}"
+
+
+def usual_seeds(entries: Sequence[Entry]) -> int | None:
+    """The number of seeds that most rows have; None without rows."""
+    numbers = [len(entry.row.seeds) for entry in entries]
+    return max(sorted(set(numbers), reverse=True), key=numbers.count) if numbers else None
+
+
+def seeds_text(usual: int | None) -> str:
+    """The sentence on the seeds of a table's rows."""
+    return f"{_seeds(usual)} a row, where a row does not say another number." if usual else "No rows."
+
+
+def _seeds(number: int) -> str:
+    return f"{number} seed{'s' if number != 1 else ''}"
+
+
+def score_title(suite: Mapping[str, Any]) -> str:
+    """The heading of the metric that ranks: `worst group`."""
+    return plain(str(suite["rank_by"]).removeprefix("-").replace("_", " ").removesuffix(" accuracy"))
+
+
+SECTION_TITLES: Mapping[str, str] = {
+    "none": "Labels used: none",
+    "validation": "Labels used: validation",
+    "training": "Labels used: training",
+    "controls": "Controls and ceilings, not ranked",
+}
+"""The headings of the parts of a board."""
+
+UNITS = (
+    "In percent with 95 % intervals over seeds and test examples; differences in points.",
+    "A verdict is adjusted for all rows of its task. "
+    "\N{DAGGER}: fewer than three seeds, so the interval is of the test examples alone.",
+)
+"""Sentences below a table of these cells."""

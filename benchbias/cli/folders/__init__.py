@@ -1,0 +1,1 @@
+"""Verbs on a results folder: the state of a plan's trials in it, its examination, its cleaning."""

@@ -1,0 +1,77 @@
+"""A board shown: as markdown, in the format of a file, as a table that fits the terminal."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchbias.errors import printable
+
+if TYPE_CHECKING:
+    from benchbias.board.scored import Scored
+    from benchbias.records.trial import TrialRecord
+    from benchbias.runner.results import Results
+    from benchbias.statistics.cells import CellLayout
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A board: its markdown, what it is made of, its file, and the options by which a report finds the same records."""
+
+    markdown: str
+    records: Sequence[TrialRecord]
+    layouts: Mapping[str, CellLayout]
+    file: Path
+    source: str
+
+    @cached_property
+    def scored(self) -> Scored:
+        """The records with their entries, which markdown alone does not need."""
+        from benchbias.board.scored import Scored
+
+        return Scored.of(self.records, self.layouts)
+
+    def text(self, suffix: str, columns: Sequence[str] | None) -> str:
+        """The board in a format, see `board.exports.files.board_text`."""
+        from benchbias.board.exports.files import board_text
+
+        if suffix == ".md" and columns is None:
+            return self.markdown
+        return board_text(suffix, self.scored.entries, self.scored.suite, columns, self.markdown)
+
+    def terminal(self, columns: Sequence[str] | None) -> str:
+        """The board as a table that fits the terminal, then where the whole of it is."""
+        from benchbias.board.exports.terminal import chosen_text, terminal_text
+
+        entries, suite, width = self.scored.entries, self.scored.suite, shutil.get_terminal_size().columns
+        if columns is None:
+            table = terminal_text(entries, suite, width)
+        else:
+            from benchbias.board.exports.columns import columns_of
+            from benchbias.board.exports.files import texts_of
+
+            table = chosen_text(*texts_of(columns_of(entries, suite).chosen(columns)), width)
+        name = suite["name"]
+        unscored = sum(record.body["status"] != "ok" for record in self.records)
+        lines = [f"{unscored} trials have no score; the full board says why."] if unscored else []
+        lines += [f"The full board: {self.file}", f"With charts: `benchbias report {name} -o report.html{self.source}`"]
+        return printable("\n".join([table, "", *lines]))
+
+
+def source_of(out: Path) -> str:
+    """The option by which a report finds a results folder."""
+    return "" if out == Path("results") else f" --out {shlex.quote(str(out))}"
+
+
+def run_text(results: Results) -> str:
+    """The board of a run: a table on a terminal, markdown in a pipe."""
+    if not sys.stdout.isatty() or not results.shown:
+        return results.leaderboard()
+    shown = Shown(results.leaderboard(), results.shown, results.layouts, results.board, source_of(results.store.root))
+    return shown.terminal(None)
