@@ -87,6 +87,7 @@ def _facts(data: TaskData) -> dict[str, Any]:
     """Words of the data set about itself."""
     body = data.body
     return {
+        "seed": data.seed,
         "source": body["source"],
         "licence": body["licence"],
         "notes": list(body.get("notes", ())),

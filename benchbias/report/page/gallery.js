@@ -170,7 +170,7 @@
       const tasks = ((data.gallery || {}).tasks || []).filter((task) => task.sheet.length);
       if (!tasks.length) return;
       const { pictures } = data.gallery;
-      root.append(el("p", {}, "The first images of every group, of the data set's seed 0. A group is a class and an attribute; it is aligned where they go together in training."));
+      root.append(el("p", {}, "The first images of every group, of the first seed. A group is a class and an attribute; it is aligned where they go together in training."));
       for (const task of tasks) {
         for (const sheet of task.sheet) {
           const title = [name(task.task), `: ${sheet.split} split, ${sheet.total} images`];
