@@ -115,6 +115,9 @@ benchbias.section({
           ? `Of ${found.all.length} groups, ${lower.length} are lower and ${higher.length} higher; the others are undecided. `
             + "Changes are paired by seed and test example, and verdicts are adjusted for the groups of this pair (Holm, 5 %)."
           : "This is not its control, so nothing is said about differences here: compare intervals with care.");
+      if ([found.after, found.before].some((row) => row.seeds.length < 3)) {
+        told.append(" With fewer than three seeds the lines are of the test examples alone, for these networks.");
+      }
       const marks = [["after", found.after], ["before", found.before]].filter(([, row]) => row.marks.length);
       for (const [when, row] of marks) told.append(` Marks of the row ${when}: ${row.marks.join(", ")}.`);
       drawn.redraw({
