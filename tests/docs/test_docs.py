@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -18,7 +19,7 @@ from benchbias.board.text import gap_text
 from benchbias.cli import app
 from benchbias.records.analysis import read_analyses
 from benchbias.records.row_name import as_row_name
-from benchbias.runner.publishing import published_records
+from benchbias.runner.publishing import published_records, rebuild
 from benchbias.runner.workspace import Workspace
 from benchbias.statistics.estimates import MARGIN, Estimate, difference, equivalence_p_value
 from benchbias.suite import tables
@@ -47,9 +48,8 @@ def test_the_pruner_in_twelve_lines_gets_its_row(tmp_path: Path, cli):
     (tmp_path / "largest.py").write_text(code)
     done = cli(*shlex.split(command)[1:], "-m", "magnitude", "--seeds", "1", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert r"largest\[sparsity=0.5\]" in done.stdout
-    rows = {line.split()[1]: line.split()[2:] for line in done.stdout.splitlines() if "sparsity=0.5" in line}
-    assert rows[r"largest\[sparsity=0.5\]"] == rows[r"magnitude\[sparsity=0.5\]"], "it is the same criterion"
+    rows = {cells[1]: cells[2:] for cells in map(cells_of, done.stdout.splitlines()) if ", 50 %" in "".join(cells)}
+    assert rows["largest, 50 % §¶"] == rows["magnitude, 50 % §¶"], "it is the same criterion"
     read = cli("leaderboard", "smoke", "--plugin", "largest.py", "--method", "largest", cwd=tmp_path)
     assert read.returncode == 0, read.stderr
     assert {line for line in done.stdout.splitlines() if "largest" in line} <= set(read.stdout.splitlines())
@@ -160,16 +160,38 @@ LONG += ("selective-damage", "recall-distortion")  # populations of thirty
 
 
 @pytest.mark.parametrize("name", tiered(PUBLISHED, slow=LONG))
-def test_a_published_board_is_rebuilt_from_its_records_byte_for_byte(cli, name: str):
-    done = cli("leaderboard", name, "--records", str(ROOT / "leaderboard"))
+def test_a_published_board_is_rebuilt_from_its_records_byte_for_byte(name: str):
+    folder = ROOT / "leaderboard"
+    files = rebuild(name, folder)
+    assert set(files) == {f"{name}.md", f"details/{name}.md", f"data/{name}.csv", f"data/{name}.json"}
+    assert [path for path, text in files.items() if text.encode() != (folder / path).read_bytes()] == []
+
+
+def test_the_command_prints_a_published_board_and_its_details(cli):
+    for option, name in ((), "rest-density.md"), (("--details",), "details/rest-density.md"):
+        done = cli("leaderboard", "rest-density", "--records", str(ROOT / "leaderboard"), *option)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.encode() == (ROOT / "leaderboard" / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_the_page_of_all_boards_is_written_anew_byte_for_byte(cli, tmp_path: Path):
+    shutil.copytree(ROOT / "leaderboard", tmp_path / "leaderboard")
+    shutil.copytree(ROOT / "docs/methods", tmp_path / "docs/methods")
+    done = cli("leaderboard", "--records", str(tmp_path / "leaderboard"), "--write")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.encode() == (ROOT / f"leaderboard/{name}.md").read_bytes()
+    assert (tmp_path / "leaderboard/index.md").read_bytes() == (ROOT / "leaderboard/index.md").read_bytes()
 
 
 def test_every_suite_with_records_is_shipped_and_has_a_board_a_page_and_no_trial_that_is_not_planned():
     """A board without records could say anything; one of old rows or seeds would not be what the suite's table says."""
     workspace = Workspace.open(shipped_file(), quiet=True)
-    assert {board.stem for board in (ROOT / "leaderboard").glob("*.md")} == {*PUBLISHED, "claims", "claims-before"}
+    assert {board.stem for board in (ROOT / "leaderboard").glob("*.md")} == {
+        *PUBLISHED,
+        "claims",
+        "claims-before",
+        "index",
+    }
     for name in PUBLISHED:
         assert (ROOT / f"docs/suites/{name}.md").is_file()
         records, _ = published_records(name, ROOT / "leaderboard")
@@ -188,7 +210,7 @@ def test_every_suite_with_records_is_shipped_and_has_a_board_a_page_and_no_trial
 def board_rows() -> dict[str, dict[str, str]]:
     """The published results by method: column -> cell; `labels used` is the section's, and no control has it."""
     found: dict[str, dict[str, str]] = {}
-    for section in (ROOT / "leaderboard/spurious-small.md").read_text().split("### Cost")[0].split("### ")[1:]:
+    for section in (ROOT / "leaderboard/details/spurious-small.md").read_text().split("### Cost")[0].split("### ")[1:]:
         head, _, *body = [
             [c.strip() for c in line.strip("|").split("|")] for line in section.splitlines() if "|" in line
         ]
@@ -203,7 +225,7 @@ def test_the_readme_shows_the_head_of_the_published_board():
     start = next(at for at, cells in enumerate(lines) if cells[1:3] == ["rank", "method"])
     rows = list(itertools.takewhile(lambda cells: len(cells) == len(lines[start]), lines[start + 2 :]))
     head, published = lines[start], board_rows()
-    text = (ROOT / "leaderboard/spurious-small.md").read_text().split("### Cost")[0]
+    text = (ROOT / "leaderboard/details/spurious-small.md").read_text().split("### Cost")[0]
     tables = [section.count("\n| ") - 1 for section in text.split("### ")[1:]]  # one a track, and the controls'
     assert len(rows) == sum(min(3, count) for count in tables)
     for cells in rows:
@@ -225,7 +247,7 @@ def reading_of(gap: Estimate) -> str:
 def gaps_of_board(name: str) -> dict[tuple[str, str], str]:
     """(row, baseline) of every gap to a baseline of a board: whether it is resolved, which is bold there."""
     found, head = {}, []
-    for line in (ROOT / f"leaderboard/{name}.md").read_text().replace("\\", "").splitlines():
+    for line in (ROOT / f"leaderboard/details/{name}.md").read_text().replace("\\", "").splitlines():
         cells = cells_of(line) if line.startswith("|") else []
         head = cells if "gap to baseline" in cells else head
         if len(cells) == len(head) and cells != head:
@@ -319,7 +341,7 @@ def test_the_tables_on_the_agreement_of_tasks_are_those_of_their_script():
 
 def test_what_the_page_on_critical_neurons_quotes_stands_on_its_board():
     page = (ROOT / "docs/suites/critical-neurons.md").read_text()
-    sections = (ROOT / "leaderboard/critical-neurons.md").read_text().replace("\\", "").split("### ")
+    sections = (ROOT / "leaderboard/details/critical-neurons.md").read_text().replace("\\", "").split("### ")
     quoted = [cells_of(line) for line in page.splitlines() if line.startswith("| `")]
     assert len(quoted) > 6
     for probe, what, group, *numbers in quoted:
