@@ -1,32 +1,15 @@
-"""README's table: all rows over several tasks of leaderboard/index.md, in one table. Prints markdown."""
+"""README's table: the rows over several tasks of leaderboard/index.md, with links of README's folder. Prints markdown."""
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
-SECTION = re.compile(r"^## (?:No group labels used|Group labels used: (?P<labels>.*))$", re.MULTILINE)
-
 
 def across_tasks(index: str) -> list[str]:
-    """The tables of the page's sections as one, whose second column says whose group labels a row used.
-
-    index: leaderboard/index.md. Links are of README's folder.
-    """
-    parts = SECTION.split(index.split("## All boards")[0])
-    lines: list[str] = []
-    for labels, part in zip(parts[1::2], parts[2::2], strict=True):
-        table = [line for line in part.splitlines() if line.startswith("|")]
-        head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
-        lines += [] if lines else [_row(head, "labels"), "|---" * (len(head) + 1) + "|"]
-        lines += [_row(cells, labels or "none") for cells in rows]
-    return lines
-
-
-def _row(cells: list[str], labels: str) -> str:
-    method, *numbers = cells
-    return f"| {' | '.join([method.replace('](../', ']('), labels, *numbers])} |"
+    """The lines of the page's first table. index: leaderboard/index.md."""
+    lines = index.split("## All boards")[0].splitlines()
+    return [line.replace("](../", "](") for line in lines if line.startswith("|")]
 
 
 if __name__ == "__main__":

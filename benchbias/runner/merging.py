@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from benchbias.board.markdown.surroundings import surroundings
-from benchbias.board.published.files import board_files
+from benchbias.board.published.files import published_files
 from benchbias.board.scored import Scored
 from benchbias.errors import NewerRecordError, StorageError, UsageError
 from benchbias.records.analysis import AnalysisRecord, analysis_folder, read_analyses
@@ -79,7 +79,7 @@ def publish_to(
     date = date_of(folder) if _unchanged(folder, texts) else datetime.now(UTC).date().isoformat()
     analyses = [content.analyses[file] for file in sorted(content.analyses)]
     scored = Scored.of(list(content.records.values()), content.layouts, analyses)
-    boards = board_files(suite, scored, command, date=date, pages=surroundings(publish))
+    boards = published_files(suite, scored, command, date=date, pages=surroundings(publish))
     _tell_changes(there, new, tell)
     going = [path for path in _files(folder) if str(path.relative_to(folder)) not in new.files] if replace else []
     for path in going:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchbias.board.markdown.surroundings import Surroundings, surroundings
-from benchbias.board.published.files import board_files
+from benchbias.board.published.files import board_files, published_files
 from benchbias.board.published.index_page import Published, index_page
 from benchbias.board.scored import Scored
 from benchbias.errors import UsageError
@@ -67,7 +67,7 @@ def _scored(suite: str, folder: Path) -> Scored:
 
 def _files(suite: str, folder: Path, scored: Scored, pages: Surroundings) -> dict[str, str]:
     date = date_of(record_folder(folder, suite))
-    return board_files(suite, scored, command_for(suite), date=date, pages=pages)
+    return published_files(suite, scored, command_for(suite), date=date, pages=pages)
 
 
 def write_boards(folder: Path) -> list[str]:

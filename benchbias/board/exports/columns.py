@@ -57,6 +57,11 @@ class Columns:
     names: tuple[str, ...]
     rows: tuple[Mapping[str, Any], ...]
 
+    def rounded(self, digits: int = 10) -> Columns:
+        """The same with numbers of so many significant digits: the last ones differ from machine to machine."""
+        rows = ({name: _rounded(cell, digits) for name, cell in row.items()} for row in self.rows)
+        return Columns(self.names, tuple(rows))
+
     def chosen(self, names: Sequence[str]) -> Columns:
         """The same rows with these columns alone, each once. Raises UsageError for one that there is not."""
         for name in names:
@@ -64,6 +69,10 @@ class Columns:
                 raise UsageError(unknown("column", name, self.names, "--columns"))
         kept = tuple(dict.fromkeys(names))
         return Columns(kept, tuple({name: row[name] for name in kept} for row in self.rows))
+
+
+def _rounded(cell: Any, digits: int) -> Any:
+    return float(f"{cell:.{digits}g}") if isinstance(cell, float) else cell
 
 
 def columns_of(entries: Iterable[Entry], suite: Mapping[str, Any]) -> Columns:

@@ -61,7 +61,7 @@ class SparseTraining:
 
 @dataclass(frozen=True)
 class InShort:
-    """What a task's board says first; a part is None where the board has no such rows."""
+    """The facts that a task's board says first; a part is None where the board has no such rows."""
 
     best: Best | None
     pruning: Pruning | None

@@ -26,7 +26,7 @@ from benchbias.statistics.estimates import FEWEST_SEEDS
 
 @dataclass(frozen=True)
 class Around:
-    """What stands around one board.
+    """The links and the date that stand around one board.
 
     date: of its publication, ISO 8601. files: the page of details and the files of numbers, by what they are.
     pages: links and sentences of the published folder.

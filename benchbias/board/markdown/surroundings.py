@@ -64,7 +64,7 @@ class Surroundings:
 
 
 def surroundings(folder: Path) -> Surroundings:
-    """What pages.toml of a published folder says; nothing where there is none. Raises UsageError for a mistake."""
+    """The content of a published folder's pages.toml; nothing where there is none. Raises UsageError for a mistake."""
     path = folder / FILE
     if not is_regular(path):
         return Surroundings()

@@ -10,6 +10,7 @@ from benchbias.board.entries import Entry
 from benchbias.board.words import SECTIONS
 from benchbias.statistics.estimates import FEWEST_SEEDS, Estimate, estimate
 
+FEWEST_TASKS = 3  # that a row stands on to be told of over tasks
 HEADLINE_TASKS = 10  # independent tasks from which on a number over tasks may stand alone
 
 
@@ -31,7 +32,7 @@ class Across:
 
 
 def across(boards: Iterable[Sequence[Entry]]) -> list[Across]:
-    """All rows that are ranked or judged on at least two tasks, best mean place first. boards: the entries of each."""
+    """All rows that stand on at least three tasks, the best mean place first. boards: the entries of each board."""
     found: dict[tuple[str, str], dict[str, Entry]] = {}
     places: dict[tuple[str, str], dict[str, float]] = {}
     tasks: dict[str, None] = {}
@@ -47,7 +48,7 @@ def across(boards: Iterable[Sequence[Entry]]) -> list[Across]:
     rows = [
         Across(words, section, tuple(members), len(tasks), _counted(members), _mean(places.get((section, words), {})))
         for (section, words), members in found.items()
-        if len(members) > 1
+        if len(members) >= FEWEST_TASKS
     ]
     return sorted(rows, key=lambda row: (SECTIONS.index(row.section), row.place.mean if row.place else 2.0, row.words))
 

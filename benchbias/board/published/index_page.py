@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from benchbias.board.entries import Entry
 from benchbias.board.markdown.surroundings import Surroundings
-from benchbias.board.published.across import HEADLINE_TASKS, Across, across
+from benchbias.board.published.across import FEWEST_TASKS, HEADLINE_TASKS, Across, across
 from benchbias.board.text import escaped, points_text, table_lines, title
-from benchbias.board.words import SECTIONS
-from benchbias.statistics.estimates import FEWEST_SEEDS, LEVEL
+from benchbias.statistics.estimates import LEVEL
 
 
 @dataclass(frozen=True)
@@ -36,22 +35,22 @@ def _first(boards: Sequence[Published], pages: Surroundings) -> list[str]:
     rows = across(board.entries for board in counted)
     tasks = list(dict.fromkeys(entry.row.task for board in counted for entry in board.entries))
     if not rows:
-        return ["No method stands on boards of two tasks: there is nothing to say across tasks."]
+        return [f"No row stands on boards of {FEWEST_TASKS} tasks: there is nothing to say across tasks."]
     links = ", ".join(f"[{escaped(board.name)}]({board.name}.md)" for board in counted)
-    lines = [
-        f"Rows over {len(tasks)} tasks ({escaped(', '.join(tasks))}), of the boards {links}. Tasks that share their "
-        f"images are not independent, and it takes {HEADLINE_TASKS} independent tasks for a number that stands alone. "
-        "So read each board, and take this table as its index.",
+    return [
+        f"Rows that stand on at least {FEWEST_TASKS} of {len(tasks)} tasks ({escaped(', '.join(tasks))}), by the group "
+        f"labels that they used. The boards are {links}.",
+        "",
+        *table_lines([_cells(row, pages.methods) for row in rows], HEADER),
+        "",
+        f"No number over tasks stands alone below {HEADLINE_TASKS} independent tasks, and tasks that share images are "
+        "not independent. Read the board of the task that is most like yours.",
+        "",
+        *_legend(),
     ]
-    for section in SECTIONS:
-        here = [row for row in rows if row.section == section]
-        if here:
-            told = "No group labels used" if section == "none" else f"Group labels used: {section}"
-            lines += ["", f"## {told}", "", *table_lines([_cells(row, pages.methods) for row in here], HEADER)]
-    return [*lines, "", *_legend()]
 
 
-HEADER = ("method", "tasks", "helps", "no difference", "undecided", "harms", "mean place")
+HEADER = ("method", "labels", "tasks", "helps", "no difference", "undecided", "harms", "mean place")
 
 
 def _cells(row: Across, pages: Mapping[str, str]) -> list[str]:
@@ -61,6 +60,7 @@ def _cells(row: Across, pages: Mapping[str, str]) -> list[str]:
     judged = sum(row.verdicts.values()) > 0
     return [
         f"{name}{comma}{escaped(rest)}",
+        row.section,
         f"{len(row.tasks)} of {row.of}",
         *(counted if judged else ["–"] * 4),
         _place(row),
@@ -79,8 +79,9 @@ def _legend() -> list[str]:
     return [
         "- **helps**, **harms**, **no difference**, **undecided**: on how many tasks the row's difference from its "
         "control has this verdict. Each board says what its controls are. –: the row has no control.",
-        "- **mean place**: of the row within the tables of its tasks: 0 is the first, 100 the last. The bounds are of "
-        f"the {100 * LEVEL:.0f} % interval of Student's t over tasks, from {FEWEST_SEEDS} tasks on.",
+        "- **mean place**: of the row within the tables of its tasks: 0 is the first, 100 the last, with the bounds of "
+        f"the {100 * LEVEL:.0f} % interval of Student's t over tasks. –: it is ranked on no task.",
+        "- **labels**: the group labels used: none, those of the validation split, or those of the training split.",
         "- A task on which a row was not run is missing, and counts as nothing.",
     ]
 
