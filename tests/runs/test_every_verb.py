@@ -47,6 +47,7 @@ VERBS: dict[str, tuple[str, ...]] = {
     "logs": ("logs", "colored-digits-tiny/erm/0", "-s", "smoke"),
     "leaderboard": ("leaderboard", "smoke"),
     "publish": ("leaderboard", "smoke", "--publish", "published"),
+    "site": ("site", "--out", "site", "--records", "results", "--no-reports"),
     "compare": ("compare", "erm", "jtt", "-s", "smoke"),
     "analyse": ("analyse", "smoke", "task_validity", "-q", "-j", "1"),
     "analyse-to": ("analyse", "smoke", "task_validity", "-q", "-j", "1", "--to", "table.md"),
@@ -85,7 +86,7 @@ HARMLESS = {"stray_files", "closed_errors", "reader_gone", "ascii_terminal", "no
 
 UNWRITABLE = {"read_only", "full_disk", "foreign_owner"}
 NO_STORE = {"closed_folder", "folder_is_a_file", "folder_is_a_pipe"}
-WRITING = {"run-more", "new", "show-image", "publish", "analyse-to", "audit-files"}
+WRITING = {"run-more", "new", "site", "show-image", "publish", "analyse-to", "audit-files"}
 """Verbs that have something to write in any case."""
 
 COMPUTING = {"run", "run-quietly", "run-more", "tune", "analyse", "analyse-to"}
