@@ -86,7 +86,7 @@ def _root(docs: Path) -> Path:
 
 def _suites(records: Path) -> list[Suite]:
     """The suites of a published folder. Raises UsageError where it has none."""
-    names = [folder.name for folder in folders_of(records / "records")]
+    names = [folder.name for folder in folders_of(records / "records") if listed(folder, ".json")]
     if not names:
         raise UsageError(f"--records {records}: is no published folder: it has no records")
     return [Suite.of(name, published_records(name, records)[0]) for name in names]
