@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,6 +38,35 @@ def report(
     count = sum(len(source.records) for source in found)
     places = ", ".join(dict.fromkeys(str(source.place) for source in found))
     print(printable(f"{output}: {count} records of {places}, {size / 1e6:.1f} MB; open it in a browser"))
+
+
+def site(
+    out: Annotated[Path, typer.Option("--out", help="The folder of the site: absent, empty, or a site already.")],
+    records: Annotated[Path, typer.Option(help="The published folder whose boards are shown.")] = Path("leaderboard"),
+    docs: Annotated[Path | None, typer.Option(help="The folder `docs` of a checkout: its pages are shown too.")] = None,
+    reports: Annotated[bool, typer.Option(help="Make the report of every suite.")] = True,
+    results: Annotated[Path, typer.Option(help="The results folder, where data sets are built for images.")] = Path(
+        "results"
+    ),
+    config: Config = None,
+    plugin: Plugins = None,
+    data_dir: DataDir = None,
+    device: Device = "cpu",
+) -> None:
+    """Make a static site of published boards, their reports, and the docs."""
+    from benchbias.report.making import write_report
+    from benchbias.site.making import make_site
+
+    workspace = open_workspace(config, plugin, data_dir)
+
+    def report(suite: str, path: Path) -> None:
+        write_report([_source(workspace, suite, records, results, device)], path)
+
+    def tell(line: str) -> None:
+        print(printable(f"site: {line}"), file=sys.stderr)
+
+    made = make_site(out, records, docs, report if reports else None, tell)
+    print(printable(f"{out}: {made.boards} boards, {made.reports} reports, {made.pages} pages; open {out}/index.html"))
 
 
 def _source(workspace: Workspace, suite: str, folder: Path | None, out: Path, device: str) -> Source:

@@ -1,15 +1,16 @@
 """Every hook of benchbias. A plugin is a module that implements some of them with `@benchbias.hookimpl`.
 
-All hooks but the last are collections: each implementation returns `{name: component}`, and the names of all plugins
-are put together; a name that two plugins use is an error that names both. They are called once when a plugin is
-described (in a child process, whose result is cached) and once in each worker process that needs one of the
-plugin's components; never in the command line's own process. They take no arguments and should do nothing but
-return the table: no work, no printing, no random numbers. The last, `benchbias_record`, is told of finished trials.
+All hooks but the last are collections. Each implementation returns `{name: component}`, and the names of all plugins
+are put together; a name that two plugins use is an error that names both. These hooks are called once when a plugin
+is described (in a child process, whose result is cached). They are called once more in each worker process that needs
+one of the plugin's components, and never in the command line's own process. They take no arguments and should do
+nothing but return the table: no work, no printing, no random numbers. The last, `benchbias_record`, gets the finished
+trials.
 
-What stands before `*` in a component's signature the core gives, recognised by its name; what stands after are
-its options, which benchmarks.toml may set: typed, with defaults (bool, int, float, str, Literal, tuple[T, ...],
-Mapping[str, T], T | None, each perhaps Annotated with `benchbias.Range`). A component that declares `train_groups` or
-`val_groups` is given group labels, and the leaderboard says so.
+The parameters before `*` in a component's signature come from the core, recognised by their names. The parameters
+after it are options, which benchmarks.toml may set: typed, with defaults. Types are bool, int, float, str, Literal,
+tuple[T, ...], Mapping[str, T] and T | None, each perhaps Annotated with `benchbias.Range`. A component that declares
+`train_groups` or `val_groups` is given group labels, and the leaderboard says so.
 
 Any component may raise `benchbias.Skip("why")`: its trials are shown as skipped, with the reason.
 """
@@ -35,7 +36,7 @@ hookimpl = pluggy.HookimplMarker("benchbias")
 def benchbias_datasets() -> dict[str, Callable[..., Any]]:  # type: ignore[empty-body]
     """Data sets: `{name: (root: Path, seed: int, *, <options>) -> BiasedDataset}`.
 
-    Called in a `data` stage. `root` is the folder of data files that the user named; `seed` decides the split,
+    Called in a `data` stage. `root` is the folder of data files that the user named. `seed` decides the split,
     the conflicts and the noise: equal seed and options must give equal bytes. The result is hashed and stored.
     """
 

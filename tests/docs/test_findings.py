@@ -297,7 +297,7 @@ def test_the_tables_of_layers_are_those_of_their_script():
 def test_the_variants_that_the_page_calls_resolved_are_the_boards():
     (sentence,) = re.findall(r"^The board resolves these variants from zero: (.*?)\. ", PAGE, re.MULTILINE)
     page = (ROOT / "docs/suites/named-variants.md").read_text()
-    board = (ROOT / "leaderboard/named-variants.md").read_text().replace("\\", "")
+    board = (ROOT / "leaderboard/details/named-variants.md").read_text().replace("\\", "")
     variants = re.findall(r"^\| `([^`]+)` \| `", page, re.MULTILINE)
     assert len(variants) == 20
     bold = [

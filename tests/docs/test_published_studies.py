@@ -19,7 +19,7 @@ PAGES = {name: (ROOT / f"docs/suites/{name}.md").read_text() for name in STUDIES
 @pytest.mark.parametrize("suite", STUDIES)
 def test_the_pages_rows_are_the_boards(suite: str):
     """A line `| name | column: cell | ...` of a table whose header names columns of the board."""
-    board = (BOARDS / f"{suite}.md").read_text()
+    board = (BOARDS / f"details/{suite}.md").read_text()
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in board.splitlines() if line[:1] == "|"]
     rows, header = {}, []
     for cells in lines:

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchbias.board.markdown.main_table import MARKS
+from benchbias.board.text import EXAMPLES_ALONE
 from benchbias.testing import ToyTrial
 from benchbias.testing.calling.subject import subjects_of
 from benchbias.testing.checking import check
@@ -18,7 +20,7 @@ from benchbias.testing.finding import find
 from benchbias.testing.toys.population import toy_population
 from support import ROOT
 from support.markdown import blocks, cells_of
-from support.running import outcomes_of
+from support.running import on_a_terminal, outcomes_of
 
 PAGE = (ROOT / "docs/writing-plugins.md").read_text()
 FILES = dict(re.findall(r"^`([a-z_]+\.(?:py|toml))`:\n\n```[a-z]+\n(.*?)```", PAGE, re.DOTALL | re.MULTILINE))
@@ -26,12 +28,18 @@ COMMANDS = [line for block in blocks(PAGE, "sh") for line in block.splitlines()]
 PLUGINS = ("largest.py", "wanda.py", "focal.py", "gap.py", "corner.py", "churn.py")
 
 
+SYMBOLS = " " + EXAMPLES_ALONE + "".join(symbol for symbol, _ in MARKS)
 OUTPUTS = dict(re.findall(r"```sh\n(benchbias [^\n]*)\n```\n\n```text\n(.*?)```", PAGE, re.DOTALL))
 """What the page shows that a command prints: shortened, from a run of its own."""
 
 
 def rows_of(text: str) -> list[list[str]]:
     return [cells_of(line) for line in text.replace("\\", "").splitlines() if line.startswith("|")]
+
+
+def columns_of(text: str) -> list[list[str]]:
+    """The head and the rows of a board on a terminal, whose columns stand two blanks apart."""
+    return [re.split(r" {2,}", line.strip()) for line in text.splitlines() if re.match(r"rank |(\d+|–)  ", line)]
 
 
 def without_numbers(line: str) -> str:
@@ -75,13 +83,18 @@ def test_every_command_of_the_page_works(folder: Path, cli, command: str):
     assert done.returncode == 0, done.stdout + done.stderr
     if words[0] == "run":
         rows = rows_of(done.stdout)
-        expected = {"erm", "wanda[sparsity=0.5]", "wanda[sparsity=0.8]"}
-        expected |= {"focal"} if "--suite mine" in command else {"wanda[sparsity=0.9]"}
-        expected = {"erm", "largest[sparsity=0.5]"} if "largest.py" in command else expected
-        assert expected <= {cells[1] for cells in rows}
-        assert ("shortcut gap" in rows[0]) == ("--suite mine" in command)
-        assert ("of right ones" in done.stdout) == ("--suite mine" in command)
-        assert set(rows_of(OUTPUTS.get(command, "|"))[0]) <= {*rows[0], ""}
+        expected = {"erm", "wanda, 50 %", "wanda, 80 %"}
+        expected |= {"focal"} if "--suite mine" in command else {"wanda, 90 %"}
+        expected = {"erm", "largest, 50 %"} if "largest.py" in command else expected
+        assert expected <= {cells[1].rstrip(SYMBOLS) for cells in rows}
+        details = (folder / f"results/leaderboards/details/{words[words.index('--suite') + 1]}.md").read_text()
+        assert ("shortcut gap" in rows_of(details)[0]) == ("--suite mine" in command)
+        assert ("of right ones" in details) == ("--suite mine" in command)
+    if words[0] == "run" and command in OUTPUTS:
+        printed = on_a_terminal(*words, "--seeds", "1", cwd=folder)
+        head, *rows = columns_of(OUTPUTS[command])
+        assert all(f"{cell}  " in f"{printed}  " for cell in head[1:-1])  # one seed is not ranked
+        assert all(f"{cells[1]}  " in printed for cells in rows)
     if words[0] == "check":
         printed = {without_numbers(line) for line in done.stdout.splitlines()}
         assert {without_numbers(line) for line in OUTPUTS.get(command, "").splitlines()} - {""} <= printed
@@ -99,9 +112,10 @@ def test_the_analysis_is_under_forty_lines_and_counts_what_it_says(folder: Path)
 
 def test_the_page_shows_what_each_step_of_the_ten_minutes_prints():
     assert [command.split()[1] for command in OUTPUTS] == ["check", "run", "compare"]
-    rows = rows_of(next(text for command, text in OUTPUTS.items() if command.startswith("benchbias run")))
-    assert {cells[1] for cells in rows[2:]} == {"erm", *(f"wanda[sparsity={value}]" for value in (0.5, 0.8, 0.9))}
-    assert all(re.search(r"\d\.\d \(\d+\.\d–\d+\.\d\)", cells[3]) for cells in rows[2:])
+    head, *rows = columns_of(next(text for command, text in OUTPUTS.items() if command.startswith("benchbias run")))
+    assert head[:2] == ["rank", "method"]
+    assert {cells[1] for cells in rows} == {"erm", *(f"wanda, {value} %" for value in (50, 80, 90))}
+    assert all(re.fullmatch(r"\d+\.\d \(\d+\.\d–\d+\.\d\)", cells[2]) for cells in rows)
 
 
 def test_the_test_of_the_page_passes(folder: Path, monkeypatch: pytest.MonkeyPatch):

@@ -58,7 +58,7 @@ RAISES = {
     "raise KeyboardInterrupt": "KeyboardInterrupt (",
     "raise GeneratorExit": "GeneratorExit",
     "import sys; sys.exit('over')": "SystemExit: over",
-    "class Odd(Exception):\n        __str__ = lambda self: 1 / 0\n    raise Odd": "Odd: (its text cannot be told",
+    "class Odd(Exception):\n        __str__ = lambda self: 1 / 0\n    raise Odd": "Odd: (its text cannot be shown",
     "class Odd(Exception):\n        def __str__(self):\n            raise SystemExit\n    raise Odd": "Odd (",
     "raise ValueError('\\x1b[31mred' + 'x' * 5000)": "ValueError:  [31mred",
     "def deeper(): deeper()\n    deeper()": "RecursionError",

@@ -24,7 +24,7 @@ LACKS = next(
         reason
         for reason, lacking in (
             ("no Chromium: install Debian's package chromium", CHROMIUM is None),
-            ("no playwright: pip install '.[pages]'", importlib.util.find_spec("playwright") is None),
+            ("no playwright: pip install '.[test]'", importlib.util.find_spec("playwright") is None),
         )
         if lacking
     ),
@@ -69,8 +69,10 @@ def chromium() -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def opened(browser: Any, path: Path, width: int = 1280, scheme: str = "light") -> Iterator[Watched]:
-    """A file in a page of its own. Scripts of the tests may run beside the page's policy."""
+def opened(
+    browser: Any, path: Path, width: int = 1280, scheme: str = "light", ready: str = "main h2"
+) -> Iterator[Watched]:
+    """A file in a page of its own, once it has what `ready` selects."""
     context = browser.new_context(
         viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=False, reduced_motion="reduce"
     )
@@ -80,6 +82,6 @@ def opened(browser: Any, path: Path, width: int = 1280, scheme: str = "light") -
     page.on("console", lambda message: watched.complaints.append(f"{message.type}: {message.text}"))
     page.on("pageerror", lambda error: watched.complaints.append(f"error: {error}"))
     page.goto(path.resolve().as_uri())
-    page.wait_for_selector("main h2")
+    page.wait_for_selector(ready)
     yield watched
     context.close()

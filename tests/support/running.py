@@ -58,3 +58,23 @@ def tree(results: Path) -> dict[str, bytes]:
                     content = json.dumps(json.loads(content)["body"]).encode()
                 found[str(path.relative_to(results))] = content
     return found
+
+
+def on_a_terminal(*arguments: str, cwd: Path, columns: int = 100) -> str:
+    """What the command line shows on a terminal of that width; its standard error goes elsewhere."""
+    import pty
+
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "COLUMNS": str(columns), "LINES": "40"}
+    command = [sys.executable, "-m", "benchbias", *arguments]
+    with subprocess.Popen(command, cwd=cwd, env=environment, stdout=theirs, stderr=subprocess.DEVNULL) as process:
+        os.close(theirs)
+        found = bytearray()
+        try:
+            while part := os.read(ours, 65536):
+                found += part
+        except OSError:  # Linux: the other end is closed
+            pass
+    os.close(ours)
+    assert process.returncode == 0, found
+    return found.decode().replace("\r\n", "\n")

@@ -1,37 +1,37 @@
-"""The images of a task: a sheet of samples, one row a group, and the test split for figures."""
+"""The images of a task, built if need be: a sheet of training samples, and the test split for figures."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from benchbias.errors import DataError, UsageError
+from benchbias.errors import DataError, UsageError, unknown
 from benchbias.figures import Pictures
+from benchbias.figures.sample_sheet import BY, Samples, draw_sheet
 from benchbias.plan.trials import Selection
 from benchbias.report.gathering.task_data import task_product
 from benchbias.runner.workspace import Workspace
 from benchbias.store.store import Product, Store
 from benchbias.util import canonical
-from benchbias.util.files import storage_errors
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-COLUMNS = 12
-PIXELS = 48  # of one image on the sheet, at least
-MARGIN = 4
 
 
-def write_sheet(workspace: Workspace, task: str, path: Path, out: Path) -> list[str]:
-    """Build the task's data (seed 0) if need be, draw training images by group; a line for each row is returned."""
+def write_sheet(
+    workspace: Workspace, task: str, path: Path, out: Path, by: str = "group", width: int | None = None
+) -> list[str]:
+    """Build the task's data (seed 0) if need be, draw training images by group; a line for each row is returned.
+
+    by, width: see `draw_sheet`. Raises BenchbiasError.
+    """
     if path.suffix.lower() != ".png":
         raise UsageError(f"--image {path}: the file's name must end in .png")
+    if by not in BY:
+        raise UsageError(unknown("kind of row", by, BY, "--by"))
     suites = [name for name, suite in workspace.catalogue.suites.items() if task in suite.tasks]
     if not suites:
         raise UsageError(f"--image: no suite has the task {task!r}")
     store = Store(out).create()
-    return _draw(store, task_product(workspace, suites[0], _first(task), store, "--image"), path)
+    samples = _samples(store, task_product(workspace, suites[0], _first(task), store, "--image"))
+    return draw_sheet(samples, path, by, width)
 
 
 def pictures_of(workspace: Workspace, suite: str, task: str, out: Path, layouts: Collection[str]) -> Pictures:
@@ -56,38 +56,15 @@ def _first(task: str) -> Selection:
     return Selection(tasks=[task], seeds=[0])
 
 
-def _draw(store: Store, product: Product, path: Path) -> list[str]:
-    train = store.load_blob(product.blobs["train"])
-    labels = store.load_blob(product.blobs["train-groups"])
-    groups = labels["labels"] * product.body["num_attributes"] + labels["attributes"]
-    return draw_sheet(
-        train["images"].numpy(), groups.numpy(), labels["aligned"].numpy(), product.body["group_names"], path
-    )
-
-
-def draw_sheet(
-    images: NDArray[Any], groups: NDArray[Any], aligned: NDArray[Any], names: Sequence[str], path: Path
-) -> list[str]:
-    """Draw the first images (N, C, H, W) of every group into a PNG; a line for each row is returned.
-
-    groups (N,): indices into names. aligned (N,): whether an image is bias-aligned.
-    """
+def _samples(store: Store, product: Product) -> Samples:
     import numpy as np
-    from PIL import Image
 
-    scale = max(1, PIXELS // images.shape[2])
-    height, width = images.shape[2] * scale + MARGIN, images.shape[3] * scale + MARGIN
-    sheet = np.full((height * len(names) + MARGIN, width * COLUMNS + MARGIN, 3), 255, dtype=np.uint8)
-    lines = []
-    for row, name in enumerate(names):
-        members = np.flatnonzero(groups == row)
-        kind = "aligned" if len(members) and aligned[members[0]] else "conflicting"
-        lines.append(f"row {row + 1}: group {name}, {len(members)} of {len(groups)} training images, {kind}")
-        for column, index in enumerate(members[:COLUMNS]):
-            tile = np.kron(images[index], np.ones((1, scale, scale), dtype=np.uint8)).transpose(1, 2, 0)
-            tile = np.repeat(tile, 3, axis=2) if tile.shape[2] == 1 else tile[:, :, :3]
-            top, left = row * height + MARGIN, column * width + MARGIN
-            sheet[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
-    with storage_errors(f"--image: cannot write {path}"):
-        Image.fromarray(sheet).save(path)
-    return lines
+    train = store.load_blob(product.blobs["train"])
+    attributes, names = product.body["num_attributes"], tuple(product.body["group_names"])
+    aligned = np.zeros(len(names), dtype=bool)
+    groups = {}
+    for split in ("train", "val", "test"):  # a group without a training image may have one elsewhere
+        labels = store.load_blob(product.blobs[f"{split}-groups"])
+        groups[split] = (labels["labels"] * attributes + labels["attributes"]).numpy()
+        aligned[groups[split][labels["aligned"].bool().numpy()]] = True
+    return Samples(train["images"].numpy(), groups["train"], aligned, names, attributes)
