@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +23,7 @@ def report(
     output: Annotated[Path, typer.Option("-o", "--output", help="The HTML file to write.")] = Path("report.html"),
     records: Annotated[Path | None, typer.Option(help="A published folder: report its records.")] = None,
     out: Annotated[Path, typer.Option("--out", readable=False, help="The results folder.")] = Path("results"),
+    images: Annotated[bool, typer.Option(help="Embed images of the data sets: mind their licences.")] = True,
     config: Config = None,
     plugin: Plugins = None,
     data_dir: DataDir = None,
@@ -33,7 +35,7 @@ def report(
     check_report_path(output)
     workspace = open_workspace(config, plugin, data_dir)
     names = list(dict.fromkeys(suites))
-    found = [_source(workspace, name, records, out, device) for name in names]
+    found = [replace(_source(workspace, name, records, out, device), images=images) for name in names]
     size = write_report(found, output)
     count = sum(len(source.records) for source in found)
     places = ", ".join(dict.fromkeys(str(source.place) for source in found))
