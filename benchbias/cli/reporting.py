@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +22,7 @@ def report(
     output: Annotated[Path, typer.Option("-o", "--output", help="The HTML file to write.")] = Path("report.html"),
     records: Annotated[Path | None, typer.Option(help="A published folder: report its records.")] = None,
     out: Annotated[Path, typer.Option("--out", readable=False, help="The results folder.")] = Path("results"),
+    images: Annotated[bool, typer.Option(help="Embed images of the data sets: mind their licences.")] = True,
     config: Config = None,
     plugin: Plugins = None,
     data_dir: DataDir = None,
@@ -37,7 +39,7 @@ def report(
         found = [_published(workspace, name, records, out, device or "cpu") for name in names]
     else:
         found = [_own(name, out, config, plugin, data_dir, device, everything=all_) for name in names]
-    size = write_report(found, output)
+    size = write_report([replace(source, images=images) for source in found], output)
     count = sum(len(source.records) for source in found)
     places = ", ".join(dict.fromkeys(str(source.place) for source in found))
     print(printable(f"{output}: {count} records of {places}, {size / 1e6:.1f} MB; open it in a browser"))
