@@ -1,4 +1,4 @@
-"""README's table: the rows over several tasks of leaderboard/index.md, with links of README's folder. Prints markdown."""
+"""README's table: the rows over several tasks of leaderboard/index.md, with links as README needs them. Prints markdown."""
 
 from __future__ import annotations
 
