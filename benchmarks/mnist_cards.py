@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchbias import BiasedDataset, hub_images
-from benchbias.cli.sheet import draw_sheet
+from benchbias.figures.sample_sheet import Samples, draw_sheet
 from benchbias_plugins.datasets.colored_mnist import colored_mnist
 from benchbias_plugins.datasets.spuco_mnist import partition, spuco_mnist
 
@@ -60,14 +60,11 @@ def sheet(dataset: BiasedDataset, path: Path) -> None:
     """The first training images of every group of the first two classes."""
     train = dataset.splits["train"]
     attributes = dataset.num_attributes
-    keep = train.split.labels < 2
-    draw_sheet(
-        train.split.images[keep].numpy(),
-        train.groups.groups[keep].numpy(),
-        train.groups.aligned[keep].numpy(),
-        train.groups.group_names[: 2 * attributes],
-        path,
-    )
+    keep, names = train.split.labels < 2, train.groups.group_names[: 2 * attributes]
+    aligned = np.zeros(len(names), dtype=bool)
+    aligned[train.groups.groups[keep & train.groups.aligned].numpy()] = True
+    images, groups = train.split.images[keep].numpy(), train.groups.groups[keep].numpy()
+    draw_sheet(Samples(images, groups, aligned, names, attributes), path)
 
 
 def duplicates(root: Path) -> None:

@@ -40,7 +40,8 @@ ROOMS = (
         "auditing.pages",
         "auditing.runs",
     ),
-    *("auditing.entry", "cli.auditing", "cli.folders", "cli"),
+    *("auditing.entry", "report.gathering", "report.images", "report.cards", "report.page", "report"),
+    *("site", "cli.auditing", "cli.folders", "cli"),
 )
 """The rooms from the ground up: a room imports from those before it in this list, and from no other."""
 
@@ -137,7 +138,7 @@ def test_the_map_of_the_rooms_names_each_in_the_order_of_imports_and_files_that_
             assert (CORE / room.replace(".", "/") / file).is_file(), f"{room} has no {file}"
     folders = {path.parent.name for path in (ROOT / "plugins/benchbias_plugins").glob("*/__init__.py")}
     assert all(f"`{folder}`" in section for folder in folders), "a folder of the plugins is not in the map"
-    assert len(section.splitlines()) <= 56
+    assert len(section.splitlines()) <= 58
 
 
 @pytest.mark.parametrize("module", checked_modules())

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from benchbias.cli import analysing, boards, checking, reading, running
+from benchbias.cli import analysing, boards, checking, reading, reporting, running
 from benchbias.cli.auditing.command import as_command
 from benchbias.cli.auditing.options import Asked
 from benchbias.cli.auditing.verb import audit
@@ -52,6 +52,8 @@ app.command()(reading.show)
 app.command()(running.status)
 app.command()(running.logs)
 app.command()(boards.leaderboard)
+app.command()(reporting.report)
+app.command()(reporting.site)
 app.command()(boards.compare)
 app.command()(analysing.analyse)
 app.command()(boards.claims)

@@ -157,22 +157,28 @@ class _Chosen:
     data_dir: Path | None
     everything: bool
 
-    def plan(self, *, publishes: bool) -> Plan:
-        """The plan. What is published is the whole suite, unless options say otherwise. Raises UsageError."""
+    def plan(self, *, publishes: bool) -> tuple[Plan, str]:
+        """The plan, and the options by which a report finds it. Raises UsageError.
+
+        What is published is the whole suite, unless options say otherwise.
+        """
         asked = self.asked
         if asked.methods:  # these rows stand beside the suite's own
             own = open_workspace(self.config, self.plugins, self.data_dir).catalogue.suite(self.suite).methods
             asked = replace(asked, methods=[*own, *asked.methods])
         whole = self.everything or (publishes and not asked.given)
         files = (self.config, self.plugins, self.data_dir)
-        return asked.plan(self.suite, self.out, *files, everything=whole, others=not publishes)[0]
+        plan, last = asked.plan(self.suite, self.out, *files, everything=whole, others=not publishes)
+        config = Path(last.config) if last is not None and last.config is not None else self.config
+        data = Path(last.data_dir) if last is not None and last.data_dir is not None else self.data_dir
+        return plan, source_of(self.out, config, self.plugins, data)
 
 
 def _of_results(chosen: _Chosen, publish: Path | None, *, replace: bool, details: bool) -> Shown:
     """The board of a results folder, or of the folder that it is published to."""
     from benchbias.runner import publishing
 
-    plan, out = chosen.plan(publishes=publish is not None), chosen.out
+    (plan, source), out = chosen.plan(publishes=publish is not None), chosen.out
 
     def tell(line: str) -> None:
         print(plain(line), file=sys.stderr)
@@ -181,7 +187,7 @@ def _of_results(chosen: _Chosen, publish: Path | None, *, replace: bool, details
     if publish is not None:
         return _published(plan.suite, publish, details=details)
     page = _page(plan.label, details=details)
-    return Shown(files[page], *publishing.records_of(plan, out), out / "leaderboards" / page, source_of(out))
+    return Shown(files[page], *publishing.records_of(plan, out), out / "leaderboards" / page, source)
 
 
 def compare(

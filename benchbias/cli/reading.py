@@ -52,6 +52,8 @@ def show(
     data_dir: DataDir = None,
     set_: Sets = None,
     image: Annotated[Path | None, typer.Option(help="Of a task: write sample images by group to this PNG.")] = None,
+    by: Annotated[str | None, typer.Option(help="A row of --image: a group (default) or a class.")] = None,
+    width: Annotated[int | None, typer.Option(min=200, max=10_000, help="Pixels that --image may take.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Of a suite: draw a figure into this SVG, PDF or PNG.")] = None,
     figure: Annotated[str | None, typer.Option(help=FIGURE_HELP)] = None,
     records: Annotated[Path | None, typer.Option(help="A published folder: --plot draws its records.")] = None,
@@ -61,6 +63,8 @@ def show(
     """Show all about one name, each value with its source."""
     from benchbias.cli.showing import details
 
+    if image is None and (by is not None or width is not None):
+        raise UsageError("--by and --width go with --image FILE")
     workspace = open_workspace(config, plugin, data_dir)
     if plot is not None:
         _plot(workspace, name, plot, figure, records, out, device)
@@ -69,11 +73,11 @@ def show(
         raise UsageError("--figure and --records go with --plot FILE")
     print(printable(details(workspace, name, suite, set_ or ())))
     if image is not None:
-        from benchbias.cli.sheet import write_sheet
+        from benchbias.report.gathering.pictures import write_sheet
 
         if name not in workspace.catalogue.tasks:
             raise UsageError(f"--image goes with a task (known: {', '.join(workspace.catalogue.tasks)})")
-        for line in write_sheet(workspace, name, image, out):
+        for line in write_sheet(workspace, name, image, out, by or "group", width):
             print(printable(line))
 
 
@@ -94,7 +98,7 @@ def _plot(
         analyses = publishing.analyses_of(plan, out) if place == out else publishing.published_analyses(name, place)
 
     def pictures(task: str) -> Pictures:
-        from benchbias.cli.sheet import pictures_of
+        from benchbias.report.gathering.pictures import pictures_of
 
         return pictures_of(workspace, name, task, out, found[1])
 

@@ -86,7 +86,7 @@ def run(
     if as_json:
         print(json.dumps(_summary(suite, results)))
     elif not quiet:
-        print(run_text(results).rstrip("\n"))
+        print(run_text(results, workspace.given).rstrip("\n"))
         print(
             f"{report.cached} stages cached, {report.computed} computed, {len(report.failures)} failed "
             f"in {report.seconds:.1f} s; leaderboard: {results.board}",

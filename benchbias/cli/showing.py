@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from benchbias.errors import UsageError, unknown
-from benchbias.plugin.components import Component, resolve_options
+from benchbias.plugin.components import Component
 from benchbias.plugin.deprecation import deprecated_parts
 from benchbias.runner.workspace import Workspace
-from benchbias.suite.settings import Assignments, recipe_settings, settings_from, settings_of
+from benchbias.suite.effective import effective_method, effective_uses, stage_words
+from benchbias.suite.settings import settings_from
 from benchbias.suite.tables import Use
 from benchbias.util.packages import version_of
 from benchbias.util.text_table import table
@@ -33,7 +34,7 @@ def listing(workspace: Workspace, what: str) -> str:
         return table(("task", "dataset", "model"), tasks)
     if what == "methods":
         methods = [
-            (n, " -> ".join(_stage_text(s) for s in m.stages), m.baseline or "-")
+            (n, " -> ".join(stage_words(s) for s in m.stages), m.baseline or "-")
             for n, m in sorted(catalogue.methods.items())
         ]
         return table(("method", "stages", "baseline"), methods)
@@ -43,10 +44,6 @@ def listing(workspace: Workspace, what: str) -> str:
         components = [(c.kind, c.name, c.plugin, c.summary) for _, c in sorted(registry.components.items())]
         return table(("kind", "name", "plugin", "summary"), components)
     raise UsageError(unknown("list", what, LISTS))
-
-
-def _stage_text(stage: Mapping[str, Any]) -> str:
-    return f"train {stage['train']}" if "train" in stage else f"prune {stage['prune']}"
 
 
 def _plugin_rows(workspace: Workspace) -> list[tuple[str, str, str]]:
@@ -138,17 +135,12 @@ def _suite(workspace: Workspace, name: str) -> str:
 
 
 def _task(workspace: Workspace, name: str) -> str:
-    catalogue, registry = workspace.catalogue, workspace.registry
+    catalogue = workspace.catalogue
     task = catalogue.tasks[name]
     lines = [f"task {name} ({catalogue.origin['tasks', name]})"]
-    for kind, value in (("dataset", task.dataset), ("model", task.model)):
-        use = Use.of(value, f"{catalogue.where('tasks', name)}.{kind}")
-        lines.append(f"  {kind} {use.name}")
-        component = registry.components.get((kind, use.name))
-        given = {key: item for key, item in use.options.items() if key != "seed"}
-        resolved = resolve_options(component, given, catalogue.where("tasks", name)) if component else given
-        for key, item in resolved.items():
-            lines.append(_setting(key, item, "this task" if key in use.options else "the default"))
+    for use in effective_uses(catalogue, workspace.registry, name):
+        lines.append(f"  {use.kind} {use.component}")
+        lines += [_setting(key, item.value, item.source) for key, item in use.options.items()]
     lines.append("  recipe")
     lines += [_setting(key, item, "this task") for key, item in task.recipe.items()]
     if "seed" in task.dataset:
@@ -185,32 +177,11 @@ def _method(workspace: Workspace, name: str, suite: str | None, assignments: Seq
 
 
 def _method_on(workspace: Workspace, suite: str, task: str, name: str, assignments: Sequence[str]) -> list[str]:
-    catalogue, registry = workspace.catalogue, workspace.registry
-    assigned = Assignments.parse(assignments, catalogue)
-    settings = settings_of(catalogue, suite, task, name, assigned)
-    lines = [_setting(key, item.value, item.source) for key, item in settings.fixed.items()]
-    lines += [_setting(key, item.value, f"swept; {item.source}") for key, item in settings.swept.items()]
-    _, values = next(settings.points())
-    for number, stage in enumerate(catalogue.methods[name].stages, 1):
-        kind = "train" if "train" in stage else "prune"
-        lines.append(f"    stage {number}: {_stage_text(stage)}")
-        component = registry.components.get(("trainer" if kind == "train" else "pruner", stage[kind]))
-        for key, option in (component.options if component else {}).items():
-            shown = stage.get(key, option.default)
-            lines.append(_setting(f"  {key}", shown, f"stages[{number}]" if key in stage else "the default"))
-        own = (
-            "start",
-            "mask",
-            "layers",
-            "sparsity",
-            "density",
-            "removed",
-            "budget",
-            *(("prune",) if kind == "train" else ()),
-        )
-        cut = {key: stage[key] for key in own if key in stage}
-        lines += [_setting(f"  {key}", value, f"stages[{number}]") for key, value in cut.items()]
-        recipe = recipe_settings(catalogue, suite, task, name, stage, values, assigned, number)
-        if kind == "train":
-            lines += [_setting(f"  recipe.{key}", item.value, item.source) for key, item in recipe.items()]
+    found = effective_method(workspace.catalogue, workspace.registry, suite, task, name, assignments)
+    lines = [_setting(key, item.value, item.source) for key, item in found.parameters.fixed.items()]
+    lines += [_setting(key, item.value, f"swept; {item.source}") for key, item in found.parameters.swept.items()]
+    for stage in found.stages:
+        lines.append(f"    stage {stage.number}: {stage.words}")
+        lines += [_setting(f"  {key}", item.value, item.source) for key, item in stage.settings.items()]
+        lines += [_setting(f"  recipe.{key}", item.value, item.source) for key, item in stage.recipe.items()]
     return lines

@@ -83,7 +83,7 @@ def draw(material: Material) -> tuple[Figure, list[str]]:
         for at in range(columns)
     ]
     figure = Figure(figsize=(sum(widths), HEIGHT * len(across)), layout="constrained")
-    grid = figure.subplots(len(across), columns, squeeze=False, width_ratios=widths)
+    grid = figure.subplots(len(across), columns, squeeze=False, sharey="row", width_ratios=widths)
     lines: list[str] = []
     for panels, places in zip(across.values(), grid, strict=True):
         for panel, axes in zip(panels, places, strict=False):

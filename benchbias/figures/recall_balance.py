@@ -48,6 +48,7 @@ def draw(material: Material) -> tuple[Figure, list[str]]:
         if balances:
             lines += _scatter(task, balances, colours, axes[1])
             _boxes(balances, colours, axes[2])
+            axes[2].sharey(axes[1])
         for panel in ([] if alphas else [axes[0]]) + ([] if balances else [axes[1], axes[2]]):
             panel.set_axis_off()
         for row, shade in colours.items():

@@ -118,10 +118,12 @@ def remember(store: Store, suite: str, asked: Remembered) -> None:
 
 
 def recall(out: Path, suite: str) -> Remembered | None:
-    """The selection of the last run of a suite in a results folder; None where none is there.
+    """The selection of the last run of a suite in a results folder; None where none is there, or no suite has the name.
 
     Raises UsageError for a file that is damaged or that this benchbias cannot read.
     """
+    if not NAME.fullmatch(suite):
+        return None
     path = remembered_file(out, suite)
     try:
         document = canonical.loads(read_regular(path, MAX_BYTES))

@@ -188,7 +188,7 @@ def load_registry(loose: Iterable[Path] = (), *, quiet: bool = False) -> Registr
                 _write_cache(_cache_file(ref, digests[ref.name]), result)
                 described[ref.name] = [Component.from_json(ref.name, item) for item in result]
     plugins = {ref.name: ref for ref in refs}
-    trackers = {name: one.summary for name, found in described.items() for one in found if one.kind == TRACKER}
+    trackers = {name: one.summary for name, found in sorted(described.items()) for one in found if one.kind == TRACKER}
     return Registry(_collect(described), plugins, digests, broken, discovered.unreadable, trackers)
 
 

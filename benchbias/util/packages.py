@@ -16,7 +16,13 @@ from typing import Any
 from benchbias.errors import UsageError
 
 EXTRAS: Mapping[str, str] = MappingProxyType(
-    {"figures": "matplotlib", "frames": "pandas", "pruning": "torch-pruning", "fairness": "fairlearn"}
+    {
+        "figures": "matplotlib",
+        "frames": "pandas",
+        "pruning": "torch-pruning",
+        "fairness": "fairlearn",
+        "pages": "mkdocs-material",
+    }
 )
 """Extra -> the package that it brings, as pyproject.toml has them."""
 

@@ -210,9 +210,19 @@ ELEMENTS = {"html", "head", "meta", "title", "style", "body", "table", "caption"
 def test_html_is_one_table_of_text_and_asks_for_nothing(text: str, columns):
     entries, suite = hostile(text)
     page = Page(board_text(".html", entries, suite, columns, ""))
-    assert set(page.elements) <= ELEMENTS | {"p", "bdi"}
+    assert set(page.elements) <= ELEMENTS | {"p", "bdi", "div"}
     assert page.elements.count("table") == 1
-    assert set(page.attributes) <= {"lang", "charset", "name", "content", "scope"}
+    assert set(page.attributes) <= {
+        "lang",
+        "charset",
+        "name",
+        "content",
+        "scope",
+        "class",
+        "role",
+        "aria-label",
+        "tabindex",
+    }
     assert len({len(row) for row in page.rows}) == 1
     if columns is None:
         assert page.rows == [list(map(str, row)) for row in _with_head(reader_table(entries, suite))]

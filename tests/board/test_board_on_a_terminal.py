@@ -88,7 +88,7 @@ def test_collapsed_seeds_are_told_where_the_row_stands():
     assert "3 of 3 seeds collapsed" in terminal_text(*made(records), 100)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.text(min_size=1, max_size=60), st.integers(12, 140))
 def test_whatever_a_name_is_no_line_is_too_wide_and_nothing_but_text_comes(name: str, width: int):
     records = [record(name, seed, 0.5, task=name, suite={"title": name, "version": name}) for seed in range(3)]
@@ -97,7 +97,7 @@ def test_whatever_a_name_is_no_line_is_too_wide_and_nothing_but_text_comes(name:
     assert max(map(cell_len, text.split("\n"))) <= width
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.lists(st.text(max_size=30), min_size=2, max_size=2), max_size=4), st.integers(3, 80))
 def test_chosen_columns_fit(rows: list[list[str]], width: int):
     printable = [["".join(c for c in cell if c.isprintable()) for cell in row] for row in rows]

@@ -36,11 +36,11 @@ def html_tables(text: str) -> list[list[int]]:
 
 
 @pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.stem)
-def test_a_published_board_renders_to_tables_of_seven_columns(path: Path):
+def test_a_published_board_renders_to_tables_of_at_most_seven_columns(path: Path):
     text = path.read_text()
     tables = html_tables(text)
     assert tables
-    assert all(set(cells) == {7} and len(cells) >= 2 for cells in tables)
+    assert all(len(set(cells)) == 1 and cells[0] in (6, 7) and len(cells) >= 2 for cells in tables)
     assert len(tables) == text.count("| rank ")
     folded = text.split("<details>")[0]
     assert "| rank " in folded, "a table is in sight before anything is folded"

@@ -443,17 +443,36 @@ def test_show_image_writes_a_row_of_samples_for_each_group(cli: Cli, tmp_path: P
         image.load()
         sheet = image.convert("RGB")
     border, tile = 4, 6 * 8  # pictures of 8 x 8, six times as large
-    assert sheet.size == (12 * (tile + border) + border, 4 * (tile + border) + border)
+    names = sheet.width - border - 12 * (tile + border)  # pixels of the names at the left
+    assert names > 50
+    assert sheet.height == 4 * (tile + border) + border
     for row, line in enumerate(rows):
         top = row * (tile + border) + border
         red, green = 0, 0
         for column in range(12):
-            left = column * (tile + border) + border
+            left = names + column * (tile + border)
             corner = sheet.getpixel((left + 1, top + 1))  # ground, not ink
             red, green = red + corner[0], green + corner[1]
         assert ("/red" in line) == (red > 2 * green), line
         assert ("/green" in line) == (green > 2 * red), line
     assert sheet.getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_a_row_of_the_sheet_may_be_a_class_and_the_sheet_narrow(call: Call, smoke: Path, tmp_path: Path):
+    from PIL import Image
+
+    out, path = shutil.copytree(smoke, tmp_path / "copy"), tmp_path / "sheet.png"
+    show = ("show", "colored-digits-tiny", "-o", str(out))
+    done = call(*show, "--image", str(path), "--by", "class", "--width", "300")
+    assert [line.split(", ")[0] for line in done.out.splitlines() if line.startswith("row ")] == [
+        "row 1: class 0",
+        "row 2: class 1",
+    ]
+    with Image.open(path) as image:
+        assert image.width <= 300
+    assert "unknown kind of row 'pixel' (known: class, group)" in call(*show, "--image", str(path), "--by", "pixel").err
+    told = call(*show, "--by", "class")
+    assert (told.code, told.err) == (2, "benchbias: --by and --width go with --image FILE\n")
 
 
 @pytest.mark.parametrize("name", ["sheet.jpg", "sheet", "absent/sheet.png"])

@@ -35,6 +35,7 @@ NOT_IMPORTED = {
     "pytest-xdist": "tests run with -n",
     "editables": "hatchling makes editable installations with it",
     "hatchling": "tests build the wheel with `python -m hatchling`",
+    "linkify-it-py": "markdown-it-py finds bare addresses with it",
     "mypy": "tests check types with `python -m mypy`",
     "ruff": "`ruff check`, `ruff format`",
     "build": "`python -m build`",

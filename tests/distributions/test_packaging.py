@@ -36,6 +36,9 @@ def test_the_wheel_holds_both_packages_the_tables_and_the_licence(wheel: Path):
     templates = {f"benchbias/cli/templates/{path.name}" for path in (ROOT / "benchbias/cli/templates").iterdir()}
     assert len(templates) > 10
     assert templates <= set(names)
+    page = {str(path.relative_to(ROOT)) for path in (ROOT / "benchbias/report/page").rglob("*") if path.is_file()}
+    assert {name for name in page if "__pycache__" not in name} <= set(names)
+    assert "benchbias/report/page/vendor/plot.LICENSE" in names
     assert not any(name.startswith(("tests", "docs", "plugins/")) for name in names)
 
 

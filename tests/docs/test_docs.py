@@ -206,13 +206,11 @@ def test_every_suite_with_records_is_shipped_and_has_a_board_a_page_and_no_trial
 
 
 def test_the_readmes_table_is_that_of_all_boards():
-    command = [sys.executable, "benchmarks/readme_table.py", "leaderboard"]
-    table = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
-    assert f"\n\n{table}\n" in README, "made anew by the command in CONTRIBUTING.md?"
-    rows = [line for line in (ROOT / "leaderboard/index.md").read_text().splitlines() if line.startswith("| [")]
-    shown = [line.replace("](docs", "](../docs") for line in table.splitlines()[2:]]
-    assert len(shown) >= 5
-    assert shown == rows[: len(shown)]
+    """The same lines, but for the folder that links start from."""
+    index = (ROOT / "leaderboard/index.md").read_text().split("## All boards")[0].replace("](../", "](")
+    table = [line for line in index.splitlines() if line.startswith("|")]
+    assert len(table) > 5
+    assert "\n".join(table) in README, "README has the table of leaderboard/index.md, links from its own folder"
 
 
 WORST, CONFLICTING = "worst_group_accuracy", "conflicting_accuracy"

@@ -17,13 +17,15 @@ import pytest
 import torch
 
 from benchbias import estimate
+from benchbias.board.marks import marks_of
+from benchbias.board.words import in_words
 from benchbias.cli.reading import FIGURE_HELP
-from benchbias.cli.sheet import pictures_of
 from benchbias.errors import DataError, UsageError
 from benchbias.figures import FIGURES, Material, Pictures, fitting, write_figure
 from benchbias.figures.class_impact import panels_of
 from benchbias.records.analysis import AnalysisRecord
 from benchbias.records.table import Table
+from benchbias.report.gathering.pictures import pictures_of
 from benchbias.runner.publishing import published_records
 from benchbias.runner.workspace import Workspace
 from benchbias.statistics.estimates import Estimate
@@ -273,13 +275,48 @@ def test_curves_say_what_was_reached_and_the_baselines_value(tmp_path: Path):
     texts, lines = drawn(tmp_path, "sparsity-curves")
     assert "toy: worst group accuracy, %, at the sparsity reached" in lines
     assert "  magnitude[sparsity=0.9], 0.89: 30.0" in lines
-    assert "  rigl[density=0.2], 0.8: 50.0" in lines, "a method of one amount is a point among the curves"
+    assert "  rigl[density=0.2], 0.8: 50.0 (fits 50 %)" in lines, "a method of one amount has its mark"
     (whole,) = [line for line in lines if line.startswith("  whole, baseline: 71.0 (")]
     low, high = (float(bound) for bound in whole.split("(")[1].rstrip(")").split("–"))
     assert high - low == pytest.approx(200 * estimate([0.7, 0.71, 0.72]).half_width, abs=0.2)
-    assert {"magnitude", "rigl", "whole", "sparsity", "conflicting accuracy, %", "accuracy, %"} <= set(texts)
+    assert {"magnitude", "rigl, density 20 %", "whole", "whole, dense baseline"} <= set(texts)
+    assert {"sparsity", "worst group accuracy, %", "conflicting accuracy, %", "accuracy, %"} <= set(texts)
     with pytest.raises(UsageError, match="two amounts or more"):
         drawn(tmp_path, "sparsity-curves", Material.of([r for r in a_sweep() if r.body["method"] != "magnitude"], {}))
+
+
+def test_every_row_of_a_board_is_in_the_curves_figure_named_and_with_its_number(tmp_path: Path):
+    of = Material.of(*published_records("spurious-small", ROOT / "leaderboard"))
+    texts, lines = drawn(tmp_path, "sparsity-curves", of)
+    rows = {row.label: row for row in of.rows}
+    assert len(rows) == 30
+    per_metric = "\n".join(lines).split("at the sparsity reached")[1:]
+    assert len(per_metric) == 3
+    for part in per_metric:
+        named = [line.strip().rpartition(": ")[0] for line in part.splitlines() if line.startswith("  ")]
+        found = [label.removesuffix(", baseline").rpartition(", ")[0] or label.split(",")[0] for label in named]
+        assert sorted(found) == sorted(rows), "each once"
+    single = {in_words(r.first["method"], r.first["swept"]) for r in of.rows if r.first["method"] != "magnitude"}
+    assert single <= set(texts), "each has its name below"
+    assert [text for text in texts if text in single] == list(dict.fromkeys(t for t in texts if t in single))
+
+
+def test_panels_of_a_line_share_one_scale_and_hollow_points_are_marked_rows(tmp_path: Path, monkeypatch):
+    of = Material.of(*published_records("spurious-small", ROOT / "leaderboard"))
+    calls = marks(tmp_path, monkeypatch, "sparsity-curves", of, "errorbar")
+    hollow = sum(options["markerfacecolor"] == "white" for _, options in calls)
+    marked = [row for row in of.rows if row.first["method"] != "magnitude" and row_marks(row, of.rows)]
+    assert hollow == 3 * len(marked) > 0
+    figure, _ = FIGURES["sparsity-curves"].draw(of)
+    lines: dict[float, set] = {}
+    for axes in figure.axes:
+        lines.setdefault(round(axes.get_subplotspec().rowspan.start), set()).add(axes.get_ylim())
+    assert [len(limits) for limits in lines.values()] == [1, 1, 1]
+    assert all(left > right for axes in figure.axes[2::3] for left, right in [axes.get_xlim()]), "sparser to the right"
+
+
+def row_marks(row, rows):
+    return marks_of(row, "worst_group_accuracy", rows).words()
 
 
 def test_a_curve_of_densities_goes_from_the_least_sparse_on(tmp_path: Path):

@@ -78,8 +78,9 @@ def test_nothing_there_is_nothing_remembered(tmp_path: Path):
 
 @pytest.mark.parametrize("suite", ["../up", "a/b", "", "A", ".hidden", "x" * 65])
 def test_only_the_name_of_a_suite_leads_to_a_file(tmp_path: Path, suite: str):
+    assert recall(tmp_path, suite) is None
     with pytest.raises(UsageError, match="no name of a suite"):
-        recall(tmp_path, suite)
+        remembered_file(tmp_path, suite)
 
 
 WHOLE = {"schema": 1, "methods": ["erm"], "seeds": 2}

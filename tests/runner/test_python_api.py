@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -232,17 +233,31 @@ benchbias.PruneContext.prunabel
 
 
 def test_the_rows_of_results_are_those_of_the_leaderboard(results: benchbias.Results):
+    """Numbers against the page of details, verdicts against the page to read."""
     frame = results.rows()
-    table = [cells for cells in tables(results.leaderboard()) if len(cells) > 1]
-    assert len(frame) == len({record.body["method"] + str(record.body["swept"]) for record in results.records})
-    assert set(frame.verdict.dropna()) <= {"helps", "harms", "no difference", "undecided"}
+    made = [(record.body["method"], str(record.body["swept"])) for record in results.records]
+    assert len(frame) == len(set(made))
+    found, header = {}, list[str]()
+    for cells in tables(results.files["details/smoke.md"]):
+        header = cells if cells[:2] == ["rank", "method"] else header
+        if header and len(cells) == len(header) and cells != header:
+            found[cells[1]] = dict(zip(header, cells, strict=True))
+    assert found.keys() == set(frame.label)
+    read = [cells for cells in tables(results.leaderboard()) if len(cells) == 7]
     for row in frame.to_dict("records"):
-        texts = [cells for cells in table if row["words"] in cells or row["label"] in cells]
-        assert texts, row["label"]
-        score = f"{100 * row['worst_group_accuracy']:.1f}"
-        assert any(cell.startswith(score) for cells in texts for cell in cells), (row["label"], score)
+        told = found[row["label"]]
+        mean, lower, upper = (100 * row[f"worst_group_accuracy{end}"] for end in ("", "_lower", "_upper"))
+        assert told["worst group accuracy"].startswith(f"{mean:.1f} ({lower:.1f}\N{EN DASH}{upper:.1f})")
+        assert told["worst group accuracy as counted"] == f"{100 * row['as_counted']:.1f}"
+        assert told["seeds"] == str(row["n"]) == str(len(row["seeds"]))
+        assert told["sparsity"].startswith(f"{row['sparsity']:.3f}")
+        assert told["marks"] == (", ".join(row["marks"]) or "\N{EN DASH}")
         if row["gap"] == row["gap"]:
-            assert any(f"{100 * row['gap']:+.1f}" in cell for cells in texts for cell in cells), row["label"]
+            assert f"{100 * row['gap']:+.1f}" in told["gap to baseline"]
+            assert f"(to {row['control'].partition('[')[0]}" in told["gap to baseline"]
+        shown = [cells for cells in read if re.fullmatch(rf"{re.escape(row['words'])}\W*", cells[1])]
+        verdict = row["verdict"] if isinstance(row["verdict"], str) else "\N{EN DASH}"
+        assert [cells[4] for cells in shown] == [verdict]
 
 
 def test_without_a_record_the_rows_are_an_empty_frame():

@@ -185,8 +185,7 @@ def tracked(tmp_path_factory: pytest.TempPathFactory, cli: Cli) -> Path:
 @pytest.mark.slow
 def test_mlflow_has_a_run_for_each_trial_with_its_metrics(tracked: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
-    import mlflow
-
+    mlflow = pytest.importorskip("mlflow")
     mlflow.set_tracking_uri(f"file:{tracked / 'mlruns'}")
     runs = mlflow.search_runs(experiment_names=["smoke"], output_format="list")
     bodies = [json.loads(text)["body"] for text in written(tracked / "results").values()]
@@ -200,14 +199,13 @@ def test_mlflow_has_a_run_for_each_trial_with_its_metrics(tracked: Path, monkeyp
 
 @pytest.mark.slow
 def test_tensorboard_has_a_curve_over_seeds_for_each_row(tracked: Path):
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
+    reading = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     bodies = [json.loads(text)["body"] for text in written(tracked / "results").values()]
     folders = sorted((tracked / "tensorboard/colored-digits-tiny").iterdir())
     assert [path.name for path in folders] == ["erm", "magnitude-sparsity=0.5", "magnitude-sparsity=0.9"]
     found = {}
     for folder in folders:
-        events = EventAccumulator(str(folder)).Reload()
+        events = reading.EventAccumulator(str(folder)).Reload()
         for name in events.Tags()["tensors"]:
             for event in events.Tensors(name):
                 assert (folder.name, name, event.step) not in found, "it was told twice"

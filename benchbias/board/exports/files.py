@@ -13,7 +13,7 @@ from typing import Any
 from benchbias.board.entries import Entry
 from benchbias.board.exports.columns import Columns, columns_of
 from benchbias.board.exports.latex import latex_table
-from benchbias.board.exports.reader import UNITS, cells_of, control_words, score_title, seeds_text, usual_seeds
+from benchbias.board.exports.reader import cells_of, control_words, notes_of, score_title, usual_seeds
 from benchbias.board.text import escaped, no_formula, table_lines
 from benchbias.errors import UsageError, plain
 from benchbias.util.files import storage_errors
@@ -46,7 +46,7 @@ def board_text(
     header, rows = reader_table(entries, suite) if names is None else texts_of(table)
     title = plain(f"{suite['title']} (suite {suite['name']}, version {suite['version']})")
     limited = [] if suite["limit"] is None else [f"Limited run (--limit {suite['limit']}): nothing is ranked."]
-    notes = [*limited, seeds_text(usual_seeds(entries)), *UNITS] if names is None else limited
+    notes = [*limited, *notes_of(entries)] if names is None else limited
     return latex_table(title, header, rows, notes) if suffix.lower() == ".tex" else _html(title, header, rows, notes)
 
 
@@ -110,39 +110,49 @@ def reader_table(entries: Sequence[Entry], suite: Mapping[str, Any]) -> tuple[li
     usual, words = usual_seeds(entries), control_words(entries)
     for entry in entries:
         cells = cells_of(entry, suite["rank_by"], usual, words)
+        notes = "; ".join(note for note in ("" if entry.row.ranked else "not ranked", cells.notes) if note)
         rows.append(
             [
                 *([plain(entry.row.task)] if many else []),
                 *(cells.rank, cells.method, cells.score, cells.gap, cells.control, cells.verdict),
-                *(cells.labels if entry.row.ranked else f"{cells.labels}; not ranked", cells.cost, cells.notes),
+                *(cells.labels, cells.cost, notes),
             ]
         )
     return header, rows
 
 
-STYLE = """:root { color-scheme: light dark; font: 16px/1.4 system-ui, sans-serif; }
-body { margin: 1rem; overflow-x: auto; }
+STYLE = """:root { color-scheme: light dark; font: 15px/1.4 system-ui, sans-serif; }
+body { margin: 1rem; }
+div { overflow-x: auto; }
 table { border-collapse: collapse; }
 caption { text-align: left; font-weight: 600; padding: 0 0 .5rem; }
-th, td { padding: .25rem .75rem .25rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid #8886; }"""
+th, td { padding: .25rem .75rem .25rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid #8886; }
+.number { white-space: nowrap; }"""
 
 
 def _html(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]) -> str:
     """One table on a page of its own: no script, nothing from the network."""
     head = "".join(f'<th scope="col">{_shown(name)}</th>' for name in header)
-    lines = ["".join(f"<td>{_shown(cell)}</td>" for cell in row) for row in rows]
+    lines = ["".join(_html_cell(cell) for cell in row) for row in rows]
     return "\n".join(
         [
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{html.escape(title)}</title>\n<style>\n{STYLE}\n</style>\n</head>\n<body>\n<table>",
+            f"<title>{html.escape(title)}</title>\n<style>\n{STYLE}\n</style>\n</head>\n<body>",
+            f'<div role="region" aria-label="{html.escape(title)}" tabindex="0">\n<table>',
             f"<caption>{_shown(title)}</caption>\n<thead>\n<tr>{head}</tr>\n</thead>\n<tbody>",
             *(f"<tr>{line}</tr>" for line in lines),
-            "</tbody>\n</table>",
+            "</tbody>\n</table>\n</div>",
             *(f"<p>{_shown(note)}</p>" for note in notes),
             "</body>\n</html>\n",
         ]
     )
+
+
+def _html_cell(text: str) -> str:
+    """A cell; a number stays on one line."""
+    number = ' class="number"' if text and not any(c.isalpha() for c in text) else ""
+    return f"<td{number}>{_shown(text)}</td>"
 
 
 def _shown(text: str) -> str:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchbias.board.entries import Entry
-from benchbias.board.text import gap_text, points_text
+from benchbias.board.text import EXAMPLES_ALONE, gap_text, points_text
 from benchbias.board.words import LABELS, times
 from benchbias.errors import plain
+from benchbias.statistics.estimates import FEWEST_SEEDS
 
 NONE = "\N{EN DASH}"
 
@@ -74,11 +75,6 @@ def usual_seeds(entries: Sequence[Entry]) -> int | None:
     return max(sorted(set(numbers), reverse=True), key=numbers.count) if numbers else None
 
 
-def seeds_text(usual: int | None) -> str:
-    """The sentence on the seeds of a table's rows."""
-    return f"{_seeds(usual)} a row, where a row does not say another number." if usual else "No rows."
-
-
 def _seeds(number: int) -> str:
     return f"{number} seed{'s' if number != 1 else ''}"
 
@@ -96,9 +92,16 @@ SECTION_TITLES: Mapping[str, str] = {
 }
 """The headings of the parts of a board."""
 
-UNITS = (
-    "In percent with 95 % intervals over seeds and test examples; differences in points.",
-    "A verdict is adjusted for all rows of its task. "
-    "\N{DAGGER}: fewer than three seeds, so the interval is of the test examples alone.",
-)
-"""Sentences below a table of these cells."""
+
+def notes_of(entries: Sequence[Entry]) -> list[str]:
+    """The sentences below a table of these cells."""
+    few = any(len(entry.row.seeds) < FEWEST_SEEDS for entry in entries)
+    alone = f"{EXAMPLES_ALONE}: fewer than {FEWEST_SEEDS} seeds, so the interval is of the test examples alone."
+    return [
+        f"{_seeds(usual)} a row, where a row does not say another number."
+        if (usual := usual_seeds(entries)) is not None
+        else "No trial has a score yet.",
+        "In percent with 95 % intervals over seeds and test examples; differences in points.",
+        "A verdict is adjusted for all rows of its task.",
+        *([alone] if few else []),
+    ]

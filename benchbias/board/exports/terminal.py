@@ -11,12 +11,11 @@ from benchbias.board.entries import Entry
 from benchbias.board.exports.reader import (
     NONE,
     SECTION_TITLES,
-    UNITS,
     Cells,
     cells_of,
     control_words,
+    notes_of,
     score_title,
-    seeds_text,
     usual_seeds,
 )
 from benchbias.errors import plain
@@ -50,8 +49,8 @@ def terminal_text(entries: Sequence[Entry], suite: Mapping[str, Any], width: int
             lines += [line for row in rows for line in _block(row, score, width)]
         else:
             lines += fitting(_form(rows, score)[form], width)
-    usual, *units = (_wrapped(sentence, width) for sentence in (seeds_text(usual_seeds(entries)), *UNITS))
-    return "\n".join([*lines, "", *usual, *(line for unit in units for line in unit)])
+    notes = [line for sentence in notes_of(entries) for line in _wrapped(sentence, width)]
+    return "\n".join([*lines, "", *notes])
 
 
 def chosen_text(header: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> str:

@@ -27,10 +27,15 @@ MARKS = (
 
 
 def main_table(entries: Sequence[Entry], rank_by: str, pages: Mapping[str, str]) -> list[str]:
-    """The table of some entries of a task. pages: a link for some methods."""
+    """The table of some entries of a task; whose labels they used is a column where that differs, else the heading's.
+
+    pages: a link for some methods.
+    """
     metric = rank_by.removeprefix("-")
-    header = ["rank", "method", _column(metric), "against its control", "verdict", "labels", "training cost"]
-    return table_lines([_cells(entry, metric, pages) for entry in entries], header)
+    header = ["rank", "method", _column(metric), "against its control", "verdict", "cost", "labels"]
+    several = len({entry.row.track for entry in entries}) > 1
+    shown = len(header) if several or not all(entry.row.ranked for entry in entries) else len(header) - 1
+    return table_lines([_cells(entry, metric, pages)[:shown] for entry in entries], header[:shown])
 
 
 def _column(metric: str) -> str:
@@ -49,8 +54,8 @@ def _cells(entry: Entry, metric: str, pages: Mapping[str, str]) -> list[str]:
         points_text(row.metrics.get(metric)),
         f"{bold} to {escaped(row.baseline)}" if gap is not None and row.baseline else "–",
         entry.verdict or "–",
-        escaped(LABELS.get(row.track, row.track)),
         times(entry.relative_cost),
+        escaped(LABELS.get(row.track, row.track)),
     ]
 
 
@@ -122,7 +127,5 @@ def column_lines(entries: Sequence[Entry], rank_by: str) -> list[str]:
         "- **labels**: whose group labels the method, its settings or its choice of an epoch used.",
     ]
     if reference:
-        lines.append(
-            f"- **training cost**: FLOPs of training over those of {escaped(reference)}, counted from kept weights."
-        )
+        lines.append(f"- **cost**: FLOPs of training over those of {escaped(reference)}, counted from kept weights.")
     return lines

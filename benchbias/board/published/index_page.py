@@ -91,8 +91,9 @@ def _board(board: Published) -> str:
     seeds = sorted({len(entry.row.seeds) for entry in board.entries})
     spread = "no scored trial" if not seeds else f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     date = f", published {board.date}" if board.date else ""
-    link = f"[{escaped(board.name)}]({board.name}.md)"
-    return f"- {link}: {escaped(board.title)}. {len(board.entries)} rows, seeds: {spread}{date}. {_best(board)}."
+    name = escaped(board.title) + ("" if board.title.endswith((".", "?", "!")) else ".")
+    rows = f"{len(board.entries)} rows, seeds: {spread}{date}"
+    return f"- [{escaped(board.name)}]({board.name}.md): {name} {rows}. {_best(board)}."
 
 
 def _best(board: Published) -> str:

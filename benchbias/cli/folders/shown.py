@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from benchbias.board.scored import Scored
     from benchbias.records.trial import TrialRecord
     from benchbias.runner.results import Results
+    from benchbias.runner.workspace import Given
     from benchbias.statistics.cells import CellLayout
 
 
@@ -60,18 +61,22 @@ class Shown:
         name = suite["name"]
         unscored = sum(record.body["status"] != "ok" for record in self.records)
         lines = [f"{unscored} trials have no score; the full board says why."] if unscored else []
-        lines += [f"The full board: {self.file}", f"With charts: `benchbias report {name} -o report.html{self.source}`"]
+        lines += [f"The full board: {self.file}"]
+        if suite["limit"] is None:  # a report is of whole trials
+            lines += [f"With charts: `benchbias report {name} -o report.html{self.source}`"]
         return printable("\n".join([table, "", *lines]))
 
 
-def source_of(out: Path) -> str:
-    """The option by which a report finds a results folder."""
-    return "" if out == Path("results") else f" --out {shlex.quote(str(out))}"
+def source_of(out: Path, config: Path | None, plugins: Sequence[Path] | None, data_dir: Path | None) -> str:
+    """The options by which a report finds the records of a results folder."""
+    parts = [("--out", out if out != Path("results") else None), ("--config", config), ("--data-dir", data_dir)]
+    parts += [("--plugin", path) for path in plugins or ()]
+    return "".join(f" {option} {shlex.quote(str(path))}" for option, path in parts if path is not None)
 
 
-def run_text(results: Results) -> str:
-    """The board of a run: a table on a terminal, markdown in a pipe."""
+def run_text(results: Results, given: Given) -> str:
+    """The board of a run: a table on a terminal, markdown in a pipe. given: the files that the run was told of."""
     if not sys.stdout.isatty() or not results.shown:
         return results.leaderboard()
-    shown = Shown(results.leaderboard(), results.shown, results.layouts, results.board, source_of(results.store.root))
-    return shown.terminal(None)
+    source = source_of(results.store.root, given.config, given.plugins, given.data)
+    return Shown(results.leaderboard(), results.shown, results.layouts, results.board, source).terminal(None)

@@ -1,0 +1,109 @@
+"""The material of one suite that gatherers read: records, analyses, and where images and settings can be had."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchbias.board.entries import Entry, entries_of
+from benchbias.board.row_trials import Rows, trials_of
+from benchbias.board.standings import Board, board_from
+from benchbias.errors import UsageError
+from benchbias.figures.material import Line, Material, Pictures, no_pictures
+from benchbias.records.analysis import AnalysisRecord
+from benchbias.records.trial import TrialRecord
+from benchbias.statistics.cells import CellLayout
+from benchbias.store.store import Store
+
+if TYPE_CHECKING:
+    from benchbias.plan.trials import Plan
+    from benchbias.report.gathering.task_data import TaskData
+    from benchbias.runner.workspace import Workspace
+    from benchbias.suite.catalogue import Catalogue
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """All that a report knows of one suite.
+
+    place: the folder that the records were read from, and published: whether it is a published one, without products
+    of stages. out: the results folder, where data sets are built for images. workspace: None where a report is made of
+    records alone; plan: None there, and for a suite that is in no benchmarks.toml any more.
+    """
+
+    suite: str
+    records: Sequence[TrialRecord]
+    layouts: Mapping[str, CellLayout]
+    analyses: Sequence[AnalysisRecord] = ()
+    place: Path = Path("results")
+    published: bool = False
+    out: Path = Path("results")
+    workspace: Workspace | None = None
+    plan: Plan | None = None
+
+    @functools.cached_property
+    def rows(self) -> Rows:
+        """The trials of every row. Raises UsageError where records contradict themselves."""
+        return trials_of(self.records, self.layouts)
+
+    @functools.cached_property
+    def board(self) -> Board:
+        """Rows, ranks and gaps as the leaderboard has them."""
+        return board_from(self.rows)
+
+    @functools.cached_property
+    def entries(self) -> tuple[Entry, ...]:
+        """The rows in the order of the board, with ranks and verdicts."""
+        return entries_of(self.board)
+
+    @functools.cached_property
+    def planned(self) -> frozenset[str]:
+        """The ids of the trials that the suite has now."""
+        return frozenset(trial.id for trial in self.plan.trials) if self.plan is not None else frozenset()
+
+    @property
+    def catalogue(self) -> Catalogue | None:
+        return None if self.workspace is None else self.workspace.catalogue
+
+    @property
+    def store(self) -> Store | None:
+        """The products of stages; None of a published folder, which has none."""
+        return None if self.published else Store(self.place)
+
+    @functools.cached_property
+    def material(self) -> Material:
+        """The material of figures, for what these compute already."""
+        return Material(self.rows, self.analyses, self.pictures)
+
+    def tables(self, kinds: Mapping[str, str]) -> list[tuple[AnalysisRecord, list[Line]]]:
+        """The analyses whose tables have lines and all these columns, name -> kind; no other table is read."""
+        wanted = kinds.items()
+        fitting = [record for record in self.analyses if wanted <= _kinds(record).items()]
+        return Material(Rows(), fitting).tables(kinds)
+
+    def data(self, task: str) -> TaskData:
+        """The images, labels and groups of a task at its first seed. Raises BenchbiasError where they cannot be had."""
+        if self.workspace is None or self.suite not in self.workspace.catalogue.suites:
+            raise UsageError(f"the data set of {task!r} is known to no benchmarks.toml that was read")
+        from benchbias.report.gathering.task_data import task_data
+
+        bodies = [record.body for record in self.records if record.body["task"] == task]
+        seed = min(body["seed"] for body in bodies)
+        return task_data(self.workspace, self.suite, task, self.out, seed, bodies[0]["suite"]["limit"])
+
+    def pictures(self, task: str) -> Pictures:
+        """The test split of a task. Raises BenchbiasError where it cannot be had."""
+        if self.workspace is None:
+            return no_pictures(task)
+        from benchbias.report.gathering.pictures import pictures_of
+
+        return pictures_of(self.workspace, self.suite, task, self.out, self.layouts)
+
+
+def _kinds(record: AnalysisRecord) -> dict[str, str]:
+    """The columns of an analysis' table, name -> kind; none where it has no table."""
+    table = record.body.get("table")
+    return {column["name"]: column["kind"] for column in table["columns"]} if table else {}

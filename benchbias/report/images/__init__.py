@@ -1,0 +1,1 @@
+"""The images of a report: PIEs and sample sheets, each image once."""

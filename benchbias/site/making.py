@@ -1,0 +1,148 @@
+"""A published folder and, of a checkout, its docs -> the files of a site."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from benchbias.errors import UsageError
+from benchbias.runner.publishing import published_records, rebuild
+from benchbias.site.collecting import Collected, collected
+from benchbias.site.contents import Suite, boards_page, made_pages, with_report
+from benchbias.site.linking import BOARDS, Origin, address_of
+from benchbias.site.markup import Rendered
+from benchbias.site.navigation import navigation
+from benchbias.site.theme import build, check_theme
+from benchbias.util.files import folders_of, listed, storage_errors
+
+MARK = ".benchbias-site"
+"""A file of every site: a folder with it may be replaced."""
+FURTHER = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
+
+Report = Callable[[str, Path], None]
+"""Suite, file -> the report is written there."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A site that was made: the numbers of its boards, reports and pages."""
+
+    boards: int
+    reports: int
+    pages: int
+
+
+def make_site(
+    out: Path,
+    records: Path,
+    docs: Path | None = None,
+    report: Report | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+) -> Made:
+    """Make the site in a folder that is absent, empty, or a site already; it appears whole.
+
+    records: a published folder. docs: the folder of docs in a checkout; None: boards and reports alone. report: writes
+    a suite's report; None: no reports. tell: told of each step. Raises UsageError, StorageError.
+    """
+    check_theme()
+    _check_out(out)
+    suites = _suites(records)
+    origin = Origin(records, None if docs is None else _root(docs))
+    with tempfile.TemporaryDirectory(prefix="benchbias-site-") as folder:
+        work = Path(folder)
+        reports = work / "reports"
+        reports.mkdir()
+        for suite in suites if report is not None else ():
+            tell(f"the report of {suite.name}")
+            report(suite.name, reports / f"{suite.name}.html")  # type: ignore[misc]
+        found = _collected(origin, suites, reports=report is not None)
+        tell(f"{len(found.pages)} pages")
+        boards = [suite.board for suite in suites]
+        wide = [*boards, *(suite.details for suite in suites)]
+        site = build(found.pages, navigation(list(found.pages), boards), work, wide)
+        _complete(site, found, reports)
+        _put(site, out)
+    return Made(len(suites), len(suites) if report is not None else 0, len(found.pages))
+
+
+def _check_out(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out}: is no folder")
+    if out.is_dir() and any(out.iterdir()) and not (out / MARK).is_file():
+        raise UsageError(f"--out {out}: holds other files than a site; name a folder that is empty or not there")
+
+
+def _root(docs: Path) -> Path:
+    if not docs.is_dir():
+        raise UsageError(f"--docs {docs}: there is no such folder")
+    if docs.resolve().name != "docs" or not (docs / ".." / "README.md").is_file():
+        raise UsageError(f"--docs {docs}: must be the folder `docs` of a checkout, beside its README.md")
+    return docs.resolve().parent
+
+
+def _suites(records: Path) -> list[Suite]:
+    """The suites of a published folder. Raises UsageError where it has none."""
+    names = [folder.name for folder in folders_of(records / "records") if listed(folder, ".json")]
+    if not names:
+        raise UsageError(f"--records {records}: is no published folder: it has no records")
+    return [Suite.of(name, published_records(name, records)[0]) for name in names]
+
+
+def _collected(origin: Origin, suites: Sequence[Suite], *, reports: bool) -> Collected:
+    """The pages, boards with a link to their report."""
+    texts: dict[str, str] = {}
+    for suite in suites:
+        if origin.file(suite.board) is None:
+            made_anew = rebuild(suite.name, origin.records)
+            texts |= {f"{BOARDS}/{name}": text for name, text in made_anew.items()}
+    if origin.file(f"{BOARDS}/index.md") is None and origin.file(f"{BOARDS}/README.md") is None:
+        texts[f"{BOARDS}/index.md"] = boards_page(suites)
+    made = made_pages(suites, texts, docs=origin.root is not None, reports=reports)
+    outside = frozenset(suite.report for suite in suites) if reports else frozenset()
+    found = collected(origin, [*made, *_first(origin)], made, outside)
+    return replace(found, pages=_with_reports(found, suites)) if reports else found
+
+
+def _first(origin: Origin) -> list[str]:
+    """The places of pages that files have: of the published folder, and of the docs."""
+    boards = [f"{BOARDS}/{path.name}" for path in listed(origin.records, ".md")]
+    if origin.root is None:
+        return boards
+    docs = [path.relative_to(origin.root).as_posix() for path in sorted((origin.root / "docs").rglob("*.md"))]
+    shown = [place for place in (*FURTHER, *docs) if origin.file(place) is not None]
+    return [*boards, *shown]
+
+
+def _with_reports(found: Collected, suites: Sequence[Suite]) -> Mapping[str, Rendered]:
+    pages = dict(found.pages)
+    for suite in suites:
+        page = pages[suite.board]
+        pages[suite.board] = replace(page, html=with_report(page.html, address_of(suite.board, suite.report)))
+    return pages
+
+
+def _complete(site: Path, found: Collected, reports: Path) -> None:
+    """Add what mkdocs does not make: files that pages link to, the reports, the mark."""
+    for place, path in found.files.items():
+        (site / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, site / place)
+    for path in listed(reports, ".html"):
+        (site / "reports").mkdir(exist_ok=True)
+        shutil.move(path, site / "reports" / path.name)
+    (site / MARK).write_text("Made by `benchbias site`, which may replace this folder.\n", encoding="utf-8")
+    (site / ".nojekyll").touch()
+
+
+def _put(site: Path, out: Path) -> None:
+    """Move the site to its folder; a site that is there goes once the new one is beside it."""
+    with storage_errors(f"--out: cannot write {out}"):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        beside = out.parent / f".{out.name}.{os.getpid()}"
+        shutil.copytree(site, beside)
+        if out.exists():
+            shutil.rmtree(out)
+        beside.rename(out)

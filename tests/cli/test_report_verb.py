@@ -1,0 +1,60 @@
+"""The verb `report`: one file of published or own records, and one line for every mistake."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from support import LEADERBOARD
+
+PUBLISHED = ("--records", str(LEADERBOARD))
+SMALL = ("rest-table2-short", "critical-finetuning")
+"""Two published suites of few records."""
+
+
+def told(path: Path) -> list[str]:
+    document = path.read_text().split('id="document">')[1].split("</script")[0]
+    return [one["head"]["suite"] for one in json.loads(document)["suites"]]
+
+
+def test_a_report_of_published_suites(cli, tmp_path: Path):
+    done = cli(
+        *("report", *SMALL, SMALL[0], *PUBLISHED),
+        *("-o", "two.html"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert told(tmp_path / "two.html") == list(SMALL)
+    assert done.stdout.startswith("two.html: ")
+    assert done.stdout.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_a_report_of_a_results_folder(cli, tmp_path: Path, smoke: Path):
+    done = cli("report", "smoke", "--out", str(smoke), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert told(tmp_path / "report.html") == ["smoke"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nosuch"], "unknown suite 'nosuch'"),
+        (["nosuch", *PUBLISHED], "has no records of suite 'nosuch' (known: contrastive, "),
+        (["smoke", "--records", "absent"], "absent has no records of suite 'smoke' (known: none)"),
+        (["smoke"], "has no current records of suite 'smoke': `benchbias run --suite smoke` makes them"),
+        (["smoke", "-o", "report.pdf"], "-o report.pdf: the file's name must end in .html"),
+        ([SMALL[0], *PUBLISHED, "-o", "absent/report.html"], "-o absent/report.html: there is no folder absent"),
+        (["smoke", "--plugin", "absent.py"], "absent.py"),
+        ([], "Missing argument 'SUITE...'"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_line_and_writes_nothing(cli, tmp_path: Path, arguments: list[str], message: str):
+    done = cli("report", *arguments, cwd=tmp_path)
+    assert done.returncode in (2, 4)
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
