@@ -21,12 +21,13 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Reports by what they are of: an ordinary suite, a hostile one, both, and one of 1,000 trials."""
+    """Reports by what they are of: an ordinary suite, a hostile one, both, of two seeds, of 1,000 trials."""
     folder = tmp_path_factory.mktemp("reports")
     of = {
         "made": [made_source()],
         "hostile": [hostile_source()],
         "both": [made_source(), hostile_source()],
+        "few": [made_source(seeds=2)],
         "large": [large_source()],
     }
     for name, sources in of.items():

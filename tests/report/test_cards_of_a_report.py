@@ -107,10 +107,13 @@ def test_claims_have_the_verdicts_of_the_command():
 
 
 def test_claims_about_rows_that_are_not_there_are_not_run():
-    whole = published("critical-neurons")
-    part = replace(whole, records=[one for one in whole.records if one.body["method"] != "erm"], published=False)
-    (found,) = gather_claims([part])
-    assert {one["verdict"] for one in found["claims"]} == {"not run"}
+    """Claims about two rows, and about a probe of one; the report stands without them."""
+    for suite, method in (("rest-density", "rest"), ("critical-neurons", "erm")):
+        whole = published(suite)
+        left = [one for one in whole.records if one.body["method"] != method]
+        (found,) = gather_claims([replace(whole, records=left, published=False)])
+        assert {one["verdict"] for one in found["claims"]} == {"not run"}
+        assert len(found["claims"]) > 1
     assert gather_claims([made_source()]) == [None]
 
 

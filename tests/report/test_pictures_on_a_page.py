@@ -43,6 +43,7 @@ def test_an_image_stands_in_an_album_once():
     names = [album.add(one), album.add(two), album.add(one.copy())]
     assert names[0] == names[2] != names[1]
     assert len(album.pictures) == 2
+    assert album.used == sum(map(len, album.pictures.values()))
     assert (decoded(base64.b64decode(album.pictures[names[1]])) == two.transpose(1, 2, 0)).all()
 
 

@@ -114,8 +114,11 @@ def test_a_table_of_pies_tells_how_many_models_err_or_at_least_so_many():
     assert {one.exact for one in pies_of_table(lines, (7, 5))} >= {(True, False), (False, True)}
     for pie, told in zip(known, pies_of_table(lines, (7, 5)), strict=True):
         assert (told.image, told.label, told.dense, told.pruned) == (pie.image, pie.label, pie.dense, pie.pruned)
-        for true, said, exact in zip(pie.right, told.right, told.exact, strict=True):
-            assert said == true if exact else said >= true
+        for side, true, said, exact in zip((dense, pruned), pie.right, told.right, told.exact, strict=True):
+            mode = pie.dense if side is dense else pie.pruned
+            assert exact == (mode == pie.label)
+            assert said == (true if exact else len(side) - int((side[:, pie.image] == mode).sum()))
+            assert said >= true
 
 
 def test_a_table_without_shares_or_with_words_for_classes_is_read_all_the_same():

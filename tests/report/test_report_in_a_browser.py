@@ -112,12 +112,16 @@ def test_hostile_names_are_text_everywhere(shown: Open):
         assert watched.complaints == []
 
 
-def test_rows_are_one_line_and_all_columns_are_in_sight(made: Any):
-    heights = made.locator("table.board tbody tr.row").evaluate_all("all => all.map(one => one.clientHeight)")
-    assert len(heights) == len(rows_of(made))
-    assert max(heights) < 34, "a row wraps"
-    wide = made.locator("table.board").evaluate("one => one.scrollWidth - one.parentElement.clientWidth")
-    assert wide <= 0, "the table scrolls sideways"
+@pytest.mark.parametrize("name", ["made", "hostile", "few", "large"])
+def test_rows_are_one_line_and_all_columns_are_in_sight(shown: Open, name: str):
+    with shown(name) as watched:
+        page = watched.page
+        heights = page.locator("table.board tbody tr.row").evaluate_all("all => all.map(one => one.clientHeight)")
+        assert len(heights) == len(rows_of(page))
+        assert max(heights) < 36, "a row wraps"
+        wide = page.locator("table.board").evaluate("one => one.scrollWidth - one.parentElement.clientWidth")
+        assert wide <= 0, "the table scrolls sideways"
+        assert ("†" in page.locator("table.board").inner_text()) == (name == "few")
 
 
 def test_on_a_phone_the_table_scrolls_inside_of_its_own_box(shown: Open):

@@ -8,6 +8,7 @@ from pathlib import Path
 from benchbias.errors import DataError, UsageError, unknown
 from benchbias.figures import Pictures
 from benchbias.figures.sample_sheet import BY, Samples, draw_sheet
+from benchbias.plan.trials import Selection
 from benchbias.report.gathering.task_data import task_product
 from benchbias.runner.workspace import Workspace
 from benchbias.store.store import Product, Store
@@ -29,7 +30,7 @@ def write_sheet(
     if not suites:
         raise UsageError(f"--image: no suite has the task {task!r}")
     store = Store(out).create()
-    samples = _samples(store, task_product(workspace, suites[0], task, store, "--image"))
+    samples = _samples(store, task_product(workspace, suites[0], _first(task), store, "--image"))
     return draw_sheet(samples, path, by, width)
 
 
@@ -42,13 +43,17 @@ def pictures_of(workspace: Workspace, suite: str, task: str, out: Path, layouts:
     where = f"the images of {task!r} cannot be had"
     store = Store(out).create()
     try:
-        product = task_product(workspace, suite, task, store, where)
+        product = task_product(workspace, suite, _first(task), store, where)
     except DataError as error:
         raise DataError(f"{where}: {error}") from None
     if canonical.digest(product.body["layout"]) not in layouts:
         raise UsageError(f"{where}: the data set's test split is no longer that of the records: run the suite again")
     test = store.load_blob(product.blobs["test"])
     return Pictures(test["images"].numpy(), test["labels"].numpy())
+
+
+def _first(task: str) -> Selection:
+    return Selection(tasks=[task], seeds=[0])
 
 
 def _samples(store: Store, product: Product) -> Samples:

@@ -85,12 +85,14 @@ class Source:
         return Material(Rows(), fitting).tables(kinds)
 
     def data(self, task: str) -> TaskData:
-        """The images, labels and groups of a task. Raises BenchbiasError where they cannot be had."""
+        """The images, labels and groups of a task at its first seed. Raises BenchbiasError where they cannot be had."""
         if self.workspace is None or self.suite not in self.workspace.catalogue.suites:
             raise UsageError(f"the data set of {task!r} is known to no benchmarks.toml that was read")
         from benchbias.report.gathering.task_data import task_data
 
-        return task_data(self.workspace, self.suite, task, self.out)
+        bodies = [record.body for record in self.records if record.body["task"] == task]
+        seed = min(body["seed"] for body in bodies)
+        return task_data(self.workspace, self.suite, task, self.out, seed, bodies[0]["suite"]["limit"])
 
     def pictures(self, task: str) -> Pictures:
         """The test split of a task. Raises BenchbiasError where it cannot be had."""

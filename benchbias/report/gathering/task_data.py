@@ -38,7 +38,7 @@ class LabelledImages:
 
 @dataclass(frozen=True, eq=False)
 class TaskData:
-    """The data of a task at seed 0. layout: the digest of its test cells. splits: by name, the test split among them.
+    """The data of a task at one seed. layout: the digest of its test cells. splits: by name, the test split among them.
 
     body: the product's own words: sources, licence, counts by split and group.
     """
@@ -46,11 +46,12 @@ class TaskData:
     layout: str
     body: Mapping[str, Any]
     splits: Mapping[str, LabelledImages]
+    seed: int = 0
 
 
-def task_product(workspace: Workspace, suite: str, task: str, store: Store, where: str) -> Product:
-    """The data of a task of a suite, seed 0: built in a worker unless it is there. Raises BenchbiasError."""
-    plan = workspace.ready(suite, Selection(tasks=[task], seeds=[0]), Silent().note)
+def task_product(workspace: Workspace, suite: str, selection: Selection, store: Store, where: str) -> Product:
+    """The data of the first trial of a selection: built in a worker unless it is there. Raises BenchbiasError."""
+    plan = workspace.ready(suite, selection, Silent().note)
     data = {key: stage for key, stage in plan.stages.items() if stage.kind == "data"}
     wanted = next(iter(data))  # the task's own data stage is planned before any method's
     small = type(plan)(plan.suite, plan.table, plan.methods, (), {wanted: data[wanted]}, None, "cpu", plan.plugins)
@@ -61,14 +62,17 @@ def task_product(workspace: Workspace, suite: str, task: str, store: Store, wher
     return product
 
 
-def task_data(workspace: Workspace, suite: str, task: str, out: Path) -> TaskData:
-    """Read the data of a task, built from raw files that are here; nothing is fetched.
+def task_data(
+    workspace: Workspace, suite: str, task: str, out: Path, seed: int = 0, limit: int | None = None
+) -> TaskData:
+    """Read the data of a task at a seed, built from raw files that are here; nothing is fetched.
 
-    out: the results folder; where there is none a temporary one is used. Raises BenchbiasError where the data cannot
-    be had.
+    out: the results folder; where there is none a temporary one is used. limit: of the examples of each split. Raises
+    BenchbiasError where the data cannot be had.
     """
     where = f"the images of {task!r} cannot be had"
-    missing = workspace.plan(suite, Selection(tasks=[task], seeds=[0])).missing
+    selection = Selection(tasks=[task], seeds=[seed], limit=limit)
+    missing = workspace.plan(suite, selection).missing
     if missing:
         names = ", ".join(name for _, name in missing)
         raise DataError(f"{where}: {names} is not in {workspace.data}: `benchbias prepare -t {task}` fetches it")
@@ -76,9 +80,9 @@ def task_data(workspace: Workspace, suite: str, task: str, out: Path) -> TaskDat
         there = (out / "objects").is_dir()
         folder = out if there else Path(stack.enter_context(tempfile.TemporaryDirectory()))
         store = Store(folder).create()
-        product = task_product(workspace, suite, task, store, where)
+        product = task_product(workspace, suite, selection, store, where)
         splits = {name: _split(store, product, name) for name in SPLITS if name in product.blobs}
-    return TaskData(canonical.digest(product.body["layout"]), product.body, splits)
+    return TaskData(canonical.digest(product.body["layout"]), product.body, splits, seed)
 
 
 def _split(store: Store, product: Product, name: str) -> LabelledImages:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from benchbias.errors import BenchbiasError, UsageError
 from benchbias.report.gathering.source import Source
 from benchbias.report.images.album import Album
-from benchbias.report.images.found_pies import found_pies, pairs_of
+from benchbias.report.images.found_pies import LEAST_MODELS, found_pies, pairs_of
 from benchbias.report.images.pies import Pie, Pies
 from benchbias.report.images.sheets import sheet_of
 from benchbias.runner.publishing import command_for
@@ -69,6 +69,8 @@ def _why_none(source: Source, task: str) -> str:
     pairs = pairs_of(source.rows, task)
     if not pairs:
         return "No row of this task has a control, so there is nothing to compare image by image."
+    if all(min(len(row.records), len(control.records)) < LEAST_MODELS for row, control in pairs):
+        return "A row of this task, or its control, has one model alone, so there is no modal label to compare."
     if not any(_shared_tests(row) and _shared_tests(control) for row, control in pairs):
         return "Each seed of this task tests images of its own, so no two models of a row can disagree about one image."
     command = f"`{command_for(source.suite)}`, then `benchbias report {source.suite}`"
@@ -87,6 +89,7 @@ def _facts(data: TaskData) -> dict[str, Any]:
     """Words of the data set about itself."""
     body = data.body
     return {
+        "seed": data.seed,
         "source": body["source"],
         "licence": body["licence"],
         "notes": list(body.get("notes", ())),

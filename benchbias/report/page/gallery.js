@@ -18,10 +18,15 @@
         root.append(el("p", {}, "A PIE is a test image that most pruned models label otherwise than most dense models do. "
           + "Which of both is right does not matter. The images on which they disagree most come first."));
       }
-      for (const task of gallery.tasks) {
+      for (const task of full) {
         if (several) root.append(el("h3", {}, name(task.task)));
         if (task.said) root.append(el("p", {}, sentence(task.said, tools)));
-        if (task.galleries.length) turning(task, data, root, tools);
+        turning(task, data, root, tools);
+      }
+      const said = d3.group(gallery.tasks.filter((task) => !task.galleries.length && task.said), (task) => task.said);
+      for (const [text, tasks] of said) {
+        const names = several ? [tasks.map((task, at) => [at ? ", " : "", name(task.task)]), ": "] : [];
+        root.append(el("p", {}, names, sentence(text, tools)));
       }
     },
   });
@@ -165,7 +170,7 @@
       const tasks = ((data.gallery || {}).tasks || []).filter((task) => task.sheet.length);
       if (!tasks.length) return;
       const { pictures } = data.gallery;
-      root.append(el("p", {}, "The first images of every group, of the data set's seed 0. A group is a class and an attribute; it is aligned where they go together in training."));
+      root.append(el("p", {}, "The first images of every group, of the first seed. A group is a class and an attribute; it is aligned where they go together in training."));
       for (const task of tasks) {
         for (const sheet of task.sheet) {
           const title = [name(task.task), `: ${sheet.split} split, ${sheet.total} images`];

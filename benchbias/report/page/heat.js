@@ -18,9 +18,9 @@ benchbias.section({
       return { fill, ink: d3.lab(fill).l < 62 ? "#ffffff" : "#1b1f26" };
     }
 
-    /** The options of a heat map; cells: {x, y, value, text, words}. The scale is symmetric about zero. */
-    function map(cells, { width, narrow, x, y, across, down, left }) {
-      const largest = Math.max(...cells.map((cell) => Math.abs(cell.value)), 1e-9);
+    /** The options of a heat map; cells: {x, y, value, text, words}. The scale is symmetric about zero; least: where it ends at least. */
+    function map(cells, { width, narrow, x, y, across, down, left, least }) {
+      const largest = Math.max(...cells.map((cell) => Math.abs(cell.value)), least);
       const made = cells.map((cell) => ({ ...cell, ...shade(cell.value / largest) }));
       const room = (width - left) / x.length;
       const longest = Math.max(...x.map((text) => Array.from(String(text)).length));
@@ -64,14 +64,14 @@ benchbias.section({
         x: cell.amount, y: cell.layers, value: cell.change.mean,
         text: number(cell.change.mean, { unit: unit(), sign: true, digits: narrow ? 0 : 1 }),
         words: `${cell.layers}, ${cell.amount}: ${interval(cell.change, { unit: unit(), sign: true, seeds: true })}`,
-      })), { width, narrow, x: all[state.sweep].amounts, y: all[state.sweep].layers, across: AMOUNTS[all[state.sweep].amount], down: "pruned layers", left: narrow ? 90 : 150 }), told());
+      })), { width, narrow, x: all[state.sweep].amounts, y: all[state.sweep].layers, across: AMOUNTS[all[state.sweep].amount], down: "pruned layers", left: narrow ? 90 : 150, least: unit() ? 0.1 : 1e-9 }), told());
 
       function told() {
         const one = all[state.sweep];
         return {
           title: `Change of ${metric(state.metric)}: ${short(one.method, 60)}`,
           description: `In ${unit() || "its unit"} from ${short(one.control, 60)}, from which nothing was pruned; means over seeds, paired. Blue: higher. Red: lower. `
-            + "These changes are not adjusted for their number: the table has their intervals.",
+            + "The colours end at the largest change, or at 10 points. These changes are not adjusted for their number: the table has their intervals.",
           table: {
             columns: ["pruned layers", { title: AMOUNTS[one.amount], numeric: true }, { title: `change, ${unit()}`, numeric: true }],
             rows: known().map((cell) => [name(cell.layers), scaled(cell.amount), interval(cell.change, { unit: unit(), sign: true, seeds: true })]),
@@ -133,7 +133,7 @@ benchbias.section({
           text: unit() ? number(cell.value.mean) : cell.value.mean.toFixed(Math.abs(cell.value.mean) >= 10 || narrow ? 0 : 1).replace(/^-(?=0(\.0*)?$)/, "").replace("-", "−"),
           words: `${downOf(cell)}, ${cell.across}: ${interval(cell.value, { unit: unit(), seeds: true })}`,
         })), { width, narrow, x: [...new Set(cells.map((cell) => cell.across))], y: [...new Set(cells.map(downOf))],
-          across: state.one.across, down: state.one.down.join(", "), left: narrow ? 136 : 270 });
+          across: state.one.across, down: state.one.down.join(", "), left: narrow ? 136 : 270, least: column().unit === "points" ? 10 : 1e-9 });
       }
 
       function told() {

@@ -101,12 +101,12 @@ const benchbias = (() => {
     return found ? `${Number((value / found[0]).toPrecision(3))} ${found[1]}` : String(Number(value.toPrecision(3)));
   }
 
-  /** An estimate in text: `81.2 (79.9 to 82.4)`; with seeds: `, n = 5`. */
-  function interval(estimate, { unit = "%", digits = 1, sign = false, seeds = false } = {}) {
+  /** An estimate in text: `81.2 (79.9 to 82.4)`; with seeds: `, n = 5`. brief: † for examples only. */
+  function interval(estimate, { unit = "%", digits = 1, sign = false, seeds = false, brief: few = false } = {}) {
     if (!estimate) return "–";
     const options = { unit, digits, sign };
     const bounds = estimate.low === null || estimate.low === undefined ? ""
-      : ` (${number(estimate.low, options)} to ${number(estimate.high, options)}${estimate.examplesOnly ? "; examples only" : ""})`;
+      : ` (${number(estimate.low, options)} to ${number(estimate.high, options)}${estimate.examplesOnly && !few ? "; examples only" : ""})${estimate.examplesOnly && few ? "†" : ""}`;
     return `${number(estimate.mean, options)}${bounds}${seeds ? `, n = ${estimate.n}` : ""}`;
   }
 

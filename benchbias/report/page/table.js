@@ -41,7 +41,7 @@ benchbias.section({
     const control = (row) => board.rows.find((one) => one.task === row.task && one.label === row.control);
 
     const crowded = head.tasks.length > 1;
-    const [METHOD, CONTROL] = crowded ? [22, 16] : [28, 22]; // characters that a column has room for at 1280 px
+    const room = { method: 28, control: 22, marks: 19, task: 20 }; // characters that columns show; `fit` takes some away
 
     const any = (text) => ({ value: "", text });
     const SPARSITIES = [
@@ -74,28 +74,42 @@ benchbias.section({
     const columns = [
       { key: "rank", title: "Rank", numeric: true, value: (row) => (row.rank ? row.rank[0] + row.rank[1] / 1000 : null), cell: rankCell },
       { key: "method", title: "Method", value: (row) => row.words.toLowerCase(), cell: null },
-      crowded && { key: "task", title: "Task", value: (row) => row.task, cell: (row) => tools.brief(row.task, 20) },
+      crowded && { key: "task", title: "Task", value: (row) => row.task, cell: (row) => tools.brief(row.task, room.task) },
       { key: "metric", title: null, numeric: true, value: (row) => row.metrics[state.metric] && row.metrics[state.metric].mean,
-        cell: (row) => interval(row.metrics[state.metric], { unit: unitOf(state.metric) }) },
+        cell: (row) => interval(row.metrics[state.metric], { unit: unitOf(state.metric), brief: true }) },
       { key: "gap", title: "Gap to control, points", numeric: true, value: (row) => row.gap && row.gap.mean, cell: gapCell },
       { key: "control", title: "Control", value: (row) => (row.control ? (control(row) || { words: row.control }).words.toLowerCase() : null),
-        cell: (row) => (row.control ? tools.brief((control(row) || { words: row.control }).words, CONTROL) : "–") },
+        cell: (row) => (row.control ? tools.brief((control(row) || { words: row.control }).words, room.control) : "–") },
       { key: "verdict", title: "Verdict", value: (row) => row.verdict, cell: (row) => (row.verdict ? tools.verdictMark(row.verdict) : "–") },
       distinct("labels").length > 1 && { key: "labels", title: "Labels", value: (row) => row.labels, cell: (row) => row.labels },
       { key: "sparsity", title: "Sparsity, %", numeric: true, value: (row) => row.sparsity, cell: (row) => number(row.sparsity) },
       { key: "cost", title: "Training cost", numeric: true, value: (row) => row.costs.relative, cell: (row) => times(row.costs.relative) },
       { key: "seeds", title: "n", numeric: true, value: (row) => row.seeds.length, cell: (row) => row.seeds.length },
-      { key: "marks", title: "Marks", value: (row) => row.marks[0] || null, cell: (row) => (row.marks.length ? tools.brief(row.marks.join("; "), 19) : "–") },
+      { key: "marks", title: "Marks", value: (row) => row.marks[0] || null, cell: (row) => (row.marks.length ? tools.brief(row.marks.join("; "), room.marks) : "–") },
     ].filter(Boolean);
 
     const row = el("tr");
     const body = el("tbody");
     const status = el("p", { role: "status", class: "quiet" });
-    root.append(status, tools.box("All rows", el("table", { class: "board" },
+    const whole = el("table", { class: "board" },
       el("caption", { class: "hidden" }, "All rows of the suite. Press the button of a method to open its row."),
-      el("thead", {}, row), body)), notes());
+      el("thead", {}, row), body);
+    root.append(status, tools.box("All rows", whole), notes());
     heads();
     fill();
+    fit();
+
+    /** Show fewer letters of long names until all columns are in sight; on a phone the table scrolls instead. */
+    function fit() {
+      const sight = whole.parentElement;
+      for (let tries = 0; tries < 9 && sight.clientWidth > 900 && whole.scrollWidth > sight.clientWidth; tries += 1) {
+        room.method = Math.max(14, room.method - 2);
+        room.control = Math.max(9, room.control - 2);
+        room.marks = Math.max(9, room.marks - 2);
+        room.task = Math.max(9, room.task - 2);
+        fill();
+      }
+    }
 
     function heads() {
       row.replaceChildren(...columns.map((column) => el("th", {
@@ -160,7 +174,7 @@ benchbias.section({
     function lineOf(one) {
       const detail = el("tr", { class: "detail", id: `${one.id}-detail`, hidden: !opened.has(one.id) });
       const button = el("button", { type: "button", class: "open", "aria-expanded": String(opened.has(one.id)), "aria-controls": detail.id, onclick: turn },
-      el("span", { class: "arrow", "aria-hidden": "true" }, "▸"), tools.brief(one.words, METHOD));
+      el("span", { class: "arrow", "aria-hidden": "true" }, "▸"), tools.brief(one.words, room.method));
       const line = el("tr", { class: one.ranked ? "row" : "row unranked" }, columns.map((column) => (column.key === "method"
         ? el("th", { scope: "row", class: "method" }, button)
         : el("td", { class: column.numeric ? "numeric" : null }, column.cell(one)))));
@@ -183,7 +197,7 @@ benchbias.section({
     }
 
     function gapCell(one) {
-      return one.gap ? interval(one.gap, { sign: true }) : "–";
+      return one.gap ? interval(one.gap, { sign: true, brief: true }) : "–";
     }
 
     /** An opened row: what its marks mean, every metric by seed, groups, cost, settings, and the command. */
@@ -248,7 +262,7 @@ benchbias.section({
         el("li", {}, "Sparsity: zeros over all weights of convolutions and linear layers."),
         el("li", {}, `Training cost: training FLOPs over those of ${tools.short(head.reference || "the reference method")}.`),
         el("li", {}, "Marks: what a row cannot show. Open a row to read what its marks mean."),
-        el("li", {}, "n: the number of seeds. “Examples only” marks an interval of the test examples alone, below three seeds.")));
+        el("li", {}, "n: the number of seeds. †: an interval of the test examples alone, for these networks, below three seeds.")));
     }
 
   },

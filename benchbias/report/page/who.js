@@ -115,6 +115,9 @@ benchbias.section({
           ? `Of ${found.all.length} groups, ${lower.length} are lower and ${higher.length} higher; the others are undecided. `
             + "Changes are paired by seed and test example, and verdicts are adjusted for the groups of this pair (Holm, 5 %)."
           : "This is not its control, so nothing is said about differences here: compare intervals with care.");
+      if ([found.after, found.before].some((row) => row.seeds.length < 3)) {
+        told.append(" With fewer than three seeds the lines are of the test examples alone, for these networks.");
+      }
       const marks = [["after", found.after], ["before", found.before]].filter(([, row]) => row.marks.length);
       for (const [when, row] of marks) told.append(` Marks of the row ${when}: ${row.marks.join(", ")}.`);
       drawn.redraw({
@@ -143,14 +146,14 @@ benchbias.section({
 
     function draw({ narrow }) {
       const { shown } = bars();
-      const label = (bar) => `${short(bar.name, narrow ? 11 : 25)}${bar.train === null || bar.train === undefined ? "" : ` (${bar.train})`}`;
+      const label = (bar) => `${short(bar.name, narrow ? 13 : 25)}${bar.train === null || bar.train === undefined ? "" : ` (${bar.train})`}`;
       const labels = new Map(shown.map((bar) => [bar.place, label(bar)]));
       const sides = shown.flatMap((bar) => [["before", bar.before], ["after", bar.after]]
         .filter(([, value]) => value).map(([when, value]) => ({ ...value, when, group: bar.place })));
       const after = (one) => one.when === "after";
       return {
         height: 60 + 30 * shown.length,
-        marginLeft: narrow ? 124 : 210, marginRight: narrow ? 14 : 90, marginTop: 34,
+        marginLeft: narrow ? 142 : 210, marginRight: narrow ? 14 : 90, marginTop: 34,
         x: { domain: [0, 100], percent: true, grid: true, label: "accuracy, %", axis: "top" },
         y: { domain: ["before", "after"], axis: null, padding: 0.1 },
         fy: { domain: shown.map((bar) => bar.place), label: null, tickFormat: (place) => labels.get(place), padding: 0.16 },
