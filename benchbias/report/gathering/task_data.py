@@ -75,7 +75,7 @@ def task_data(
     missing = workspace.plan(suite, selection).missing
     if missing:
         names = ", ".join(name for _, name in missing)
-        raise DataError(f"{where}: {names} is not in {workspace.data}: `benchbias prepare -t {task}` fetches it")
+        raise DataError(f"{where}: {names} is not in the data folder: `benchbias prepare -t {task}` fetches it")
     with contextlib.ExitStack() as stack:
         there = (out / "objects").is_dir()
         folder = out if there else Path(stack.enter_context(tempfile.TemporaryDirectory()))
