@@ -63,8 +63,9 @@ class Source:
 
     @functools.cached_property
     def planned(self) -> frozenset[str]:
-        """The ids of the trials that the suite has now."""
-        return frozenset(trial.id for trial in self.plan.trials) if self.plan is not None else frozenset()
+        """The ids of the trials that the plan has, and those of the rest of its suite."""
+        trials = () if self.plan is None else (*self.plan.trials, *self.plan.others)
+        return frozenset(trial.id for trial in trials)
 
     @property
     def catalogue(self) -> Catalogue | None:
