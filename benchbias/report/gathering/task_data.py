@@ -53,6 +53,9 @@ def task_product(workspace: Workspace, suite: str, selection: Selection, store: 
     """The data of the first trial of a selection: built in a worker unless it is there. Raises BenchbiasError."""
     plan = workspace.ready(suite, selection, Silent().note)
     data = {key: stage for key, stage in plan.stages.items() if stage.kind == "data"}
+    if not data:
+        reasons = (trial.blocked for trial in plan.trials if trial.blocked)
+        raise UsageError(f"{where}: {next(reasons, 'no trial of the task can run here')}")
     wanted = next(iter(data))  # the task's own data stage is planned before any method's
     small = type(plan)(plan.suite, plan.table, plan.methods, (), {wanted: data[wanted]}, None, "cpu", plan.plugins)
     computed = launch(workspace, small, RunOptions(out=store.root, jobs=1), Silent())
