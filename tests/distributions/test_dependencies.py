@@ -128,8 +128,8 @@ DEPENDENCIES = named(PROJECT["dependencies"])
 
 
 def test_the_extras_are_those_that_messages_name():
-    examples_and_pages = {"trackers", "pages"}  # of plugins that docs show, and of what makes the site
-    assert set(PROJECT["optional-dependencies"]) - examples_and_pages == {*EXTRAS, "all", "test", "dev"}
+    examples = {"trackers"}  # of plugins that docs show
+    assert set(PROJECT["optional-dependencies"]) - examples == {*EXTRAS, "all", "test", "dev"}
     assert {name: extra(name) for name in EXTRAS} == {name: {package} for name, package in EXTRAS.items()}
     assert extra("all") == set(EXTRAS.values())
     assert extra("all") < extra("test") < extra("dev")
