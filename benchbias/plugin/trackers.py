@@ -124,7 +124,7 @@ def _output_on_stderr() -> Iterator[None]:
     except OSError:  # a host without the usual descriptors
         kept = None
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stderr(sys.stderr), contextlib.redirect_stdout(sys.stderr):  # both are put back
             yield
     finally:
         if kept is not None:

@@ -19,6 +19,7 @@ def told(path: Path) -> list[str]:
     return [one["head"]["suite"] for one in json.loads(document)["suites"]]
 
 
+@pytest.mark.slow  # it builds their data sets
 def test_a_report_of_published_suites(cli, tmp_path: Path):
     done = cli(
         *("report", *SMALL, SMALL[0], *PUBLISHED),
@@ -36,6 +37,22 @@ def test_a_report_of_a_results_folder(cli, tmp_path: Path, smoke: Path):
     done = cli("report", "smoke", "--out", str(smoke), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert told(tmp_path / "report.html") == ["smoke"]
+
+
+@pytest.mark.slow
+def test_a_report_of_a_limited_run_is_of_that_run(cli, tmp_path: Path):
+    """What the folder's last run was of is recalled, as the leaderboard does; --all looks for the whole suite."""
+    run = cli("run", "-s", "smoke", "--limit", "40", "-m", "erm", "-m", "magnitude", "-q", "-j", "1", cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    done = cli("report", "smoke", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "as the last run in results: " in done.stderr
+    document = json.loads((tmp_path / "report.html").read_text().split('id="document">')[1].split("</script")[0])
+    (suite,) = document["suites"]
+    assert suite["head"]["limit"] == 40
+    assert {row["method"] for row in suite["board"]["rows"]} == {"erm", "magnitude"}
+    assert all("--limit 40" in row["command"] and row["reproduces"] for row in suite["board"]["rows"])
+    assert cli("report", "smoke", "--all", cwd=tmp_path).returncode == 2
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ class Pretending:
         return all(self.store.has(parent) for parent in self.plan.stages[key].parents.values())
 
     def commit(self, key: str) -> None:
-        """Take the product from the true store."""
+        """Take the product from the true store, and what was measured."""
         product = self.truth.get(key)
         assert product is not None
         for sha in product.blobs.values():
@@ -89,6 +89,8 @@ class Pretending:
             shutil.copy(self.truth.blob_path(sha), self.store.blob_path(sha))
         self.store.object_path(key).parent.mkdir(exist_ok=True)
         shutil.copy(self.truth.object_path(key), self.store.object_path(key))
+        self.store.measured_path(key).parent.mkdir(exist_ok=True)
+        shutil.copy(self.truth.measured_path(key), self.store.measured_path(key))
 
     def cancel(self) -> None:
         self.waiting.clear()
@@ -171,8 +173,9 @@ def test_every_stage_is_submitted_once_after_its_parents(
     assert engine.most == jobs
     assert (report.exit_code, report.computed, report.missing) == (0, len(plan.stages), 0)
     results = results_of(plan, store, report)
-    store.replace(results.board, results.text)
-    assert tree(store.root) == tree(smoke)  # records and board are functions of the products
+    for name, text in results.files.items():
+        store.replace(store.root / "leaderboards" / name, text)
+    assert tree(store.root) == tree(smoke)  # records and boards are functions of the products, and of what made them
     engine, report = pretend()
     assert not engine.started
     assert (report.cached, report.computed) == (len(plan.stages), 0)

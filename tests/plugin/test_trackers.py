@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -97,14 +98,17 @@ def test_what_a_tracker_prints_goes_to_standard_error(write: Write, capfd: pytes
     assert {"zero", "one", "two", "three"} <= set(err.split())
 
 
-def test_the_working_folder_and_the_handlers_of_signals_are_as_before(write: Write, tmp_path: Path):
+def test_the_working_folder_the_streams_and_the_handlers_of_signals_are_as_before(write: Write, tmp_path: Path):
+    streams = (sys.stdout, sys.stderr)
     before = (Path.cwd(), signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))
     body = (
-        "import os, signal; os.chdir('/'); signal.signal(signal.SIGINT, signal.SIG_IGN); "
+        "import io, os, signal, sys; os.chdir('/'); sys.stdout = sys.stderr = io.StringIO(); "
+        "signal.signal(signal.SIGINT, signal.SIG_IGN); "
         "signal.signal(signal.SIGTERM, lambda *_: None)"
     )
     assert heard(write(body)) == []
     assert (Path.cwd(), signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    assert (sys.stdout, sys.stderr) == streams
 
 
 SWALLOWS = (

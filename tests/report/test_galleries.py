@@ -81,3 +81,13 @@ def test_data_that_cannot_be_had_is_a_sentence_and_the_labels_of_a_table_stand(e
     (one,) = task["galleries"]
     assert {item["picture"] for item in one["items"]} == {None}
     assert {item["label"] for item in one["items"]} <= {0, 1}
+
+
+def test_images_may_be_left_out():
+    """A real source: nothing of its data set is built."""
+    source = illustrated_source()
+    bare = Source("probe", source.records, source.layouts, source.analyses, images=False)
+    gallery = gather_gallery(bare)
+    assert gallery["pictures"] == {}
+    assert "--no-images" in gallery["tasks"][0]["said"]
+    assert gallery["tasks"][0]["galleries"]

@@ -154,6 +154,11 @@ def test_sorting_by_keyboard_orders_rows_as_the_data_and_says_so(made: Any):
     tab_to(made, '[data-column="method"]')
     made.keyboard.press("Space")
     assert column(made, "method") == sorted(row["words"] for row in rows_of(made))
+    assert set(column(made, "task")) == {"toy", "other"}
+    made.get_by_role("button", name="Order of the board").focus()
+    made.keyboard.press("Enter")
+    assert column(made, "method") == [row["words"] for row in rows_of(made)]
+    assert made.locator('[aria-sort="descending"], [aria-sort="ascending"], [data-column="task"]').count() == 0
 
 
 @pytest.mark.parametrize("key", ["gap", "cost", "rank", "verdict"])

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import html
+import importlib.util
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -12,6 +16,7 @@ from benchbias.board.published.files import board_files
 from benchbias.board.scored import Scored
 from benchbias.errors import UsageError
 from benchbias.records.trial import record_folder
+from benchbias.site import theme
 from benchbias.site.making import MARK, make_site
 from benchbias.site.theme import shown
 from benchbias.util import canonical
@@ -22,7 +27,7 @@ from support.made_records import LAYOUTS
 from support.made_reports import HOSTILE, hostile_source
 
 needs_theme = pytest.mark.skipif(
-    not __import__("importlib.util").util.find_spec("material"), reason="no mkdocs-material: pip install '.[pages]'"
+    importlib.util.find_spec("material") is None, reason="no mkdocs-material: pip install '.[pages]'"
 )
 
 
@@ -38,6 +43,16 @@ def published(board: Path, title: str = "Probe") -> Path:
         document["body"]["suite"]["title"] = title
         path.write_text(canonical.dumps(document))
     return board
+
+
+def test_the_script_of_others_is_the_one_that_is_listed_with_its_licence():
+    folder = Path(theme.__file__).parent / "vendor"
+    listed = json.loads((folder / "vendor.json").read_text())
+    for one in listed:
+        assert hashlib.sha256((folder / one["file"]).read_bytes()).hexdigest() == one["sha256"]
+        assert "Permission is hereby granted" in (folder / one["licence_file"]).read_text()
+    names = {name for one in listed for name in (one["file"], one["licence_file"])}
+    assert {path.name for path in folder.iterdir()} == {*names, "vendor.json"}
 
 
 @needs_theme
@@ -72,8 +87,6 @@ def test_without_the_theme_one_line_says_what_to_install(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("text", [*HOSTILE, "</title><script>x</script>", "&lt;script&gt;"])
 def test_a_title_means_nothing_in_html_even_where_it_is_unescaped_once(text: str):
-    import html
-
     assert not Parsed.of(html.unescape(shown(text))).tags
     assert not Parsed.of(html.unescape(html.unescape(shown(text)))).tags
     assert '"' not in html.unescape(shown(text))

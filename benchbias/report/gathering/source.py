@@ -31,7 +31,8 @@ class Source:
 
     place: the folder that the records were read from, and published: whether it is a published one, without products
     of stages. out: the results folder, where data sets are built for images. workspace: None where a report is made of
-    records alone; plan: None there, and for a suite that is in no benchmarks.toml any more.
+    records alone; plan: None there, and for a suite that is in no benchmarks.toml any more. images: whether images of
+    data sets may stand in the report.
     """
 
     suite: str
@@ -43,6 +44,7 @@ class Source:
     out: Path = Path("results")
     workspace: Workspace | None = None
     plan: Plan | None = None
+    images: bool = True
 
     @functools.cached_property
     def rows(self) -> Rows:
@@ -61,8 +63,9 @@ class Source:
 
     @functools.cached_property
     def planned(self) -> frozenset[str]:
-        """The ids of the trials that the suite has now."""
-        return frozenset(trial.id for trial in self.plan.trials) if self.plan is not None else frozenset()
+        """The ids of the trials that the plan has, and those of the rest of its suite."""
+        trials = () if self.plan is None else (*self.plan.trials, *self.plan.others)
+        return frozenset(trial.id for trial in trials)
 
     @property
     def catalogue(self) -> Catalogue | None:
@@ -86,6 +89,8 @@ class Source:
 
     def data(self, task: str) -> TaskData:
         """The images, labels and groups of a task at its first seed. Raises BenchbiasError where they cannot be had."""
+        if not self.images:
+            raise UsageError("they were left out by --no-images")
         if self.workspace is None or self.suite not in self.workspace.catalogue.suites:
             raise UsageError(f"the data set of {task!r} is known to no benchmarks.toml that was read")
         from benchbias.report.gathering.task_data import task_data

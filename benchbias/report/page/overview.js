@@ -61,7 +61,8 @@ benchbias.section({
       }, {
         title: `Gap to the control in ${label}, with 95 % intervals`,
         description: `${counts} Better is to the ${better}. Grey band: within ${number(100 * margin)} points of `
-          + "the control. Verdicts are adjusted for all gaps of the task (Holm); the intervals are of one row each.",
+          + "the control. Verdicts are adjusted for all gaps of the task (Holm); the intervals are of one row each."
+          + `${shown.some((row) => row.gap.n < 3) ? " Below three seeds every verdict is undecided." : ""}`,
         table: {
           columns: ["row", "control", { title: "gap, points", numeric: true }, { title: "seeds", numeric: true }, "verdict", "labels", "marks"],
           rows: shown.map((row) => [tools.name(row.words), tools.name(controlWords(row, board)),

@@ -71,7 +71,7 @@ benchbias.section({
       choice({ label: "Verdict", options: [any("any"), "helps", "harms", "no difference", "undecided", { value: "none", text: "no control" }], onchange: filter("verdict") }),
       field({ label: "Text", oninput: filter("text") })));
 
-    const columns = [
+    const all = [
       { key: "rank", title: "Rank", numeric: true, value: (row) => (row.rank ? row.rank[0] + row.rank[1] / 1000 : null), cell: rankCell },
       { key: "method", title: "Method", value: (row) => row.words.toLowerCase(), cell: null },
       crowded && { key: "task", title: "Task", value: (row) => row.task, cell: (row) => tools.brief(row.task, room.task) },
@@ -87,14 +87,16 @@ benchbias.section({
       { key: "seeds", title: "n", numeric: true, value: (row) => row.seeds.length, cell: (row) => row.seeds.length },
       { key: "marks", title: "Marks", value: (row) => row.marks[0] || null, cell: (row) => (row.marks.length ? tools.brief(row.marks.join("; "), room.marks) : "–") },
     ].filter(Boolean);
+    let columns = visible();
 
     const row = el("tr");
     const body = el("tbody");
+    const back = el("button", { type: "button", hidden: true, onclick: unsort }, "Order of the board");
     const status = el("p", { role: "status", class: "quiet" });
     const whole = el("table", { class: "board" },
       el("caption", { class: "hidden" }, "All rows of the suite. Press the button of a method to open its row."),
       el("thead", {}, row), body);
-    root.append(status, tools.box("All rows", whole), notes());
+    root.append(status, back, tools.box("All rows", whole), notes());
     heads();
     fill();
     fit();
@@ -111,6 +113,11 @@ benchbias.section({
       }
     }
 
+    /** In the board's order its headings say the task, so that no column need say it. */
+    function visible() {
+      return all.filter((column) => column.key !== "task" || state.sort);
+    }
+
     function heads() {
       row.replaceChildren(...columns.map((column) => el("th", {
         scope: "col", class: [column.numeric && "numeric", column.key === "method" && "method"].filter(Boolean).join(" ") || null,
@@ -124,9 +131,22 @@ benchbias.section({
       const numbers = columns.find((column) => column.key === key).numeric && key !== "rank";
       if (state.sort === key) state.down = !state.down;
       else Object.assign(state, { sort: key, down: numbers });
+      reorder();
+      row.querySelector(`[data-column="${key}"]`).focus();
+    }
+
+    function unsort() {
+      Object.assign(state, { sort: null, down: false });
+      reorder();
+      row.querySelector("button").focus();
+    }
+
+    function reorder() {
+      columns = visible();
+      back.hidden = !state.sort;
       heads();
       fill();
-      row.querySelector(`[data-column="${key}"]`).focus();
+      fit();
     }
 
     function matches(one) {
