@@ -126,12 +126,13 @@ def claims_text(answers: Sequence[Answer], digest: str) -> str:
             f"{len(answers)} claims of the file with sha256 `{digest}`. Differences of rows in points, paired by "
             f"seed and test example; of cells in their column's unit. ± half of the {100 * LEVEL:.0f} % interval.",
             "",
-            "- **supported**, **refuted**: the difference is resolved from zero, in the direction that the claim says or "
-            "in the other. **equivalent**: it is within the margin, by two one-sided tests. **unresolved**: neither.",
+            "- **supported**, **refuted**: the difference is resolved from zero, in the direction that the claim says "
+            "or in the other. **equivalent**: it is within the margin, by two one-sided tests. **unresolved**: "
+            "neither.",
             "- A claim of equivalence is supported where that is shown. It is refuted where the difference is resolved "
             "to be beyond the margin.",
-            "- **p**: the smaller of both tests', adjusted for all claims of the file (Holm, counted as Shaffer, 1986). "
-            "A difference is resolved at 5 %.",
+            "- **p**: the smaller of both tests', adjusted for all claims of the file (Holm, counted as Shaffer, 1986)."
+            " A difference is resolved at 5 %.",
             "- **power**: the probability of `supported` in such runs, if the difference were the margin (for "
             "equivalence: nothing). It is that of the first step of the adjustment.",
             "- **marks**: of the rows. A claim about the merit of a method needs rows that have learnt the task. It is "
