@@ -1,7 +1,7 @@
 """The picture of README: the first part of a suite's report, as Chromium shows it.
 
 `python benchmarks/report_picture.py leaderboard spurious-small docs/report.png`
-(needs `pip install '.[pages]'` and Chromium)
+(needs `pip install '.[browser]'` and Chromium)
 """
 
 from __future__ import annotations

@@ -126,17 +126,18 @@ def claims_text(answers: Sequence[Answer], digest: str) -> str:
             f"{len(answers)} claims of the file with sha256 `{digest}`. Differences of rows in points, paired by "
             f"seed and test example; of cells in their column's unit. ± half of the {100 * LEVEL:.0f} % interval.",
             "",
-            "- **supported**, **refuted**: told from zero, in the direction that the claim says or in the other. "
-            "**equivalent**: within the margin (two one-sided tests). **unresolved**: neither.",
-            "- A claim of equivalence is supported if that is shown, and refuted if the difference is told to be "
-            "beyond the margin.",
-            "- **p**: the smaller of both tests', adjusted for all claims of the file (Holm, counted as Shaffer, "
-            "1986); told at 5 %.",
-            "- **power**: the probability of `supported` in such runs, at the first step of the adjustment, if the "
-            "difference were the margin (for equivalence: nothing).",
-            f"- **marks**: of the rows. A claim about the merit of a method is unresolved where a row fits less than "
-            f"{100 * LEAST_FIT:.0f} % of the conflicting training examples, or stands within {100 * FLOOR_ROOM:.0f} "
-            "points of the floor. A claim that is about the fit itself says so in its file (`about`), and is answered.",
+            "- **supported**, **refuted**: the difference is resolved from zero, in the direction that the claim says or "
+            "in the other. **equivalent**: it is within the margin, by two one-sided tests. **unresolved**: neither.",
+            "- A claim of equivalence is supported where that is shown. It is refuted where the difference is resolved "
+            "to be beyond the margin.",
+            "- **p**: the smaller of both tests', adjusted for all claims of the file (Holm, counted as Shaffer, 1986). "
+            "A difference is resolved at 5 %.",
+            "- **power**: the probability of `supported` in such runs, if the difference were the margin (for "
+            "equivalence: nothing). It is that of the first step of the adjustment.",
+            "- **marks**: of the rows. A claim about the merit of a method needs rows that have learnt the task. It is "
+            f"unresolved where a row fits less than {100 * LEAST_FIT:.0f} % of the conflicting training examples, or "
+            f"stands within {100 * FLOOR_ROOM:.0f} points of the floor. A claim about the fit itself is answered, and "
+            "its file says so (`about`).",
             "- **written**: before the claim's seeds ran, or after they had been seen, which tests no prediction.",
             "",
         ]

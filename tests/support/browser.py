@@ -24,7 +24,7 @@ LACKS = next(
         reason
         for reason, lacking in (
             ("no Chromium: install Debian's package chromium", CHROMIUM is None),
-            ("no playwright: pip install '.[test]'", importlib.util.find_spec("playwright") is None),
+            ("no playwright: pip install '.[browser]'", importlib.util.find_spec("playwright") is None),
         )
         if lacking
     ),

@@ -12,7 +12,7 @@ from benchbias.board.entries import Entry, entries_of
 from benchbias.board.row_trials import Rows, trials_of
 from benchbias.board.standings import Board, board_from
 from benchbias.errors import UsageError
-from benchbias.figures.material import Line, Material, Pictures, no_pictures
+from benchbias.figures.material import Line, Material
 from benchbias.records.analysis import AnalysisRecord
 from benchbias.records.trial import TrialRecord
 from benchbias.statistics.cells import CellLayout
@@ -76,11 +76,6 @@ class Source:
         """The products of stages; None of a published folder, which has none."""
         return None if self.published else Store(self.place)
 
-    @functools.cached_property
-    def material(self) -> Material:
-        """The material of figures, for what these compute already."""
-        return Material(self.rows, self.analyses, self.pictures)
-
     def tables(self, kinds: Mapping[str, str]) -> list[tuple[AnalysisRecord, list[Line]]]:
         """The analyses whose tables have lines and all these columns, name -> kind; no other table is read."""
         wanted = kinds.items()
@@ -95,17 +90,9 @@ class Source:
             raise UsageError(f"the data set of {task!r} is known to no benchmarks.toml that was read")
         from benchbias.report.gathering.task_data import task_data
 
-        bodies = [record.body for record in self.records if record.body["task"] == task]
+        bodies = [row.body for row in self.records if row.body["task"] == task and row.body["status"] == "ok"]
         seed = min(body["seed"] for body in bodies)
         return task_data(self.workspace, self.suite, task, self.out, seed, bodies[0]["suite"]["limit"])
-
-    def pictures(self, task: str) -> Pictures:
-        """The test split of a task. Raises BenchbiasError where it cannot be had."""
-        if self.workspace is None:
-            return no_pictures(task)
-        from benchbias.report.gathering.pictures import pictures_of
-
-        return pictures_of(self.workspace, self.suite, task, self.out, self.layouts)
 
 
 def _kinds(record: AnalysisRecord) -> dict[str, str]:

@@ -53,6 +53,9 @@ def task_product(workspace: Workspace, suite: str, selection: Selection, store: 
     """The data of the first trial of a selection: built in a worker unless it is there. Raises BenchbiasError."""
     plan = workspace.ready(suite, selection, Silent().note)
     data = {key: stage for key, stage in plan.stages.items() if stage.kind == "data"}
+    if not data:
+        reasons = (trial.blocked for trial in plan.trials if trial.blocked)
+        raise UsageError(f"{where}: {next(reasons, 'no trial of the task can run here')}")
     wanted = next(iter(data))  # the task's own data stage is planned before any method's
     small = type(plan)(plan.suite, plan.table, plan.methods, (), {wanted: data[wanted]}, None, "cpu", plan.plugins)
     computed = launch(workspace, small, RunOptions(out=store.root, jobs=1), Silent())
@@ -75,7 +78,7 @@ def task_data(
     missing = workspace.plan(suite, selection).missing
     if missing:
         names = ", ".join(name for _, name in missing)
-        raise DataError(f"{where}: {names} is not in {workspace.data}: `benchbias prepare -t {task}` fetches it")
+        raise DataError(f"{where}: {names} is not in the data folder: `benchbias prepare -t {task}` fetches it")
     with contextlib.ExitStack() as stack:
         there = (out / "objects").is_dir()
         folder = out if there else Path(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -21,9 +21,17 @@
       .flatMap(([term, value]) => [el("dt", {}, term), el("dd", {}, value)]));
   }
 
-  function settings(list, caption, tools) {
+  /** A value in which each `$name` is the method's parameter of that name; a swept one stands as the list of its values. */
+  function resolved(value, parameters) {
+    if (Array.isArray(value)) return value.map((one) => resolved(one, parameters));
+    if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, resolved(one, parameters)]));
+    const found = typeof value === "string" && value.startsWith("$") && parameters.find((one) => `$${one.name}` === value);
+    return found ? found.value : value;
+  }
+
+  function settings(list, caption, tools, parameters = []) {
     const { name, table } = tools;
-    return table(["setting", "value", "set by"], list.map((one) => [name(one.name), name(text(one.value)), name((one.swept ? "swept; " : "") + one.source)]), { caption });
+    return table(["setting", "value", "set by"], list.map((one) => [name(one.name), name(text(resolved(one.value, parameters))), name((one.swept ? "swept; " : "") + one.source)]), { caption });
   }
 
   benchbias.section({
@@ -67,8 +75,8 @@
             one.stages.map((stage, at) => el("div", {},
               el("p", {}, el("strong", {}, `Stage ${at + 1}: ${staged(stage)}`), stage.summary ? ` — ${stage.summary}` : "",
                 stage.given.length ? ` It is given: ${stage.given.join(", ").replaceAll("_", " ")}.` : ""),
-              stage.settings.length ? settings(stage.settings, `Settings of stage ${at + 1}`, tools) : null,
-              stage.recipe.length ? folded(`Recipe of stage ${at + 1}`, settings(stage.recipe, `Recipe of stage ${at + 1}`, tools)) : null)),
+              stage.settings.length ? settings(stage.settings, `Settings of stage ${at + 1}`, tools, one.parameters) : null,
+              stage.recipe.length ? folded(`Recipe of stage ${at + 1}`, settings(stage.recipe, `Recipe of stage ${at + 1}`, tools, one.parameters)) : null)),
           ]));
       }
     },

@@ -146,14 +146,15 @@ benchbias.section({
 
     function draw({ narrow }) {
       const { shown } = bars();
-      const label = (bar) => `${short(bar.name, narrow ? 13 : 25)}${bar.train === null || bar.train === undefined ? "" : ` (${bar.train})`}`;
+      const label = (bar) => `${short(bar.name, narrow ? 13 : 25)}${bar.train === null || bar.train === undefined ? "" : ` (${bar.train})`}`
+        + (narrow && ["lower", "higher"].includes(bar.verdict) ? ` ${WORDS[bar.verdict].slice(0, 1)}` : "");
       const labels = new Map(shown.map((bar) => [bar.place, label(bar)]));
       const sides = shown.flatMap((bar) => [["before", bar.before], ["after", bar.after]]
         .filter(([, value]) => value).map(([when, value]) => ({ ...value, when, group: bar.place })));
       const after = (one) => one.when === "after";
       return {
         height: 60 + 30 * shown.length,
-        marginLeft: narrow ? 142 : 210, marginRight: narrow ? 14 : 90, marginTop: 34,
+        marginLeft: narrow ? 150 : 210, marginRight: narrow ? 14 : 90, marginTop: 34,
         x: { domain: [0, 100], percent: true, grid: true, label: "accuracy, %", axis: "top" },
         y: { domain: ["before", "after"], axis: null, padding: 0.1 },
         fy: { domain: shown.map((bar) => bar.place), label: null, tickFormat: (place) => labels.get(place), padding: 0.16 },
