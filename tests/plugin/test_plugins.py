@@ -599,7 +599,7 @@ def test_what_works_is_scored_whatever_fails_beside_it(faulty: Faulty, smoke: Pa
 
 
 def faulty_board(faulty: Faulty) -> str:
-    return (faulty.out / "leaderboards" / "faulty.md").read_text()
+    return (faulty.out / "leaderboards" / "details" / "faulty.md").read_text()
 
 
 @pytest.mark.parametrize("name", FAIL)
