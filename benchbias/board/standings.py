@@ -113,11 +113,12 @@ def _ranking_alone(record: TrialRecord) -> TrialRecord:
 
 
 def _verdicts(family: Sequence[Row], rank_by: str) -> dict[tuple[str, str], Verdict]:
-    """The verdicts on a family of comparisons with a control."""
+    """The verdicts on a family of comparisons with a control; none where test examples alone speak."""
     found = verdicts([row.to_baseline for row in family if row.to_baseline is not None], _sign(rank_by))
     return {
         (row.task, row.label): "undecided" if verdict == "no difference" and _untaught(row) else verdict
         for row, verdict in zip(family, found, strict=True)
+        if row.to_baseline is not None and (row.to_baseline.over_seeds or row.to_baseline.half_width is None)
     }
 
 

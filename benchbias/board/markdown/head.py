@@ -41,8 +41,12 @@ def _code(records: Sequence[TrialRecord]) -> str:
     versions = sorted({one[1] for one in found if one is not None})
     commits = [f"{one[2][:SHORT]}{one[3] or ''}" for one in found if one is not None and one[2]]
     unnamed = any(one is not None and not one[2] for one in found)
-    named = f"{len(commits)} commits" if len(commits) > MOST_COMMITS else f"commit {', '.join(commits)}"
-    parts = [*([named] if commits else []), *(["a commit that is not recorded"] if unnamed else [])]
+    named = (
+        f"{len(commits)} commits"
+        if len(commits) > MOST_COMMITS
+        else f"commit{'s' if len(commits) > 1 else ''} {', '.join(commits)}"
+    )
+    parts = [*([named] if commits else []), *(["a commit that no record names"] if unnamed else [])]
     return f"Made by benchbias {escaped(', '.join(versions))}, {' and '.join(parts)}{_mixed(records)}"
 
 
@@ -109,9 +113,17 @@ def _counted(bodies: Sequence[Mapping[str, Any]], layouts: Mapping[str, CellLayo
     trained = next(usual, body).get("train_group_total")
     if trained:
         lines.append(_trained(trained, body["group_aligned"]))
+    seeds = len({one["seed"] for one in bodies})
     used = {one["correct"]["layout"] for one in bodies if "correct" in one}
     tested = len(set[int]().union(*(layouts[digest].cluster.tolist() for digest in used if digest in layouts)))
-    return [*lines, *([f"All seeds together test {tested:,} source images."] if tested else [])]
+    return [
+        *lines,
+        *(
+            [f"{'All seeds together test' if seeds > 1 else 'The test split has'} {tested:,} source images."]
+            if tested
+            else []
+        ),
+    ]
 
 
 def _trained(totals: Sequence[int], aligned: Sequence[bool]) -> str:

@@ -7,26 +7,36 @@ from dataclasses import dataclass
 
 from benchbias.board.entries import Entry
 from benchbias.board.row_trials import Rows, paired, row_of
-from benchbias.statistics.estimates import Estimate
+from benchbias.statistics.estimates import FEWEST_SEEDS, Estimate
 
-DEARER = 1.05  # from so many times the cost of its control on, a row is held against a plain one of its own cost
+DEARER = 1.05  # from so many times the cost of its control on, a row is held against a control of its own cost
 ALIKE = 0.01  # of steps: what differs by less was trained as long
 DENSE = 0.01  # the sparsity below which a row counts as dense
 
 
 @dataclass(frozen=True)
-class Best:
-    """The best row that used no group labels.
+class Pair:
+    """A row beside another one, and the difference: first less other, paired, not adjusted."""
 
-    of: how many rows are ranked beside it, itself too. plain, against: the cheapest plain control that cost at least
-    as much to train, and the difference from it (one pair, not adjusted); None where the row's own control cost as
-    much, or no such row was run.
+    other: Entry
+    gap: Estimate
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best ranked row that used no group labels.
+
+    of: how many such rows are ranked, itself too. resolved: whether any two of them are. higher: the control without
+    group labels that has the best mean, where it is better than the row's; the ceiling is none. as_dear: the cheapest
+    dense control of the same size, trained from the reference's start, that cost at least as much; None where the
+    row's own control did, or no such row was run.
     """
 
     entry: Entry
     of: int
-    plain: Entry | None
-    against: Estimate | None
+    resolved: bool
+    higher: Entry | None
+    as_dear: Pair | None
 
 
 @dataclass(frozen=True)
@@ -48,15 +58,17 @@ class Pruning:
 
 @dataclass(frozen=True)
 class SparseTraining:
-    """A network that was sparse from its first step: for the dense reference's steps, and for nearly its FLOPs.
+    """A network that was sparse from its first step, beside dense ones.
 
-    steps: how many times the reference's steps the longer row took; None where records do not say it.
+    same_steps: for the reference's number of steps. longer: for more steps, at no more FLOPs than the reference.
+    as_long: it beside the dense row of as many steps. steps: how many times the reference's steps it took.
     """
 
     reference: str
     same_steps: Entry
     longer: Entry | None
-    steps: float | None
+    steps: float
+    as_long: Pair | None
 
 
 @dataclass(frozen=True)
@@ -70,89 +82,112 @@ class InShort:
 
 def in_short(entries: Sequence[Entry], rows: Rows, task: str) -> InShort:
     """The facts of one task. entries: of a whole board, in its order. rows: the trials that it was made of."""
-    here = [entry for entry in entries if entry.row.task == task]
     suite = next((one.first["suite"] for one in rows if one.first["task"] == task), None)
     if suite is None or suite["limit"] is not None:
         return InShort(None, None, None)
-    ceiling, reference = suite.get("ceiling"), suite["reference"]
-    fair = [entry for entry in here if entry.row.method != ceiling]
-    return InShort(_best(fair, rows, suite["rank_by"]), _pruning(fair), _sparse(fair, reference))
+    here = [entry for entry in entries if entry.row.task == task and entry.row.method != suite.get("ceiling")]
+    facts = _Facts([entry for entry in here if entry.row.track == "labels-none"], rows, suite["rank_by"])
+    return InShort(facts.best(), facts.pruning(), facts.sparse(suite["reference"]))
 
 
-def _best(here: Sequence[Entry], rows: Rows, rank_by: str) -> Best | None:
-    ranked = [entry for entry in here if entry.section == "none" and entry.rank is not None]
-    if not ranked:
-        return None
-    best = ranked[0]
-    plain = _plain(best, here)
-    against = None
-    if plain is not None:
-        one, other = row_of(rows, best.row.task, best.row.label), row_of(rows, plain.row.task, plain.row.label)
-        against = paired(one, other, rank_by.removeprefix("-")) if one is not None and other is not None else None
-    return Best(best, len(ranked), plain if against is not None else None, against)
+@dataclass(frozen=True)
+class _Facts:
+    """here: the entries of a task without group labels, without the ceiling. rank_by: the suite's."""
+
+    here: Sequence[Entry]
+    rows: Rows
+    rank_by: str
+
+    def value(self, entry: Entry) -> float:
+        """The metric that ranks, higher where it is better; the worst of all where it is undefined."""
+        found = entry.row.metrics.get(self.rank_by.removeprefix("-"))
+        sign = -1 if self.rank_by.startswith("-") else 1
+        return sign * found.mean if found is not None else float("-inf")
+
+    def beside(self, entry: Entry, other: Entry | None) -> Pair | None:
+        """A row and another one, paired by seed and test example; None where they have no seed in common."""
+        sides = [None if one is None else row_of(self.rows, one.row.task, one.row.label) for one in (entry, other)]
+        if other is None or sides[0] is None or sides[1] is None:
+            return None
+        gap = paired(sides[0], sides[1], self.rank_by.removeprefix("-"))
+        return None if gap is None or not gap.over_seeds else Pair(other, gap)
+
+    def best(self) -> Best | None:
+        ranked = [entry for entry in self.here if entry.section == "none" and entry.rank is not None]
+        if not ranked:
+            return None
+        best = ranked[0]
+        controls = [entry for entry in self.here if entry.section == "controls" and not entry.row.collapsed]
+        highest = max(controls, key=self.value, default=None)
+        higher = highest if highest is not None and self.value(highest) > self.value(best) else None
+        resolved = any(entry.rank != (1, len(ranked)) for entry in ranked)
+        return Best(best, len(ranked), resolved, higher, self.beside(best, self._as_dear(best)))
+
+    def _as_dear(self, best: Entry) -> Entry | None:
+        cost = best.relative_cost
+        own = next((entry.relative_cost for entry in self.here if entry.row.label == best.control), None)
+        if cost is None or own is None or cost <= DEARER * own:
+            return None
+        found = [(other.relative_cost, other) for other in self._plain(best) if (other.relative_cost or 0.0) >= cost]
+        return min(found, key=lambda pair: pair[0] or 0.0)[1] if found else None
+
+    def _plain(self, like: Entry) -> list[Entry]:
+        """The dense controls of a row's size whose own control is none or the reference."""
+        return [
+            entry
+            for entry in self.here
+            if entry.section == "controls"
+            and entry.row.baseline in (None, entry.row.reference)
+            and entry.row.parameters == like.row.parameters
+            and entry.row.sparsity < DENSE
+        ]
+
+    def pruning(self) -> Pruning | None:
+        """The ranked method with most sparsities, by the order of the board; none whose control stands at the floor."""
+        found: dict[str, list[Entry]] = {}
+        for entry in self.here:
+            if entry.row.ranked and set(entry.row.swept) == {"sparsity"} and entry.verdict is not None:
+                found.setdefault(entry.row.method, []).append(entry)
+        told = {name: rows for name, rows in found.items() if not any(_at_the_floor(entry) for entry in rows)}
+        if not told:
+            return None
+        rows = max(told.values(), key=len)
+        return Pruning(tuple(sorted(rows, key=lambda entry: float(entry.row.swept["sparsity"]))))
+
+    def sparse(self, reference: str | None) -> SparseTraining | None:
+        dense = next((one for one in self.here if one.row.method == reference and not one.row.swept), None)
+        if dense is None or reference is None or not dense.row.training_steps or dense.row.marks.floor:
+            return None
+        unit = dense.row.training_steps
+        sparse = [entry for entry in self.here if _is_sparse(entry)]
+        ranked = (entry for entry in sparse if entry.section == "none")
+        first = next((entry for entry in ranked if _steps(entry, unit) <= 1 + ALIKE), None)
+        if first is None:
+            return None
+        longer = [
+            entry
+            for entry in sparse
+            if entry.row.swept["density"] == first.row.swept["density"] and _steps(entry, unit) > 1 + ALIKE
+        ]
+        kin = [entry for entry in longer if entry.row.method.startswith(first.row.method)]
+        most = max(kin or longer, key=lambda entry: entry.relative_cost or 0.0, default=None)
+        steps = 1.0 if most is None else _steps(most, unit)
+        as_long = [one for one in self._plain(dense) if most and abs(_steps(one, unit) / steps - 1) <= ALIKE]
+        pair = self.beside(most, as_long[0]) if most is not None and as_long else None
+        return SparseTraining(reference, first, most, steps, pair)
 
 
-def _plain(best: Entry, here: Sequence[Entry]) -> Entry | None:
-    """The cheapest dense control with as many parameters that cost at least what the row did; None where none is due.
-
-    The row's own control is due alone where it cost as much.
-    """
-    cost = best.relative_cost
-    own = next((entry.relative_cost for entry in here if entry.row.label == best.control), None)
-    if cost is None or own is None or cost <= DEARER * own:
-        return None
-    found = [
-        (entry.relative_cost, entry)
-        for entry in here
-        if entry.section == "controls"
-        and entry.row.track == "labels-none"
-        and entry.row.parameters == best.row.parameters
-        and entry.row.sparsity < DENSE
-        and entry.relative_cost is not None
-        and entry.relative_cost >= cost
-    ]
-    return min(found, key=lambda pair: pair[0])[1] if found else None
+def _at_the_floor(entry: Entry) -> bool:
+    """Whether a row's control stands at the floor, so that nothing was there to be lost."""
+    of = entry.row.baseline_marks
+    return of is not None and of.floor
 
 
-def _pruning(here: Sequence[Entry]) -> Pruning | None:
-    """The ranked method with most sparsities, by the order of the board among equals."""
-    found: dict[str, list[Entry]] = {}
-    for entry in here:
-        if entry.section == "none" and set(entry.row.swept) == {"sparsity"} and entry.verdict is not None:
-            found.setdefault(entry.row.method, []).append(entry)
-    if not found:
-        return None
-    rows = max(found.values(), key=len)
-    return Pruning(tuple(sorted(rows, key=lambda entry: float(entry.row.swept["sparsity"]))))
-
-
-def _sparse(here: Sequence[Entry], reference: str | None) -> SparseTraining | None:
-    dense = next((entry.row for entry in here if entry.row.method == reference and not entry.row.swept), None)
-    if dense is None or reference is None or not dense.training_steps:
-        return None
-    sparse = [
-        entry
-        for entry in here
-        if "density" in entry.row.swept
-        and entry.row.track == "labels-none"
-        and entry.row.sparsity > DENSE
-        and entry.row.to_reference is not None
-        and entry.row.training_steps
-        and entry.relative_cost is not None
-        and entry.relative_cost < 1 + ALIKE
-    ]
-    ranked = (entry for entry in sparse if entry.section == "none")
-    first = next((entry for entry in ranked if _steps(entry, dense.training_steps) <= 1 + ALIKE), None)
-    if first is None:
-        return None
-    longer = [
-        entry
-        for entry in sparse
-        if entry.row.swept["density"] == first.row.swept["density"] and _steps(entry, dense.training_steps) > 1 + ALIKE
-    ]
-    kin = [entry for entry in longer if entry.row.method.startswith(first.row.method)]
-    most = max(kin or longer, key=lambda entry: entry.relative_cost or 0.0, default=None)
-    return SparseTraining(reference, first, most, None if most is None else _steps(most, dense.training_steps))
+def _is_sparse(entry: Entry) -> bool:
+    """Whether a row was sparse from its first step, for no more FLOPs than the reference, on enough seeds."""
+    row, cost = entry.row, entry.relative_cost
+    known = row.to_reference is not None and row.training_steps and len(row.seeds) >= FEWEST_SEEDS
+    return bool(known and "density" in row.swept and row.sparsity > DENSE and cost is not None and cost < 1 + ALIKE)
 
 
 def _steps(entry: Entry, unit: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -60,18 +61,20 @@ def board_page(scored: Scored, command: str, around: Around | None = None) -> st
 def _sections(task: str, here: Sequence[Entry], board: Board, pages: Mapping[str, str]) -> list[str]:
     """The tables of one task, by whose group labels their rows used, and the meaning of their columns and symbols."""
     lines: list[str] = []
+    several = Counter(entry.row.method for entry in here)
+    named = {entry.row.label: entry.words for entry in here if several[entry.row.method] > 1}
     for section in SECTIONS:
         standings = [one for one in board.standings if one.task == task and section_of(one.track) == section]
         for standing in standings:
             labels = {row.label for row in standing.rows}
             shown = [entry for entry in here if entry.row.ranked and entry.row.track == standing.track]
             lines += ["", f"### {_headline(section, standing, len(standings))}", ""]
-            lines += main_table([entry for entry in shown if entry.row.label in labels], board.rank_by, pages)
+            lines += main_table([entry for entry in shown if entry.row.label in labels], board.rank_by, pages, named)
             lines += ["", _separable(standing), *_after(symbol_lines(shown))]
     controls = [entry for entry in here if not entry.row.ranked]
     ranked = len(controls) < len(here)
     if controls:
-        table = [*main_table(controls, board.rank_by, pages), *_after(symbol_lines(controls))]
+        table = [*main_table(controls, board.rank_by, pages, named), *_after(symbol_lines(controls))]
         lines += ["", *(_folded(f"Controls and ceilings, not ranked ({len(controls)})", table) if ranked else table)]
     return [*lines, "", *_folded("What the columns mean", column_lines(here, board.rank_by))]
 
@@ -98,14 +101,14 @@ def _separable(standing: Standing) -> str:
     size = f"{100 * standing.resolution.difference:.1f}" if standing.resolution.difference <= 1 else "more than 100"
     return (
         f"{found} of {of} {'pair' if of == 1 else 'pairs'} of neighbours {'is' if found == 1 else 'are'} resolved. "
-        f"It takes a difference of about {size} points."
+        f"A difference of {size} points would be (median over all pairs)."
     )
 
 
 def _more(ordered: Sequence[TrialRecord], analyses: Sequence[AnalysisRecord], around: Around) -> list[str]:
     """Where everything else is."""
     bodies = [record.body for record in ordered]
-    told = ["every metric, groups, costs, settings and the value of each seed"]
+    told = ["every metric", "groups", "costs", "settings", "the value of each seed"]
     told += [f"{len(analyses)} {'analysis' if len(analyses) == 1 else 'analyses'}"] if analyses else []
     told += ["the tables of probes"] if any(body.get("probes") for body in bodies) else []
     lines = ["", "## More", ""]

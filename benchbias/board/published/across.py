@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchbias.board.entries import Entry
+from benchbias.board.rows import Row
 from benchbias.board.words import SECTIONS
 from benchbias.statistics.estimates import FEWEST_SEEDS, Estimate, estimate
 
 FEWEST_TASKS = 3  # that a row stands on to be told of over tasks
+NOT_LEARNT = "not learnt"
 HEADLINE_TASKS = 10  # independent tasks from which on a number over tasks may stand alone
 
 
@@ -18,9 +20,10 @@ HEADLINE_TASKS = 10  # independent tasks from which on a number over tasks may s
 class Across:
     """One row over tasks: a method at one setting, within one use of group labels.
 
-    tasks: those on which it was run, of `of` in all. verdicts: how often each was reached against its control.
-    place: the mean over tasks of its place within its table, 0 the first and 1 the last, with an interval over
-    tasks; None where it is ranked on no task.
+    tasks: those on which it was run, of `of` in all. verdicts: how often each was reached against its control;
+    NOT_LEARNT in place of a verdict where either side stands at the floor or collapsed. place: the mean over tasks of
+    its place within its table, 0 the first and 1 the last, with an interval over tasks; None where there is none.
+    A table whose rows all stand at the floor has no places.
     """
 
     words: str
@@ -59,11 +62,20 @@ def _place(entry: Entry, entries: Sequence[Entry]) -> float | None:
         return None
     row = entry.row
     table = [one for one in entries if one.rank is not None and (one.row.task, one.row.track) == (row.task, row.track)]
-    return (sum(entry.rank) / 2 - 1) / (len(table) - 1) if len(table) > 1 else None
+    if len(table) < 2 or all(one.row.marks.floor for one in table):
+        return None
+    return (sum(entry.rank) / 2 - 1) / (len(table) - 1)
 
 
 def _counted(members: Mapping[str, Entry]) -> Counter[str]:
-    return Counter(entry.verdict for entry in members.values() if entry.verdict is not None)
+    judged = (entry for entry in members.values() if entry.verdict is not None)
+    return Counter(NOT_LEARNT if _untaught(entry.row) else str(entry.verdict) for entry in judged)
+
+
+def _untaught(row: Row) -> bool:
+    """Whether a row or its control stands at the floor or has collapsed: then their difference says little."""
+    sides = [row.marks, *([row.baseline_marks] if row.baseline_marks is not None else [])]
+    return any(marks.floor or marks.collapsed for marks in sides)
 
 
 def _mean(places: Mapping[str, float]) -> Estimate | None:

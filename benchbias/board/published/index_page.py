@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from benchbias.board.entries import Entry
 from benchbias.board.markdown.surroundings import Surroundings
-from benchbias.board.published.across import FEWEST_TASKS, HEADLINE_TASKS, Across, across
+from benchbias.board.published.across import FEWEST_TASKS, HEADLINE_TASKS, NOT_LEARNT, Across, across
 from benchbias.board.text import escaped, points_text, table_lines, title
 from benchbias.statistics.estimates import LEVEL
 
@@ -50,37 +50,43 @@ def _first(boards: Sequence[Published], pages: Surroundings) -> list[str]:
     ]
 
 
-HEADER = ("method", "labels", "tasks", "helps", "no difference", "undecided", "harms", "mean place")
+WORDS = ("helps", "no difference", "undecided", "harms", NOT_LEARNT)
+HEADER = ("method", "labels", "tasks", *WORDS, "place")
 
 
 def _cells(row: Across, pages: Mapping[str, str]) -> list[str]:
     method, comma, rest = row.words.partition(", ")
     name = f"[{escaped(method)}]({pages[method]})" if method in pages else escaped(method)
-    counted = [str(row.verdicts.get(word, 0)) for word in ("helps", "no difference", "undecided", "harms")]
+    counted = [str(row.verdicts.get(word, 0)) for word in WORDS]
     judged = sum(row.verdicts.values()) > 0
     return [
         f"{name}{comma}{escaped(rest)}",
         row.section,
         f"{len(row.tasks)} of {row.of}",
-        *(counted if judged else ["–"] * 4),
+        *(counted if judged else ["–"] * len(WORDS)),
         _place(row),
     ]
 
 
 def _place(row: Across) -> str:
+    """The mean place in percent, with its interval and on how many tasks."""
     if row.place is None:
         return "–"
     low, high = (max(0.0, row.place.lower or 0.0), min(1.0, row.place.upper or 1.0))
     bounds = f" ({100 * low:.0f}–{100 * high:.0f})" if row.place.half_width is not None else ""
-    return f"{100 * row.place.mean:.0f}{bounds}"
+    return f"{100 * row.place.mean:.0f}{bounds}, {row.place.n} tasks"
 
 
 def _legend() -> list[str]:
     return [
         "- **helps**, **harms**, **no difference**, **undecided**: on how many tasks the row's difference from its "
-        "control has this verdict. Each board says what its controls are. –: the row has no control.",
-        "- **mean place**: of the row within the tables of its tasks: 0 is the first, 100 the last, with the bounds of "
-        f"the {100 * LEVEL:.0f} % interval of Student's t over tasks. –: it is ranked on no task.",
+        "control has this verdict. Each board names the control. –: the row has none.",
+        f"- **{NOT_LEARNT}**: on how many tasks the row or its control stands at the floor, or collapsed. Such a "
+        "task tells nothing of the method.",
+        "- **place**: the mean place among the ranked rows with the same labels: 0 is the first, 100 the last. Tasks on "
+        "which all of them stand at the floor are left out.",
+        f"- The bounds of a place are those of Student's {100 * LEVEL:.0f} % interval over tasks, as if tasks were "
+        "independent.",
         "- **labels**: the group labels used: none, those of the validation split, or those of the training split.",
         "- A task on which a row was not run is missing, and counts as nothing.",
     ]
@@ -99,14 +105,16 @@ def _board(board: Published) -> str:
 def _best(board: Published) -> str:
     """The first ranked row of each task that used no group labels."""
     metric = board.rank_by.removeprefix("-")
-    parts = []
-    for task in dict.fromkeys(entry.row.task for entry in board.entries):
+    parts, tasks = [], list(dict.fromkeys(entry.row.task for entry in board.entries))
+    several = len(tasks) > 1
+    for task in tasks:
         ranked = [entry for entry in board.entries if entry.row.task == task and entry.section == "none" and entry.rank]
         if ranked:
             value = points_text(ranked[0].row.metrics.get(metric))
             floor = ", at the floor" if ranked[0].row.marks.floor else ""
-            parts.append(f"{escaped(ranked[0].words)}, {value} %{floor}")
+            where = f"{escaped(task)}: " if several else ""
+            parts.append(f"{where}{escaped(ranked[0].words)}, {value} %{floor}")
     if not parts:
-        return "Nothing without group labels is ranked"
+        return "No row without group labels is ranked"
     most = "Lowest" if board.rank_by.startswith("-") else "Highest"
-    return f"{most} mean {title(metric)} without group labels: {'; '.join(parts)}"
+    return f"{most} mean {title(metric)} of ranked rows without group labels: {'; '.join(parts)}"
