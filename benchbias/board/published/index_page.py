@@ -83,8 +83,8 @@ def _legend() -> list[str]:
         "control has this verdict. Each board names the control. –: the row has none.",
         f"- **{NOT_LEARNT}**: on how many tasks the row or its control stands at the floor, or collapsed. Such a "
         "task tells nothing of the method.",
-        "- **place**: the mean place among the ranked rows with the same labels: 0 is the first, 100 the last. Tasks on "
-        "which all of them stand at the floor are left out.",
+        "- **place**: the mean place among the ranked rows with the same labels: 0 is the first, 100 the last. Tasks "
+        "on which all of them stand at the floor are left out.",
         f"- The bounds of a place are those of Student's {100 * LEVEL:.0f} % interval over tasks, as if tasks were "
         "independent.",
         "- **labels**: the group labels used: none, those of the validation split, or those of the training split.",
