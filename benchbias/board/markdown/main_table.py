@@ -114,7 +114,7 @@ def _rows_told(entries: Sequence[Entry]) -> str:
     layers = ", of these layers" if "layers" in swept else ""
     parts = [f"`80 %` is a sparsity, the share of weights removed{layers}"] if "sparsity" in swept else []
     parts += ["`density` is the share kept"] if "density" in swept else []
-    others = ", ".join(f"`{escaped(name).replace('_', ' ')}`" for name in sorted(swept - {"sparsity", "density"}))
+    others = ", ".join(escaped(name.replace("_", " ")) for name in sorted(swept - {"sparsity", "density"}))
     parts += [f"{others}: a setting"] if others else []
     return f"{'; '.join(parts)}." if parts else "its name, as `benchbias show` takes it."
 
