@@ -56,7 +56,7 @@ def put(site: Path, folder: Path) -> None:
 
 
 def _last(folder: Path) -> frozenset[str] | None:
-    """The places of the last site; none of an empty folder, None where its benchbias kept no list. Raises UsageError."""
+    """The places of the last site; none of an empty folder, None where no list was kept yet. Raises UsageError."""
     path = folder / MARK
     if not is_regular(path):
         return frozenset()
