@@ -112,3 +112,22 @@ def test_what_is_left_by_a_build_that_was_killed_goes_with_the_next(out: Path, t
     site(out / NEXT, "half.html")
     put(site(tmp_path / "two", "index.html"), out)
     assert not (out / NEXT).exists()
+
+
+def test_a_build_that_is_ended_in_between_is_mended_by_the_next(out: Path, tmp_path: Path, monkeypatch):
+    second = site(tmp_path / "two", "a.html", "index.html", "z.html")
+    move = Path.replace
+
+    def ended(path: Path, target: Path) -> Path:
+        if path.name == "index.html":
+            raise KeyboardInterrupt
+        return move(path, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", ended)
+        with pytest.raises(KeyboardInterrupt):
+            put(second, out)
+    assert (out / "index.html").read_text() == "old"
+    assert (out / "CNAME").read_text() == "mine"
+    put(site(tmp_path / "three", "index.html"), folder_for(out))
+    assert there(out) == {".git/config", "CNAME", "shared/mine.txt", MARK, ".nojekyll", "index.html"}
