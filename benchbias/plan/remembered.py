@@ -102,7 +102,10 @@ def _repeated(option: str, values: Sequence[str]) -> list[str]:
 
 def _told(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
-    return plain(f"{'.'.join(map(str, first['loc'])).replace('schema_', 'schema')}: {first['msg']}")[:200]
+    key, *deeper = first["loc"] or ("",)
+    place = [str(key).replace("schema_", "schema"), *(str(part) for part in deeper if isinstance(part, int))]
+    said = "a JSON object is expected" if not first["loc"] else f"{'.'.join(place)}: {first['msg']}"
+    return plain(said)[:200]
 
 
 def remembered_file(out: Path, suite: str) -> Path:
@@ -139,3 +142,12 @@ def recall(out: Path, suite: str) -> Remembered | None:
         raise UsageError(f"{path}: {error}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'no text'}") from None
+
+
+def last_run(out: Path, suite: str) -> str:
+    """The words on a last run of a part of a suite, for a message on what is not there; empty where none is known."""
+    try:
+        last = recall(out, suite)
+    except UsageError:
+        return ""
+    return "" if last is None or last.is_whole else f"; the last run there was of {last.options()}"

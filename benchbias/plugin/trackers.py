@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 from typing import Any
@@ -18,7 +19,7 @@ from benchbias.errors import first_line, plain
 from benchbias.plugin.loading import PluginRef, registered
 
 LONGEST_REASON = 200  # characters of what a plugin has raised
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
 
 
 class Trackers:
@@ -63,12 +64,15 @@ def _attempt(work: Callable[[], object]) -> str | None:
 
     What the handler of a signal raises meanwhile is no plugin's: it is raised again, whatever the plugin made of it.
     """
-    reason = None
-    with _signals_noted() as raised, _output_on_stderr(), _same_folder():
+    reason, own = None, os.getpid()
+    with _signals_noted() as raised, _output_on_stderr(), _same_folder(), _same_umask(), _same_timer():
         try:
             work()
         except BaseException as error:
             reason = _reason(error)
+        finally:
+            if os.getpid() != own:  # a process that the plugin has forked: it would go on as a second run
+                os._exit(0 if reason is None else 1)
     if raised:
         raise raised[0]
     return reason
@@ -141,3 +145,28 @@ def _same_folder() -> Iterator[None]:
     finally:
         os.fchdir(folder)
         os.close(folder)
+
+
+@contextlib.contextmanager
+def _same_umask() -> Iterator[None]:
+    """Put back the mask of new files."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(mask)
+
+
+@contextlib.contextmanager
+def _same_timer() -> Iterator[None]:
+    """Put back the timer of SIGALRM, which ends a process that has no handler; a timer of the host goes on."""
+    left, interval = signal.getitimer(signal.ITIMER_REAL)
+    start = time.monotonic()
+    try:
+        yield
+    finally:
+        rest = left - (time.monotonic() - start)
+        if left and rest <= 0:  # it has rung meanwhile
+            rest = interval - -rest % interval if interval else 0.0
+        signal.setitimer(signal.ITIMER_REAL, rest if left else 0.0, interval if left else 0.0)

@@ -97,12 +97,20 @@ def publish_to(
 
 
 def date_of(folder: Path) -> str | None:
-    """The day on which a published suite's records last changed, ISO 8601; None where the folder does not say it."""
+    """The day on which a published suite's records last changed, ISO 8601; None where the folder does not say it.
+
+    Raises UsageError for a file that says no day.
+    """
     path = folder / DATE
-    if not is_regular(path):
+    try:
+        found = re.fullmatch(rb"(\d{4}-\d{2}-\d{2})\n?", read_regular(path, 100))
+        return datetime.fromisoformat(found[1].decode() if found else "").date().isoformat()
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    found = re.fullmatch(rb"(\d{4}-\d{2}-\d{2})\n?", read_regular(path, 100))
-    return found[1].decode() if found else None
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
+    except ValueError:
+        raise UsageError(f"{path}: is damaged: it must hold one day, such as 2026-01-31") from None
 
 
 def _unchanged(folder: Path, texts: Mapping[str, str]) -> bool:

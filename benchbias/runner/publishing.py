@@ -10,6 +10,7 @@ from benchbias.board.published.files import board_files, published_files
 from benchbias.board.published.index_page import Published, index_page
 from benchbias.board.scored import Scored
 from benchbias.errors import UsageError
+from benchbias.plan.remembered import last_run
 from benchbias.plan.trials import Plan
 from benchbias.records.analysis import AnalysisRecord, read_analyses
 from benchbias.records.trial import TrialRecord, read_records, record_folder
@@ -105,6 +106,7 @@ def records_of(plan: Plan, out: Path) -> tuple[list[TrialRecord], dict[str, Cell
     if not records:
         raise UsageError(
             f"{out} has no current records of suite {plan.suite!r}: `{command_for(plan.suite)}` makes them"
+            f"{last_run(out, plan.suite)}"
         )
     return records, read_layouts(record_folder(out, plan.label))
 

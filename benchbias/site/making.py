@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -16,11 +15,10 @@ from benchbias.site.contents import Suite, boards_page, made_pages, with_report
 from benchbias.site.linking import BOARDS, Origin, address_of
 from benchbias.site.markup import Rendered
 from benchbias.site.navigation import navigation
+from benchbias.site.putting import NO_JEKYLL, folder_for, put
 from benchbias.site.theme import build, check_theme
-from benchbias.util.files import folders_of, listed, storage_errors
+from benchbias.util.files import folders_of, listed
 
-MARK = ".benchbias-site"
-"""A file of every site: a folder with it may be replaced."""
 FURTHER = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
 
 Report = Callable[[str, Path], None]
@@ -43,13 +41,13 @@ def make_site(
     report: Report | None = None,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Made:
-    """Make the site in a folder that is absent, empty, or a site already; it appears whole.
+    """Make the site in a folder that is absent, empty, or a site already, whose files are replaced, and no others.
 
     records: a published folder. docs: the folder of docs in a checkout; None: boards and reports alone. report: writes
     a suite's report; None: no reports. tell: told of each step. Raises UsageError, StorageError.
     """
     check_theme()
-    _check_out(out)
+    folder_of_site = folder_for(out)
     suites = _suites(records)
     origin = Origin(records, None if docs is None else _root(docs))
     with tempfile.TemporaryDirectory(prefix="benchbias-site-") as folder:
@@ -65,15 +63,8 @@ def make_site(
         wide = [*boards, *(suite.details for suite in suites)]
         site = build(found.pages, navigation(list(found.pages), boards), work, wide)
         _complete(site, found, reports)
-        _put(site, out)
+        put(site, folder_of_site)
     return Made(len(suites), len(suites) if report is not None else 0, len(found.pages))
-
-
-def _check_out(out: Path) -> None:
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"--out {out}: is no folder")
-    if out.is_dir() and any(out.iterdir()) and not (out / MARK).is_file():
-        raise UsageError(f"--out {out}: holds other files than a site; name a folder that is empty or not there")
 
 
 def _root(docs: Path) -> Path:
@@ -126,23 +117,11 @@ def _with_reports(found: Collected, suites: Sequence[Suite]) -> Mapping[str, Ren
 
 
 def _complete(site: Path, found: Collected, reports: Path) -> None:
-    """Add what mkdocs does not make: files that pages link to, the reports, the mark."""
+    """Add what mkdocs does not make: files that pages link to, the reports."""
     for place, path in found.files.items():
         (site / place).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, site / place)
     for path in listed(reports, ".html"):
         (site / "reports").mkdir(exist_ok=True)
         shutil.move(path, site / "reports" / path.name)
-    (site / MARK).write_text("Made by `benchbias site`, which may replace this folder.\n", encoding="utf-8")
-    (site / ".nojekyll").touch()
-
-
-def _put(site: Path, out: Path) -> None:
-    """Move the site to its folder; a site that is there goes once the new one is beside it."""
-    with storage_errors(f"--out: cannot write {out}"):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        beside = out.parent / f".{out.name}.{os.getpid()}"
-        shutil.copytree(site, beside)
-        if out.exists():
-            shutil.rmtree(out)
-        beside.rename(out)
+    (site / NO_JEKYLL).touch()

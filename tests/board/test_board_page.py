@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -252,3 +253,37 @@ def test_pages_toml_is_read_and_its_mistakes_are_told(tmp_path: Path):
         (tmp_path / "pages.toml").write_text(bad)
         with pytest.raises(UsageError, match=re.escape(told)):
             surroundings(tmp_path)
+
+
+def test_a_pages_toml_that_is_no_plain_file_is_told_and_never_opened(tmp_path: Path):
+    path = tmp_path / "pages.toml"
+    for make in (
+        lambda: os.mkfifo(path),
+        lambda: path.symlink_to("/dev/zero"),
+        lambda: path.symlink_to("no"),
+        path.mkdir,
+    ):
+        make()
+        with pytest.raises(UsageError, match=r"pages\.toml: must be a plain file"):
+            surroundings(tmp_path)
+        if not path.is_dir():
+            path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(b"| [a](\xff) |", "m.md is no text in UTF-8"), (b"x" * 1_000_001, "m.md cannot be read: it is larger than")],
+)
+def test_a_page_of_methods_that_cannot_be_read_is_one_line(tmp_path: Path, content: bytes, told: str):
+    (tmp_path / "m.md").write_bytes(content)
+    (tmp_path / "pages.toml").write_text('schema = 1\n[links]\nmethods = "m.md"\n')
+    with pytest.raises(UsageError, match=rf"pages\.toml: links\.methods: {re.escape(told)}"):
+        surroundings(tmp_path)
+
+
+def test_only_relative_links_of_a_page_of_methods_are_links(tmp_path: Path):
+    targets = ("javascript:alert`1`", "//host/x", "/etc/x", "http://host", "a<b", 'a"b', "x" * 201, "data:x", "a\\b")
+    lines = "".join(f"| [m{at}]({target}) | x |\n" for at, target in enumerate(targets))
+    (tmp_path / "m.md").write_text(f"{lines}| [good](../a/b-c.md#d_e) | x |\n")
+    (tmp_path / "pages.toml").write_text('schema = 1\n[links]\nmethods = "m.md"\n')
+    assert surroundings(tmp_path).methods == {"good": "../a/b-c.md#d_e"}

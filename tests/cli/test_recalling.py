@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -16,7 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from benchbias.cli.folders.recalling import recalled_plan
 from benchbias.plan.remembered import remembered_file
+from benchbias.runner.workspace import Workspace
 from support import ROOT
 from support.loose_plugins import LARGEST
 
@@ -150,6 +153,16 @@ def test_a_plugin_that_is_remembered_is_told_and_not_loaded(cli: Cli, copied: Pa
     assert "a plugin is code" not in told.stderr
     assert "-m erm --seeds 1" in told.stderr
     assert (tmp_path / "sprung").exists()
+
+
+def test_a_pipe_that_is_remembered_as_config_is_never_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = remembered_file(tmp_path, "smoke")
+    path.parent.mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    path.write_text(json.dumps({"schema": 1, "config": str(tmp_path / "pipe")}))
+    plan, last = recalled_plan("smoke", tmp_path, lambda config, data: Workspace.open(config, data=data))
+    assert (len(plan.trials), last) == (16, None)
+    assert "pipe: is not a plain file; this is the whole suite" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from benchbias.cli.options import parse_seeds
 from benchbias.errors import UsageError
-from benchbias.plan.remembered import Remembered, recall, remember, remembered_file
+from benchbias.plan.remembered import Remembered, last_run, recall, remember, remembered_file
 from benchbias.plan.trials import Selection
 from benchbias.store.store import Store
 from benchbias.util import canonical
@@ -139,3 +140,31 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path):
 def test_a_selection_that_is_too_long_is_not_remembered():
     with pytest.raises(UsageError):
         Remembered.of(Selection(seeds=range(20_000)), None, (), None)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[]", "last-run.smoke.json: a JSON object is expected"),
+        ('{"seeds": 0}', "last-run.smoke.json: seeds: Input"),
+        ('{"seeds": [1, -1]}', "last-run.smoke.json: seeds: Input"),
+        ('{"methods": ["a", 3]}', "last-run.smoke.json: methods.1: Input"),
+        ('{"schema": "1"}', "last-run.smoke.json: schema: "),
+    ],
+)
+def test_a_mistake_is_told_by_the_key_that_the_file_has(tmp_path: Path, text: str, said: str):
+    path = remembered_file(tmp_path, "smoke")
+    path.parent.mkdir()
+    path.write_text(text)
+    with pytest.raises(UsageError, match=re.escape(said)):
+        recall(tmp_path, "smoke")
+    assert last_run(tmp_path, "smoke") == ""
+
+
+def test_what_the_last_run_was_of_is_said_where_it_was_a_part(tmp_path: Path):
+    store = Store(tmp_path / "out").create()
+    assert last_run(store.root, "smoke") == ""
+    remember(store, "smoke", Remembered())
+    assert last_run(store.root, "smoke") == ""
+    remember(store, "smoke", Remembered(limit=40))
+    assert last_run(store.root, "smoke") == "; the last run there was of --limit 40"

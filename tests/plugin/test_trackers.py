@@ -111,6 +111,45 @@ def test_the_working_folder_the_streams_and_the_handlers_of_signals_are_as_befor
     assert (sys.stdout, sys.stderr) == streams
 
 
+def test_the_mask_of_new_files_and_the_timer_are_as_before(write: Write):
+    body = "import os, signal; os.umask(0o077); signal.signal(signal.SIGALRM, lambda *_: None); signal.alarm(1)"
+    mask = os.umask(0o022)
+    before = signal.getsignal(signal.SIGALRM)
+    left = signal.getitimer(signal.ITIMER_REAL)
+    try:
+        assert heard(write(body), trials=1) == []
+        assert os.umask(0o022) == 0o022
+        assert signal.getsignal(signal.SIGALRM) == before
+        assert (signal.getitimer(signal.ITIMER_REAL)[0] > 0) == (left[0] > 0)
+    finally:
+        os.umask(mask)
+
+
+def test_a_timer_of_the_host_goes_on(write: Write):
+    rung: list[int] = []
+    before = signal.signal(signal.SIGALRM, lambda number, frame: rung.append(number))
+    timer = signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        assert heard(write("import signal; signal.alarm(0)"), trials=1) == []
+        assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] <= 0.3
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *timer)
+        signal.signal(signal.SIGALRM, before)
+    assert rung == []
+
+
+@pytest.mark.parametrize(("end", "code"), [("raise ValueError", 1), ("return", 0)])
+def test_a_process_that_a_tracker_forks_never_goes_on_as_a_run(write: Write, tmp_path: Path, end: str, code: int):
+    own, kept = os.getpid(), tmp_path / "kept"
+    body = f"import os; child = os.fork()\n    if not child:\n        {end}\n    "
+    body += f"open({str(kept)!r}, 'a').write(str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])) + '.')"
+    told = heard(write(body))
+    if os.getpid() != own:
+        os._exit(99)
+    assert told == []
+    assert kept.read_text() == f"{code}." * 2
+
+
 SWALLOWS = (
     "import time\n    try:\n        open(STARTED, 'w').close(); time.sleep(60)\n    except BaseException:\n        pass"
 )

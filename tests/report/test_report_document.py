@@ -22,7 +22,7 @@ from benchbias.report.gathering.commands import command_of, reproduces
 from benchbias.report.gathering.source import Source
 from benchbias.report.making import report_of, write_report
 from benchbias.runner.publishing import published_records
-from benchbias.runner.workspace import Workspace
+from benchbias.runner.workspace import Given, Workspace
 from support import LEADERBOARD, RECORDS
 from support.made_records import LAYOUTS, record
 from support.made_reports import hostile_source, made_source, records_of
@@ -199,7 +199,9 @@ def test_the_commands_of_published_rows_plan_the_trials_of_their_records(name: s
     said = [row for row in source.rows if reproduces(source, row)]
     assert said, "no published row can be made again"
     for row in said:
-        assert planned_by(command_of(source, row), workspace) == {one.id for one in row.records.values()}, row.label
+        assert planned_by(command_of(source, row) or "", workspace) == {one.id for one in row.records.values()}, (
+            row.label
+        )
 
 
 def test_a_row_of_another_version_is_said_to_be_one():
@@ -215,10 +217,48 @@ def test_a_list_of_seeds_is_one_and_a_limited_run_and_a_device_are_said():
     plain = [one.body for one in records_of(seeds=6, suite={"limit": 64}) if one.body["method"] == "plain"]
     made = [TrialRecord({**one, "environment": {"device": "cuda"}}, {}) for one in plain if one["seed"] in (0, 2, 5)]
     source = Source("probe", made, LAYOUTS)
-    words = shlex.split(command_of(source, source.rows[0]))
+    words = shlex.split(command_of(source, source.rows[0]) or "")
     assert words[words.index("--seeds") + 1] == "0,2,5"
     assert words[words.index("--limit") + 1] == "64"
     assert words[words.index("--device") + 1] == "cuda"
+
+
+def test_files_of_the_users_are_named_as_they_were_given():
+    made = [one for one in records_of() if one.body["method"] == "plain"]
+    source = Source("probe", made, LAYOUTS, workspace=Workspace.open())
+    row = source.rows[0]
+    assert not {"--config", "--plugin"} & set(shlex.split(command_of(source, row) or ""))
+    for given, catalogue, told in (
+        (
+            Given(Path("my own.toml"), (Path("a.py"), Path("../b.py"))),
+            source.catalogue,
+            "--config 'my own.toml' --plugin a.py --plugin ../b.py",
+        ),
+        (
+            Given(),
+            replace(source.catalogue, origin={("suites", "probe"): "benchmarks.toml"}),
+            "--config benchmarks.toml",
+        ),
+    ):
+        workspace = replace(source.workspace, given=given, catalogue=catalogue)
+        assert (command_of(replace(source, workspace=workspace), row) or "").endswith(f" {told}")
+
+
+@pytest.mark.parametrize("value", ["a\u202eb", "a\u2028b", "\x9b31m", "\u2066"])
+def test_a_command_with_characters_that_are_not_shown_is_not_written(value: str):
+    made = [record("erm", seed, swept={"kind": value}) for seed in range(2)]
+    source = Source("probe", made, LAYOUTS)
+    assert document_of([source])["suites"][0]["board"]["rows"][0]["command"] is None
+
+
+def test_trials_of_settings_that_the_command_does_not_name_are_not_said_to_be_its_own():
+    workspace = Workspace.open()
+    changed = workspace.plan("smoke", selected(["erm"], None, sets=["recipe.epochs=3"]))
+    for plan, own in ((changed, False), (workspace.plan("smoke", selected(["erm"], None)), True)):
+        made = [record(one.method, one.seed, task=one.task) for one in plan.trials]
+        made = [replace(one, body={**one.body, "trial": it.id}) for one, it in zip(made, plan.trials, strict=True)]
+        source = Source("smoke", made, {}, workspace=workspace, plan=plan)
+        assert reproduces(source, source.rows[0]) is own
 
 
 def test_a_report_replaces_the_file_and_refuses_other_names(tmp_path: Path, source: Source):

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from benchbias.errors import UsageError
+from benchbias.runner.merging import DATE, date_of
 from support.running import SMOKE_TRIALS
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
@@ -207,3 +209,18 @@ def test_a_run_of_a_part_keeps_the_records_of_analyses_that_are_not_its_own(smok
     done = cli("run", "-s", "smoke", "-m", "erm", "--seeds", "1", "-o", str(out), "-q", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert files(out / "records") == before
+
+
+def test_the_day_of_a_published_folder_is_read_or_told_to_be_damaged(tmp_path: Path):
+    assert date_of(tmp_path) is None
+    path = tmp_path / DATE
+    path.write_text("2026-01-31\n")
+    assert date_of(tmp_path) == "2026-01-31"
+    for text in ("", "soon\n", "2026-02-30\n", "2026-1-3", "20260131", "2026-01-31\n\n", "\u0662026-01-31", "x" * 200):
+        path.write_text(text)
+        with pytest.raises(UsageError, match=r"published\.txt: "):
+            date_of(tmp_path)
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    with pytest.raises(UsageError, match=r"published\.txt: cannot be read: it is a link"):
+        date_of(tmp_path)

@@ -17,7 +17,8 @@ from benchbias.board.scored import Scored
 from benchbias.errors import UsageError
 from benchbias.records.trial import record_folder
 from benchbias.site import theme
-from benchbias.site.making import MARK, make_site
+from benchbias.site.making import make_site
+from benchbias.site.putting import MARK
 from benchbias.site.theme import shown
 from benchbias.util import canonical
 from support import ROOT
@@ -143,15 +144,21 @@ def test_nothing_of_a_hostile_board_runs_in_a_browser_nor_in_its_search(hostile:
 @needs_theme
 def test_a_site_is_replaced_by_the_next_one_and_not_by_one_that_fails(tmp_path: Path):
     board = published(tmp_path / "board")
+    (board / "old.md").write_text("# Old")
     out = tmp_path / "site"
     make_site(out, board)
-    (out / "old.html").write_text("of the last site")
+    (out / "CNAME").write_text("my.host")
+    (board / "old.md").unlink()
     (tmp_path / "docs").mkdir()
     (tmp_path / "README.md").write_text("[nowhere](absent.md)")
     with pytest.raises(UsageError, match="leads nowhere"):
         make_site(out, board, tmp_path / "docs")
-    assert (out / "old.html").is_file()
-    make_site(out, board)
-    assert not (out / "old.html").exists()
+    assert (out / "leaderboard/old.html").is_file()
+    (tmp_path / "link").symlink_to(out)
+    make_site(tmp_path / "link", board)
+    assert not (out / "leaderboard/old.html").exists()
     assert (out / MARK).is_file()
-    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".site")] == []
+    assert (out / "CNAME").read_text() == "my.host"
+    assert (tmp_path / "link").is_symlink()
+    hidden = {path.name for path in (*tmp_path.iterdir(), *out.iterdir()) if path.name.startswith(".")}
+    assert hidden == {MARK, ".nojekyll"}

@@ -23,7 +23,9 @@ _LISTED = re.compile(r"^\| \[([^\]|]+)\]\(([^()\s|]+)\)", re.MULTILINE)
 
 Kind = TypeVar("Kind", bound=TomlTable)
 
-Link = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.][A-Za-z0-9_./-]*(#[A-Za-z0-9_-]+)?$", max_length=200)]
+LINK = r"^[A-Za-z0-9_.][A-Za-z0-9_./-]*(#[A-Za-z0-9_-]+)?$"
+LONGEST_LINK = 200
+Link = Annotated[str, Field(pattern=LINK, max_length=LONGEST_LINK)]
 """A relative link from the published folder; no address of a site, and nothing that markup or a browser runs."""
 
 
@@ -66,9 +68,11 @@ class Surroundings:
 def surroundings(folder: Path) -> Surroundings:
     """The content of a published folder's pages.toml; nothing where there is none. Raises UsageError for a mistake."""
     path = folder / FILE
-    if not is_regular(path):
-        return Surroundings()
     label = str(path)
+    if not is_regular(path):
+        if path.exists() or path.is_symlink():
+            raise UsageError(f"{label}: must be a plain file, no link, folder or pipe")
+        return Surroundings()
     document = read_document(path, label)
     for section in document:
         if section not in SECTIONS:
@@ -91,12 +95,18 @@ def _tables(document: Mapping[str, object], section: str, kind: type[Kind], labe
 
 
 def _methods(folder: Path, page: str | None) -> Mapping[str, str]:
-    """The pages of methods, as the table of a page lists them. Raises UsageError where the page is not there."""
+    """The pages of methods, as the table of a page lists them; what is no `Link` is left out. Raises UsageError."""
     if page is None:
         return {}
     path = folder / page
     if not is_regular(path):
         raise UsageError(f"{folder / FILE}: links.methods: there is no file {page}")
-    text = read_regular(path, MAX_PAGE_BYTES).decode()
+    try:
+        text = read_regular(path, MAX_PAGE_BYTES).decode()
+    except UnicodeDecodeError:
+        raise UsageError(f"{folder / FILE}: links.methods: {page} is no text in UTF-8") from None
+    except UsageError as error:
+        raise UsageError(f"{folder / FILE}: links.methods: {page} {error}") from None
     base = page.rpartition("/")[0]
-    return {name: f"{base}/{target}" if base else target for name, target in _LISTED.findall(text)}
+    links = ((name, f"{base}/{target}" if base else target) for name, target in _LISTED.findall(text))
+    return {name: link for name, link in links if len(link) <= LONGEST_LINK and re.fullmatch(LINK, link)}

@@ -37,6 +37,7 @@ def recalled_plan(
         here |= {"data_dir": None} if data_dir is not None else {}
         taken = last.model_copy(update=here)
         try:
+            _check_config(taken.config)
             workspace = open_workspace(config or _path(last.config), data_dir or _path(last.data_dir))
             plan = workspace.plan(suite, last.selection, others=others)
         except UsageError as error:
@@ -62,6 +63,13 @@ def _tell_plugins(last: Remembered, plugins: Sequence[Path], out: Path) -> None:
     if absent:
         options = " ".join(f"--plugin {path}" for path in absent)
         _tell(f"the last run in {out} took {options}: a plugin is code, and is loaded only if you name it")
+
+
+def _check_config(remembered: str | None) -> None:
+    """Raises UsageError for tables that are no plain file: a pipe that nobody writes to would be waited for."""
+    config = _path(remembered)
+    if config is not None and config.exists() and not config.is_file():
+        raise UsageError(f"--config {config}: is not a plain file")
 
 
 def _path(text: str | None) -> Path | None:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from benchbias.board.row_trials import Trials
 from benchbias.report.gathering.source import Source
 
+OWN_TABLES = Path("benchmarks.toml")  # read without being named, in the folder where a command is called
 
-def command_of(source: Source, trials: Trials) -> str:
+
+def command_of(source: Source, trials: Trials) -> str | None:
     """E.g. `benchbias run --suite S --task T --method magnitude --set 'magnitude.sparsity=[0.8]' --seeds 0-9`.
 
-    A swept value in brackets stays a swept one, so that these are the trials of the suite.
+    A swept value in brackets stays a swept one, so that these are the trials of the suite. Files of tables and plugins
+    are named as the user has named them. None where a name or a value has characters that a page does not show.
     """
     first = trials.first
     words = ["benchbias", "run", "--suite", first["suite"]["name"], "--task", first["task"], "--method"]
@@ -25,14 +29,27 @@ def command_of(source: Source, trials: Trials) -> str:
     if first["suite"]["limit"] is not None:
         words += ["--limit", str(first["suite"]["limit"])]
     device = _device(source, trials)
-    return shlex.join([*words, *(["--device", device] if device != "cpu" else [])])
+    words += ["--device", device] if device != "cpu" else []
+    command = shlex.join([*words, *_files(source)])
+    return command if command.isprintable() else None
 
 
 def reproduces(source: Source, trials: Trials) -> bool | None:
-    """Whether this benchbias plans the very trials of the row; None where the suite is not among its tables."""
+    """Whether the command of the row plans its very trials; None where the suite is not among the tables."""
     if source.plan is None:
         return None
-    return {record.id for record in trials.records.values()} <= source.planned
+    return {record.id for record in trials.records.values()} <= source.planned_plainly
+
+
+def _files(source: Source) -> list[str]:
+    """The options that name the user's own tables and plugins."""
+    if source.workspace is None:
+        return []
+    given = source.workspace.given
+    unnamed = OWN_TABLES if str(OWN_TABLES) in source.workspace.catalogue.origin.values() else None
+    config = given.config or unnamed
+    named = [part for path in given.plugins for part in ("--plugin", str(path))]
+    return [*(["--config", str(config)] if config is not None else []), *named]
 
 
 def _seeds(seeds: Sequence[int]) -> list[str]:

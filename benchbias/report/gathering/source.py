@@ -67,6 +67,21 @@ class Source:
         trials = () if self.plan is None else (*self.plan.trials, *self.plan.others)
         return frozenset(trial.id for trial in trials)
 
+    @functools.cached_property
+    def planned_plainly(self) -> frozenset[str]:
+        """The ids of those trials that are planned without `--set` too: the plan of an own run may have taken some."""
+        from benchbias.plan.trials import Selection
+
+        if self.published or self.workspace is None or self.plan is None:
+            return self.planned
+        seeds = sorted({trial.seed for trial in (*self.plan.trials, *self.plan.others)})
+        asked = Selection(seeds=seeds, limit=self.plan.limit, device=self.plan.device)
+        try:
+            plain = self.workspace.plan(self.suite, asked)
+        except UsageError:
+            return frozenset()
+        return self.planned & {trial.id for trial in plain.trials}
+
     @property
     def catalogue(self) -> Catalogue | None:
         return None if self.workspace is None else self.workspace.catalogue

@@ -235,8 +235,9 @@ benchbias.section({
         el("h4", {}, "Settings"),
         Object.keys(one.settings).length ? el("p", {}, Object.entries(one.settings).map(([key, value], at) => [at ? ", " : "", name(`${key} = ${told(value)}`)])) : el("p", {}, "The defaults of the method."),
         el("h4", {}, "Make it again"),
-        el("pre", { tabindex: "0" }, el("code", {}, name(one.command))),
-        el("p", { class: "quiet" }, one.reproduces === true ? "This version plans exactly these trials by this command."
+        one.command === null ? null : el("pre", { tabindex: "0" }, el("code", {}, name(one.command))),
+        el("p", { class: "quiet" }, one.command === null ? "No command is given here: a name or a value of it has characters that a page does not show."
+          : one.reproduces === true ? "This version plans exactly these trials by this command."
           : one.reproduces === false ? "These trials were made with other settings or another version: the command runs today's."
             : "The suite is not in the tables that this report was made with: the command needs them.")));
     }
