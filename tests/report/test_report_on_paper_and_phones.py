@@ -112,6 +112,11 @@ def test_long_names_are_inside_of_the_forest_and_whole_for_who_points_at_them(ch
             assert watched.sideways() == 0
             for svg in watched.page.locator(FOREST).all():
                 assert all(one.bounding_box()["x"] >= 0 for one in svg.locator("text").all())
+                ends = svg.locator("text:has(> title)").evaluate_all(
+                    "all => all.map(one => one.getBoundingClientRect())"
+                )
+                half = svg.bounding_box()["x"] + 0.5 * svg.bounding_box()["width"]
+                assert all(one["right"] < half for one in ends if one["left"] < half), "no room is left for the points"
                 titles = svg.locator("text > title").all_text_contents()
                 assert set(names) <= set(titles)
 
