@@ -224,7 +224,7 @@ def test_a_row_opens_by_enter_and_tells_groups_seeds_marks_and_the_command(made:
     assert all(group["name"] in text for group in row["groups"])
     cells = detail.locator("table").first.locator("tbody tr").first.locator("td").all_inner_texts()
     values = row["perSeed"]["worst_group_accuracy"]
-    assert cells[1:] == [f"{100 * value:.1f}" for value in values]
+    assert cells[-len(values) :] == [f"{100 * value:.1f}" for value in values]
     made.keyboard.press("Enter")
     assert not detail.is_visible()
 

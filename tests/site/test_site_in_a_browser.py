@@ -109,6 +109,26 @@ def test_the_main_table_of_every_board_fits_and_has_one_line_a_row(site, browser
 
 
 @needs_chromium
+@pytest.mark.parametrize("place", [HOME, BOARD, "leaderboard/index.html"])
+def test_on_a_phone_names_in_tables_are_whole_and_verdicts_are_in_sight(site, browser, place: str):
+    with opened(browser, site[0] / place, 390, ready="main h1") as watched:
+        broken = watched.page.evaluate(
+            """() => [...document.querySelectorAll(".table :is(th, td)")].filter(cell => cell.offsetParent)
+                .flatMap(cell => [...cell.querySelectorAll("a")].flatMap(link => [...link.childNodes]))
+                .flatMap(text => [...text.data.matchAll(/\\p{L}+/gu)].filter(word => {
+                    const range = document.createRange();
+                    range.setStart(text, word.index);
+                    range.setEnd(text, word.index + word[0].length);
+                    return new Set([...range.getClientRects()].map(one => Math.round(one.top))).size > 1;
+                }).map(word => word[0]))"""
+        )
+        assert broken == []
+        heads = watched.page.locator("th").filter(has_text=re.compile("^verdict$"), visible=True).all()
+        assert all(head.bounding_box()["x"] + head.bounding_box()["width"] <= 390 for head in heads)
+        assert bool(heads) == (place == BOARD)
+
+
+@needs_chromium
 def test_search_works_from_disk_by_keyboard(site, browser):
     with opened(browser, site[0] / HOME) as watched:
         watched.page.keyboard.press("/")

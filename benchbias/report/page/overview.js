@@ -1,15 +1,30 @@
 // The overview: what was found in sentences, the gaps to controls, and the ranks.
 "use strict";
 
+{
+const { tools } = benchbias;
+const ROOMY = 900; // pixels of a chart from which on numbers stand beside its points
+const PAPER = 680; // pixels that charts are drawn for on paper
+
+tools.VERDICTS["not judged"] = { words: "not judged", symbol: "diamond", rotate: 0, colour: "var(--open)", sign: "◇", hollow: true };
+
+/** What is said of a row's gap to its control: below three seeds nothing; null where there is no gap. */
+tools.judgement = (row) => row.verdict || (row.gap ? "not judged" : null);
+
 benchbias.section({
   id: "overview",
   title: "Overview",
-  draw(data, root, tools) {
-    const { el, choice, metric } = tools;
+  draw(data, root) {
+    const { el, choice, metric, judgement } = tools;
     const { head, board } = data;
-    sentences(data, root, tools);
+    sentences();
 
     const content = el("div");
+    const charts = [];
+    const pen = document.createElement("canvas").getContext("2d");
+    pen.font = `12px ${getComputedStyle(root).fontFamily}`;
+    addEventListener("beforeprint", () => redrawn(`${PAPER}px`));
+    addEventListener("afterprint", () => redrawn(""));
     const task = head.tasks.length > 1 && choice({
       label: "Task", options: head.tasks, value: head.tasks[0], onchange: (chosen) => show(chosen),
     });
@@ -19,10 +34,19 @@ benchbias.section({
 
     function show(chosen) {
       content.replaceChildren();
+      charts.length = 0;
       for (const one of data.sentences[chosen] || []) content.append(el("p", { class: "finding" }, one));
       const rows = board.rows.filter((row) => row.task === chosen);
       forest(rows, content);
       ranks(rows, content);
+    }
+
+    /** Paper is narrower than a screen: what is drawn for a screen would be too small to read on it. */
+    function redrawn(width) {
+      for (const { figure, redraw } of root.isConnected ? charts : []) {
+        figure.style.width = width;
+        redraw();
+      }
     }
 
     /** Gaps to controls with intervals: one line a row, by the labels that rows used. */
@@ -32,44 +56,46 @@ benchbias.section({
       const label = metric(head.rankBy);
       const { margin } = board;
       place.append(el("h3", {}, "Every row against its control"));
-      const count = (one) => shown.filter((row) => row.verdict === one).length;
+      const count = (one) => shown.filter((row) => judgement(row) === one).length;
+      const unjudged = count("not judged");
       const counts = `Of ${shown.length} gaps, ${count("helps")} help, ${count("harms")} harm, `
-        + `${count("no difference")} show no difference and ${count("undecided")} are undecided.`;
+        + `${count("no difference")} show no difference${unjudged ? "," : " and"} ${count("undecided")} are undecided${unjudged ? ` and ${unjudged} are not judged` : ""}.`;
       const better = head.lowerIsBetter ? "left" : "right";
-      place.append(legend(tools));
-      tools.chart(place, ({ width, narrow }) => {
-        const { ys, lines, left } = layout(shown, width, narrow, tools);
-        const numbers = !narrow;
+      place.append(legend(unjudged));
+      charts.push(tools.chart(place, ({ width, narrow }) => {
+        const { ys, lines, left } = layout(shown, width);
+        const numbers = width >= ROOMY;
+        const right = numbers ? 350 : 14;
         const marks = shown.map((row) => ({ ...row, y: row.id, mean: 100 * row.gap.mean,
           low: row.gap.low === null ? null : 100 * row.gap.low, high: row.gap.high === null ? null : 100 * row.gap.high }));
         return {
-          height: 70 + 20 * ys.length, marginLeft: left, marginRight: numbers ? 350 : 14, marginTop: 14, marginBottom: 42,
+          height: 70 + 20 * ys.length, marginLeft: left, marginRight: right, marginTop: 14, marginBottom: 42,
           x: { label: narrow ? "gap to control, points" : `gap to control in ${label}, points`, labelAnchor: "center",
-            labelArrow: "none", grid: true, nice: true, ticks: narrow ? 4 : 10 },
+            labelArrow: "none", grid: true, nice: true, ticks: ticksOn(width - left - right, 60) },
           y: { type: "band", domain: ys, axis: null },
           marks: [
             Plot.rectX([[-100 * margin, 100 * margin]], { x1: "0", x2: "1", fill: "currentColor", fillOpacity: 0.07 }),
             Plot.ruleX([0], { stroke: "currentColor", strokeWidth: 1.2 }),
-            ...names(lines, left, tools),
+            ...names(lines, left),
             Plot.ruleY(marks.filter((row) => row.low !== null),
-              { y: "y", x1: "low", x2: "high", stroke: (row) => tools.verdict(row.verdict).colour, strokeWidth: 2 }),
-            ...points(marks, tools, { x: "mean", y: "y" }),
+              { y: "y", x1: "low", x2: "high", stroke: (row) => tools.verdict(judgement(row)).colour, strokeWidth: 2 }),
+            ...points(marks, { x: "mean", y: "y", title: (row) => `${tools.short(row.words, 400)}: ${told(row)}` }),
             !numbers ? null : Plot.text(marks, { y: "y", frameAnchor: "right", textAnchor: "start", dx: 8, fill: "currentColor",
-              text: (row) => tools.short(`${tools.interval(row.gap, { sign: true })}${remark(row)}`, 54) }),
+              text: (row) => tools.short(told(row), 54), title: told }),
           ],
         };
       }, {
         title: `Gap to the control in ${label}, with 95 % intervals`,
         description: `${counts} Better is to the ${better}. Grey band: within ${number(100 * margin)} points of `
           + "the control. Verdicts are adjusted for all gaps of the task (Holm); the intervals are of one row each."
-          + `${shown.some((row) => row.gap.n < 3) ? " Below three seeds every verdict is undecided." : ""}`,
+          + `${unjudged ? " Below three seeds nothing is judged." : ""}`,
         table: {
           columns: ["row", "control", { title: "gap, points", numeric: true }, { title: "seeds", numeric: true }, "verdict", "labels", "marks"],
           rows: shown.map((row) => [tools.name(row.words), tools.name(controlWords(row, board)),
-            tools.interval(row.gap, { sign: true }), row.gap.n, tools.verdictMark(row.verdict), row.labels,
+            tools.interval(row.gap, { sign: true }), row.gap.n, tools.verdictMark(judgement(row)), row.labels,
             tools.name([...row.marks, ...row.controlMarks.map((one) => `control: ${one}`)].join("; ") || "–")]),
         },
-      });
+      }));
     }
 
     /** From which to which rank each row may stand, within its own labels. */
@@ -78,16 +104,17 @@ benchbias.section({
       const known = shown.filter((row) => row.rank);
       if (!known.length) return;
       place.append(el("h3", {}, "Ranks"));
-      tools.chart(place, ({ width, narrow }) => {
-        const { ys, lines, left } = layout(shown, width, narrow, tools);
+      charts.push(tools.chart(place, ({ width }) => {
+        const { ys, lines, left } = layout(shown, width);
+        const right = width >= ROOMY ? 120 : 14;
         const last = Math.max(...known.map((row) => row.rank[1]));
         return {
-          height: 70 + 20 * ys.length, marginLeft: left, marginRight: narrow ? 14 : 120, marginTop: 14, marginBottom: 42,
+          height: 70 + 20 * ys.length, marginLeft: left, marginRight: right, marginTop: 14, marginBottom: 42,
           x: { label: "rank (1 is best)", labelAnchor: "center", labelArrow: "none", domain: [0.5, last + 0.5],
-            ticks: d3.range(1, last + 1, Math.ceil(last / (width / (narrow ? 60 : 40)))), tickFormat: "d", grid: true },
+            ticks: d3.range(1, last + 1, Math.ceil(last / ticksOn(width - left - right, 25, last))), tickFormat: "d", grid: true },
           y: { type: "band", domain: ys, axis: null },
           marks: [
-            ...names(lines, left, tools),
+            ...names(lines, left),
             Plot.ruleY(known, { y: "id", x1: (row) => row.rank[0], x2: (row) => row.rank[1], stroke: "var(--c0)", strokeWidth: 5, strokeLinecap: "round" }),
             Plot.dot(known, { y: "id", x: (row) => row.rank[0], fill: "var(--c0)", r: 4 }),
             Plot.text(shown.filter((row) => !row.rank), { y: "id", frameAnchor: "left", textAnchor: "start", dx: 4,
@@ -103,7 +130,16 @@ benchbias.section({
           rows: shown.map((row) => [tools.name(row.words), row.labels, row.rank ? row.rank[0] : "–", row.rank ? row.rank[1] : "–",
             tools.interval(row.metrics[head.rankBy], { unit: tools.unitOf(head.rankBy) }), row.seeds.length, tools.name(row.marks.join("; ") || "–")]),
         },
-      });
+      }));
+    }
+
+    /** How many ticks there is room for on so many pixels. */
+    function ticksOn(pixels, each, most = 10) {
+      return Math.max(2, Math.min(most, Math.floor(pixels / each)));
+    }
+
+    function told(row) {
+      return `${tools.interval(row.gap, { sign: true })}${remark(row)}`;
     }
 
     function number(value) {
@@ -138,36 +174,43 @@ benchbias.section({
     }
 
     /** The lines of a chart: rows in their order, with a line for each kind of labels above its rows. */
-    function layout(shown, width, narrow) {
+    function layout(shown, width) {
       const lines = [];
       let last = null;
       for (const row of shown) {
         const part = row.ranked ? `labels used: ${row.labels}` : "controls and ceilings, not ranked";
         if (part !== last) lines.push({ y: `head ${part}`, text: part, head: true });
         last = part;
-        lines.push({ y: row.id, text: tools.middle(row.words, narrow ? 21 : 42), head: false });
+        lines.push({ y: row.id, text: fitted(row.words, Math.min(0.42 * width, 300) - 16), whole: tools.short(row.words, 400), head: false });
       }
-      const longest = Math.max(...lines.filter((line) => !line.head).map((line) => line.text.length));
-      const left = Math.min(narrow ? 0.42 * width : 300, 16 + 7 * longest);
-      return { lines, ys: lines.map((line) => line.y), left };
+      const longest = Math.max(...lines.filter((line) => !line.head).map((line) => pen.measureText(line.text).width));
+      return { lines, ys: lines.map((line) => line.y), left: Math.ceil(longest) + 16 };
+    }
+
+    /** A name with as many letters as so many pixels hold: both of its ends stay. */
+    function fitted(text, pixels) {
+      let letters = Math.min(Array.from(text).length, 80);
+      while (letters > 4 && pen.measureText(tools.middle(text, letters)).width > pixels) letters -= 1;
+      return tools.middle(text, letters);
     }
 
     function names(lines, left) {
       return [
-        Plot.text(lines.filter((line) => !line.head), { y: "y", text: "text", frameAnchor: "left", textAnchor: "end", dx: -8, fill: "currentColor" }),
-        Plot.text(lines.filter((line) => line.head), { y: "y", text: "text", frameAnchor: "left", textAnchor: "start", dx: 4 - left, fontWeight: 600, fill: "currentColor" }),
+        Plot.text(lines.filter((line) => !line.head), { y: "y", text: "text", title: "whole", frameAnchor: "left", textAnchor: "end", dx: -8, fill: "currentColor" }),
+        Plot.text(lines.filter((line) => line.head), { y: "y", text: "text", frameAnchor: "left", textAnchor: "start", dx: 4 - left, fontWeight: 600, fill: "currentColor", stroke: "var(--page)", strokeWidth: 3 }),
       ];
     }
 
-    function points(rows, _, channels) {
+    function points(rows, channels) {
       return Object.entries(tools.VERDICTS).map(([key, one]) => Plot.dot(
-        rows.filter((row) => (row.verdict || "none") === key),
+        rows.filter((row) => (judgement(row) || "none") === key),
         { ...channels, symbol: one.symbol, rotate: one.rotate, r: 5, stroke: one.colour, strokeWidth: 1.8, fill: one.hollow ? "var(--page)" : one.colour }));
     }
 
-    function legend() {
-      return el("p", { class: "quiet" }, "Signs: ", ["helps", "harms", "no difference", "undecided"]
+    function legend(unjudged) {
+      return el("p", { class: "quiet" }, "Signs: ", ["helps", "harms", "no difference", "undecided", ...(unjudged ? ["not judged"] : [])]
         .map((one, at) => [at ? " · " : "", tools.verdictMark(one)]), ".");
     }
   },
 });
+}

@@ -68,7 +68,7 @@ benchbias.section({
       choice({ label: "Labels used", options: [any("any"), ...["none", "validation", "training"].filter((one) => distinct("labels").includes(one))], onchange: filter("labels") }),
       choice({ label: "Method", options: [any("all"), ...distinct("method")], onchange: filter("method") }),
       choice({ label: "Sparsity", options: SPARSITIES, onchange: filter("sparsity") }),
-      choice({ label: "Verdict", options: [any("any"), "helps", "harms", "no difference", "undecided", { value: "none", text: "no control" }], onchange: filter("verdict") }),
+      choice({ label: "Verdict", options: [any("any"), "helps", "harms", "no difference", "undecided", ...(board.rows.some((one) => tools.judgement(one) === "not judged") ? ["not judged"] : []), { value: "none", text: "no control" }], onchange: filter("verdict") }),
       field({ label: "Text", oninput: filter("text") })));
 
     const all = [
@@ -80,13 +80,14 @@ benchbias.section({
       { key: "gap", title: "Gap to control, points", numeric: true, value: (row) => row.gap && row.gap.mean, cell: gapCell },
       { key: "control", title: "Control", value: (row) => (row.control ? (control(row) || { words: row.control }).words.toLowerCase() : null),
         cell: (row) => (row.control ? tools.brief((control(row) || { words: row.control }).words, room.control) : "–") },
-      { key: "verdict", title: "Verdict", value: (row) => row.verdict, cell: (row) => (row.verdict ? tools.verdictMark(row.verdict) : "–") },
+      { key: "verdict", title: "Verdict", value: tools.judgement, cell: (row) => (tools.judgement(row) ? tools.verdictMark(tools.judgement(row)) : "–") },
       distinct("labels").length > 1 && { key: "labels", title: "Labels", value: (row) => row.labels, cell: (row) => row.labels },
       { key: "sparsity", title: "Sparsity, %", numeric: true, value: (row) => row.sparsity, cell: (row) => number(row.sparsity) },
       { key: "cost", title: "Training cost", numeric: true, value: (row) => row.costs.relative, cell: (row) => times(row.costs.relative) },
       { key: "seeds", title: "n", numeric: true, value: (row) => row.seeds.length, cell: (row) => row.seeds.length },
       { key: "marks", title: "Marks", value: (row) => row.marks[0] || null, cell: (row) => (row.marks.length ? tools.brief(row.marks.join("; "), room.marks) : "–") },
     ].filter(Boolean);
+    const phone = matchMedia("(max-width: 600px)");
     let columns = visible();
 
     const row = el("tr");
@@ -96,7 +97,8 @@ benchbias.section({
     const whole = el("table", { class: "board" },
       el("caption", { class: "hidden" }, "All rows of the suite. Press the button of a method to open its row."),
       el("thead", {}, row), body);
-    root.append(status, back, tools.box("All rows", whole), notes());
+    root.append(status, back, tools.box("The table of all rows", whole), notes());
+    phone.addEventListener("change", () => root.isConnected && reorder());
     heads();
     fill();
     fit();
@@ -113,9 +115,12 @@ benchbias.section({
       }
     }
 
-    /** In the board's order its headings say the task, so that no column need say it. */
+    /** In the board's order its headings say the task, so that no column need say it. On a phone the verdict stands in sight. */
     function visible() {
-      return all.filter((column) => column.key !== "task" || state.sort);
+      const shown = all.filter((column) => column.key !== "task" || state.sort);
+      if (!phone.matches) return shown;
+      const first = ["method", "verdict"];
+      return [...first.map((key) => shown.find((column) => column.key === key)), ...shown.filter((column) => !first.includes(column.key))];
     }
 
     function heads() {
@@ -153,7 +158,7 @@ benchbias.section({
       const text = state.text.trim().toLowerCase();
       return (!state.task || one.task === state.task) && (!state.labels || one.labels === state.labels)
         && (!state.method || one.method === state.method) && inSparsity[state.sparsity](one.sparsity)
-        && (!state.verdict || (one.verdict || "none") === state.verdict)
+        && (!state.verdict || (tools.judgement(one) || "none") === state.verdict)
         && (!text || [one.words, one.label, one.task, one.control || "", one.settingsFrom, ...one.marks].some((part) => part.toLowerCase().includes(text)));
     }
 
@@ -226,7 +231,7 @@ benchbias.section({
         el("h3", {}, name(one.words), el("span", { class: "quiet" }, " on "), name(one.task)),
         el("p", {}, `Group labels used: ${one.labelsUsed}. Settings from: `, name(SOURCES[one.settingsFrom] || one.settingsFrom), ". ",
           one.control ? ["Control: ", name((control(one) || { words: one.control }).words), ". "] : "It has no control here. ",
-          one.verdict ? ["Verdict: ", tools.verdictMark(one.verdict), ". "] : null,
+          tools.judgement(one) ? ["Verdict: ", tools.verdictMark(tools.judgement(one)), ". "] : null,
           one.ranked ? null : "It is not ranked."),
         one.marks.length || one.controlMarks.length ? el("ul", {},
           one.marks.map((mark) => el("li", {}, name(mark), explain(mark))),
@@ -242,21 +247,39 @@ benchbias.section({
             : "The suite is not in the tables that this report was made with: the command needs them.")));
     }
 
+    /** Every metric by seed. Seeds stand as counted, the mean without the bias of a least: where these differ, both stand. */
     function metricsTable(one) {
-      return tools.table(["metric", { title: "mean (95 % interval)", numeric: true }, ...one.seeds.map((seed) => ({ title: `seed ${seed}`, numeric: true }))],
-        Object.keys(one.metrics).sort((a, b) => head.metrics.indexOf(a) - head.metrics.indexOf(b)).map((key) => [
-          `${metric(key)}${unitOf(key) ? ", %" : ""}`, interval(one.metrics[key], { unit: unitOf(key) }),
-          ...one.perSeed[key].map((value) => number(value, { unit: unitOf(key) }))]),
-        { caption: `Metrics, n = ${one.seeds.length} seeds` });
+      const keys = Object.keys(one.metrics).sort((a, b) => head.metrics.indexOf(a) - head.metrics.indexOf(b));
+      const counted = Object.fromEntries(keys.map((key) => [key, asCounted(one, key)]));
+      const told = (key, value) => number(value, { unit: unitOf(key) });
+      const differs = keys.some((key) => one.metrics[key] && counted[key] !== null && told(key, counted[key]) !== told(key, one.metrics[key].mean));
+      return [ofRow(one, tools.table(["metric", { title: "mean (95 % interval)", numeric: true }, differs && { title: "mean as counted", numeric: true },
+        ...one.seeds.map((seed) => ({ title: `seed ${seed}`, numeric: true }))].filter(Boolean),
+      keys.map((key) => [`${metric(key)}${unitOf(key) ? ", %" : ""}`, interval(one.metrics[key], { unit: unitOf(key) }),
+        ...(differs ? [told(key, counted[key])] : []), ...one.perSeed[key].map((value) => told(key, value))]),
+      { caption: `Metrics, n = ${one.seeds.length} ${one.seeds.length === 1 ? "seed" : "seeds"}` })),
+      differs && el("p", { class: "quiet" }, "Seeds stand as counted. The mean with the interval has the bias of a least of few examples taken off.")];
+    }
+
+    function asCounted(one, key) {
+      const values = one.perSeed[key];
+      if (key === head.rankBy && one.asCounted !== null) return one.asCounted;
+      return values.length && values.every((value) => value !== null) ? d3.mean(values) : null;
+    }
+
+    /** A table of an opened row as a region that has the row's name too: no two regions are to have one name. */
+    function ofRow(one, box) {
+      box.setAttribute("aria-label", tools.short(`${box.getAttribute("aria-label")}: ${one.words}, ${one.task}`, 400));
+      return box;
     }
 
     function groupsTable(one) {
       if (!one.groups.length) return null;
-      return tools.table(["group", { title: "accuracy, % (95 % interval)", numeric: true }, "kind", { title: "test images", numeric: true }, { title: "training images", numeric: true }],
+      return ofRow(one, tools.table(["group", { title: "accuracy, % (95 % interval)", numeric: true }, "kind", { title: "test images", numeric: true }, { title: "training images", numeric: true }],
         one.groups.map((group) => [name(group.name), interval(group.accuracy),
           group.aligned === null ? "–" : group.aligned ? "aligned with the shortcut" : "against the shortcut",
           group.test.length > 1 ? `${group.test[0]} to ${group.test[group.test.length - 1]}` : group.test[0], group.train === null ? "–" : group.train]),
-        { caption: `Groups, n = ${one.seeds.length} seeds` });
+        { caption: `Groups, n = ${one.seeds.length} ${one.seeds.length === 1 ? "seed" : "seeds"}` }));
     }
 
     function costTable(one) {
@@ -270,7 +293,7 @@ benchbias.section({
         costs.seconds && ["seconds of a trial (mean over seeds, 95 % interval)", interval(costs.seconds, { unit: "" })],
         costs.peakBytes && ["peak memory of a trial, bytes", interval(costs.peakBytes, { unit: "" })],
       ].filter(Boolean);
-      return tools.table(["cost", { title: "value", numeric: true }], rows, { caption: "Cost" });
+      return ofRow(one, tools.table(["cost", { title: "value", numeric: true }], rows, { caption: "Cost" }));
     }
 
     function notes() {
@@ -278,7 +301,7 @@ benchbias.section({
         el("li", {}, "Rank: from and to. Rows of the same labels are compared in pairs, adjusted for all comparisons (Holm)."),
         el("li", {}, `Metric and gap: mean over seeds with the 95 % interval. The gap is of ${metric(head.rankBy)}, paired by seed.`),
         el("li", {}, "Verdict: helps or harms where the gap differs from zero at 5 %, adjusted for all gaps of the task (Holm). ",
-          `No difference where it is within ${Number((100 * board.margin).toFixed(2))} points with the same certainty. Else undecided.`),
+          `No difference where it is within ${Number((100 * board.margin).toFixed(2))} points with the same certainty. Else undecided. Below three seeds nothing is judged.`),
         el("li", {}, "Labels: whose group labels a method, its settings or its choice of epoch had."),
         el("li", {}, "Sparsity: zeros over all weights of convolutions and linear layers."),
         el("li", {}, `Training cost: training FLOPs over those of ${tools.short(head.reference || "the reference method")}.`),
