@@ -176,7 +176,7 @@ def test_every_mark_and_every_verdict_is_in_the_glossary():
 def test_the_glossary_has_all_that_the_main_table_of_a_board_may_show():
     symbols = [symbol for symbol, _ in MARKS] + [EXAMPLES_ALONE]
     assert {symbol for symbol in symbols if f"({symbol})" not in GLOSSARY} == set()
-    head = cells_of(main_table([], "worst_group_accuracy", {}, {}, {})[0])
+    head = cells_of(main_table([], "worst_group_accuracy", {}, {})[0])
     assert 5 <= len(head) <= 7
     assert {column for column in head if not is_explained(column)} == set()
     assert {label for track in LABELS.items() for label in track if label.lower() not in GLOSSARY.lower()} == set()
