@@ -69,3 +69,13 @@ def test_the_index_lists_all_boards_and_counts_those_that_are_named():
         f"- [{task}]({task}.md): Title of {task}. 3 rows, seeds: 5, published 2026-01-02." in text for task in TASKS
     )
     assert "nothing to say across tasks" in index_page(boards, Surroundings())
+
+
+def test_tasks_that_taught_nothing_are_counted_apart_and_have_no_place():
+    taught = [board(task, {"erm": 0.5, "good": 0.8}) for task in ("a", "b")]
+    low = board("c", {"erm": 0.01, "good": 0.012})
+    (_, erm), (_, good) = sorted((row.words, row) for row in across([*taught, low]))
+    assert dict(good.verdicts) == {"helps": 2, "not learnt": 1}
+    assert (good.place.n, good.place.mean, erm.place.mean) == (2, 0.0, 1.0)
+    lifted = board("c", {"erm": 0.01, "good": 0.5})
+    assert dict(next(row for row in across([*taught, lifted]) if row.words == "good").verdicts) == {"helps": 3}

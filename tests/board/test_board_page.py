@@ -150,11 +150,15 @@ def test_the_best_row_is_held_against_a_plain_control_of_its_own_cost():
     shorter = made_of("erm-x1", 0.7, ranked=False, training_flops=6000)
     wide = made_of("wide", 0.9, ranked=False, training_flops=10000, parameters=5000)
     (told,) = short(erm, trick, longer, shorter, wide)
-    assert "trick has the highest mean worst group accuracy: " in told
+    assert told.startswith("trick has the highest mean worst group accuracy of the ranked rows without group labels: ")
     assert re.search(r"Against its control erm that is \+(19\.[5-9]|20\.[0-5]) ± \d\.\d points, so it helps\.", told)
-    assert "Its training costs 1.8 times that of erm. Against erm-x2, plain training at 2.0 times, the" in told
+    assert "A control has a better mean: wide, " in told
+    assert "It costs 1.8 times the training of erm. Against erm-x2, a control at 2.0 times, the difference" in told
+    assert told.endswith(" points, not resolved.")
     (cheap,) = short(erm, made_of("trick", 0.8, baseline="erm", training_flops=5000), longer)
-    assert "plain training" not in cheap, "its own control cost as much"
+    assert "a control at" not in cheap, "its own control cost as much"
+    tricky = made_of("trick-x2", 0.8, baseline="trick", ranked=False, training_flops=9500)
+    assert "trick-x2" not in short(erm, trick, tricky)[0].partition("It costs")[2], "it is no plain training"
 
 
 def test_pruning_harms_from_the_sparsity_on_where_all_further_rows_harm():
@@ -164,7 +168,7 @@ def test_pruning_harms_from_the_sparsity_on_where_all_further_rows_harm():
         return [made_of("cut", value, baseline="erm", swept={"sparsity": amount}) for amount, value in values.items()]
 
     told = short(dense, *cut({0.5: 0.9, 0.8: 0.7, 0.9: 0.5}))[1]
-    assert told.startswith("Pruning by cut harms from 80 % sparsity on, against erm: -20.")
+    assert told.startswith("Pruning (cut) harms from 80 % sparsity on, against erm: -20.")
     assert "Below that: " in told
     assert "at 50 % (no difference)" in told
     assert "shows no steady loss up to 80 % sparsity" in short(dense, *cut({0.5: 0.5, 0.8: 0.9}))[1]
@@ -174,10 +178,13 @@ def test_sparse_training_is_told_at_equal_steps_and_nearly_equal_flops():
     erm, thin = made_of("erm", 0.9), {"swept": {"density": 0.2}, "sparsity": 0.8}
     sparse = made_of("thin", 0.6, training_flops=1000, **thin)
     longer = made_of("thin-x4", 0.85, training_flops=4000, training_steps=400, ranked=False, **thin)
-    told = short(erm, sparse, longer)[-1]
-    start = "Training sparse from the start (thin, density 20 %) for as many steps as erm, at 0.20 times its FLOPs"
+    dense = made_of("erm-x4", 0.95, training_flops=20000, training_steps=400, ranked=False)
+    told = short(erm, sparse, longer, dense)[-1]
+    start = "Sparse training (thin, density 20 %) for the steps of erm takes 0.20 times its FLOPs"
     assert re.match(rf"{re.escape(start)}: -(29\.[5-9]|30\.[0-5]) ± ", told)
-    assert "For 4 times the steps (thin-x4, density 20 %), at 0.80 times its FLOPs: -" in told
+    assert "For 4 times the steps (thin-x4, density 20 %) it takes 0.80 times the FLOPs of erm: -" in told
+    assert re.search(r"Against erm-x4, dense for as many steps: -(9\.[5-9]|10\.[0-5]) ± ", told)
+    assert told.endswith("These pairs are not adjusted.")
 
 
 def test_a_limited_run_and_a_board_at_the_floor_claim_nothing():
@@ -185,7 +192,20 @@ def test_a_limited_run_and_a_board_at_the_floor_claim_nothing():
     scored = Scored.of([record("erm", seed, 0.9, suite=head, ranked=False) for seed in range(3)], {})
     assert sentences(in_short(scored.entries, scored.rows, "toy"), "accuracy") == []
     (told,) = short(made_of("erm", 0.01), made_of("other", 0.02, baseline="erm"))
-    assert told.startswith("Without group labels, no row leaves the floor")
+    assert told.startswith("No ranked row without group labels leaves the floor")
+
+
+def test_pruning_below_a_control_at_the_floor_is_not_said_to_cost_nothing():
+    dense = made_of("erm", 0.01)
+    cut = made_of("cut", 0.01, baseline="erm", swept={"sparsity": 0.9})
+    assert not [told for told in short(dense, cut) if told.startswith("Pruning")]
+
+
+def test_rows_that_are_not_resolved_have_no_rank_in_the_sentence():
+    rows = [made_of(name, 0.5, training_flops=cost) for name, cost in (("erm", 5000), ("other", 4000))]
+    (told,) = short(*rows)
+    assert told.startswith("No two of the 2 ranked rows without group labels are resolved.")
+    assert "rank" not in told.replace("ranked", "")
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,7 @@ def built(root: Path, seed: int = 0, **options):
 # --- from nothing to a board
 
 
+@pytest.mark.slow
 def test_one_command_gives_a_board_of_all_methods(mine: Path, cli):
     assert len(TOML.strip().splitlines()) <= 10
     run, prepare = (shlex.split(line)[1:] for line in re.findall(r"```sh\n(.*)\n```", PAGE))

@@ -16,6 +16,8 @@ from support import BENCHMARKS
 MODULES = ("coverage", "draws", "families", "gaps", "moderated", "rows", "scenarios", "worlds")
 PAGE = BENCHMARKS.parent / "docs/coverage.md"
 
+pytestmark = pytest.mark.slow  # simulations
+
 
 @pytest.fixture(scope="module")
 def scripts():

@@ -160,6 +160,7 @@ OTHERS = ("index", "claims", "claims-before")
 PUBLISHED = sorted(folder.name for folder in (ROOT / "leaderboard/records").iterdir())
 LONG = ("equal-fit-mnist", "prune-layers-spuco", "pruning-mnist", "spuco-mnist", "ucla-large")  # 10,000 test images
 LONG += ("selective-damage", "recall-distortion")  # populations of thirty
+LONG += ("contrastive", "dominoes", "equal-fit", "memorization", "named-variants", "prune-layers")
 
 
 @pytest.mark.parametrize("name", tiered(PUBLISHED, slow=LONG))

@@ -34,6 +34,7 @@ def told(rows: Mapping[resolved_settings.Place, resolved_settings.Settings]) -> 
     return list(published_settings.differences(PAPERS, rows))
 
 
+@pytest.mark.slow
 def test_every_setting_that_the_planner_resolves_is_the_tables():
     assert told(resolved()) == []
 
@@ -50,6 +51,7 @@ def test_every_row_that_says_so_in_any_suite_is_looked_at():
     assert len({method for _, _, method in named}) >= 36
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "name", "value"),
     [
@@ -82,6 +84,7 @@ def test_a_line_that_is_of_no_row_is_found():
     assert any("paper_bffhq" in line or "1.betas" in line for line in told(fewer))
 
 
+@pytest.mark.slow
 def test_the_page_is_the_tables():
     page = (ROOT / "docs/published-settings.md").read_text()
     assert page == published_settings.page(PAPERS)

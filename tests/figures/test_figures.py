@@ -32,6 +32,7 @@ from benchbias.statistics.estimates import Estimate
 from support import ROOT
 from support.made_records import record
 from support.populations import answers, member, population, predictions
+from support.tiers import tiered
 
 
 def analysis(name, columns, task="toy"):
@@ -175,6 +176,7 @@ NAMES = [name for name in FIGURES if name not in ("layer-sweep", "equal-accuracy
 PAYLOADS = ["x$\\frac{$^", "$$", "<script>&amp;", "\x01\x1b[31m\ud800", "%s {0} \\n", "x" * 5000, "\u202e_y"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("payload", PAYLOADS, ids=lambda text: ascii(text)[:20])
 def test_any_text_is_drawn_as_it_is(tmp_path: Path, name: str, payload: str):
@@ -206,7 +208,7 @@ def drawn(tmp_path: Path, name: str, of=None) -> tuple[list[str], list[str]]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("suffix", [".svg", ".pdf", ".png"])
+@pytest.mark.parametrize("suffix", tiered([".svg", ".pdf", ".png"], slow=[".pdf", ".png"]))
 def test_a_figure_is_drawn_and_the_same_bytes_twice(tmp_path: Path, name: str, suffix: str):
     one, other = (tmp_path / f"{which}{suffix}" for which in ("one", "other"))
     lines = write_figure("mine", material(name), one, name)

@@ -159,6 +159,25 @@ def test_heat_maps_of_probes_are_means_over_seeds_of_the_records_tables(neurons:
     assert len(one["cells"]) == len(tables[0]["columns"][0]["values"])
 
 
+def test_what_a_probe_names_as_a_probability_stays_within_0_and_1(neurons: Source):
+    """A number that is named p, and was never outside of 0 and 1; other numbers keep their intervals."""
+    heat = gather_heat(neurons)
+    assert heat is not None
+    found = [probe for probe in heat["probes"] if probe["probe"] == "criteria_overlap"]
+    bounds = [
+        (cell["values"][name]["low"], cell["values"][name]["high"])
+        for probe in found
+        for cell in probe["cells"]
+        for name in ("p", "p by layers")
+        if cell["values"][name]["low"] is not None
+    ]
+    assert bounds
+    assert all(0 <= low < high <= 1 for low, high in bounds)
+    changes = [probe for probe in heat["probes"] if probe["probe"] == "critical_zero"]
+    lows = [cell["values"]["difference"]["low"] for probe in changes for cell in probe["cells"]]
+    assert min(low for low in lows if low is not None) < 0
+
+
 def test_balances_are_those_of_the_analyses():
     assert gather_balance(made_source()) is None
     analyses = published_analyses("pruning-mnist", LEADERBOARD)
@@ -171,4 +190,6 @@ def test_balances_are_those_of_the_analyses():
         shown = [line["after"] if "part" in part else line["alpha"] and line["alpha"]["mean"] for line in part["lines"]]
         known = columns["balance after"] if "part" in part else [one and one[0] for one in columns["alpha"]]
         assert shown == [None if value is None else pytest.approx(value, abs=1e-6) for value in known]
+        if "part" not in part:
+            assert [line["reliability"] for line in part["lines"]] == pytest.approx(columns["reliability"], abs=1e-6)
     assert {len(balance["alphas"]), len(balance["balances"])} == {2, 1}

@@ -8,7 +8,10 @@ import pytest
 
 from benchbias.errors import DataError, UsageError
 from benchbias.report.gathering.source import Source
+from benchbias.report.images.counted_pies import counted_pies
 from benchbias.report.images.gallery import MOST_IMAGES, gather_gallery
+from benchbias.runner.publishing import published_analyses
+from support import LEADERBOARD
 from support.made_galleries import GROUPS, TASK, illustrated_source
 
 
@@ -91,3 +94,20 @@ def test_images_may_be_left_out():
     assert gallery["pictures"] == {}
     assert "--no-images" in gallery["tasks"][0]["said"]
     assert gallery["tasks"][0]["galleries"]
+
+
+def test_beside_a_gallery_stands_how_many_pies_an_analysis_of_the_suite_counted():
+    """Of all models, of this row and its control: not of halves, of another control, or of another task."""
+    analyses = published_analyses("pruning-mnist", LEADERBOARD)
+    counted = counted_pies(Source("pruning-mnist", [], {}, analyses, LEADERBOARD, True), "mnist-5000")
+    assert {key: one["pies"] for key, one in counted.items()} == {
+        ("magnitude[sparsity=0.75]", "erm-ft"): 64,
+        ("magnitude[sparsity=0.9]", "erm-ft"): 134,
+        ("magnitude[sparsity=0.98]", "erm-ft"): 625,
+        ("undecayed[sparsity=0.9]", "erm-ft"): 222,
+        ("undecayed[sparsity=0.98]", "erm-ft"): 983,
+        ("dense-stopped[epochs=1]", "erm-ft"): 919,
+    }
+    assert {one["analysis"] for one in counted.values()} == {"pie_counts"}
+    assert counted_pies(Source("pruning-mnist", [], {}, analyses, LEADERBOARD, True), "another") == {}
+    assert told(illustrated_source())["galleries"][0]["counted"] is None

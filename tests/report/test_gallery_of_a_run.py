@@ -108,7 +108,7 @@ def test_published_records_with_the_data_set_show_what_their_counts_tell(source:
     whole = gather_gallery(source)["tasks"][0]["galleries"][0]
     (task,) = gather_gallery(replace(source, plan=None, published=True))["tasks"]
     (gallery,) = task["galleries"]
-    assert gallery["by"] == "counts"
+    assert (gallery["by"], gallery["modal"], whole["modal"]) == ("counts", False, True)
     known = {item["image"]: item for item in whole["items"]}
     assert {item["image"] for item in gallery["items"]} & known.keys()
     for item in gallery["items"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -94,6 +95,17 @@ def test_of_many_classes_counts_name_no_label_that_they_cannot_know():
         assert mode_of(dense[:, pie.image].tolist()) == pie.dense
         assert pie.right[0] * 2 > 7
         assert pie.right[1] * 2 < 5
+
+
+@pytest.mark.parametrize("classes", [2, 10])
+def test_what_counts_name_are_pies_where_they_tell_the_modal_labels(classes: int):
+    dense, pruned, labels = populations(classes)
+    counted = pies_of_counts([right_of(dense, labels), right_of(pruned, labels)], (7, 5), labels, classes)
+    assert Pies("task", "row", "control", (7, 5), counted, "counts").modal == (classes == 2)
+    known = pies_of_predictions(dense, pruned, labels, classes)
+    assert Pies("task", "row", "control", (7, 5), known, "predictions").modal
+    words = [replace(pie, label=None, dense=None, pruned=None) for pie in known]
+    assert Pies("task", "row", "control", (7, 5), words, "table").modal, "a table may have words for classes"
 
 
 def test_a_table_of_pies_tells_how_many_models_err_or_at_least_so_many():

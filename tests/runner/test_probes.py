@@ -15,7 +15,7 @@ import pytest
 from benchbias import ProbeContext, Table, TrainContext
 from benchbias.board.markdown.probe_tables import probe_failures, probe_sections
 from benchbias.board.text import number_text
-from benchbias.cli import doctor
+from benchbias.cli.folders import doctor
 from benchbias.errors import UsageError
 from benchbias.plan.trials import Plan, Selection
 from benchbias.records.trial import TrialRecord

@@ -46,8 +46,9 @@ def tables(text):
 
 
 def undated(board: str) -> str:
-    """A published board as it stands in a results folder, without the day of its publication."""
-    return re.sub(r", published \d{4}-\d\d-\d\d\.", ".", board, count=1)
+    """A published board as it stands in a results folder: without the day of its publication and its files of rows."""
+    text = re.sub(r", published \d{4}-\d\d-\d\d\.", ".", board, count=1)
+    return re.sub(r"- The same rows as \[CSV\].*\n", "", text)
 
 
 def blocks(text: str, language: str) -> list[str]:

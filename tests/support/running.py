@@ -54,7 +54,7 @@ def tree(results: Path) -> dict[str, bytes]:
         for path in sorted((results / folder).rglob("*")):
             if path.is_file():
                 content = path.read_bytes()
-                if folder == "records" and path.parent.name != "test":
+                if folder == "records" and path.parent.name != "test" and path.suffix == ".json":
                     content = json.dumps(json.loads(content)["body"]).encode()
                 found[str(path.relative_to(results))] = content
     return found

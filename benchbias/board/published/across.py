@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchbias.board.entries import Entry
-from benchbias.board.rows import Row
 from benchbias.board.words import SECTIONS
 from benchbias.statistics.estimates import FEWEST_SEEDS, Estimate, estimate
 
@@ -21,8 +20,8 @@ class Across:
     """One row over tasks: a method at one setting, within one use of group labels.
 
     tasks: those on which it was run, of `of` in all. verdicts: how often each was reached against its control;
-    NOT_LEARNT in place of a verdict where either side stands at the floor or collapsed. place: the mean over tasks of
-    its place within its table, 0 the first and 1 the last, with an interval over tasks; None where there is none.
+    NOT_LEARNT in place of a verdict where a side collapsed, or the floor is all that there is.
+    place: the mean over tasks of its place within its table, 0 the first and 1 the last, with an interval over tasks.
     A table whose rows all stand at the floor has no places.
     """
 
@@ -69,13 +68,15 @@ def _place(entry: Entry, entries: Sequence[Entry]) -> float | None:
 
 def _counted(members: Mapping[str, Entry]) -> Counter[str]:
     judged = (entry for entry in members.values() if entry.verdict is not None)
-    return Counter(NOT_LEARNT if _untaught(entry.row) else str(entry.verdict) for entry in judged)
+    return Counter(NOT_LEARNT if _untaught(entry) else str(entry.verdict) for entry in judged)
 
 
-def _untaught(row: Row) -> bool:
-    """Whether a row or its control stands at the floor or has collapsed: then their difference says little."""
-    sides = [row.marks, *([row.baseline_marks] if row.baseline_marks is not None else [])]
-    return any(marks.floor or marks.collapsed for marks in sides)
+def _untaught(entry: Entry) -> bool:
+    """Whether a difference says little: a side has collapsed, or stands at the floor and nothing else is resolved."""
+    sides = [entry.row.marks, *([entry.row.baseline_marks] if entry.row.baseline_marks is not None else [])]
+    low = [marks.floor for marks in sides]
+    resolved = entry.verdict in ("helps", "harms")
+    return any(marks.collapsed for marks in sides) or (all(low) if resolved else any(low))
 
 
 def _mean(places: Mapping[str, float]) -> Estimate | None:

@@ -81,8 +81,8 @@ def _legend() -> list[str]:
     return [
         "- **helps**, **harms**, **no difference**, **undecided**: on how many tasks the row's difference from its "
         "control has this verdict. Each board names the control. –: the row has none.",
-        f"- **{NOT_LEARNT}**: on how many tasks the row or its control stands at the floor, or collapsed. Such a "
-        "task tells nothing of the method.",
+        f"- **{NOT_LEARNT}**: on how many tasks a side collapsed, or the floor is all that there is. Such a task tells "
+        "little of the method.",
         "- **place**: the mean place among the ranked rows with the same labels: 0 is the first, 100 the last. Tasks "
         "on which all of them stand at the floor are left out.",
         f"- The bounds of a place are those of Student's {100 * LEVEL:.0f} % interval over tasks, as if tasks were "

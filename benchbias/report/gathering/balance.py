@@ -48,6 +48,7 @@ def _alphas(record: AnalysisRecord, lines: Sequence[Line]) -> dict[str, Any]:
                 "uniform": estimate_json(line["alpha if uniform"]),
                 "mark": line["mark"],
                 "models": line.get("models"),
+                "reliability": rounded(line.get("reliability")),
             }
             for line in lines
         ]

@@ -14,7 +14,7 @@ from benchbias.report.gathering.source import Source
 from benchbias.statistics.estimates import over_seeds
 from benchbias.statistics.influence import UNBOUNDED, Measured
 
-ACROSS = "group"
+ACROSS, PROBABILITY = "group", "p"
 CHANGES = ("change", "control", "difference")
 """Columns of probes that modify a model: where a table has all of them, it is drawn by these alone."""
 
@@ -97,11 +97,13 @@ def _cells(
             seeds.setdefault(key, []).append(values)
     columns = tables[0].columns
     return [
-        (key, {name: _over_seeds(columns[name][0], averaged(members, name)) for name in numbers})
+        (key, {name: _over_seeds(name, columns[name][0], averaged(members, name)) for name in numbers})
         for key, members in seeds.items()
     ]
 
 
-def _over_seeds(kind: str, values: Sequence[float]) -> dict[str, Any] | None:
-    bounds = (0.0, 1.0) if kind == "fraction" else UNBOUNDED
+def _over_seeds(name: str, kind: str, values: Sequence[float]) -> dict[str, Any] | None:
+    """Fractions stay within 0 and 1, and so do numbers that are named as probabilities and seen nowhere else."""
+    probable = name.split(" ")[0] == PROBABILITY and all(0 <= value <= 1 for value in values)
+    bounds = (0.0, 1.0) if kind == "fraction" or probable else UNBOUNDED
     return estimate_json(over_seeds([Measured(value, bounds=bounds) for value in values]))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from benchbias.errors import BenchbiasError, UsageError
 from benchbias.report.gathering.source import Source
 from benchbias.report.images.album import Album
+from benchbias.report.images.counted_pies import counted_pies
 from benchbias.report.images.found_pies import LEAST_MODELS, found_pies, pairs_of
 from benchbias.report.images.pies import Pie, Pies
 from benchbias.report.images.sheets import sheet_of
@@ -43,10 +44,14 @@ def _task(source: Source, task: str, album: Album, most: int) -> dict[str, Any]:
         said = f"There are no PIEs: {error}."
     if not found and said is None:
         said = _why_none(source, task)
-    chosen = first_of_each(found, most)
+    chosen, counted = first_of_each(found, most), counted_pies(source, task)
     return {
         "task": task,
-        "galleries": [_gallery(one, items, data, album) for one, items in zip(found, chosen, strict=True) if items],
+        "galleries": [
+            _gallery(one, items, data, album) | {"counted": counted.get((one.row, one.control))}
+            for one, items in zip(found, chosen, strict=True)
+            if items
+        ],
         "said": said,
         "sheet": [] if data is None else sheet_of(data, album),
         "groups": [] if data is None else list(data.body["group_names"]),
@@ -118,6 +123,7 @@ def _gallery(pies: Pies, items: Sequence[Pie], data: TaskData | None, album: Alb
         "models": list(pies.models),
         "total": len(pies.found),
         "by": pies.by,
+        "modal": pies.modal,
         "items": [_item(pie, data, album) for pie in items],
     }
 

@@ -45,6 +45,11 @@ class Pies:
     found: Sequence[Pie]
     by: str
 
+    @property
+    def modal(self) -> bool:
+        """Whether modal labels are known, so that these are PIEs: counts of more than two classes hold none."""
+        return self.by != "counts" or all(pie.dense is not None and pie.pruned is not None for pie in self.found)
+
 
 def pies_of_predictions(dense: NDArray[Any], pruned: NDArray[Any], labels: NDArray[Any], classes: int) -> list[Pie]:
     """Every PIE of two populations. dense (S, N), pruned (T, N): predicted classes; labels: (N,).

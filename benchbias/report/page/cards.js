@@ -29,6 +29,11 @@
     return found ? found.value : value;
   }
 
+  /** A text in which what stands in backquotes is code. */
+  function coded(text, { el, short }) {
+    return el("bdi", {}, String(text).split("`").map((part, at) => (at % 2 ? el("code", {}, short(part, 2000)) : short(part, 2000))));
+  }
+
   function settings(list, caption, tools, parameters = []) {
     const { name, table } = tools;
     return table(["setting", "value", "set by"], list.map((one) => [name(one.name), name(text(resolved(one.value, parameters))), name((one.swept ? "swept; " : "") + one.source)]), { caption });
@@ -70,10 +75,10 @@
             ["Page", method.page ? el("code", {}, method.page) : null],
           ], tools),
           method.on.map((one) => [
-            method.on.length > 1 ? el("h4", {}, "On ", name(one.task)) : null,
+            method.on.length > 1 ? el("h3", {}, "On ", name(one.task)) : null,
             one.parameters.length ? settings(one.parameters, "Parameters", tools) : null,
             one.stages.map((stage, at) => el("div", {},
-              el("p", {}, el("strong", {}, `Stage ${at + 1}: ${staged(stage)}`), stage.summary ? ` — ${stage.summary}` : "",
+              el("p", {}, el("strong", {}, `Stage ${at + 1}: ${staged(stage)}`), stage.summary ? [" — ", coded(stage.summary, tools)] : "",
                 stage.given.length ? ` It is given: ${stage.given.join(", ").replaceAll("_", " ")}.` : ""),
               stage.settings.length ? settings(stage.settings, `Settings of stage ${at + 1}`, tools, one.parameters) : null,
               stage.recipe.length ? folded(`Recipe of stage ${at + 1}`, settings(stage.recipe, `Recipe of stage ${at + 1}`, tools, one.parameters)) : null)),
@@ -104,7 +109,7 @@
           task.groups.map((group) => [name(group.name), group.aligned ? "aligned" : "conflicting", range(group.train), range(group.test)]),
           { caption: `Groups of ${task.name}, numbers of examples` });
         return el("div", { class: "card" },
-          task.about ? el("p", {}, task.about) : null,
+          task.about ? el("p", {}, coded(task.about, tools)) : null,
           terms([
             ["Classes", task.classes],
             ["Groups", task.groups.length],
@@ -114,12 +119,12 @@
             ["Licence", known.licence ? name(known.licence) : null],
             ["Shape", known.shape ? known.shape.join(" × ") : null],
             ["Splits", known.splits ? Object.entries(known.splits).map(([split, count]) => `${split} ${count}`).join(", ") : null],
-            ["Notes", (known.notes || []).map((one) => el("p", {}, name(one)))],
+            ["Notes", (known.notes || []).map((one) => el("p", {}, coded(one, tools)))],
             ["Network", task.network.parameters.length ? `${span(task.network.parameters)} parameters, ${span(task.network.flops)} FLOPs` : null],
           ], tools),
           task.groups.length > 12 ? folded(`The ${task.groups.length} groups`, groups) : groups,
           task.uses.map((use) => el("div", {},
-            el("p", {}, el("strong", {}, `${KINDS[use.kind] || use.kind}: `), name(use.component), use.summary ? ` — ${use.summary}` : ""),
+            el("p", {}, el("strong", {}, `${KINDS[use.kind] || use.kind}: `), name(use.component), use.summary ? [" — ", coded(use.summary, tools)] : ""),
             use.options.length ? folded(`Options of the ${KINDS[use.kind] || use.kind}`, settings(use.options, `Options of ${use.component}`, tools)) : null)),
           Object.keys(task.recipe).length ? folded("Recipe of the task", table(["setting", "value"], Object.entries(task.recipe).map(([key, value]) => [name(key), name(text(value))]), { caption: "Recipe of the task" })) : null);
       }
@@ -135,8 +140,11 @@
       if (!claims) return;
       const SIGNS = { higher: ">", lower: "<", equivalent: "=" };
       const MARKS = { supported: "✓", refuted: "✗", equivalent: "■", unresolved: "○", "not run": "–" };
-      root.append(el("p", {}, `What papers say, held against these records. Verdicts are adjusted for all ${claims.of} claims of the shipped file (Holm, 5 %), not only for those shown.`));
-      root.append(table(["claim", "verdict", { title: "difference", numeric: true }, { title: "p", numeric: true }, { title: "power", numeric: true }],
+      const points = claims.claims.every((claim) => claim.ofRows);
+      root.append(el("p", {}, "What papers say, held against these records. "
+        + `p and verdicts are adjusted for all ${claims.of} claims of the shipped file (Holm, 5 %), not only for those shown. `
+        + "The board adjusts its verdicts for the rows of a task, so the two may differ. Each interval is of one claim alone, and not adjusted."));
+      root.append(table(["claim", "verdict", { title: points ? "difference, points" : "difference, in the claim's unit", numeric: true }, { title: "p, adjusted", numeric: true }, { title: "power", numeric: true }],
         claims.claims.map((claim) => [
           el("span", { class: "claim" }, el("span", {}, claim.says), el("span", { class: "quiet contrast" }, contrast(claim))),
           el("span", { class: "verdict" }, el("span", { "aria-hidden": "true" }, `${MARKS[claim.verdict]} `), claim.verdict),
@@ -147,14 +155,16 @@
         el("li", {}, "Equivalent: the difference is within the margin. Unresolved: neither is shown."),
         el("li", {}, "A claim about merit stays unresolved where a row is at the floor or does not fit its training data."),
         el("li", {}, "Power: the probability of “supported” in such runs if the difference were the margin."))),
-      folded("All about each claim", claims.claims.map((claim) => el("div", { class: "card" }, el("h4", {}, name(claim.name)), terms(claim)))));
+      folded("All about each claim", claims.claims.map((claim) => el("div", { class: "card" }, el("h3", {}, name(claim.name)), terms(claim)))));
 
       function contrast(claim) {
         return `${claim.sides[0]} ${SIGNS[claim.expects]} ${claim.sides[1]} in ${metric(claim.metric)}, margin ${claim.margin}${claim.ofRows ? " points" : ""}`;
       }
 
-      function difference(claim) {
-        return interval(claim.difference, { unit: claim.ofRows ? "points" : "", sign: true, seeds: true });
+      /** The difference with its unit, unless the column names it. */
+      function difference(claim, named = false) {
+        const found = interval(claim.difference, { unit: claim.ofRows ? "points" : "", sign: true, seeds: true });
+        return claim.ofRows && claim.difference && (named || !points) ? `${found.replace(", n = ", " points, n = ")}` : found;
       }
 
       function p(claim) {
@@ -164,7 +174,7 @@
       function terms(claim) {
         const marks = Object.entries(claim.marks).map(([row, words]) => `${row}: ${words.join(", ")}`);
         return el("ul", {}, el("li", {}, claim.says), el("li", {}, contrast(claim)),
-          el("li", {}, `Verdict: ${claim.verdict}; difference ${difference(claim)}${claim.ofRows ? " points" : ""}; p ${p(claim)}`),
+          el("li", {}, `Verdict: ${claim.verdict}; difference ${difference(claim, true)}; p, adjusted, ${p(claim)}`),
           claim.noMerit ? el("li", {}, "It is about merit, and a row shows none: so it stays unresolved.") : null,
           claim.about === "fit" ? el("li", {}, "It is about the fit itself, which marks do not stop.") : null,
           marks.length ? el("li", {}, `Marks: ${marks.join("; ")}`) : null,

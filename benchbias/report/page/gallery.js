@@ -7,7 +7,7 @@
 
   benchbias.section({
     id: HEAD,
-    title: "Images that pruning changes (PIEs)",
+    title: "Images that pruning changes",
     draw(data, root, tools) {
       const { el, name } = tools;
       const { gallery } = data;
@@ -18,9 +18,11 @@
         root.append(el("p", {}, "A PIE is a test image that most pruned models label otherwise than most dense models do. "
           + "Which of both is right does not matter. The images on which they disagree most come first."));
       }
+      if (full.some((task) => task.galleries.some((one) => !one.modal))) {
+        root.append(el("p", {}, "Where no record says which label each model gave, PIEs cannot be found. "
+          + "There stand the images that most dense models get right and most pruned ones wrong: some are PIEs, some are not."));
+      }
       for (const task of full) {
-        if (several) root.append(el("h3", {}, name(task.task)));
-        if (task.said) root.append(el("p", {}, sentence(task.said, tools)));
         turning(task, data, root, tools);
       }
       const said = d3.group(gallery.tasks.filter((task) => !task.galleries.length && task.said), (task) => task.said);
@@ -39,17 +41,19 @@
   /** The pages of one task's galleries: choices, images, and buttons and keys that turn the page. */
   function turning(task, data, root, tools) {
     const { pictures } = data.gallery;
-    const { el, name, choice, table, folded } = tools;
+    const { el, name, short, choice, table, folded } = tools;
     const state = { gallery: 0, label: "all", group: "all", level: "all", page: 0 };
     const controls = el("div", { class: "controls" });
+    const heading = el("h3");
     const told = el("p", { class: "quiet" });
+    const counted = el("p");
     const list = el("ul", { class: "tiles" });
     const status = el("p", { role: "status", class: "turned" });
     const back = el("button", { type: "button", onclick: () => turn(state.page - 1) }, "← Back");
     const on = el("button", { type: "button", onclick: () => turn(state.page + 1) }, "On →");
-    const stage = el("div", { class: "gallery", tabindex: "0", role: "group", "aria-label": `PIEs of ${task.task}: the arrow keys turn the page`, onkeydown: key }, list);
+    const stage = el("div", { class: "gallery", tabindex: "0", role: "group", onkeydown: key }, list);
     const rest = el("div");
-    root.append(controls, told, stage, el("div", { class: "turning" }, back, on, status), rest);
+    root.append(heading, ...(task.said ? [el("p", {}, sentence(task.said, tools))] : []), controls, told, counted, stage, el("div", { class: "turning" }, back, on, status), rest);
     fill();
     update();
 
@@ -59,6 +63,11 @@
 
     function current() {
       return task.galleries[state.gallery];
+    }
+
+    /** What a gallery shows: PIEs only where modal labels are known. */
+    function kind(one) {
+      return one.modal ? "PIEs" : "images that most dense models get right and most pruned ones wrong";
     }
 
     /** How many of the pruned models err on an image; null where nobody knows. */
@@ -100,14 +109,21 @@
       const KNOWN = {
         predictions: "Labels are the modal ones of stored predictions.",
         table: "Labels are those of the suite's table of PIEs.",
-        counts: "Records hold how often models are right, not their labels: these are images that most dense models get right and most pruned ones do not"
-          + (one.items.some((item) => item.pruned !== null) ? ", or the other way round; of two classes that gives the labels." : ". Their pruned label is not known; where errors differ it may still be the true one."),
+        counts: one.modal
+          ? "Records hold how often models are right, which of two classes gives the labels."
+          : "Records hold how often models are right, not their labels. The pruned models' modal label is not known: where errors differ it may still be the true one.",
       };
+      const what = kind(one);
+      heading.replaceChildren(name(task.task), `: ${what}`);
+      stage.setAttribute("aria-label", short(`${what} of ${task.task}: the arrow keys turn the page`, 200));
+      counted.replaceChildren(...(one.counted ? [one.modal ? "" : `These ${one.total} are not the row's PIEs. `, "The suite's analysis ",
+        name(one.counted.analysis), ` counts ${one.counted.pies} PIEs of this row, with all models.`] : []));
+      counted.hidden = !one.counted;
       told.replaceChildren(name(words(one.row)), ` (${one.models[1]} models) beside `, name(words(one.control)), ` (${one.models[0]} models): ${one.items.length} of ${one.total} images are shown. ${KNOWN[one.by]}`);
       rest.replaceChildren(folded("The data of these images", table(
         [{ title: "test image", numeric: true }, { title: "true", numeric: true }, "group", { title: "dense", numeric: true }, { title: "pruned", numeric: true }, { title: "dense models right", numeric: true }, { title: "pruned models right", numeric: true }],
         one.items.map((item) => [String(item.image), shown(item.label), name(groupName(item.group)), shown(item.dense), shown(item.pruned), of(item.right[0], one.models[0], item.exact[0]), of(item.right[1], one.models[1], item.exact[1])]),
-        { caption: `PIEs of ${one.row}`, hideCaption: true })));
+        { caption: `${what} of ${one.row}`, hideCaption: true })));
       turn(state.page);
     }
 

@@ -18,8 +18,19 @@ benchbias.section({
       return { fill, ink: d3.lab(fill).l < 62 ? "#ffffff" : "#1b1f26" };
     }
 
-    /** The options of a heat map; cells: {x, y, value, text, words}. The scale is symmetric about zero; least: where it ends at least. */
-    function map(cells, { width, narrow, x, y, across, down, left, least }) {
+    /** What a pattern of layers means: `*` is every layer, `!head` all but that one; others stand as they are. */
+    function layersOf(pattern, noun = " layers") {
+      if (pattern === "*") return `all${noun}`;
+      const parts = pattern.split("+");
+      if (!parts.every((part) => /^![^!*?[]+$/.test(part))) return pattern;
+      return `all${noun} but ${parts.map((part) => part.slice(1)).join(" and ")}`;
+    }
+
+    /**
+     * The options of a heat map; cells: {x, y, value, text, words}. The scale is symmetric about zero; least: where it
+     * ends at least. saying: what a line is called.
+     */
+    function map(cells, { width, narrow, x, y, across, down, left, least, saying = (text) => text }) {
       const largest = Math.max(...cells.map((cell) => Math.abs(cell.value)), least);
       const made = cells.map((cell) => ({ ...cell, ...shade(cell.value / largest) }));
       const room = (width - left) / x.length;
@@ -31,7 +42,7 @@ benchbias.section({
         height: 22 + below + Math.max(28, narrow ? 28 : 30) * y.length,
         marginLeft: left, marginBottom: below, marginTop: 22, marginRight: 8,
         x: { domain: x, label: across, padding: 0.03, tickRotate: turned ? -50 : 0, tickFormat: (text) => short(text, turned ? 36 : 60), tickSize: 0 },
-        y: { domain: y, label: down, padding: 0.06, tickFormat: (text) => short(text, Math.floor((left - 28) / 6.8)), tickSize: 0 },
+        y: { domain: y, label: down, padding: 0.06, tickFormat: (text) => short(saying(text), Math.floor((left - 28) / 6.8)), tickSize: 0 },
         marks: [
           wrapped ? Plot.axisX({ lineWidth: room / 13, tickFormat: (text) => short(text, 60), tickSize: 0, label: across }) : null,
           Plot.cell(made, { x: "x", y: "y", fill: "fill", inset: 0.5, title: "words" }),
@@ -63,8 +74,9 @@ benchbias.section({
       const drawn = chart(root, ({ width, narrow }) => known().length && map(known().map((cell) => ({
         x: cell.amount, y: cell.layers, value: cell.change.mean,
         text: number(cell.change.mean, { unit: unit(), sign: true, digits: narrow ? 0 : 1 }),
-        words: `${cell.layers}, ${cell.amount}: ${interval(cell.change, { unit: unit(), sign: true, seeds: true })}`,
-      })), { width, narrow, x: all[state.sweep].amounts, y: all[state.sweep].layers, across: AMOUNTS[all[state.sweep].amount], down: "pruned layers", left: narrow ? 90 : 150, least: unit() ? 0.1 : 1e-9 }), told());
+        words: `${layersOf(cell.layers)}, ${cell.amount}: ${interval(cell.change, { unit: unit(), sign: true, seeds: true })}`,
+      })), { width, narrow, x: all[state.sweep].amounts, y: all[state.sweep].layers, across: AMOUNTS[all[state.sweep].amount], down: "pruned layers", left: narrow ? 118 : 165, least: unit() ? 0.1 : 1e-9,
+        saying: (pattern) => layersOf(pattern, narrow ? "" : " layers") }), told());
 
       function told() {
         const one = all[state.sweep];
@@ -74,7 +86,7 @@ benchbias.section({
             + "The colours end at the largest change, or at 10 points. These changes are not adjusted for their number: the table has their intervals.",
           table: {
             columns: ["pruned layers", { title: AMOUNTS[one.amount], numeric: true }, { title: `change, ${unit()}`, numeric: true }],
-            rows: known().map((cell) => [name(cell.layers), scaled(cell.amount), interval(cell.change, { unit: unit(), sign: true, seeds: true })]),
+            rows: known().map((cell) => [name(layersOf(cell.layers)), scaled(cell.amount), interval(cell.change, { unit: unit(), sign: true, seeds: true })]),
           },
         };
       }
@@ -96,7 +108,8 @@ benchbias.section({
       fill();
 
       function first(one) {
-        return (one.numbers.find((column) => column.name === "difference") || one.numbers[0]).name;
+        const varies = (column) => new Set(one.cells.map((cell) => cell.values[column.name]).filter((value) => value).map((value) => value.mean)).size > 1;
+        return (one.numbers.find((column) => column.name === "difference") || one.numbers.find(varies) || one.numbers[0]).name;
       }
 
       function fill() {
