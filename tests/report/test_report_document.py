@@ -19,6 +19,7 @@ from benchbias.errors import UsageError
 from benchbias.records.trial import TrialRecord
 from benchbias.report.document import document_of
 from benchbias.report.gathering.commands import command_of, reproduces
+from benchbias.report.gathering.head import HIGHER_IS_BETTER
 from benchbias.report.gathering.source import Source
 from benchbias.report.making import report_of, write_report
 from benchbias.runner.publishing import published_records
@@ -123,7 +124,18 @@ def test_points_of_one_curve_share_everything_but_the_sparsity(suite: dict):
     assert series["sparse[density=0.2]"] == "sparse"
     layers = [record("cut", 0, swept={"layers": name, "sparsity": 0.5}) for name in ("conv1", "conv2")]
     rows = document_of([Source("probe", layers, {})])["suites"][0]["board"]["rows"]
-    assert {row["series"] for row in rows} == {"cut[layers=conv1]", "cut[layers=conv2]"}
+    assert {row["series"] for row in rows} == {"cut, layers conv1", "cut, layers conv2"}
+
+
+def test_a_metric_has_the_better_side_that_is_known_of_it():
+    """The metric that ranks says its own; chance is the ideal of the shortcut's accuracy, so it has none."""
+    shipped = Workspace.open().registry.names("metric")
+    assert set(shipped) - {"spurious_attribute_accuracy"} == HIGHER_IS_BETTER
+    names = ["loss", "accuracy", "spurious_attribute_accuracy", "attribute_accuracy"]
+    suite = {"metrics": names, "rank_by": "-loss"}
+    made = [record(seed=seed, metrics=dict.fromkeys(names, 0.5), suite=suite) for seed in range(3)]
+    head = document_of([Source("probe", made, {})])["suites"][0]["head"]
+    assert head["directions"] == dict(zip(names, (-1, 1, 0, 0), strict=True))
 
 
 def test_rows_of_one_name_and_other_settings_keep_their_own_trials():

@@ -317,7 +317,7 @@ def test_a_curve_is_drawn_for_every_metric_and_debiasing_rows_are_in_it(made: An
         assert {row["words"] for row in rows_of(made) if row["task"] == "other"} == set(names)
         description = re.sub("[\u2068\u2069]", "", part.locator("figcaption").inner_text())
         assert "ceiling: top" in description
-        assert "dense control: longer" in description
+        assert "dense controls: longer; plain" in description
 
 
 def test_a_thousand_trials_are_small_enough_and_work(shown: Open, reports: dict[str, Path]):

@@ -9,8 +9,7 @@ from typing import Any
 from benchbias.board.entries import Entry
 from benchbias.board.row_trials import Trials
 from benchbias.board.rows import row_of
-from benchbias.board.words import LABELS, section_of
-from benchbias.records.row_name import row_name
+from benchbias.board.words import LABELS, in_words, section_of
 from benchbias.report.gathering.commands import command_of, reproduces
 from benchbias.report.gathering.numbers import estimate_json, rounded
 from benchbias.report.gathering.row_groups import groups_of
@@ -73,8 +72,8 @@ SPARSITIES = ("sparsity", "density", "removed")
 
 
 def _series(method: str, swept: Any) -> str:
-    """The name of the curve that a row is a point of: its method, and what is swept besides sparsity."""
-    return row_name(method, {name: value for name, value in swept.items() if name not in SPARSITIES})
+    """The name of the curve that a row is a point of, in words: its method, and what is swept besides sparsity."""
+    return in_words(method, {name: value for name, value in swept.items() if name not in SPARSITIES})
 
 
 def _per_seed(trials: Trials, metric: str) -> list[float | None]:

@@ -9,12 +9,22 @@ benchbias.section({
     const { head, board } = data;
 
     const COSTS = [
-      { key: "trainingFlops", text: "training FLOPs", of: (row) => row.costs.trainingFlops },
-      { key: "seconds", text: "training time, milliseconds", of: (row) => row.costs.seconds && 1000 * row.costs.seconds.mean },
-      { key: "sparseFlops", text: "FLOPs of one image, non-zero weights", of: (row) => row.costs.sparseFlops || null },
-      { key: "nonzeroBytes", text: "bytes of non-zero parameters", of: (row) => row.costs.nonzeroBytes || null },
-      { key: "peakBytes", text: "peak memory of a trial, bytes", of: (row) => row.costs.peakBytes && row.costs.peakBytes.mean },
-    ].filter((cost) => board.rows.some((row) => cost.of(row) > 0));
+      { key: "trainingFlops", text: "training FLOPs", units: [[1, ""]] },
+      { key: "seconds", text: "training time", units: [[1, "seconds"], [3600, "hours"]] },
+      { key: "sparseFlops", text: "FLOPs of one image, non-zero weights", units: [[1, ""]] },
+      { key: "nonzeroBytes", text: "size of non-zero parameters", units: [[2 ** 10, "KiB"], [2 ** 20, "MiB"], [2 ** 30, "GiB"]] },
+      { key: "peakBytes", text: "peak memory of a trial", units: [[2 ** 10, "KiB"], [2 ** 20, "MiB"], [2 ** 30, "GiB"]] },
+    ].map(inUnit).filter(Boolean);
+
+    /** A cost in the largest of its units that some row has at least two of; null where no row has that cost. */
+    function inUnit({ key, text, units }) {
+      const found = board.rows.map((row) => row.costs[key]).map((one) => (one && typeof one === "object" ? one.mean : one)).filter((one) => one > 0);
+      if (!found.length) return null;
+      const [size, unit] = units.findLast(([one]) => d3.max(found) >= 2 * one) || units[0];
+      const share = (value) => (value === null || value === undefined ? value : value / size);
+      const of = ({ costs: { [key]: one } }) => (one && typeof one === "object" ? { ...one, mean: share(one.mean), low: share(one.low), high: share(one.high) } : one && share(one));
+      return { key, text: unit ? `${text}, ${unit}` : text, all: of, of: (row) => (of(row) && typeof of(row) === "object" ? of(row).mean : of(row)) };
+    }
 
     if (head.metrics.length > 1) against();
     if (COSTS.length) costs();
@@ -49,9 +59,9 @@ benchbias.section({
           row, x: factor(state.x) * row.metrics[state.x].mean, y: factor(state.y) * row.metrics[state.y].mean,
           ...bounds(row.metrics[state.x], factor(state.x), "x"), ...bounds(row.metrics[state.y], factor(state.y), "y"),
         }));
-        const front = frontOf(points, (point) => -sign(state.x) * point.x, (point) => sign(state.y) * point.y);
+        const front = frontOf(points, [state.x, state.y], (point) => -sign(state.x) * point.x, (point) => sign(state.y) * point.y);
         const axis = (key) => `${metric(key)}${unitOf(key) ? ", %" : ""}`;
-        return content_(points, front, { x: axis(state.x), y: axis(state.y), log: false, title: `${metric(state.y)} against ${metric(state.x)}`,
+        return content_(points, front, { x: axis(state.x), y: axis(state.y), log: false, aimless: aimless([state.x, state.y]), title: `${metric(state.y)} against ${metric(state.x)}`,
           cells: (row) => [tools.interval(row.metrics[state.x], { unit: unitOf(state.x) }), tools.interval(row.metrics[state.y], { unit: unitOf(state.y) })] });
       }
     }
@@ -76,21 +86,18 @@ benchbias.section({
         const cost = COSTS.find((one) => one.key === state.cost);
         const factor = unitOf(state.y) === "%" ? 100 : 1;
         const points = rowsOf(state).filter((row) => row.metrics[state.y] && cost.of(row) > 0)
-          .map((row) => ({ row, x: cost.of(row), y: factor * row.metrics[state.y].mean, ...bounds(row.metrics[state.y], factor, "y"), ...spread(row.costs[cost.key], cost.key) }));
-        const front = frontOf(points, (point) => point.x, (point) => sign(state.y) * point.y);
-        return content_(points, front, { x: cost.text, y: `${metric(state.y)}${unitOf(state.y) ? ", %" : ""}`, log: true, title: `${metric(state.y)} against ${cost.text}`,
-          cells: (row) => [told(row.costs[cost.key], cost), tools.interval(row.metrics[state.y], { unit: unitOf(state.y) })] });
+          .map((row) => ({ row, x: cost.of(row), y: factor * row.metrics[state.y].mean, ...bounds(row.metrics[state.y], factor, "y"), ...spread(cost.all(row)) }));
+        const front = frontOf(points, [state.y], (point) => point.x, (point) => sign(state.y) * point.y);
+        return content_(points, front, { x: cost.text, y: `${metric(state.y)}${unitOf(state.y) ? ", %" : ""}`, log: true, aimless: aimless([state.y]), title: `${metric(state.y)} against ${cost.text}`,
+          cells: (row) => [told(cost.all(row)), tools.interval(row.metrics[state.y], { unit: unitOf(state.y) })] });
       }
 
-      function spread(found, key) {
-        return found && typeof found === "object" ? bounds(found, key === "seconds" ? 1000 : 1, "x") : {};
+      function spread(found) {
+        return found && typeof found === "object" ? bounds(found, 1, "x") : {};
       }
 
-      function told(found, cost) {
-        if (!found || typeof found !== "object") return tools.scaled(found);
-        const factor = cost.key === "seconds" ? 1000 : 1;
-        const times = (value) => (value === null ? null : factor * value);
-        return tools.interval({ ...found, mean: factor * found.mean, low: times(found.low), high: times(found.high) }, { unit: "" });
+      function told(found) {
+        return found && typeof found === "object" ? tools.interval(found, { unit: "" }) : tools.scaled(found);
       }
     }
 
@@ -98,9 +105,14 @@ benchbias.section({
       return board.rows.filter((row) => row.task === state.task && (!state.labels || row.labels === state.labels));
     }
 
-    /** 1 where more is better, -1 where less is. */
+    /** 1 where more of a metric is better, -1 where less is, 0 where that is not known. */
     function sign(key) {
-      return key === head.rankBy && head.lowerIsBetter ? -1 : 1;
+      return head.directions[key] || 0;
+    }
+
+    /** The metrics of which it is not known whether more or less is better. */
+    function aimless(keys) {
+      return [...new Set(keys)].filter((key) => !sign(key)).map((key) => tools.inside(metric(key)));
     }
 
     function bounds(found, factor, axis) {
@@ -108,42 +120,56 @@ benchbias.section({
       return { [`${axis}1`]: factor * found.low, [`${axis}2`]: factor * found.high };
     }
 
-    /** Rows that no ranked row beats in both: less cost and more gain. */
-    function frontOf(points, cost, gain) {
-      return tools.front(points.filter((point) => point.row.ranked && !point.row.collapsed), cost, gain);
+    /** Rows that no ranked row beats in both: less cost and more gain. None where a metric has no better side. */
+    function frontOf(points, keys, cost, gain) {
+      return aimless(keys).length ? [] : tools.front(points.filter((point) => point.row.ranked && !point.row.collapsed), cost, gain);
     }
 
-    function content_(points, front, { x, y, log, title, cells }) {
+    function content_(points, front, { x, y, log, aimless: without, title, cells }) {
       const best = new Set(front.map((point) => point.row.id));
       const kinds = ["none", "validation", "training"];
+      const domain = [0.85 * d3.min(points, (point) => (point.x1 > 0 ? point.x1 : point.x)), 1.18 * d3.max(points, (point) => point.x2 || point.x)];
+      const axis = (narrow) => {
+        const ticks = tools.ticksOf(domain, narrow ? 4 : 8);
+        const texts = tools.tickTexts(ticks);
+        return tools.factorsAxis(ticks, (tick) => texts.get(tick), x);
+      };
+      const order = [...front, ...points.filter((point) => !best.has(point.row.id))];
       return {
         draw: ({ width, narrow }) => (points.length ? {
           height: narrow ? 360 : 440, marginRight: narrow ? 20 : 130, marginBottom: 46, marginLeft: 48, marginTop: 26,
-          x: { type: log ? "log" : "linear", label: x, labelAnchor: "center", labelArrow: "none", grid: true,
-            ...(!log ? { nice: true } : { domain: [0.85 * d3.min(points, (point) => point.x1 > 0 ? point.x1 : point.x), 1.18 * d3.max(points, (point) => point.x2 || point.x)], ticks: narrow ? 4 : 8, tickFormat: (value) => ((narrow ? /^1/ : /^[125]/).test(value.toPrecision(1)) ? tools.scaled(value) : "") }) },
+          x: log ? { type: "log", domain } : { label: x, labelAnchor: "center", labelArrow: "none", grid: true, nice: true, ticks: narrow ? 4 : 8 },
           y: { label: y, labelArrow: "none", grid: true, nice: true },
           marks: [
+            log ? axis(narrow) : null,
             Plot.ruleY(points.filter((point) => point.x1 > 0 || (!log && point.x1 !== undefined)), { y: "y", x1: "x1", x2: "x2", stroke: (point) => colourOf(point), strokeOpacity: 0.35 }),
             Plot.ruleX(points.filter((point) => point.y1 !== undefined), { x: "x", y1: "y1", y2: "y2", stroke: (point) => colourOf(point), strokeOpacity: 0.35 }),
             Plot.line(front, { x: "x", y: "y", curve: "step-after", stroke: "currentColor", strokeDasharray: "5 4", strokeOpacity: 0.7 }),
             ...kinds.map((kind, at) => Plot.dot(points.filter((point) => point.row.labels === kind), { x: "x", y: "y", symbol: tools.symbol(at), r: 5,
               stroke: colourOf, strokeWidth: 1.6, fill: (point) => (point.row.ranked ? colourOf(point) : "var(--page)") })),
             tools.stars(points.filter((point) => point.row.marks.length), { x: "x", y: "y" }),
-            tools.namesBeside(narrow ? front : [...front, ...points.filter((point) => !best.has(point.row.id))], { x: "x", y: "y", dy: -8, farthest: 14, text: (point) => tools.middle(point.row.words, narrow ? 17 : 28),
-              weight: (point) => (best.has(point.row.id) ? 700 : 400), fill: (point) => (best.has(point.row.id) ? "currentColor" : "var(--quiet)") }),
+            tools.namesBeside(narrow ? front : order, { others: narrow ? order.slice(front.length) : [], x: "x", y: "y", dy: () => -8, farthest: 14,
+              text: (point) => tools.middle(point.row.words, narrow ? 17 : 28), above: (point) => (point.row.marks.length ? 15 : 7),
+              weight: (point) => (best.has(point.row.id) ? 700 : 400), quiet: (point) => !best.has(point.row.id) }),
             Plot.tip(points, Plot.pointer({ x: "x", y: "y", title: (point) => [tools.short(point.row.words, 60), ...cells(point.row), `n = ${point.row.seeds.length}`, ...point.row.marks].join("\n") })),
           ],
         } : null),
         title,
         description: `${points.length} rows. Shape and colour are the labels used: circle none, square validation, triangle training; `
-          + "hollow: not ranked. The dashed line is the Pareto front of the ranked rows, by their means: no other one beats them in both. "
-          + "Intervals may overlap: the line is no test. A star marks rows with marks.",
+          + `hollow: not ranked. ${frontTold(without)} A star marks rows with marks.`,
         table: {
-          columns: ["row", { title: x, numeric: true }, { title: y, numeric: true }, { title: "seeds", numeric: true }, "on the Pareto front", "labels", "marks"],
-          rows: points.map((point) => [tools.name(point.row.words), ...cells(point.row), point.row.seeds.length, best.has(point.row.id) ? "yes" : "no",
+          columns: ["row", { title: x, numeric: true }, { title: y, numeric: true }, { title: "seeds", numeric: true }, ...(without.length ? [] : ["on the Pareto front"]), "labels", "marks"],
+          rows: points.map((point) => [tools.name(point.row.words), ...cells(point.row), point.row.seeds.length, ...(without.length ? [] : [best.has(point.row.id) ? "yes" : "no"]),
             point.row.labels, tools.name(point.row.marks.join("; ") || "–")]),
         },
       };
+    }
+
+    /** The sentences on the front, or on why there is none. */
+    function frontTold(without) {
+      if (without.length) return `No Pareto front is drawn: more of ${without.join(" and of ")} is not always better, nor is less.`;
+      return "The dashed line is the Pareto front of the ranked rows, by their means: no other one beats them in both. "
+        + "Intervals may overlap: the line is no test.";
     }
 
     function colourOf(point) {

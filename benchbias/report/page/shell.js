@@ -95,10 +95,10 @@ const benchbias = (() => {
     return sign && value > 0 && !/^0(\.0*)?$/.test(shown) ? `+${shown}` : shown;
   }
 
-  function scaled(value) {
+  function scaled(value, digits = 3) {
     const sizes = [[1e15, "P"], [1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
     const found = sizes.find(([size]) => Math.abs(value) >= size);
-    return found ? `${Number((value / found[0]).toPrecision(3))} ${found[1]}` : String(Number(value.toPrecision(3)));
+    return found ? `${Number((value / found[0]).toPrecision(digits))} ${found[1]}` : String(Number(value.toPrecision(digits)));
   }
 
   /** An estimate in text: `81.2 (79.9 to 82.4)`; with seeds: `, n = 5`. brief: † for examples only. */
@@ -249,38 +249,73 @@ const benchbias = (() => {
   const symbol = (number) => SYMBOLS[number % SYMBOLS.length];
 
   /**
-   * A mark of Plot: names beside points, moved apart so that none covers another. channels: x, y, text, fill, weight.
-   * The first points get the first places; farthest: pixels that a name may move, else it is left out.
+   * A mark of Plot: names beside points, moved so that none covers another one, a point, or the edge of the chart.
+   * channels: x, y, dy, text, weight, quiet. The first points get the first places; farthest: pixels that a name may move,
+   * else it is left out. others: points without a name. above: pixels over a point that its marks take; null: no point.
    */
-  function namesBeside(points, { x, y, text, fill, weight = () => 400, dy = 0, farthest = 40 }) {
-    return Plot.text(points, {
-      x, y, text, fill, fontWeight: weight, textAnchor: "start", dx: 9, dy, stroke: "var(--page)", strokeWidth: 3,
-      render: (...all) => apart(farthest, ...all),
+  function namesBeside(points, { x, y, text, weight = () => 400, quiet = () => false, dy = () => 0, farthest = 40, others = [], above = () => 7 }) {
+    const all = [...points, ...others];
+    const named = new Set(points);
+    const options = { farthest, rises: all.map(dy), weights: all.map(weight), above: all.map(above) };
+    return Plot.text(all, {
+      x, y, text: (point) => (named.has(point) ? text(point) : null), textAnchor: "start", dx: 9,
+      fill: (point) => (quiet(point) ? "var(--quiet)" : "currentColor"), stroke: "var(--page)", strokeWidth: 5,
+      render: (...given) => apart(options, ...given),
     });
   }
 
-  function apart(farthest, index, scales, values, dimensions, context, next) {
+  function apart({ farthest, rises, weights, above }, index, scales, values, dimensions, context, next) {
     const node = next(index, scales, values, dimensions, context);
-    const taken = [];
-    const bottom = dimensions.height - dimensions.marginBottom - 3;
+    const taken = Array.from(above, (up, at) => up !== null && Number.isFinite(values.x[at] + values.y[at])
+      && { left: values.x[at] - 7, right: values.x[at] + 7, top: values.y[at] - up, bottom: values.y[at] + 7 }).filter(Boolean);
+    const edge = { left: dimensions.marginLeft, right: dimensions.width - 2, top: 2, bottom: dimensions.height - dimensions.marginBottom };
+    const free = (box) => box.left >= edge.left && box.right <= edge.right && box.top >= edge.top && box.bottom <= edge.bottom
+      && !taken.some((other) => other.left < box.right && box.left < other.right && other.top < box.bottom && box.top < other.bottom);
     [...node.querySelectorAll("text")].forEach((one, at) => {
-      const [right, y] = [values.x[index[at]] + 9, values.y[index[at]]];
-      const width = 6.7 * one.textContent.length;
-      const free = (left, top) => top <= bottom && top >= 8 && left > dimensions.marginLeft && !taken.some((other) =>
-        Math.abs(other.top - top) < 12.5 && other.left < left + width && left < other.left + other.width);
-      const places = d3.range(0, farthest + 1, 2).flatMap((shift) => [[right, y + shift], [right, y - shift], [right - 18 - width, y + shift], [right - 18 - width, y - shift]]);
-      const found = places.find(([left, top]) => free(left, top));
+      const [start, level] = [values.x[index[at]] + 9, values.y[index[at]] + rises[index[at]]];
+      const width = widthOf(one.textContent, weights[index[at]]);
+      const places = d3.range(0, farthest + 1, 2).flatMap((shift) => [start, start - 18 - width, start - 9 - width / 2]
+        .flatMap((left) => [[left, level + shift], [left, level - shift]]));
+      const boxes = places.map(([left, middle]) => ({ left, right: left + width, top: middle - 6.5, bottom: middle + 6.5 }));
+      const found = boxes.find(free);
       if (!found) {
         one.remove();
         return;
       }
-      const [left, top] = found;
-      taken.push({ top, left, width });
-      if (left !== right) one.setAttribute("text-anchor", "end");
-      const moved = `translate(${left === right ? 0 : -18},${top - y})`;
-      one.setAttribute("transform", `${moved} ${one.getAttribute("transform") || ""}`.trim());
+      taken.push(found);
+      one.setAttribute("font-weight", weights[index[at]]);
+      one.setAttribute("transform", `translate(${found.left - start},${found.top + 6.5 - values.y[index[at]]}) ${one.getAttribute("transform") || ""}`.trim());
     });
     return node;
+  }
+
+  /** The width of a text of charts, in pixels. */
+  function widthOf(text, weight = 400) {
+    widthOf.canvas ||= document.createElement("canvas").getContext("2d");
+    widthOf.canvas.font = `${weight} 12px ${getComputedStyle(document.body).fontFamily}`;
+    return widthOf.canvas.measureText(text).width + 1;
+  }
+
+  /** Ticks of an axis by equal factors: the numbers to show, at most about `most`; even steps below one decade. */
+  function ticksOf([low, high], most) {
+    if (high < 10 * low) return d3.range(most, 3 * most).map((number) => d3.ticks(low, high, number)).find((ticks) => ticks.length > 2) || [];
+    const decades = d3.range(Math.floor(Math.log10(low)), Math.ceil(Math.log10(high)) + 1);
+    const of = (factors, step = 1) => decades.filter((_, at) => at % step === 0)
+      .flatMap((decade) => factors.map((factor) => Number(`${factor}e${decade}`))).filter((one) => one >= low && one <= high);
+    const choices = [of([1, 2, 5]), of([1, 3]), ...d3.range(1, decades.length + 1).map((step) => of([1], step))];
+    return choices.find((ticks) => ticks.length <= most) || [];
+  }
+
+  /** Marks of Plot: a horizontal axis of equal factors with these ticks, each with its text, and lines at them. */
+  function factorsAxis(ticks, text, label) {
+    return [Plot.gridX(ticks), Plot.axisX(ticks, { text, label, labelAnchor: "center", labelArrow: "none" })];
+  }
+
+  /** Ticks as texts: with as many digits as differ. */
+  function tickTexts(ticks) {
+    const texts = (digits) => ticks.map((tick) => scaled(tick, digits));
+    const digits = d3.range(3, 15).find((one) => new Set(texts(one)).size === ticks.length);
+    return new Map(ticks.map((tick) => [tick, scaled(tick, digits || 15)]));
   }
 
   /** A mark of Plot: a star above points that have marks. */
@@ -312,7 +347,7 @@ const benchbias = (() => {
 
   const tools = {
     el, name, short, middle, brief, inside, number, interval, scaled, metric, unitOf, verdict, verdictMark, VERDICTS, choice, field, table,
-    box, folded, chart, dark, colour, symbol, namesBeside, stars, key, capital, front, newId,
+    box, folded, chart, dark, colour, symbol, namesBeside, ticksOf, tickTexts, factorsAxis, stars, key, capital, front, newId,
     get document() { return whole; },
   };
 
