@@ -85,16 +85,18 @@ def in_short(entries: Sequence[Entry], rows: Rows, task: str) -> InShort:
     suite = next((one.first["suite"] for one in rows if one.first["task"] == task), None)
     if suite is None or suite["limit"] is not None:
         return InShort(None, None, None)
-    here = [entry for entry in entries if entry.row.task == task and entry.row.method != suite.get("ceiling")]
-    facts = _Facts([entry for entry in here if entry.row.track == "labels-none"], rows, suite["rank_by"])
+    here = [entry for entry in entries if entry.row.task == task and entry.row.track == "labels-none"]
+    fair = [entry for entry in here if entry.row.method != suite.get("ceiling")]
+    facts = _Facts(fair, sum(entry.rank is not None for entry in here), rows, suite["rank_by"])
     return InShort(facts.best(), facts.pruning(), facts.sparse(suite["reference"]))
 
 
 @dataclass(frozen=True)
 class _Facts:
-    """here: the entries of a task without group labels, without the ceiling. rank_by: the suite's."""
+    """here: the entries of a task without group labels, without the ceiling; of: how many are ranked, it too."""
 
     here: Sequence[Entry]
+    of: int
     rows: Rows
     rank_by: str
 
@@ -120,8 +122,8 @@ class _Facts:
         controls = [entry for entry in self.here if entry.section == "controls" and not entry.row.collapsed]
         highest = max(controls, key=self.value, default=None)
         higher = highest if highest is not None and self.value(highest) > self.value(best) else None
-        resolved = any(entry.rank != (1, len(ranked)) for entry in ranked)
-        return Best(best, len(ranked), resolved, higher, self.beside(best, self._as_dear(best)))
+        resolved = any(entry.rank != (1, self.of) for entry in ranked)
+        return Best(best, self.of, resolved, higher, self.beside(best, self._as_dear(best)))
 
     def _as_dear(self, best: Entry) -> Entry | None:
         cost = best.relative_cost

@@ -98,7 +98,8 @@ const benchbias = (() => {
   function scaled(value, digits = 3) {
     const sizes = [[1e15, "P"], [1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
     const found = sizes.find(([size]) => Math.abs(value) >= size);
-    return found ? `${Number((value / found[0]).toPrecision(digits))} ${found[1]}` : String(Number(value.toPrecision(digits)));
+    const text = found ? `${Number((value / found[0]).toPrecision(digits))} ${found[1]}` : String(Number(value.toPrecision(digits)));
+    return text.replace(/^-/, "−");
   }
 
   /** An estimate in text: `81.2 (79.9 to 82.4)`; with seeds: `, n = 5`. brief: † for examples only. */
