@@ -30,11 +30,13 @@ def resolved() -> Mapping[resolved_settings.Place, resolved_settings.Settings]:
     return dict(resolved_settings.published(Workspace.open(shipped_file(), quiet=True)))
 
 
+pytestmark = pytest.mark.slow  # every suite is planned
+
+
 def told(rows: Mapping[resolved_settings.Place, resolved_settings.Settings]) -> list[str]:
     return list(published_settings.differences(PAPERS, rows))
 
 
-@pytest.mark.slow
 def test_every_setting_that_the_planner_resolves_is_the_tables():
     assert told(resolved()) == []
 
@@ -51,7 +53,6 @@ def test_every_row_that_says_so_in_any_suite_is_looked_at():
     assert len({method for _, _, method in named}) >= 36
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "name", "value"),
     [
@@ -84,7 +85,6 @@ def test_a_line_that_is_of_no_row_is_found():
     assert any("paper_bffhq" in line or "1.betas" in line for line in told(fewer))
 
 
-@pytest.mark.slow
 def test_the_page_is_the_tables():
     page = (ROOT / "docs/published-settings.md").read_text()
     assert page == published_settings.page(PAPERS)
