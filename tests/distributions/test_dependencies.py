@@ -56,6 +56,10 @@ ELSEWHERE = {
 """What is imported and declared for its users by nobody here, with the reason."""
 
 
+OF_EXTRAS = {"material": "mkdocs-material"}
+"""The distributions of modules whose extra need not be installed for the tests."""
+
+
 def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
 
@@ -81,7 +85,8 @@ def imported(path: Path, *, at_import: bool = False) -> Iterator[str]:
 @functools.cache
 def distributions() -> dict[str, str]:
     """The distribution of every module at the top, e.g. PIL -> pillow."""
-    return {name: normal(found[0]) for name, found in importlib.metadata.packages_distributions().items()}
+    here = {name: normal(found[0]) for name, found in importlib.metadata.packages_distributions().items()}
+    return {**OF_EXTRAS, **here}
 
 
 def normal(name: str) -> str:
