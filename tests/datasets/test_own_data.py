@@ -64,7 +64,7 @@ def test_one_command_gives_a_board_of_all_methods(mine: Path, cli):
     assert "train: 80 images of 3 x 12 x 12: disc/green 35, disc/red 5" in prepared.stdout
     done = cli(*run, "--seeds", "1", "--offline", "-j", "1", "-q", *QUICK, cwd=mine)
     assert done.returncode == 0, done.stderr
-    board = (mine / "results" / "leaderboards" / "mine.md").read_text()
+    board = (mine / "results" / "leaderboards" / "details" / "mine.md").read_text()
     made = "bilinear to 12 x 12, the middle square, rgb, normalised by the mean and deviation of the training images"
     assert f"Images: {made}." in board
     for method in ("erm", "erm-ft", "magnitude", "random", "jtt", "rigl", "rest"):

@@ -125,7 +125,7 @@ def test_it_runs_in_a_suite_and_gets_its_rows(environment: Path, installed: Run)
     out = environment / "out"
     done = installed("benchbias", "run", "-s", "with-extras", "--config", "own.toml", "-o", str(out), "-q")
     assert done.returncode == 0, done.stderr
-    board = (out / "leaderboards" / "with-extras.md").read_text()
+    board = (out / "leaderboards" / "details" / "with-extras.md").read_text()
     rows = {line.split("|")[2].strip() for line in board.split("### Cost")[0].splitlines() if line.startswith("| ")}
     assert {"erm", "lff", "snip"} <= rows
     assert "class gap" in board

@@ -143,7 +143,7 @@ def test_an_analysis_of_a_suite_is_named_where_its_table_would_stand(bare: Run, 
     options = ("-s", "mine", "--config", str(tmp_path / "own.toml"), "-o", str(results))
     done = bare("run", *options)
     assert (done.returncode, f"cannot run: {NO_FAIRNESS}" in done.stderr) == (1, True)
-    board = (results / "leaderboards/mine.md").read_text()
+    board = (results / "leaderboards/details/mine.md").read_text()
     assert "### colored-digits-tiny: twin\\_changes" in board
     told = NO_FAIRNESS.partition(":")[0]
     assert f"- colored-digits-tiny/fairness: failed: plan: {told}" in board
