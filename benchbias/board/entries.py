@@ -16,8 +16,8 @@ class Entry:
     """One line of a board.
 
     rank: from and to, within its task and track; None where it is not ranked. verdict: on the gap to its control; None
-    without one. control: the label of that row. relative_cost: training FLOPs over those of the suite's reference
-    method; None where either is unknown. words: the row's name for readers.
+    without one, and below three seeds. control: the label of that row. relative_cost: training FLOPs over those of the
+    suite's reference method; None where either is unknown. words: the row's name for readers.
     """
 
     row: Row

@@ -46,7 +46,6 @@ class Board:
     """
 
     rank_by: str
-
     standings: tuple[Standing, ...]
     unranked: Mapping[str, tuple[Row, ...]]
     verdicts: Mapping[tuple[str, str], Verdict]
@@ -118,7 +117,7 @@ def _verdicts(family: Sequence[Row], rank_by: str) -> dict[tuple[str, str], Verd
     return {
         (row.task, row.label): "undecided" if verdict == "no difference" and _untaught(row) else verdict
         for row, verdict in zip(family, found, strict=True)
-        if row.to_baseline is not None and (row.to_baseline.over_seeds or row.to_baseline.half_width is None)
+        if row.to_baseline is not None and row.to_baseline.over_seeds
     }
 
 

@@ -75,6 +75,18 @@ def number_text(value: Estimate) -> str:
     return f"{mean:.{digits}f} ± {width:.{digits}f}"
 
 
+def rank_text(rank: tuple[int, int] | None) -> str:
+    """A rank for readers: `3`, or `2–5`; an en dash where there is none."""
+    if rank is None:
+        return "–"
+    return str(rank[0]) if rank[0] == rank[1] else f"{rank[0]}–{rank[1]}"
+
+
+def resolved_points(difference: float) -> str:
+    """A difference of shares in points; there is none above 100."""
+    return f"{100 * difference:.1f}" if difference <= 1 else "more than 100"
+
+
 def count(value: float) -> str:
     """A large number with its unit: `1.23 G`."""
     for size, unit in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):

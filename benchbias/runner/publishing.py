@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from benchbias.board.markdown.surroundings import Surroundings, surroundings
+from benchbias.board.markdown.surroundings import surroundings
 from benchbias.board.published.files import board_files, published_files
 from benchbias.board.published.index_page import Published, index_page
 from benchbias.board.scored import Scored
@@ -58,17 +58,13 @@ def rebuild(suite: str, folder: Path) -> dict[str, str]:
 
     They are texts by their paths below the folder; the page to read is `SUITE.md`.
     """
-    return _files(suite, folder, _scored(suite, folder), surroundings(folder))
+    date = date_of(record_folder(folder, suite))
+    return published_files(suite, _scored(suite, folder), command_for(suite), date=date, pages=surroundings(folder))
 
 
 def _scored(suite: str, folder: Path) -> Scored:
     records, layouts = published_records(suite, folder)
     return Scored.of(records, layouts, published_analyses(suite, folder))
-
-
-def _files(suite: str, folder: Path, scored: Scored, pages: Surroundings) -> dict[str, str]:
-    date = date_of(record_folder(folder, suite))
-    return published_files(suite, scored, command_for(suite), date=date, pages=pages)
 
 
 def write_boards(folder: Path) -> list[str]:
@@ -80,10 +76,9 @@ def write_boards(folder: Path) -> list[str]:
     texts: dict[str, str] = {}
     published = []
     for suite in published_suites(folder):
-        scored = _scored(suite, folder)
-        texts |= _files(suite, folder, scored, pages)
-        date, board = date_of(record_folder(folder, suite)), scored.board
-        published.append(Published(suite, scored.suite["title"], date, scored.entries, board.rank_by))
+        scored, date = _scored(suite, folder), date_of(record_folder(folder, suite))
+        texts |= published_files(suite, scored, command_for(suite), date=date, pages=pages)
+        published.append(Published(suite, scored.suite["title"], date, scored.entries, scored.board.rank_by))
     texts["index.md"] = index_page(published, pages)
     for name, text in texts.items():
         replace_whole(folder / name, text.encode())

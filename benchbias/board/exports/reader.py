@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchbias.board.entries import Entry
-from benchbias.board.text import EXAMPLES_ALONE, gap_text, points_text
+from benchbias.board.text import EXAMPLES_ALONE, gap_text, points_text, rank_text
 from benchbias.board.words import LABELS, times
 from benchbias.errors import plain
 from benchbias.statistics.estimates import FEWEST_SEEDS
@@ -40,8 +40,9 @@ def cells_of(entry: Entry, rank_by: str, usual: int | None, controls: Mapping[tu
     value = row.metrics.get(rank_by.removeprefix("-"))
     seeds = [] if len(row.seeds) == usual else [_seeds(len(row.seeds))]
     of_control = row.baseline_marks
-    broken = of_control is not None and of_control.collapsed
-    beside = [f"{of_control.collapsed} of its control's {of_control.seeds} seeds collapsed"] if broken else []  # type: ignore[union-attr]
+    beside = []
+    if of_control is not None and of_control.collapsed:
+        beside.append(f"{of_control.collapsed} of its control's {of_control.seeds} seeds collapsed")
     score = points_text(value)
     return Cells(
         rank=rank_text(entry.rank),
@@ -60,13 +61,6 @@ def cells_of(entry: Entry, rank_by: str, usual: int | None, controls: Mapping[tu
 def control_words(entries: Sequence[Entry]) -> dict[tuple[str, str], str]:
     """The name in words of every row, by task and label."""
     return {(entry.row.task, entry.row.label): entry.words for entry in entries}
-
-
-def rank_text(rank: tuple[int, int] | None) -> str:
-    """A rank for readers: `3`, or `2–5`; an en dash where there is none."""
-    if rank is None:
-        return NONE
-    return str(rank[0]) if rank[0] == rank[1] else f"{rank[0]}{NONE}{rank[1]}"
 
 
 def usual_seeds(entries: Sequence[Entry]) -> int | None:

@@ -15,7 +15,16 @@ from benchbias.board.row_trials import Rows, row_of
 from benchbias.board.rows import Row
 from benchbias.board.scored import Scored
 from benchbias.board.standings import Board, Standing
-from benchbias.board.text import count, escaped, gap_text, points_text, table_lines, title
+from benchbias.board.text import (
+    count,
+    escaped,
+    gap_text,
+    points_text,
+    rank_text,
+    resolved_points,
+    table_lines,
+    title,
+)
 from benchbias.records.analysis import AnalysisRecord
 from benchbias.records.trial import TrialRecord
 from benchbias.statistics.cells import CellLayout
@@ -140,11 +149,7 @@ def _collapsed(row: Row) -> str:
 
 
 def _rank(rank: tuple[int, int] | None, row: Row) -> str:
-    if row.collapsed:
-        return f"collapsed in {row.collapsed} of {len(row.seeds)}"
-    if rank is None:
-        return "–"
-    return str(rank[0]) if rank[0] == rank[1] else f"{rank[0]}–{rank[1]}"
+    return f"collapsed in {row.collapsed} of {len(row.seeds)}" if row.collapsed else rank_text(rank)
 
 
 def _costs(rows: Sequence[Row]) -> list[str]:
@@ -211,11 +216,6 @@ def _baselines(found: Resolution | None) -> list[str]:
 
 def _resolves(found: Resolution) -> str:
     return (
-        f"an observed difference of {_points(found.difference)} points is resolved (median over them), "
-        f"and a true one of {_points(found.with_power)} in 80 % of such runs."
+        f"an observed difference of {resolved_points(found.difference)} points is resolved (median over them), "
+        f"and a true one of {resolved_points(found.with_power)} in 80 % of such runs."
     )
-
-
-def _points(value: float) -> str:
-    """A difference of shares in points; there is none above 100."""
-    return f"{100 * value:.1f}" if value <= 1 else "more than 100"

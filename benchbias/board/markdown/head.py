@@ -9,6 +9,7 @@ from typing import Any
 from benchbias.board.markdown.surroundings import Surroundings
 from benchbias.board.standings import Board
 from benchbias.board.text import escaped
+from benchbias.records.row_name import row_name
 from benchbias.records.trial import TrialRecord
 from benchbias.statistics.cells import CellLayout
 
@@ -52,11 +53,11 @@ def _code(records: Sequence[TrialRecord]) -> str:
 
 def _mixed(records: Sequence[TrialRecord]) -> str:
     """How many rows have seeds of several versions of the code."""
-    rows: dict[str, set[str]] = {}
+    rows: dict[tuple[str, str], set[str]] = {}
     for record in records:
         body = record.body
-        key = str((body["task"], body["method"], sorted(body["swept"].items(), key=str)))
-        rows.setdefault(key, set()).add(str(record.measured.get("code")))
+        row = body["task"], row_name(body["method"], body["swept"])
+        rows.setdefault(row, set()).add(str(record.measured.get("code")))
     mixed = sum(len(found) > 1 for found in rows.values())
     if not mixed:
         return ""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from benchbias.board.entries import Entry
 from benchbias.board.marks import CEILING_ROOM, FLOOR_ROOM, LEAST_FIT
-from benchbias.board.text import EXAMPLES_ALONE, escaped, gap_text, points_text, table_lines, title
+from benchbias.board.text import EXAMPLES_ALONE, escaped, gap_text, points_text, rank_text, table_lines, title
 from benchbias.board.words import LABELS, times
 from benchbias.statistics.estimates import FEWEST_SEEDS, LEVEL, MARGIN
 from benchbias.statistics.influence import LEASTS
@@ -53,7 +53,7 @@ def _cells(entry: Entry, metric: str, pages: Mapping[str, str], controls: Mappin
     bold = f"**{shown}**" if entry.verdict in ("helps", "harms") else shown
     symbols = "".join(symbol for symbol, found in symbols_of(entry).items() if found)
     return [
-        _rank(entry),
+        rank_text(entry.rank),
         f"{_linked(entry, pages)}{f' {symbols}' if symbols else ''}",
         points_text(row.metrics.get(metric)),
         f"{bold} to {escaped(controls.get(entry.control or '', row.baseline or ''))}" if gap is not None else "–",
@@ -74,13 +74,6 @@ def symbols_of(entry: Entry) -> Mapping[str, bool]:
         RAISED: marks.biased is not None,
         AGAIN: marks.conflicts > 0,
     }
-
-
-def _rank(entry: Entry) -> str:
-    if entry.rank is None:
-        return "–"
-    first, last = entry.rank
-    return str(first) if first == last else f"{first}–{last}"
 
 
 def _linked(entry: Entry, pages: Mapping[str, str]) -> str:

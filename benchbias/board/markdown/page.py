@@ -18,7 +18,7 @@ from benchbias.board.markdown.sentences import sentences
 from benchbias.board.markdown.surroundings import Surroundings
 from benchbias.board.scored import Scored
 from benchbias.board.standings import Board, Standing
-from benchbias.board.text import escaped
+from benchbias.board.text import escaped, resolved_points
 from benchbias.board.words import SECTIONS, section_of
 from benchbias.records.analysis import AnalysisRecord
 from benchbias.records.trial import TrialRecord
@@ -66,10 +66,9 @@ def _sections(task: str, here: Sequence[Entry], board: Board, pages: Mapping[str
     for section in SECTIONS:
         standings = [one for one in board.standings if one.task == task and section_of(one.track) == section]
         for standing in standings:
-            labels = {row.label for row in standing.rows}
             shown = [entry for entry in here if entry.row.ranked and entry.row.track == standing.track]
-            lines += ["", f"### {_headline(section, standing, len(standings))}", ""]
-            lines += main_table([entry for entry in shown if entry.row.label in labels], board.rank_by, pages, named)
+            lines += ["", f"### {_headline(section, standing)}", ""]
+            lines += main_table(shown, board.rank_by, pages, named)
             lines += ["", _separable(standing), *_after(symbol_lines(shown))]
     controls = [entry for entry in here if not entry.row.ranked]
     ranked = len(controls) < len(here)
@@ -87,7 +86,7 @@ def _folded(title: str, lines: Sequence[str]) -> list[str]:
     return [f"<details><summary>{title}</summary>", "", *lines, "", "</details>"]
 
 
-def _headline(section: str, standing: Standing, of: int) -> str:
+def _headline(section: str, standing: Standing) -> str:
     title = "No group labels used" if section == "none" else f"Group labels used: {section}"
     ways = {"val-select": ", to choose settings or epochs", "val-fit": ", to fit"}
     return title + (ways.get(standing.track, "") if section == "validation" else "")
@@ -98,7 +97,7 @@ def _separable(standing: Standing) -> str:
     if standing.resolution is None:
         return f"Nothing is ranked here: it takes two rows with {FEWEST_SEEDS} common seeds that did not collapse."
     found, of = standing.separable, standing.adjacent
-    size = f"{100 * standing.resolution.difference:.1f}" if standing.resolution.difference <= 1 else "more than 100"
+    size = resolved_points(standing.resolution.difference)
     return (
         f"{found} of {of} {'pair' if of == 1 else 'pairs'} of neighbours {'is' if found == 1 else 'are'} resolved. "
         f"A difference of {size} points would be (median over all pairs)."

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from benchbias.board.entries import Entry
 from benchbias.board.markdown.in_short import Best, InShort, Pruning, SparseTraining
-from benchbias.board.text import gap_text, points_text, title
+from benchbias.board.text import gap_text, points_text, rank_text, title
 from benchbias.board.words import times
 from benchbias.statistics.estimates import Estimate
 
@@ -129,10 +129,7 @@ def _pair(gap: Estimate | None) -> str:
 
 
 def _rank(rank: tuple[int, int] | None, of: int) -> str:
-    if rank is None or of < 2:
-        return ""
-    place = f"{rank[0]}" if rank[0] == rank[1] else f"{rank[0]}–{rank[1]}"
-    return f", rank {place} of {of}"
+    return f", rank {rank_text(rank)} of {of}" if rank is not None and of > 1 else ""
 
 
 def _times(entry: Entry) -> str:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchbias.board.entries import Entry, entries_of
-from benchbias.board.row_trials import Rows, trials_of
-from benchbias.board.standings import Board, board_from
+from benchbias.board.entries import Entry
+from benchbias.board.row_trials import Rows
+from benchbias.board.scored import Scored
+from benchbias.board.standings import Board
 from benchbias.errors import UsageError
 from benchbias.figures.material import Line, Material
 from benchbias.records.analysis import AnalysisRecord
@@ -47,19 +48,24 @@ class Source:
     images: bool = True
 
     @functools.cached_property
-    def rows(self) -> Rows:
-        """The trials of every row. Raises UsageError where records contradict themselves."""
-        return trials_of(self.records, self.layouts)
+    def scored(self) -> Scored:
+        """The records with their rows and board. Raises UsageError where they contradict themselves."""
+        return Scored.of(self.records, self.layouts, self.analyses)
 
-    @functools.cached_property
+    @property
+    def rows(self) -> Rows:
+        """The trials of every row."""
+        return self.scored.rows
+
+    @property
     def board(self) -> Board:
         """Rows, ranks and gaps as the leaderboard has them."""
-        return board_from(self.rows)
+        return self.scored.board
 
-    @functools.cached_property
+    @property
     def entries(self) -> tuple[Entry, ...]:
         """The rows in the order of the board, with ranks and verdicts."""
-        return entries_of(self.board)
+        return self.scored.entries
 
     @functools.cached_property
     def planned(self) -> frozenset[str]:
