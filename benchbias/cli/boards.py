@@ -140,9 +140,9 @@ def _published(suite: str, folder: Path, *, details: bool) -> Shown:
     from benchbias.runner import publishing
 
     page = _page(suite, details=details)
-    found = publishing.published_records(suite, folder)
+    scored = publishing.published_scores(suite, folder)
     source = f" --records {shlex.quote(str(folder))}"
-    return Shown(publishing.rebuild(suite, folder)[page], *found, folder / page, source)
+    return Shown(publishing.rebuild(suite, folder, scored)[page], lambda: scored, folder / page, source)
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,12 @@ def _of_results(chosen: _Chosen, publish: Path | None, *, replace: bool, details
     if publish is not None:
         return _published(plan.suite, publish, details=details)
     page = _page(plan.label, details=details)
-    return Shown(files[page], *publishing.records_of(plan, out), out / "leaderboards" / page, source)
+    from benchbias.board.scored import Scored
+
+    def score() -> Scored:
+        return Scored.of(*publishing.records_of(plan, out))
+
+    return Shown(files[page], score, out / "leaderboards" / page, source)
 
 
 def compare(

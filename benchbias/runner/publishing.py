@@ -53,16 +53,17 @@ def board(
     return publish_to(publish, plan.suite, new, store, command_for(plan.suite), replace=replace, tell=tell)
 
 
-def rebuild(suite: str, folder: Path) -> dict[str, str]:
+def rebuild(suite: str, folder: Path, scored: Scored | None = None) -> dict[str, str]:
     """The files of a published folder's board, from its records and pages.toml alone. Raises UsageError.
 
-    They are texts by their paths below the folder; the page to read is `SUITE.md`.
+    They are texts by their paths below the folder; the page to read is `SUITE.md`. scored: its records, if at hand.
     """
-    date = date_of(record_folder(folder, suite))
-    return published_files(suite, _scored(suite, folder), command_for(suite), date=date, pages=surroundings(folder))
+    date, known = date_of(record_folder(folder, suite)), scored or published_scores(suite, folder)
+    return published_files(suite, known, command_for(suite), date=date, pages=surroundings(folder))
 
 
-def _scored(suite: str, folder: Path) -> Scored:
+def published_scores(suite: str, folder: Path) -> Scored:
+    """The records of a published folder with all that its board says of them. Raises UsageError."""
     records, layouts = published_records(suite, folder)
     return Scored.of(records, layouts, published_analyses(suite, folder))
 
@@ -76,7 +77,7 @@ def write_boards(folder: Path) -> list[str]:
     texts: dict[str, str] = {}
     published = []
     for suite in published_suites(folder):
-        scored, date = _scored(suite, folder), date_of(record_folder(folder, suite))
+        scored, date = published_scores(suite, folder), date_of(record_folder(folder, suite))
         texts |= published_files(suite, scored, command_for(suite), date=date, pages=pages)
         published.append(Published(suite, scored.suite["title"], date, scored.entries, scored.board.rank_by))
     texts["index.md"] = index_page(published, pages)

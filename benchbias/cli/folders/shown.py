@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,28 +15,26 @@ from benchbias.errors import printable
 
 if TYPE_CHECKING:
     from benchbias.board.scored import Scored
-    from benchbias.records.trial import TrialRecord
     from benchbias.runner.results import Results
     from benchbias.runner.workspace import Given
-    from benchbias.statistics.cells import CellLayout
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A board: its markdown, what it is made of, its file, and the options by which a report finds the same records."""
+    """A board: its markdown, its file, and the options by which a report finds the same records.
+
+    score: gives the records with their entries, which markdown alone does not need.
+    """
 
     markdown: str
-    records: Sequence[TrialRecord]
-    layouts: Mapping[str, CellLayout]
+    score: Callable[[], Scored]
     file: Path
     source: str
 
     @cached_property
     def scored(self) -> Scored:
-        """The records with their entries, which markdown alone does not need."""
-        from benchbias.board.scored import Scored
-
-        return Scored.of(self.records, self.layouts)
+        """The records with their entries, worked out once."""
+        return self.score()
 
     def text(self, suffix: str, columns: Sequence[str] | None) -> str:
         """The board in a format, see `board.exports.files.board_text`."""
@@ -59,7 +57,7 @@ class Shown:
 
             table = chosen_text(*texts_of(columns_of(entries, suite).chosen(columns)), width)
         name = suite["name"]
-        unscored = sum(record.body["status"] != "ok" for record in self.records)
+        unscored = sum(record.body["status"] != "ok" for record in self.scored.records)
         lines = [f"{unscored} trials have no score; the full board says why."] if unscored else []
         lines += [f"The full board: {self.file}"]
         if suite["limit"] is None:  # a report is of whole trials
@@ -79,4 +77,9 @@ def run_text(results: Results, given: Given) -> str:
     if not sys.stdout.isatty() or not results.shown:
         return results.leaderboard()
     source = source_of(results.store.root, given.config, given.plugins, given.data)
-    return Shown(results.leaderboard(), results.shown, results.layouts, results.board, source).terminal(None)
+    from benchbias.board.scored import Scored
+
+    def score() -> Scored:
+        return Scored.of(results.shown, results.layouts)
+
+    return Shown(results.leaderboard(), score, results.board, source).terminal(None)
