@@ -38,6 +38,7 @@ from benchbias.util.files import (
     make_folder,
     make_folders,
     pieces_of,
+    put_whole,
     read_regular,
     regular,
     storage_errors,
@@ -165,13 +166,7 @@ class Store:
             if old is not None and path.suffix == ".json":
                 refuse_to_replace(old, text, path)
             inside = path.is_relative_to(self.root)  # else beside it: rename(2) crosses no file system
-            partial = (self.root / "tmp" if inside else path.parent) / f"{uuid.uuid4().hex}.tmp"
-            try:
-                write_whole(partial, text.encode())
-                partial.replace(path)
-            finally:
-                partial.unlink(missing_ok=True)
-            sync_folder(path.parent)
+            put_whole(path, text.encode(), self.root / "tmp" if inside else path.parent)
 
     def _old(self, path: Path) -> bytes | None:
         """The content that is about to be replaced; None where it is missing, or no plain file."""

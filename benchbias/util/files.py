@@ -89,15 +89,20 @@ def write_whole(path: Path, content: bytes | Iterable[bytes | memoryview]) -> No
 
 def replace_whole(path: Path, content: bytes) -> None:
     """Write a file whole, over an older one, by a partial file beside it. Raises StorageError."""
-    partial = path.parent / f"{uuid.uuid4().hex}.tmp"
     with storage_errors(f"cannot write {path}"):
         make_folders(path.parent)
-        try:
-            write_whole(partial, content)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-        sync_folder(path.parent)
+        put_whole(path, content, path.parent)
+
+
+def put_whole(path: Path, content: bytes, scratch: Path) -> None:
+    """Put a file in its place, over an older one; it is written in a folder of the same file system first."""
+    partial = scratch / f"{uuid.uuid4().hex}.tmp"
+    try:
+        write_whole(partial, content)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    sync_folder(path.parent)
 
 
 def _reads_back(path: Path, pieces: Iterable[bytes | memoryview]) -> bool:
