@@ -73,6 +73,14 @@ def write_boards(folder: Path) -> list[str]:
 
     Raises UsageError before anything is written, StorageError.
     """
+    texts = all_boards(folder)
+    for name, text in texts.items():
+        replace_whole(folder / name, text.encode())
+    return list(texts)
+
+
+def all_boards(folder: Path) -> dict[str, str]:
+    """The files of all boards of a published folder, and index.md, from records and pages.toml. Raises UsageError."""
     pages = surroundings(folder)
     texts: dict[str, str] = {}
     published = []
@@ -81,9 +89,7 @@ def write_boards(folder: Path) -> list[str]:
         texts |= published_files(suite, scored, command_for(suite), date=date, pages=pages)
         published.append(Published(suite, scored.suite["title"], date, scored.entries, scored.board.rank_by))
     texts["index.md"] = index_page(published, pages)
-    for name, text in texts.items():
-        replace_whole(folder / name, text.encode())
-    return list(texts)
+    return texts
 
 
 def published_suites(folder: Path) -> list[str]:

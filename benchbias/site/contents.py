@@ -1,4 +1,4 @@
-"""Pages of the site that no file has: the lists of boards and reports, and a home without docs."""
+"""Pages of the site that no file has: the list of reports, and a home without docs."""
 
 from __future__ import annotations
 
@@ -15,19 +15,15 @@ REPORTS = "reports"
 
 @dataclass(frozen=True)
 class Suite:
-    """One published suite. title, version: as its records have them."""
+    """One published suite. title: as its records have it."""
 
     name: str
     title: str
-    version: str
-    tasks: int
-    trials: int
 
     @staticmethod
     def of(name: str, records: Sequence[TrialRecord]) -> Suite:
         suite = records[0].body["suite"]
-        tasks = len({record.body["task"] for record in records})
-        return Suite(name, str(suite.get("title", name)), str(suite.get("version", "")), tasks, len(records))
+        return Suite(name, str(suite.get("title", name)))
 
     @property
     def board(self) -> str:
@@ -40,15 +36,6 @@ class Suite:
     @property
     def report(self) -> str:
         return f"{REPORTS}/{self.name}.html"
-
-
-def boards_page(suites: Sequence[Suite]) -> str:
-    """The list of boards, as `leaderboard/index.md`."""
-    rows = [
-        (f"[{escaped(suite.name)}]({suite.name}.md)", escaped(suite.title), str(suite.tasks), str(suite.trials))
-        for suite in suites
-    ]
-    return "\n".join(["# Boards", "", *table_lines(rows, ("suite", "title", "tasks", "trials"))]) + "\n"
 
 
 def reports_page(suites: Sequence[Suite]) -> str:

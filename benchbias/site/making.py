@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchbias.errors import UsageError
-from benchbias.runner.publishing import published_records, rebuild
+from benchbias.runner.publishing import all_boards, published_records
 from benchbias.site.collecting import Collected, collected
-from benchbias.site.contents import Suite, boards_page, made_pages, with_report
+from benchbias.site.contents import Suite, made_pages, with_report
 from benchbias.site.linking import BOARDS, Origin, address_of
 from benchbias.site.markup import Rendered
 from benchbias.site.navigation import navigation
@@ -85,13 +85,12 @@ def _suites(records: Path) -> list[Suite]:
 
 def _collected(origin: Origin, suites: Sequence[Suite], *, reports: bool) -> Collected:
     """The pages, boards with a link to their report."""
-    texts: dict[str, str] = {}
-    for suite in suites:
-        if origin.file(suite.board) is None:
-            made_anew = rebuild(suite.name, origin.records)
-            texts |= {f"{BOARDS}/{name}": text for name, text in made_anew.items()}
-    if origin.file(f"{BOARDS}/index.md") is None and origin.file(f"{BOARDS}/README.md") is None:
-        texts[f"{BOARDS}/index.md"] = boards_page(suites)
+    index = [f"{BOARDS}/{name}" for name in ("index.md", "README.md") if origin.file(f"{BOARDS}/{name}") is not None]
+    whole = index and all(origin.file(suite.board) is not None for suite in suites)
+    anew = {} if whole else {f"{BOARDS}/{name}": text for name, text in all_boards(origin.records).items()}
+    texts = {place: text for place, text in anew.items() if origin.file(place) is None}
+    if index:
+        texts.pop(f"{BOARDS}/index.md", None)
     made = made_pages(suites, texts, docs=origin.root is not None, reports=reports)
     outside = frozenset(suite.report for suite in suites) if reports else frozenset()
     found = collected(origin, [*made, *_first(origin)], made, outside)
