@@ -18,7 +18,7 @@ from benchbias.runner.merging import Content, date_of, publish_to
 from benchbias.runner.report import current_analyses, current_records, other_analyses, stored_records
 from benchbias.statistics.cells import CellLayout, read_layouts
 from benchbias.store.store import Store
-from benchbias.util.files import folders_of, replace_whole
+from benchbias.util.files import folders_of, listed, replace_whole
 
 
 def command_for(suite: str) -> str:
@@ -93,8 +93,8 @@ def all_boards(folder: Path) -> dict[str, str]:
 
 
 def published_suites(folder: Path) -> list[str]:
-    """The suites of a published folder, by name."""
-    return [path.name for path in folders_of(folder / "records")]
+    """The suites that a published folder has records of, by name."""
+    return [path.name for path in folders_of(folder / "records") if listed(path, ".json")]
 
 
 def records_of(plan: Plan, out: Path) -> tuple[list[TrialRecord], dict[str, CellLayout]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchbias.errors import UsageError
-from benchbias.runner.publishing import all_boards, published_records
+from benchbias.runner.publishing import all_boards, published_records, published_suites
 from benchbias.site.collecting import Collected, collected
 from benchbias.site.contents import Suite, made_pages, with_report
 from benchbias.site.linking import BOARDS, Origin, address_of
@@ -17,7 +17,7 @@ from benchbias.site.markup import Rendered
 from benchbias.site.navigation import navigation
 from benchbias.site.putting import NO_JEKYLL, folder_for, put
 from benchbias.site.theme import build, check_theme
-from benchbias.util.files import folders_of, listed
+from benchbias.util.files import listed
 
 FURTHER = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
 
@@ -77,7 +77,7 @@ def _root(docs: Path) -> Path:
 
 def _suites(records: Path) -> list[Suite]:
     """The suites of a published folder. Raises UsageError where it has none."""
-    names = [folder.name for folder in folders_of(records / "records") if listed(folder, ".json")]
+    names = published_suites(records)
     if not names:
         raise UsageError(f"--records {records}: is no published folder: it has no records")
     return [Suite.of(name, published_records(name, records)[0]) for name in names]

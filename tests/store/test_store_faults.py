@@ -259,7 +259,7 @@ def test_a_kill_at_any_call_loses_nothing_that_was_acknowledged(fast: Path):
 def stage(smoke: Path, fast: Path) -> tuple[Store, dict[str, Any], str]:
     """Finished results without one `score` stage, the plan that workers read, and the key of that stage."""
     plan = Workspace.open(quiet=True).plan("smoke")
-    (payload,) = (smoke / "plans").iterdir()
+    (payload,) = (path for path in (smoke / "plans").iterdir() if not path.name.startswith("last-run."))
     key = next(key for key, stage in plan.stages.items() if stage.kind == "score")
     store = Store(fast / "before").create()
     needed = [key, *plan.stages[key].parents.values()]
