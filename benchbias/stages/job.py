@@ -32,7 +32,10 @@ class Made:
 
 @dataclass(frozen=True)
 class Job:
-    """One stage to run: its inputs, those of all stages (by key), its components, and the store."""
+    """One stage to run: its inputs, those of all stages (by key), its components, and the store.
+
+    shared: what the stages of one process hand on to each other, by name; nobody changes a value in it.
+    """
 
     store: Store
     inputs: Mapping[str, Any]
@@ -40,6 +43,7 @@ class Job:
     components: Components
     device: torch.device
     data_root: Path
+    shared: dict[str, Any] = field(default_factory=dict)
 
     @property
     def seed(self) -> int:
