@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import importlib.util
 import sys
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from .circumstances import version
 from .rows import Absent
 
 UNUSED = ("transformers", "wilds", "umap", "pytorch_grad_cam", "clip")
@@ -60,7 +60,7 @@ def import_spuco() -> list[str]:
 def spuco_note(absent: Sequence[str]) -> str:
     """The version that is timed, and the dependencies that are not there."""
     without = f", without {', '.join(absent)}" if absent else ""
-    return f"spuco {importlib.metadata.version('spuco')}{without}"
+    return f"spuco {version('spuco')}{without}"
 
 
 def require_torch_pruning() -> None:
