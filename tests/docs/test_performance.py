@@ -301,7 +301,10 @@ def test_a_process_and_what_it_forks_are_sampled_by_their_cpu_time(tmp_path: Pat
     folder = tmp_path / "torch/optim"
     folder.mkdir(parents=True)
     (folder / "busy.py").write_text("import time\ndef burn(s):\n    while time.process_time() < s: sum(range(1000))\n")
-    code = "import os, busy; busy.burn(0.3); pid = os.fork(); busy.burn(0.5 if pid else 0.3); pid and os.wait()"
+    code = (
+        "import os, busy; busy.burn(0.3); pid = os.fork(); busy.burn(0.5 if pid else 0.3); pid and os.wait()\n"
+        "last = type('Last', (), {'__del__': lambda self, sum=sum, range=range: sum(range(4_000_000))})()"  # at the end
+    )
     path = os.pathsep.join((str(SPEED / "sampling"), str(folder)))
     environment = os.environ | {"PYTHONPATH": path, "SPEED_SAMPLES": str(tmp_path / "samples")}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
