@@ -33,7 +33,7 @@ def run(job: Job) -> Made:
         auxiliary_mask=job.mask("auxiliary"),
         earlier=job.earlier(),
     )
-    mask = ask_pruner(job, job.inputs, model, context)
+    mask = ask_pruner(job, job.inputs, model, context).mask_for(context.amount).to("cpu")
     if force is not None:
         mask = mask.intersect(force)
     sample = data.sample

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Annotated
 
 import torch
-from torch import Tensor
 
-from benchbias import Mask, Range, drop_and_grow, hookimpl, random_mask
+from benchbias import Mask, Range, drop_and_grow, highest, hookimpl, random_mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from torch import nn
+    from torch import Tensor, nn
 
     from benchbias import PruneContext, TrainingData
 
@@ -80,11 +78,8 @@ def keep_and_grow(sizes: Tensor, growth: Tensor, nonzeros: int, rate: float) -> 
     `_get_update_op`).
     """
     grown = int(rate * nonzeros)
-    after = torch.zeros(sizes.numel(), dtype=torch.bool, device=sizes.device)
-    after[sizes.flatten().sort(descending=True, stable=True).indices[: nonzeros - grown]] = True
-    lifted = growth.flatten().masked_fill(after, -math.inf)
-    after[lifted.sort(descending=True, stable=True).indices[:grown]] = True
-    return after.view(sizes.shape)
+    after = highest(sizes, nonzeros - grown)
+    return after | highest(growth, grown, ~after)
 
 
 @hookimpl
