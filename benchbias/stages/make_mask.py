@@ -24,12 +24,13 @@ from benchbias.training.context import PruneContext, prunable_weights
 from benchbias.training.fit import FitReport
 
 Call = Callable[[nn.Module, PruneContext], Any]
+AMOUNTS = ("sparsity", "density", "removed")
 PRUNED = "linear, convolution, recurrent or attention"
 
 
 def amount_of(cutting: Mapping[str, Any]) -> dict[str, float]:
     """The amount that a stage sets, by name: sparsity, density, removed or none."""
-    return {name: float(cutting[name]) for name in ("sparsity", "density", "removed") if name in cutting}
+    return {name: float(cutting[name]) for name in AMOUNTS if name in cutting}
 
 
 def fraction_of(amount: Mapping[str, float], weights: Mapping[str, Tensor]) -> dict[str, float]:

@@ -229,7 +229,7 @@ class PruneContext(Context):
 
     def __getattribute__(self, name: str) -> Any:
         if name in OF_AMOUNT:
-            super().__getattribute__("amount_reads").append(name)
+            super().__getattribute__("__dict__").get("amount_reads", []).append(name)  # a copy in the making has none
         return super().__getattribute__(name)
 
     @property

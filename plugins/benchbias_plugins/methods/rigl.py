@@ -29,10 +29,11 @@ def rigl(
         return random_mask(weights, context.layer_counts, context.generator)
     if context.step == 0:
         return context.mask
-    rate, masks = context.cosine(drop), context.current_masks(weights)
+    rate, masks, gradients = context.cosine(drop), context.current_masks(weights), context.gradients
+    nonzeros = Mask(masks).counts()
     return Mask(
         {
-            name: drop_and_grow(weight, masks[name], context.gradients[name].abs(), int(rate * int(masks[name].sum())))
+            name: drop_and_grow(weight, masks[name], gradients[name].abs(), int(rate * nonzeros[name]))
             for name, weight in weights.items()
         }
     )
@@ -60,6 +61,7 @@ def rigl_google(
     if context.dense_gradients is None:
         return context.mask
     rate, masks, kept = context.cosine(drop), context.current_masks(weights), {}
+    nonzeros = Mask(masks).counts()
     for name, weight in weights.items():
         mask = masks[name]
         sizes = (weight * mask).abs()
@@ -67,7 +69,7 @@ def rigl_google(
         growth = context.gradients[name].abs()
         if not regrow_dropped:
             growth = growth.masked_fill(mask, -1.0)
-        kept[name] = keep_and_grow(sizes, growth, int(mask.sum()), rate)
+        kept[name] = keep_and_grow(sizes, growth, nonzeros[name], rate)
     return Mask(kept)
 
 
