@@ -107,7 +107,7 @@ class Holder:
         self.history.append((step, mask.counts()))
         apply(self.model, mask)
         covered = {**mask.tensors, **mask.attached}
-        held = [self.parameters[name] for name in covered]
+        held: list[Tensor] = [self.parameters[name] for name in covered]
         if list(map(id, held)) != list(map(id, self.held)):
             self.held = held
             # factors, not fills: multiplying costs a tenth of masked_fill_ on a CPU
