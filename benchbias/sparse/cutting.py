@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
+from benchbias.sparse.copies import shapes as shapes_of
 from benchbias.sparse.masks import Mask
 from benchbias.sparse.ranking import ranked
 
@@ -91,8 +92,8 @@ def ranked_cut(
     scores: Scores, parameters: Mapping[str, Tensor], *, budget: Budget = "global", force: Mask | None = None
 ) -> Cut:
     """Rank scores once; the function that is returned makes the mask of any amount. Raises ValueError, see `cut`."""
-    checked = _together(check_scores(scores, parameters))
-    shapes = {name: torch.empty(p.shape, device="meta") for name, p in parameters.items()}
+    shapes = shapes_of(parameters)
+    checked = _together(check_scores(scores, shapes))
     units = any(checked[name].shape != shape.shape for name, shape in shapes.items())
     if units:
         _refuse_mixed(checked, shapes, budget)

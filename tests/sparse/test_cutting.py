@@ -15,6 +15,7 @@ from torch import Tensor
 from benchbias.sparse import ranking
 from benchbias.sparse.cutting import budget_counts, cut, cut_levels, ranked_cut, removed_count
 from benchbias.sparse.masks import Mask
+from benchbias.sparse.ranking import highest
 
 quick = settings(max_examples=80, deadline=None, derandomize=True)
 
@@ -162,11 +163,14 @@ def test_all_levels_of_a_sweep_are_of_one_ranking(monkeypatch: pytest.MonkeyPatc
 # --- the highest among some
 
 
-def highest_on_lists(values: list[float], count: int, among: list[bool]) -> list[bool]:
+def highest_on_lists(values: list[float], count: int, among: list[bool], ties: bool) -> list[bool]:
     chosen = [at for at, inside in enumerate(among) if inside]
     key = {at: math.inf if math.isnan(values[at]) else values[at] for at in chosen}
     order = sorted(chosen, key=lambda at: (not math.isnan(values[at]), -key[at], at))
-    return [at in set(order[:count]) for at in range(len(values))]
+    chosen = order[:count]
+    if not ties and len(order) > count:  # NaN is above nothing, and nothing above it
+        chosen = [at for at in chosen if values[at] > values[order[count]]]
+    return [at in set(chosen) for at in range(len(values))]
 
 
 numbers = st.sampled_from([0.0, -0.0, 1.0, -1.0, 2.5, math.inf, -math.inf, math.nan]) | st.floats(-9, 9, width=16)
@@ -185,10 +189,33 @@ def test_exactly_so_many_of_the_highest_are_marked(rows: Any, whole: bool, dtype
     given, inside = torch.tensor(values, dtype=dtype), None if whole else torch.tensor(among)
     ways: Mapping[str, Any] = {"partitions": ranking.ranked(given, inside), "a sort": ranking.by_sorting(given, inside)}
     for count in data.draw(st.lists(st.integers(0, sum(among)), min_size=1, max_size=4)):
-        expected = highest_on_lists(given.tolist(), count, among)
-        assert {name: way(count).tolist() for name, way in ways.items()} == dict.fromkeys(ways, expected)
+        for ties in (True, False):
+            expected = highest_on_lists(given.tolist(), count, among, ties)
+            assert {name: way(count, ties).tolist() for name, way in ways.items()} == dict.fromkeys(ways, expected)
 
 
 def test_whole_numbers_are_ranked_exactly() -> None:
     values = torch.tensor([2**60, 2**60 + 1, 2**60 - 1])
     assert ranking.ranked(values)(1).tolist() == [False, True, False]
+
+
+def test_values_of_any_shape_are_marked_where_they_stand() -> None:
+    values = torch.tensor([[3.0, 1.0], [1.0, 2.0]])
+    assert highest(values, 3).tolist() == [[True, True], [False, True]]
+    assert highest(values, 3, ties="none").tolist() == [[True, False], [False, True]]
+    assert highest(values, 1, values < 3).tolist() == [[False, False], [False, True]]
+    assert highest(values.T, 3).tolist() == [[True, True], [False, True]], "by rows, as it is read"
+
+
+@pytest.mark.parametrize("count", [-1, 3])
+def test_more_values_than_there_are_cannot_be_marked(count: int) -> None:
+    with pytest.raises(ValueError, match=f"{count} of 2 values"):
+        highest(torch.ones(3), count, torch.tensor([True, True, False]))
+
+
+def test_many_zeros_have_their_place_before_anything_is_partitioned() -> None:
+    values = torch.tensor([0.0, -1.0, 0.0, 2.0, -0.0, 0.0, 1.0, -2.0])
+    ranked, sort = ranking.ranked(values), ranking.by_sorting(values)
+    assert (ranked.known, ranked.inside[2:6].tolist()) == ([2, 5], [0.0] * 4)  # type: ignore[attr-defined]
+    for ties in (True, False):
+        assert all(torch.equal(ranked(count, ties), sort(count, ties)) for count in range(9))
