@@ -36,8 +36,11 @@ def traces() -> dict[str, Any]:
 
 
 def left_behind(before: Mapping[str, Any]) -> list[str]:
-    """The names of what is not as it was."""
-    now = traces()
+    """The names of what is not as it was; where not even that can be told, a word for it."""
+    try:
+        now = traces()
+    except Exception as error:  # a mode of torch that lets no operation through, say
+        return [f"{type(error).__name__} where the process is asked"]
     return [name for name, was in before.items() if now[name] != was]
 
 
@@ -111,7 +114,7 @@ def _of_torch() -> dict[str, Any]:
             *(torch.backends.mkldnn.enabled, torch.backends.cudnn.enabled, torch.backends.cudnn.benchmark),
             *(torch.backends.cudnn.deterministic, torch.backends.cudnn.allow_tf32),
         ),
-        "small numbers": float(torch.tensor(1e-310, dtype=torch.float64) / 4) > 0,
+        "small numbers": float(torch.tensor(1e-310, dtype=torch.float64, device="cpu") / 4) > 0,
         "modes": (torch._C._len_torch_function_stack(), torch._C._len_torch_dispatch_stack()),
         "hooks of modules": {name: list(hooks) for name, hooks in vars(module).items() if _is_hooks(name, hooks)},
         "hooks of optimizers": {name: list(hooks) for name, hooks in vars(optimizer).items() if _is_hooks(name, hooks)},

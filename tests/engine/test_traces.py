@@ -21,14 +21,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.optim import optimizer
 
-from benchbias.engine.traces import Streams, left_behind, tidy, traces
+from benchbias.engine.traces import Streams, left_behind, traces
 from support.faulty import in_child
 
 
 def stays(context: Any) -> Callable[[], Any]:
-    """A change that a context manager makes, and does not undo."""
-    return lambda: context().__enter__()
+    """A change that a context manager makes, and does not undo, as long as somebody has it."""
+    kept = []
+
+    def enter() -> None:
+        kept.append(context())
+        kept[0].__enter__()
+
+    return enter
 
 
 class Mode(torch.overrides.TorchFunctionMode):
@@ -42,8 +49,6 @@ CHANGES: dict[str, Callable[[], Any]] = {
     "inference": stays(torch.inference_mode),
     "anomalies": lambda: torch.autograd.set_detect_anomaly(True),
     "autocast": stays(lambda: torch.autocast("cpu", torch.bfloat16)),
-    "deterministic algorithms": lambda: torch.use_deterministic_algorithms(False),
-    "deterministic warnings": lambda: torch.use_deterministic_algorithms(True, warn_only=True),
     "threads of torch": lambda: torch.set_num_threads(2),
     "precision": lambda: torch.set_float32_matmul_precision("medium"),
     "mkldnn": lambda: setattr(torch.backends.mkldnn, "enabled", False),
@@ -51,7 +56,7 @@ CHANGES: dict[str, Callable[[], Any]] = {
     "denormals": lambda: torch.set_flush_denormal(True),
     "function mode": stays(Mode),
     "module hook": lambda: torch.nn.modules.module.register_module_forward_hook(lambda *_: None),
-    "optimizer hook": lambda: torch.optim.optimizer.register_optimizer_step_post_hook(lambda *_: None),
+    "optimizer hook": lambda: optimizer.register_optimizer_step_post_hook(lambda *_: None),
     "printing": lambda: torch.set_printoptions(precision=2),
     "environment": lambda: os.environ.update(ANOTHER="1"),
     "environment less": os.environ.clear,
@@ -64,7 +69,7 @@ CHANGES: dict[str, Callable[[], Any]] = {
     "timer": lambda: signal.setitimer(signal.ITIMER_VIRTUAL, 1000.0),
     "warnings": lambda: warnings.simplefilter("error"),
     "thread": lambda: threading.Thread(target=time.sleep, args=(60,), daemon=True).start(),
-    "child": lambda: os.fork() or time.sleep(60) or os._exit(0),
+    "child": lambda: os.fork() or time.sleep(0.5) or os._exit(0),
     "open file": lambda: os.open(os.devnull, os.O_RDONLY),
     "another file": lambda: os.dup2(os.open(os.devnull, os.O_RDONLY), 0),
     "trace": lambda: sys.setprofile(lambda *_: None),
@@ -87,7 +92,6 @@ def found(change: Callable[[], Any]) -> list[str]:
 
     def work(tell: Callable[[str], None]) -> int:
         torch.set_num_threads(1)
-        torch.use_deterministic_algorithms(True)
         before = traces()
         if left_behind(before):
             return 1
@@ -101,6 +105,16 @@ def found(change: Callable[[], Any]) -> list[str]:
     code, names = in_child(work)
     assert code == 0
     return names
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("warn", [False, True])
+def test_deterministic_algorithms_that_are_left_off_or_only_warned_of_are_found(warn: bool):
+    torch.use_deterministic_algorithms(True)  # imports what takes seconds
+    try:
+        assert found(lambda: torch.use_deterministic_algorithms(warn, warn_only=warn)) == ["deterministic algorithms"]
+    finally:
+        torch.use_deterministic_algorithms(False)
 
 
 @pytest.mark.parametrize("name", CHANGES)
@@ -122,9 +136,7 @@ def ordinary() -> None:
         warnings.simplefilter("ignore")
         torch.nn.Linear(3, 2)(torch.ones(1, 3))
     model = torch.nn.Linear(3, 2)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     model(torch.ones(1, 3)).sum().backward()
-    optimizer.step()
     with tempfile.TemporaryFile() as file:
         file.write(b"text")
     thread = threading.Thread(target=random.random)
@@ -135,7 +147,6 @@ def ordinary() -> None:
         if child == 0:
             os._exit(0)
         os.waitpid(child, 0)
-    tidy()
 
 
 def test_ordinary_work_leaves_nothing():
