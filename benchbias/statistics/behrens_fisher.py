@@ -61,6 +61,27 @@ def quantile(
     return found
 
 
+@functools.lru_cache(maxsize=1 << 16)
+def one_quantile(seed_share: float, seeds: float, images: float, probability: float) -> float:
+    """`quantile` of one share and one number of degrees of freedom of the images, to the last bit.
+
+    An interval is asked for again and again: by the board, its details, its files of numbers.
+    """
+    import numpy as np
+    from scipy.special import stdtrit
+
+    if math.isnan(seed_share) or not images > 0:
+        return math.nan
+    angle = float(np.arcsin(math.sqrt(min(max(seed_share, 0.0), 1.0))))  # from 0 to pi / 2
+    if angle <= 0 or angle >= math.pi / 2:
+        return float(stdtrit(min(images if angle <= 0 else seeds, LARGEST_FREEDOM), probability))
+    position = 4 * angle / math.pi - 1
+    *rest, ahead, last = _curve(float(seeds), images, probability)
+    for coefficient in reversed(rest):  # Clenshaw's recurrence, as `chebval` has it
+        ahead, last = coefficient - last, ahead + last * (2 * position)
+    return float(np.exp(ahead + last * position))
+
+
 def _on_curve(shares: NDArray[Any], seeds: float, images: float, probability: float) -> NDArray[Any]:
     """Quantiles for shares (N,) at one number of degrees of freedom."""
     import numpy as np
@@ -68,7 +89,10 @@ def _on_curve(shares: NDArray[Any], seeds: float, images: float, probability: fl
     from scipy.special import stdtrit
 
     angle = np.arcsin(np.sqrt(np.clip(shares, 0, 1)))  # from 0 to pi / 2
-    found = np.exp(chebyshev.chebval(4 * angle / np.pi - 1, _curve(float(seeds), images, probability)))
+    inside, found = (angle > 0) & (angle < np.pi / 2), np.empty(shares.shape)
+    if inside.any():  # a curve takes long, and its ends need none
+        curve = _curve(float(seeds), images, probability)
+        found[inside] = np.exp(chebyshev.chebval(4 * angle[inside] / np.pi - 1, curve))
     alone = (stdtrit(min(freedom, LARGEST_FREEDOM), probability) for freedom in (seeds, images))
     found = np.where(angle >= np.pi / 2, next(alone), found)
     exact: NDArray[Any] = np.where(angle <= 0, next(alone), found)
