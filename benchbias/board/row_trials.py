@@ -11,7 +11,7 @@ from benchbias.errors import UsageError
 from benchbias.records.row_name import row_name
 from benchbias.records.trial import TrialRecord, sorted_records
 from benchbias.statistics.cells import CellLayout, Cells, check_counts, stacked, unpack_counts
-from benchbias.statistics.estimates import Estimate, difference
+from benchbias.statistics.estimates import Estimate, over_seeds
 from benchbias.statistics.influence import UNBOUNDED, Measured, measure, unstacked
 from benchbias.util import canonical
 
@@ -210,6 +210,11 @@ def paired(row: Trials, other: Trials, metric: str) -> Estimate | None:
 
     None where a seed has no value.
     """
+    return over_seeds(pairs(row, other, metric))
+
+
+def pairs(row: Trials, other: Trials, metric: str) -> list[Measured]:
+    """The difference of a metric in every seed that both rows have; none at all where a seed has no value."""
     common = sorted(row.records.keys() & other.records.keys())
     ones, others = row.measured(metric, common), other.measured(metric, common)
-    return difference(ones, others) if ones is not None and others is not None else None
+    return [ones[seed] - others[seed] for seed in common] if ones is not None and others is not None else []

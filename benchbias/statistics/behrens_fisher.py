@@ -133,9 +133,18 @@ def _solved(share: float, seeds: float, images: float, above: float) -> float:
     from scipy.optimize import brentq
     from scipy.special import ndtri, stdtrit
 
-    low = -float(ndtri(above)) * (1 - 1e-9)
-    high = math.sqrt(2) * float(stdtrit(min(seeds, images), 1 - above)) + 1
-    return float(brentq(lambda x: tail(x, share, seeds, images) - above, low * 0.99, high, xtol=1e-10))
+    low, high = narrowest(-float(ndtri(above))), widest(float(stdtrit(min(seeds, images), 1 - above)))
+    return float(brentq(lambda x: tail(x, share, seeds, images) - above, low, high, xtol=1e-10))
+
+
+def narrowest(normal: float) -> float:
+    """A distance below every quantile of the sum, from that of a normal variable."""
+    return normal * (1 - 1e-9) * 0.99
+
+
+def widest(alone: Any) -> Any:
+    """A distance above every quantile of the sum, from those (...) of a t variable of the fewer degrees of freedom."""
+    return math.sqrt(2) * alone + 1
 
 
 @functools.lru_cache(maxsize=256)

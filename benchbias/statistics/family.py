@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 4_000_000  # numbers in the largest array
 CANCELLED = 1e-6  # of two squared lengths: a squared distance below it has lost too many digits
+FEW = 4000  # p-values that take less time than the curves that tell which of them are needed
 STEP = 1.3  # between levels with which p-values are compared first, roughly
 
 Pair = tuple[int, int]
@@ -106,14 +107,30 @@ class PValues:
         """Whether each p-value is at most a level, bool (P,)."""
         import numpy as np
 
-        step = math.floor(math.log(level / self.level, STEP))
-        certain = self._distance > self._bound(step - 1)
-        near = ~certain & (self._distance > self._bound(step + 2))
+        certain, near = self._bracketed(level)
+        if np.count_nonzero(near & np.isnan(self._exact)) > FEW:
+            step = math.floor(math.log(level / self.level, STEP))
+            certain = self._distance > self._bound(step - 1)
+            near = ~certain & (self._distance > self._bound(step + 2))
         for at in np.flatnonzero(near & np.isnan(self._exact)):
             share, images, seeds = (x[at] for x in (self.gaps.seed_share, self.gaps.example_freedom, self.gaps.seeds))
             self._exact[at] = 2 * behrens_fisher.tail(self._distance[at], share, seeds - 1.0, images)
         found: NDArray[Any] = certain | (self._exact <= level)
         return found
+
+    def _bracketed(self, level: float) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The distances beyond which a p-value is surely below a level, and those at which it may be either, (P,).
+
+        The quantile is between that of a normal variable and that of two t variables as large as they can be together.
+        """
+        import numpy as np
+        from scipy.special import ndtri, stdtrit
+
+        freedom = np.minimum(np.maximum(self.gaps.seeds - 1.0, 1.0), self.gaps.example_freedom)
+        widest = behrens_fisher.widest(stdtrit(np.minimum(freedom, behrens_fisher.LARGEST_FREEDOM), 1 - level / 2))
+        certain = self._distance > widest
+        near: NDArray[Any] = ~certain & (self._distance > behrens_fisher.narrowest(-float(ndtri(level / 2))))
+        return certain, near
 
     def _bound(self, step: int) -> NDArray[Any]:
         """The distance beyond which a p-value is below level * STEP**step, to a few percent of the p-value."""
