@@ -166,9 +166,10 @@ def drawn_clusters(influences: Sequence[Influence]) -> NDArray[Any]:
     import numpy as np
 
     first = influences[0].cluster
-    if all(one.cluster is first or np.array_equal(one.cluster, first) for one in influences):
+    others = {id(one.cluster): one.cluster for one in influences if one.cluster is not first}
+    if all(np.array_equal(one, first) for one in others.values()):
         return first
-    return np.unique(np.concatenate([one.cluster for one in influences]))
+    return np.unique(np.concatenate([first, *others.values()]))
 
 
 def example_variance(influences: Sequence[Influence]) -> tuple[NDArray[Any], int]:

@@ -110,12 +110,13 @@ def _from_examples(rows: Sequence[Sequence[Measured]]) -> NDArray[Any]:
 
     first = [one.influence for one in rows[0] if one.influence is not None]
     drawn = drawn_clusters(first)
-    mean = np.zeros((len(rows), len(drawn)))
+    mean, places = np.zeros((len(rows), len(drawn))), dict[int, Any]()
     for seed, influence in enumerate(first):
-        values = np.stack([row[seed].influence.value for row in rows])  # type: ignore[union-attr]
-        whole = len(influence.cluster) == len(drawn)
-        at = slice(None) if whole else np.searchsorted(drawn, influence.cluster)
-        mean[:, at] += values / len(first)
+        cluster = influence.cluster
+        if id(cluster) not in places:
+            places[id(cluster)] = np.searchsorted(drawn, cluster) if len(cluster) < len(drawn) else slice(None)
+        values = np.array([row[seed].influence.value for row in rows])  # type: ignore[union-attr]
+        mean[:, places[id(cluster)]] += values / len(first)
     return variance_of_draw(mean)
 
 
