@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from benchbias.training.losses import nt_xent as nt_xent
     from benchbias.training.losses import weighted_cross_entropy as weighted_cross_entropy
     from benchbias.training.probe_context import ProbeContext as ProbeContext
+    from benchbias.training.stepping import capturable as capturable
 
 _HOME = {
     "auditing.entry.api": ("audit",),
@@ -115,18 +116,20 @@ _HOME = {
     "training.fit": ("loss_gradients", "predicted_classes", "step_count"),
     "training.losses": ("LossAverages", "generalised_cross_entropy", "nt_xent", "weighted_cross_entropy"),
     "training.probe_context": ("ProbeContext",),
+    "training.stepping": ("capturable",),
 }
 
 __all__ = [  # a test holds it equal to the names above
-    "Answers", "AuditReport", "Batch", "BenchbiasError", "BiasedDataset", "Change", "Compared", "DataError", "Estimate",
-    "Examples", "GroupLabels", "HubImages", "Influence", "LabelledSplit", "LossAverages", "Mask", "Measured", "Member",
-    "Population", "Predictions", "ProbeContext", "PruneContext", "Range", "Results", "Row", "Scores", "Skip", "Split",
-    "Table", "TrainContext", "TrainingData", "TrialRecord", "assert_no_subgroup_harm", "audit", "carved", "cell_text",
-    "change_table", "channel_statistics", "checkpoint_tensors", "dataset_of", "drop_and_grow", "equivalence_p_value",
-    "estimate", "folder_images", "formerly", "generalised_cross_entropy", "head_name", "holm", "hookimpl", "hub_images",
-    "independent_mask", "load_results", "logits_under", "loss_gradients", "nt_xent", "p_value", "part_accuracies",
-    "predicted_classes", "random_mask", "reads", "removed_count", "rows_of", "run", "sample_mask", "step_count",
-    "table_rows", "uses", "weighted_cross_entropy",
+    "Answers", "AuditReport", "Batch", "BenchbiasError", "BiasedDataset", "Change", "Compared", "DataError",
+    "Estimate", "Examples", "GroupLabels", "HubImages", "Influence", "LabelledSplit", "LossAverages", "Mask",
+    "Measured", "Member", "Population", "Predictions", "ProbeContext", "PruneContext", "Range", "Results", "Row",
+    "Scores", "Skip", "Split", "Table", "TrainContext", "TrainingData", "TrialRecord", "assert_no_subgroup_harm",
+    "audit", "capturable", "carved", "cell_text", "change_table", "channel_statistics", "checkpoint_tensors",
+    "dataset_of", "drop_and_grow", "equivalence_p_value", "estimate", "folder_images", "formerly",
+    "generalised_cross_entropy", "head_name", "holm", "hookimpl", "hub_images", "independent_mask", "load_results",
+    "logits_under", "loss_gradients", "nt_xent", "p_value", "part_accuracies", "predicted_classes", "random_mask",
+    "reads", "removed_count", "rows_of", "run", "sample_mask", "step_count", "table_rows", "uses",
+    "weighted_cross_entropy",
 ]  # fmt: skip
 
 
