@@ -27,7 +27,7 @@ CORE = ROOT / "benchbias"
 PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 
 ROOMS = (
-    *("errors", "util", "plugin", "statistics", "store", "data", "data.reading", "network", "records", "sparse"),
+    *("errors", "util", "plugin", "statistics", "store", "data", "data.reading", "network", "records", "sparse", "slim"),
     *("suite", "keys", "plan", "board", "board.markdown", "board.exports", "board.published"),
     *("training", "figures", "stages", "engine"),
     *("testing.toys", "testing.calling", "testing.checks", "testing", "runner", "tuning"),
@@ -45,7 +45,7 @@ ROOMS = (
 )
 """The rooms from the ground up: a room imports from those before it in this list, and from no other."""
 
-TORCH_ROOMS = {"data", "data.reading", "network", "sparse", "training", "stages", "engine"}
+TORCH_ROOMS = {"data", "data.reading", "network", "sparse", "slim", "training", "stages", "engine"}
 TORCH_ROOMS |= {"testing", "testing.toys", "testing.calling", "testing.checks", "auditing.models"}
 """The rooms that work with tensors: to import any other one imports nothing heavy, by whatever way."""
 
