@@ -30,7 +30,8 @@ class Left:
     why: str
 
     def __str__(self) -> str:
-        return f"{self.layer}: {self.units} removed units stay as zeros: {self.why}"
+        stay = "removed unit stays" if self.units == 1 else "removed units stay"
+        return f"{self.layer}: {self.units} {stay} as zeros: {self.why}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +51,8 @@ class Slimmed:
 
     def __str__(self) -> str:
         """E.g. `61,326 of 62,006 parameters, 2 layers cut`."""
-        return f"{self.after:,} of {self.before:,} parameters, {len(self.cut)} layers cut"
+        layers = f"{len(self.cut)} {'layer' if len(self.cut) == 1 else 'layers'} cut"
+        return f"{self.after:,} of {self.before:,} parameters, {layers}"
 
 
 def slimmed(model: nn.Module, images: Tensor) -> Slimmed:
