@@ -16,10 +16,13 @@ from benchbias.cli.options import (
     DataDir,
     Limit,
     Methods,
+    Out,
     Plugins,
     Seed,
     Seeds,
     Sets,
+    SuiteName,
+    Tasks,
 )
 from benchbias.errors import UsageError, plain
 
@@ -70,6 +73,46 @@ def export(
         print(plain(f"slimmed: {found.slimmed}"))
     for line in found.left:
         print(plain(f"  {line}"), file=sys.stderr)
+
+
+def latency(
+    suite: SuiteName,
+    out: Out = Path("results"),
+    method: Methods = None,
+    task: Tasks = None,
+    seeds: Seeds = None,
+    seed: Seed = None,
+    repeats: Annotated[int, typer.Option(help="Rounds: each network is timed once a round.")] = 30,
+    every_seed: Annotated[bool, typer.Option("--every-seed", help="All seeds, not the first that is done.")] = False,
+    busy: Annotated[bool, typer.Option("--busy", help="Measure while a run uses the folder, and say so.")] = False,
+    to: Annotated[Path | None, typer.Option(help="Also write it to FILE.md or FILE.json.")] = None,
+    config: Config = None,
+    plugin: Plugins = None,
+    data_dir: DataDir = None,
+    set_: Sets = None,
+    limit: Limit = None,
+    device: AnyDevice = None,
+    all_: All = False,
+) -> None:
+    """Measure milliseconds and bytes of each row's finished network, beside its dense one: outside of all ranks.
+
+    It is written to results/latency/SUITE.json, and stands on the board's page of details from then on.
+    """
+    from benchbias.board.markdown.latency_table import latency_page
+    from benchbias.finished.measuring import measure
+    from benchbias.util.files import replace_whole
+
+    if to is not None and to.suffix not in (".md", ".json"):
+        raise UsageError(f"--to {to}: a table is written to a file that ends in .md or .json")
+    asked = Asked(method, task, seeds, seed, set_, limit, device)
+    plan, last = asked.plan(suite, out, config, plugin, data_dir, everything=all_)
+    every = every_seed or (seeds is not None)
+    found = measure(plan, out, _settings(data_dir, last), repeats=repeats, every_seed=every, busy=busy)
+    if to is not None:
+        replace_whole(to, (latency_page(found) if to.suffix == ".md" else found.to_text()).encode())
+    print(latency_page(found), end="")
+    if found.busy is not None:
+        print(plain(f"the machine was busy: {found.busy}"), file=sys.stderr)
 
 
 def _settings(data_dir: Path | None, last: Remembered | None) -> dict[str, str]:

@@ -145,6 +145,7 @@ def results_of(plan: Plan, store: Store, report: RunReport) -> Results:
     """
     from benchbias.board.published.files import board_files
     from benchbias.board.scored import Scored
+    from benchbias.records.latency import read_latency
     from benchbias.runner.publishing import command_for
     from benchbias.runner.report import other_analyses, stored_records
     from benchbias.statistics.cells import read_layouts
@@ -154,7 +155,8 @@ def results_of(plan: Plan, store: Store, report: RunReport) -> Results:
     shown = (*report.records, *others)
     layouts = {**(read_layouts(folder) if others else {}), **report.layouts}
     analyses = report.analyses or tuple(other_analyses(plan, store))
-    files = board_files(plan.label, Scored.of(shown, layouts, analyses), command_for(plan.suite))
+    latency = read_latency(store.root, plan.label)
+    files = board_files(plan.label, Scored.of(shown, layouts, analyses), command_for(plan.suite), latency)
     return Results(plan, store, report, files, shown, layouts, analyses)
 
 
