@@ -17,6 +17,7 @@ from benchbias.util.files import read_regular
 
 SCHEMA = 1
 MAX_BYTES = 16 << 20
+FOLDER = "latency"  # below a results folder or a published one
 
 Positive = Annotated[float, Field(gt=0, le=1e12)]
 What = Literal["dense", "finished", "slimmed"]
@@ -153,7 +154,7 @@ class Latency(_Closed):
 
 def latency_file(root: Path, label: str) -> Path:
     """Where the file of a suite lies, below a results folder or a published one."""
-    return root / "latency" / f"{label}.json"
+    return root / FOLDER / f"{label}.json"
 
 
 def read_latency(root: Path, label: str) -> Latency | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,10 @@ from benchbias.plan.finding import row_trial
 from benchbias.plan.trials import Plan, Selection
 from benchbias.runner.workspace import Workspace
 from benchbias_plugins.networks.lenet import lenet_small
+from support import ROOT
+from support.markdown import blocks
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 HALF = "magnitude[sparsity=0.5]"
 
@@ -196,7 +201,37 @@ def test_a_factory_that_fails_is_named(smoke: Path, plan: Plan, tmp_path: Path, 
         exporting.export(request(plan, smoke, tmp_path / "net.pt2", "erm"))
 
 
-Cli = Callable[..., subprocess.CompletedProcess[str]]
+PAGE = (ROOT / "docs/export.md").read_text()
+
+
+def test_every_block_of_python_on_the_page_works(
+    smoke: Path, plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    exporting.export(request(plan, smoke, tmp_path / "pruned.safetensors"))
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    found = []
+    for block in blocks(PAGE, "python"):
+        exec(compile(block, "export.md", "exec"), names)
+        found.append(names["model"].state_dict())
+    assert names["logits"].shape == (4, 2)
+    ours, plain = found
+    assert all(torch.equal(ours[name], tensor) for name, tensor in plain.items())
+
+
+def test_the_page_has_every_key_of_a_description(smoke: Path, plan: Plan, tmp_path: Path):
+    file = tmp_path / "net.safetensors"
+    exporting.export(request(plan, smoke, file))
+    assert {key for key in description_of(file) if f"`{key}`" not in PAGE} == {"schema"}
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_page_work(tmp_path: Path, cli: Cli):
+    for line in (line for block in blocks(PAGE, "sh") for line in block.splitlines()):
+        done = cli(*shlex.split(line)[1:], cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"results", "pruned.safetensors"}
+    assert (tmp_path / "results/latency/smoke.json").is_file()
 
 
 @pytest.mark.slow

@@ -92,8 +92,8 @@ def _legend(found: Latency) -> list[str]:
     return [
         f"- **milliseconds**: of a forward pass, median of {found.repeats} rounds with quartiles. All networks of a "
         "table take turns in each round.",
-        "- **time over dense**: of the same round, median with its 95 % interval. Bold: a gain, as the interval lies "
-        "below one by more than two copies of the dense network differ. Else *no gain*.",
+        "- **time over dense**: of the same round, median with its 95 % interval. Bold: a gain. The interval lies "
+        "below one by more than 2 %, and by more than two copies of the dense network differ. Else *no gain*.",
         "- **bytes**: of a safetensors file of all tensors. **non-zero**: parameters that are not zero; zeros take "
         "bytes and time as others do, until units are cut out.",
         "- **slimmed**: removed units are cut out, and the logits stay the same.",
