@@ -28,6 +28,7 @@ from benchbias.errors import (
     first_line,
     plain,
 )
+from benchbias.keys.cards import memory_fraction
 from benchbias.keys.environment import THREADS
 from benchbias.keys.unchanged import refusal
 from benchbias.plugin.loading import PluginRef, components_of
@@ -151,6 +152,8 @@ def _prepare_torch(device: str) -> Any:
     torch.backends.cudnn.allow_tf32 = False
     if device == "cuda":
         torch.cuda.init()  # type: ignore[no-untyped-call]
+        total = torch.cuda.get_device_properties(0).total_memory
+        torch.cuda.set_per_process_memory_fraction(memory_fraction(os.environ, total))
     return torch.device(device)
 
 
