@@ -62,7 +62,7 @@ class Recipe(TomlTable):
     momentum, nesterov: of sgd. schedule: onecycle (20 % warm-up, then cosine), cosine, constant, halving (constant, but
     halved after 40, 60 and 80 % of the steps), steps (constant, but times drop_factor after each fraction of the steps
     in drops), or plateau (times drop_factor after `patience` epochs in a row without a lower loss on the validation
-    split). augment: see `benchbias.data.augment.augmented`. precision: bfloat16 is autocast. select: which epoch's
+    split). augment: see `benchbias.data.augment.drawn`. precision: bfloat16 is autocast. select: which epoch's
     weights are kept: the last, or the best on the validation split by accuracy, its worst class, its worst group, or
     the worse of its aligned and its conflicting examples (the last two use group labels); accuracy breaks ties, then
     the first epoch wins. keep_epochs: epochs whose weights later stages may ask for.
