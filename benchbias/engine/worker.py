@@ -96,7 +96,7 @@ def _make(store: Store, plan: Mapping[str, Any], key: str, blame: Blame) -> Made
     data_root = data_folder()
     _refuse_changed_plugins(plan, key)
     stage = plan["stages"][key]
-    device = _prepare_torch(plan["device"])
+    device = _prepare_torch(plan["device"], strict=not lenient(plan["stages"], key, plan["device"]))
     components: dict[tuple[str, str], Callable[..., Any]] = {}
     for name in _needed_plugins(plan, key):
         ref = PluginRef(**plan["plugins"][name]["ref"])
@@ -142,11 +142,26 @@ def _needed_plugins(plan: Mapping[str, Any], key: str) -> list[str]:
     return sorted({*stages[key]["plugins"], *(stages[init]["plugins"] if init else ())})
 
 
-def _prepare_torch(device: str) -> Any:
+def lenient(stages: Mapping[str, Mapping[str, Any]], key: str, device: str) -> bool:
+    """Whether a stage lets be what has no deterministic form: by its recipe, or by that of a stage that it rests on.
+
+    On a card so does `init`, which all recipes share: it tries the network's forward pass, and stores no number of it.
+    """
+    waiting, seen = [key], set[str]()
+    while waiting:
+        inputs = stages[one := waiting.pop()]["inputs"]
+        if not inputs.get("recipe", {}).get("deterministic", True):
+            return True
+        seen.add(one)
+        waiting += [parent for parent in inputs["parents"].values() if parent not in seen and parent in stages]
+    return device != "cpu" and stages[key]["inputs"]["kind"] == "init"
+
+
+def _prepare_torch(device: str, *, strict: bool) -> Any:
     import torch
 
     torch.set_num_threads(THREADS)
-    torch.use_deterministic_algorithms(True)
+    torch.use_deterministic_algorithms(True, warn_only=not strict)
     torch.backends.cudnn.benchmark = False
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False

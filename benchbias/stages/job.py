@@ -50,6 +50,11 @@ class Job:
         return int(self.inputs["seed"])
 
     @property
+    def on_card(self) -> bool:
+        """Whether the stage computes on a card."""
+        return self.device.type == "cuda"
+
+    @property
     def parents(self) -> Mapping[str, str]:
         parents: Mapping[str, str] = self.inputs["parents"]
         return parents
