@@ -145,7 +145,7 @@ def without_deterministic_form(model: nn.Module, images: Tensor) -> tuple[Found,
 
 
 def told(found: Sequence[Found]) -> str:
-    """What a user is told of a network with such operations, in one line."""
+    """Tell a user of a network with such operations, in one line."""
     return f"the network has what has no deterministic form on a card: {'; '.join(one.text for one in found)}; {REMEDY}"
 
 
