@@ -43,11 +43,8 @@ class Slots:
 
     @property
     def settings(self) -> dict[str, str]:
-        """Environment variables of workers: the cards that they see, and how many of them share one."""
-        if not self.cards:
-            return {}
-        shown = {"CUDA_VISIBLE_DEVICES": ",".join(self.cards), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
-        return {**shown, SHARE: str(self.per_card)}
+        """Environment variables of all workers: the order that numbers of cards count in, how many share a card."""
+        return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", SHARE: str(self.per_card)} if self.cards else {}
 
 
 def cards_here() -> list[Card]:

@@ -34,12 +34,22 @@ WORKER_SETTINGS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+MEMORY_SETTINGS: Mapping[str, str] = MappingProxyType(
+    {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 31)}
+)
+"""How glibc keeps what a training step frees for the next one, instead of asking the kernel again: no byte changes."""
+
 _DECIDES_BYTES = re.compile(r"^(MKL|ONEDNN|DNNL|OMP|KMP|ATEN|TORCH|CUBLAS|OPENBLAS|GOTO|NPY|PYTORCH)_")
 
 
 def worker_environment(base: Mapping[str, str]) -> dict[str, str]:
-    """The environment variables of workers: those that change the bytes removed, our own set."""
-    return {name: value for name, value in base.items() if not _DECIDES_BYTES.match(name)} | dict(WORKER_SETTINGS)
+    """The environment variables of workers: those that change the bytes removed, our own set.
+
+    Settings of the user's own for memory stay (`MALLOC_...`, `GLIBC_TUNABLES`).
+    """
+    kept = {name: value for name, value in base.items() if not _DECIDES_BYTES.match(name)}
+    own = "glibc.malloc" in base.get("GLIBC_TUNABLES", "")
+    return ({} if own else dict(MEMORY_SETTINGS)) | kept | dict(WORKER_SETTINGS)
 
 
 @functools.cache

@@ -123,6 +123,8 @@ def launch(
             timeout=options.timeout,
             memory=options.memory,
             settings={**workspace.worker_settings, **slots.settings},
+            cards=slots.cards,
+            per_card=slots.per_card,
         )
 
     with in_use(store):

@@ -291,9 +291,9 @@ def test_the_engine_is_told_of_the_cards(
     monkeypatch.setattr(launch, "LocalEngine", engine)
     told = call("run", "-s", "smoke", *device, "--per-gpu", "3")
     assert "looked at" in told.err
-    settings = started[0]["settings"]
-    assert settings["CUDA_VISIBLE_DEVICES"] == ",".join(map(uuid_of, shown))
-    assert settings["BENCHBIAS_CARD_SHARE"] == "3"
+    assert started[0]["cards"] == tuple(map(uuid_of, shown))
+    assert started[0]["per_card"] == 3
+    assert started[0]["settings"]["BENCHBIAS_CARD_SHARE"] == "3"
     assert started[0]["device"] == "cuda", "in a worker its card is the first"
 
 

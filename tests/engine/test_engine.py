@@ -11,13 +11,13 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from benchbias.engine.base import BUSY, CHANGED, DAMAGED, FAILED, STORAGE, Ended
+from benchbias.engine.base import BUSY, CHANGED, DAMAGED, FAILED, STORAGE, Ended, handed_back
 from benchbias.errors import ChangedError, StorageError
 from benchbias.keys.environment import torch_version
 from benchbias.plan.trials import Plan, Trial
@@ -44,41 +44,62 @@ def code(number: int) -> Ended:
 
 
 class Pretending:
-    """An engine whose stages end as `endings` says, one ending a start; without one they are done at once."""
+    """An engine whose stages end as `endings` says, one ending a start; without one they are done at once.
 
-    def __init__(self, plan: Plan, truth: Store, store: Store, endings: dict[str, list[Ended]] | None = None) -> None:
-        self.plan, self.truth, self.store = plan, truth, store
+    As the contract says, the stages of one call end one after another, and those after one that does not end well, or
+    that spoils its process, are handed back.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        truth: Store,
+        store: Store,
+        endings: dict[str, list[Ended]] | None = None,
+        spoils: Callable[[str], bool] = lambda key: False,
+    ) -> None:
+        self.plan, self.truth, self.store, self.spoils = plan, truth, store, spoils
         self.endings = {key: list(found) for key, found in (endings or {}).items()}
         self.started: Counter[str] = Counter()
-        self.most = self.early = 0
-        self.waiting: list[str] = []
+        self.most = self.early = self.returned = 0
+        self.waiting: list[deque[str]] = []
+        self.calls: list[list[str]] = []
         self.unclaimed: list[str] = []
         self.before: dict[str, Callable[[], None]] = {}
         self.closed = False
 
     def submit(self, keys: Sequence[str], *, claim: bool = True) -> None:
         self.unclaimed += [] if claim else keys
-        for key in keys:
-            assert key not in self.waiting
-            self.early += not self.whole(key)
-            self.started[key] += 1
-            self.waiting.append(key)
+        self.calls.append(list(keys))
+        for place, key in enumerate(keys):
+            assert not any(key in batch for batch in self.waiting)
+            self.early += not self.whole(key, keys[:place])
+        assert len(set(keys)) == len(keys) > 0
+        self.waiting.append(deque(keys))
         self.most = max(self.most, len(self.waiting))
 
     def poll(self, seconds: float) -> list[Ended]:
         if not self.waiting:
             return []
-        key = self.waiting.pop()
+        batch = self.waiting.pop()
+        key = batch.popleft()
+        self.started[key] += 1
         self.before.pop(key, lambda: None)()
         ended = self.endings[key].pop(0) if self.endings.get(key) else DONE if self.whole(key) else code(DAMAGED)
         if ended is DONE:
             self.commit(key)
         elif ended.exit_code == FAILED:
             self.store.put_attempt(key, {"status": "failed", "kind": "exception", "reason": "boom"})
-        return [Ended(key, ended.exit_code, ended.signal, ended.timed_out, ended.seconds)]
+        told = [Ended(key, ended.exit_code, ended.signal, ended.timed_out, ended.seconds)]
+        if ended is DONE and not self.spoils(key):
+            self.waiting += [batch] if batch else []
+            return told
+        self.returned += len(batch)
+        return told + [handed_back(other) for other in batch]
 
-    def whole(self, key: str) -> bool:
-        return all(self.store.has(parent) for parent in self.plan.stages[key].parents.values())
+    def whole(self, key: str, before: Sequence[str] = ()) -> bool:
+        parents = self.plan.stages[key].parents.values()
+        return all(parent in before or self.store.has(parent) for parent in parents)
 
     def commit(self, key: str) -> None:
         """Take the product from the true store, and what was measured."""
@@ -125,8 +146,10 @@ def pretend(plan: Plan, smoke: Path, store: Store) -> Callable[..., tuple[Preten
         timeout: float = 3600.0,
         reporter: Silent | None = None,
         tell: TellTrial | None = None,
+        spoils: Callable[[str], bool] = lambda key: False,
+        shuffle: int | None = 3,
     ) -> tuple[Pretending, RunReport]:
-        engine = Pretending(plan, Store(smoke), store, endings)
+        engine = Pretending(plan, Store(smoke), store, endings, spoils)
         engine.before = dict(before or {})
         computed = compute(
             plan,
@@ -136,7 +159,7 @@ def pretend(plan: Plan, smoke: Path, store: Store) -> Callable[..., tuple[Preten
             jobs=jobs,
             rerun=rerun,
             timeout=timeout,
-            shuffle=3,
+            shuffle=shuffle,
             tell=tell,
         )
         report = record(plan, store, computed)
