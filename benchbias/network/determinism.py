@@ -104,6 +104,13 @@ class Found:
 class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes which operations are called, and in which layers."""
 
+    supports_higher_order_operators = True
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """No: torch would import its compiler at the first operator, which takes seconds in every worker."""
+        return False
+
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.layers: list[str] = []  # those that are being called, the outermost first
