@@ -1,17 +1,23 @@
 """Large boards and plans: CPU seconds and memory of 10,000 records and of 30,000 trials, and how a board grows.
 
-Records are copies of a published suite's, under other seeds or under other methods.
+Records are copies of a published suite's, under other seeds or under other methods. Finished trials are those of one
+small suite: one is computed, and its products stand for all others.
 """
 
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
+from benchbias.plan.trials import Selection
 from benchbias.records.trial import TrialRecord
+from benchbias.runner.workspace import Workspace
+from benchbias.store.store import Store
 from benchbias.util import canonical
 
 from .rows import Goal, Row, Setting
@@ -20,7 +26,7 @@ from .timing import Spread, Usage, benchbias, used
 ROOT = Path(__file__).parent.parent.parent
 PUBLISHED, SUITE = ROOT / "leaderboard/records/spurious-small", "spurious-small"
 COPIES, FEW_COPIES = 34, 8  # of 300 records
-TRIALS = 30_000
+PLANNED, FINISHED = 30_000, 10_000
 SEEDS = 100  # of the planned suite
 LINEAR = 1.1  # an exponent that is linear, with what noise adds
 
@@ -49,10 +55,11 @@ seeds = {seeds}
 
 
 def rows(setting: Setting) -> Iterator[Row]:
-    copies, few, trials = (2, 1, 300) if setting.quick else (COPIES, FEW_COPIES, TRIALS)
+    copies, few, planned, finished = (2, 1, 300, 200) if setting.quick else (COPIES, FEW_COPIES, PLANNED, FINISHED)
     with tempfile.TemporaryDirectory() as folder:
         yield from boards(Path(folder), copies, few, setting.rounds)
-        yield plan(Path(folder), trials, setting.rounds)
+        yield plan(Path(folder), planned, setting.rounds)
+        yield from again(Path(folder), finished, setting.rounds)
 
 
 def boards(folder: Path, copies: int, few: int, rounds: int) -> Iterator[Row]:
@@ -100,11 +107,43 @@ def board(root: Path) -> Usage:
     return used(benchbias("leaderboard", SUITE, "--records", root), ROOT)
 
 
-def plan(folder: Path, trials: int, rounds: int) -> Row:
-    config = folder / "growth.toml"
+def configured(file: Path, trials: int) -> Path:
+    """The tables of a suite of so many trials, as a file."""
     seeds = min(SEEDS, trials)
     decays = ", ".join(f"{1e-4 * (number + 1):.6f}" for number in range(trials // seeds))
-    config.write_text(CONFIG.format(decays=decays, seeds=seeds), encoding="utf-8")
+    file.write_text(CONFIG.format(decays=decays, seeds=seeds), encoding="utf-8")
+    return file
+
+
+def plan(folder: Path, trials: int, rounds: int) -> Row:
+    config = configured(folder / "planned.toml", trials)
     command = benchbias("plan", "-s", "growth", "--config", config, "-o", folder / "results")
     found = Spread.of([used(command, ROOT).cpu for _ in range(rounds)])
     return Row(f"a plan of {trials:,} trials", found, Goal(6), "s")
+
+
+def again(folder: Path, trials: int, rounds: int) -> Iterator[Row]:
+    """`run` and `status` where so many trials are finished, and nothing is left to do."""
+    config, results = configured(folder / "finished.toml", trials), folder / "finished"
+    suite = ("-s", "growth", "--config", config, "-o", results)
+    command = benchbias("run", *suite, "-q")
+    used([*command, "--set", "growing.decay=0.0001", "--seeds", "1"], ROOT)
+    fill(config, results)
+    used(command, ROOT)  # writes the records
+    for name, told in (("run", command), ("status", benchbias("status", *suite))):
+        usages = [used(told, ROOT) for _ in range(rounds)]
+        title = f"`{name}` over {trials:,} finished trials"
+        yield Row(title, Spread.of([one.cpu for one in usages]), unit="s")
+        yield Row(f"memory of {title}", Spread.of([one.memory for one in usages]), unit="MB")
+
+
+def fill(config: Path, results: Path) -> None:
+    """Give every stage of the suite the product of the one that was computed."""
+    plan, store = Workspace.open(config, quiet=True).plan("growth", Selection()), Store(results)
+    made = {stage.kind: key for key, stage in plan.stages.items() if store.object_path(key).is_file()}
+    with patch.object(os, "fsync", lambda descriptor: None):
+        for key, stage in plan.stages.items():
+            product = store.get(made[stage.kind])
+            if product is not None and not store.object_path(key).is_file():
+                store.put(key, stage.inputs, product.body, product.blobs)
+                store.put_measured(key, store.measured(made[stage.kind]))
