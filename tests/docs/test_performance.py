@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -327,6 +328,18 @@ def test_a_checkout_is_run_as_if_it_were_installed(tmp_path: Path):
     file, metadata, count = done.stdout.split()
     assert (Path(file), Path(metadata)) == (ROOT / "benchbias/__init__.py", tmp_path / "metadata")
     assert int(count) > 40
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", ["training_loop", "mask_updates", "cards"])
+def test_every_network_that_is_timed_can_be_made_and_answers(part: str):
+    import torch
+
+    module = loaded(part)
+    subjects = (module.LENET, module.SIMPLE_CNN) if part == "cards" else (*module.SUBJECTS, *module.QUICK)
+    for subject in subjects:
+        data = replace(subject, batch=2, steps=1).data()
+        assert subject.network()(data.batch(data.train, torch.arange(2)).images).shape == (2, subject.classes)
 
 
 @pytest.mark.slow
