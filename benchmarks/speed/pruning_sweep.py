@@ -72,11 +72,14 @@ def torchs(model: nn.Module, levels: Sequence[float] = SPARSITIES) -> list[nn.Mo
 
 
 def require_same(model: nn.Module, weights: dict[str, nn.Parameter]) -> None:
-    """Raises Absent where torch and we do not remove the same weights: the times would not compare."""
+    """Raises Absent where torch and we do not remove the same weights: the times would not compare.
+
+    torch rounds a number of weights that is none, ours is cut: so one weight may differ.
+    """
     (theirs,) = torchs(model, [0.9])
     (mask,) = cut_levels(sizes(weights), weights, [{"sparsity": 0.9}])
     own = {name: value.bool() for name, value in theirs.named_buffers() if name.endswith("weight_mask")}
-    if any(not torch.equal(own[f"{name}_mask"], kept) for name, kept in mask.tensors.items()):
+    if sum(int((own[f"{name}_mask"] != kept).sum()) for name, kept in mask.tensors.items()) > 1:
         raise Absent("torch removes other weights than we do: the two do not compute the same")
 
 
