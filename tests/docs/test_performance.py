@@ -199,9 +199,9 @@ def test_a_table_has_a_line_a_row_with_median_spread_goal_and_verdict():
     assert "### Start" in lines
     assert "`--only startup`: machine a machine; date 2026-01-01." in lines
     assert [line for line in lines if line.startswith("| ")][1:] == [
-        "| a ratio | 1.03 (0.980 to 1.40, n = 7) | ≤ 1.05 | met |",
-        "| a time \\| of two | 12.3 s (12.0 to 13.0, n = 3) | ≤ 10.0 s | missed; slow |",
-        "| a share | 76.0 % (75.0 to 77.0, n = 3) | ≥ 75.0 % | met |",
+        "| a ratio | 1.033 (0.980 to 1.400, n = 7) | ≤ 1.05 | met |",
+        "| a time \\| of two | 12.3 s (12.0 to 13.0, n = 3) | ≤ 10 s | missed; slow |",
+        "| a share | 76.0 % (75.0 to 77.0, n = 3) | ≥ 75 % | met |",
         "| absent | – | – | not measured: not installed |",
         "| once | 0.0500 (once) | – |  |",
     ]
