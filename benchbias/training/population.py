@@ -6,7 +6,6 @@ this is slower than one after another; it is for cards, where the launches of a 
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from benchbias.sparse.holding import Holder
 from benchbias.training.fit import FitReport, _epoch, _optimizer, _precision, cross_entropy, fit, step_count
 from benchbias.training.losses import example_weights
 from benchbias.training.schedules import learning_rates
-from benchbias.training.stacking import Stack
+from benchbias.training.stacking import Stack, refused
 
 if TYPE_CHECKING:
     from benchbias.suite.tables import Recipe
@@ -129,26 +128,12 @@ def unfit(member: Member) -> str | None:
         return "there is nothing to train"
     if any(_hooked(module) for module in model.modules()):
         return "a layer of its network has hooks"
-    return _refused_by_vmap(member)
+    return refused(model, member.data)
 
 
 def _hooked(module: nn.Module) -> bool:
     hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
     return any(map(bool, hooks))
-
-
-def _refused_by_vmap(member: Member) -> str | None:
-    """Why torch cannot stack the network: random numbers inside, or an operator; found by a pass of two copies."""
-    twins = [copy.deepcopy(member.model).train() for _ in range(2)]
-    images = member.data.sample.expand(2, 2, *member.data.sample.shape[1:])  # (members, B, C, H, W)
-    try:
-        stack = Stack(twins, [name for name, _ in member.model.named_parameters()])
-        with torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
-            logits = stack.logits(images)
-    except Exception as error:  # whatever a network of a user's raises here, it is trained alone
-        return f"torch cannot stack its network: {(str(error).strip() or type(error).__name__).splitlines()[0][:200]}"
-    fine = isinstance(logits, Tensor) and logits.ndim == 3
-    return None if fine else "its network does not answer with one tensor of logits"
 
 
 def difference(one: Member, other: Member) -> str | None:
