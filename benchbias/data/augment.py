@@ -90,23 +90,70 @@ def drawn(how: str, count: int, shape: Sequence[int], generator: torch.Generator
         return ()
     if how == "flip-resized-crop":
         return (_resized_crops(count, shape, generator),)
-    reach = 1 if how == "shift" else 4
-    moves = torch.randint(-reach, reach + 1, (2, count, 1), generator=generator).transpose(0, 1)  # (B, 2, 1)
-    return (moves,) if how == "shift" else (moves, torch.rand((count, 1), generator=generator) < 0.5)
+    kinds = 2 * _reach(how) + 1
+    rows, columns = torch.randint(kinds, (2, count), generator=generator)  # 0: up, or left, by the reach
+    if how == "shift":
+        return rows, columns
+    return rows, columns + kinds * (torch.rand((count,), generator=generator) < 0.5)
 
 
-def augmented(images: Tensor, how: str, draws: Draws, normaliser: Callable[[Tensor], Tensor]) -> Tensor:
-    """Normalise images uint8 (B, C, H, W), each augmented by its own draw: float32 (B, C, H, W).
+def _reach(how: str) -> int:
+    return 1 if how == "shift" else 4
 
-    draws: from `drawn`, on the images' device. Pixels are moved before they are normalised: a byte is a quarter.
+
+@dataclass(frozen=True)
+class Augmenter:
+    """Augments images of one shape by what was `drawn` for them, and normalises them.
+
+    rows: int64 (moves, H), for each vertical move the pixel at which the row begins that comes to each place. columns:
+    int64 (moves, W), and of mirrored images after that. inside: uint8 of the same shapes, 0 where a move leaves a
+    black border.
     """
-    if how == "none":
-        return normaliser(images)
-    if how == "flip-resized-crop":
-        return _resized(normaliser(images), draws[0])
-    black = how == "flip-crop-zeros"
-    made = normaliser(_moved(images, draws, black=black))
-    return made if black else _as_laid_out(made)
+
+    how: str
+    rows: Tensor | None = None
+    columns: Tensor | None = None
+    inside: tuple[Tensor, Tensor] | None = None
+
+    @staticmethod
+    def of(how: str, shape: Sequence[int], device: torch.device) -> Augmenter:
+        """Keep the moves of images of a shape (C, H, W), on a device."""
+        if how in ("none", "flip-resized-crop"):
+            return Augmenter(how)
+        _, height, width = shape
+        moves = torch.arange(-_reach(how), _reach(how) + 1, device=device)[:, None]
+        rows = torch.arange(height, device=device) + moves
+        columns = torch.arange(width, device=device) + moves
+        if how != "shift":
+            columns = torch.cat([columns, columns.flip(1)])
+        near_rows, near_columns = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
+        inside = (rows == near_rows).byte(), (columns == near_columns).byte()
+        return Augmenter(how, near_rows * width, near_columns, inside if how == "flip-crop-zeros" else None)
+
+    def __call__(self, images: Tensor, draws: Draws, normaliser: Callable[[Tensor], Tensor]) -> Tensor:
+        """uint8 (B, C, H, W) -> float32 (B, C, H, W), on the device of the moves, as the draws are.
+
+        Pixels are moved before they are normalised: as bytes they are a quarter.
+        """
+        if self.how == "flip-resized-crop":
+            return _resized(normaliser(images), draws[0])
+        if self.rows is None:
+            return normaliser(images)
+        made = normaliser(self._moved(images, *draws))
+        return _as_laid_out(made) if self.inside is None else made
+
+    def _moved(self, images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """Images uint8 (B, C, H, W) moved, and mirrored where so drawn; rows, columns: int64 (B,)."""
+        assert self.rows is not None
+        assert self.columns is not None
+        count, channels, _, _ = images.shape
+        pixels = self.rows.index_select(0, rows)[:, :, None] + self.columns.index_select(0, columns)[:, None, :]
+        pixels = pixels.view(count, 1, -1).expand(-1, channels, -1)  # (B, C, H * W)
+        made = images.reshape(count, channels, -1).gather(2, pixels).view(images.shape)
+        if self.inside is None:
+            return made
+        high, wide = (part.index_select(0, at) for part, at in zip(self.inside, (rows, columns), strict=True))
+        return made.mul_((high[:, :, None] & wide[:, None, :])[:, None])
 
 
 def _as_laid_out(images: Tensor) -> Tensor:
@@ -118,23 +165,6 @@ def _as_laid_out(images: Tensor) -> Tensor:
     if channels > 1 and height * width > 1:
         return images
     return images.view(count, height, width, channels).movedim(3, 1)
-
-
-def _moved(images: Tensor, draws: Draws, *, black: bool) -> Tensor:
-    """Images uint8 (B, C, H, W) moved by rows and columns, mirrored where so drawn; borders black or replicated."""
-    count, channels, height, width = images.shape
-    moves = draws[0]  # (B, 2, 1)
-    moved_rows = torch.arange(height, device=images.device) + moves[:, 0]  # (B, H)
-    moved_columns = torch.arange(width, device=images.device) + moves[:, 1]  # (B, W)
-    if len(draws) > 1:
-        moved_columns = torch.where(draws[1], moved_columns.flip(1), moved_columns)
-    rows, columns = moved_rows.clamp(0, height - 1), moved_columns.clamp(0, width - 1)
-    pixels = ((rows * width)[:, :, None] + columns[:, None, :]).view(count, 1, -1).expand(-1, channels, -1)
-    made = images.reshape(count, channels, -1).gather(2, pixels).view(images.shape)
-    if not black:
-        return made
-    inside = (rows == moved_rows)[:, None, :, None] & (columns == moved_columns)[:, None, None, :]
-    return made.masked_fill_(~inside, 0)
 
 
 def _resized_crops(count: int, shape: Sequence[int], generator: torch.Generator) -> Tensor:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from benchbias.data.augment import AUGMENTATIONS, Normaliser, augmented, drawn, normalise
+from benchbias.data.augment import AUGMENTATIONS, Augmenter, Draws, Normaliser, drawn, normalise
 
 
 def _require(condition: bool, message: str) -> None:
@@ -221,7 +221,17 @@ class TrainingData:
         if not augment or self.augment == "none":
             return self.normalised(chosen)
         draws = drawn(self.augment, len(chosen), chosen.shape[1:], self.augment_generator)
-        return augmented(chosen, self.augment, tuple(draw.to(chosen.device) for draw in draws), self.normalised)
+        return self.augmented(chosen, tuple(draw.to(chosen.device) for draw in draws))
+
+    def augmented(self, images: Tensor, draws: Draws) -> Tensor:
+        """Images uint8 (B, C, H, W), augmented as `drawn` and normalised: float32 (B, C, H, W)."""
+        fits = self._normaliser.fits(images)
+        augmenter = self._augmenter if fits else Augmenter.of(self.augment, images.shape[1:], images.device)
+        return augmenter(images, draws, self.normalised)
+
+    @functools.cached_property
+    def _augmenter(self) -> Augmenter:
+        return Augmenter.of(self.augment, self.train.images.shape[1:], self.train.labels.device)
 
     @functools.cached_property
     def _normaliser(self) -> Normaliser:

@@ -31,8 +31,12 @@ TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 
 
 def traces() -> dict[str, Any]:
-    """The state of this process, by name."""
-    return {**_of_python(), **_of_the_system(), **_of_torch()}
+    """The state of this process, by name.
+
+    The driver of a card opens devices and starts threads when it likes: where one is used, files alone are looked at.
+    """
+    cuda = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    return {**_of_python(), **_of_the_system(driver=cuda), **_of_torch(), "card": _card() if cuda else None}
 
 
 def left_behind(before: Mapping[str, Any]) -> list[str]:
@@ -53,7 +57,7 @@ def _of_python() -> dict[str, Any]:
         "signal handlers": [signal.getsignal(number) for number in sorted(signal.valid_signals())],
         "timers": [signal.getitimer(timer)[1] or signal.getitimer(timer)[0] > 0 for timer in TIMERS],
         "blocked signals": signal.pthread_sigmask(signal.SIG_BLOCK, ()),
-        "threads": {thread.ident for thread in threading.enumerate()},
+        "threads": {thread.ident for thread in threading.enumerate() if not isinstance(thread, threading._DummyThread)},
         "hooks": (sys.gettrace(), sys.getprofile(), sys.excepthook, sys.unraisablehook, sys.displayhook),
         "streams": (sys.stdin, sys.stdout, sys.stderr),
         "builtins": {name: id(value) for name, value in vars(builtins).items()},
@@ -66,27 +70,36 @@ def _of_python() -> dict[str, Any]:
     }
 
 
-def _of_the_system() -> dict[str, Any]:
+def _of_the_system(*, driver: bool) -> dict[str, Any]:
     umask = os.umask(0)
     os.umask(umask)
     task = Path("/proc/self/task")
     return {
         "working directory": _told(Path.cwd),
         "umask": umask,
-        "open files": _told(lambda: sorted(_open_files())),
+        "open files": _told(lambda: sorted(_open_files(driver=driver))),
         "children": _told(lambda: [(one / "children").read_text() for one in task.iterdir()]),
-        "threads of the system": _told(lambda: len(list(task.iterdir()))),
+        "threads of the system": None if driver else _told(lambda: len(list(task.iterdir()))),
         "CPUs": _told(lambda: os.sched_getaffinity(0)),
         "priority": _told(lambda: os.getpriority(os.PRIO_PROCESS, 0)),
         "group": os.getpgid(0),
     }
 
 
-def _open_files() -> Iterator[tuple[str, str]]:
-    """(descriptor, what it is of) of all that is open; the listing's own is gone by then."""
+def _open_files(*, driver: bool) -> Iterator[tuple[str, str]]:
+    """(descriptor, what it is of) of all that is open; the listing's own is gone by then.
+
+    driver: leave out devices, pipes and sockets but those of the standard streams.
+    """
     for name in os.listdir("/proc/self/fd"):  # noqa: PTH208  (names)
         with contextlib.suppress(FileNotFoundError):
-            yield name, os.readlink(f"/proc/self/fd/{name}")  # noqa: PTH115  (a text, not a path)
+            target = os.readlink(f"/proc/self/fd/{name}")  # noqa: PTH115  (a text, not a path)
+            if not driver or int(name) <= 2 or (target.startswith("/") and not target.startswith(("/dev/", "/proc/"))):
+                yield name, target
+
+
+def _card() -> int:
+    return torch.cuda.current_device()
 
 
 def _told(ask: Callable[[], Any]) -> Any:
@@ -98,7 +111,6 @@ def _told(ask: Callable[[], Any]) -> Any:
 
 
 def _of_torch() -> dict[str, Any]:
-    cuda = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     return {
         "default dtype": torch.get_default_dtype(),
         "default device": torch.get_default_device(),
@@ -119,7 +131,6 @@ def _of_torch() -> dict[str, Any]:
         "hooks of modules": {name: list(hooks) for name, hooks in vars(module).items() if _is_hooks(name, hooks)},
         "hooks of optimizers": {name: list(hooks) for name, hooks in vars(optimizer).items() if _is_hooks(name, hooks)},
         "printing": str(torch._tensor_str.PRINT_OPTS),
-        "card": torch.cuda.current_device() if cuda else None,
     }
 
 

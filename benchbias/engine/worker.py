@@ -67,6 +67,7 @@ class Stages:
             self._streams.put_back()
         elif more:
             _set_torch()
+            _begin_driver(self._plan["device"])
             self._before, self._streams = traces(), Streams()
         if self._plan["stages"][key]["inputs"]["kind"] in METHOD_KINDS and self._measured:
             self._shared.clear()
@@ -218,6 +219,15 @@ def _set_torch(*, strict: bool = True) -> None:
     torch.backends.cudnn.benchmark = False
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
+
+
+def _begin_driver(device: str) -> None:
+    """Let the driver of a card begin what it keeps for the process; where it cannot, the stage itself says so."""
+    import torch
+
+    with contextlib.suppress(Exception):
+        if device != "cpu":
+            torch.cuda.init()  # type: ignore[no-untyped-call]
 
 
 def _prepare_torch(device: str, *, strict: bool) -> Any:

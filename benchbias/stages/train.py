@@ -85,7 +85,7 @@ def run(job: Job) -> Made:
     body |= {"selected_epoch": selected, "cost": count_cost(model, sample).to_json()}
     blobs = {"weights": snapshot(model)} | {f"epoch-{epoch}": kept for epoch, kept in selector.kept.items()}
     if "prune" in job.inputs:
-        final = masking.final(selected is not None)
+        final = masking.final(selected is not None).to("cpu")
         body |= mask_body(final) | {"mask_updates": masking.updates}
         for what, count in search_cost(model, sample, masking.searches, None).items():
             body[what] = None if body[what] is None else body[what] + count

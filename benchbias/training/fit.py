@@ -15,8 +15,10 @@ from benchbias.errors import ComponentError
 from benchbias.network.counting import uncounted
 from benchbias.network.inspect import evaluating
 from benchbias.network.weights import load_state
+from benchbias.training.captured import steps_of
+from benchbias.training.graphs import graph_maker
 from benchbias.training.schedules import learning_rates
-from benchbias.training.stepping import Loss, Stepping
+from benchbias.training.stepping import Loss, Stepping, capturable
 
 if TYPE_CHECKING:
     from benchbias.suite.tables import Recipe
@@ -37,6 +39,7 @@ class FitReport:
     flops: int = 0
 
 
+@capturable
 def cross_entropy(model: nn.Module, batch: Batch) -> Tensor:
     """Mean cross-entropy of a batch, shape ()."""
     return nn.functional.cross_entropy(model(batch.images), batch.labels)
@@ -68,19 +71,21 @@ def fit(
         return FitReport(0, 0, ())
     if not chosen:
         raise ComponentError("nothing to train: every parameter that the optimizer is given is frozen")
-    optimizer = _optimizer(chosen, recipe)
+    make = graph_maker(device)
+    optimizer = _optimizer(chosen, recipe, None if make is None else _rate(device, recipe))
     plateau = _plateau(optimizer, recipe) if recipe.schedule == "plateau" else None
     rates = learning_rates(recipe, total_steps) if plateau is None else None
     precision = _precision(device, recipe)
     stepping = Stepping(model, data, loss, optimizer, chosen, rates, precision, recipe.channels_last)
     if recipe.channels_last:
         model.to(memory_format=torch.channels_last)
+    steps = steps_of(stepping, total_steps, make, _say)
     examples = 0
     losses: list[float] = []
     for epoch in range(1, recipe.epochs + 1):
         model.train()
         indices = _epoch(sampling, length, recipe.batch_size, order, device)
-        losses.append(float(stepping.epoch(indices)) / len(indices))
+        losses.append(float(steps.epoch(indices)) / len(indices))
         examples += sum(map(len, indices))
         if plateau is not None:
             plateau.step(validation_loss(model, data))
@@ -122,18 +127,32 @@ def _precision(device: torch.device, recipe: Recipe) -> torch.autocast | None:
     return torch.autocast(device.type, torch.bfloat16, enabled=wanted)
 
 
-def _optimizer(parameters: list[nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:
+def _say(why: str) -> None:
+    print(f"training steps are made one operation after another, not captured: {why}", flush=True)
+
+
+def _rate(device: torch.device, recipe: Recipe) -> Tensor | None:
+    """The learning rate where a captured step can read it: float32 on a card, as its kernels want it."""
+    if recipe.schedule == "plateau":
+        return None
+    return torch.full((), recipe.lr, dtype=torch.float32 if device.type == "cuda" else torch.float64, device=device)
+
+
+def _optimizer(parameters: list[nn.Parameter], recipe: Recipe, rate: Tensor | None) -> torch.optim.Optimizer:
+    """torch's own, fused. rate: the tensor that holds the learning rate; None: a number does."""
+    lr = recipe.lr if rate is None else rate
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(
             parameters,
-            recipe.lr,
+            lr,
             momentum=recipe.momentum,
             weight_decay=recipe.weight_decay,
             nesterov=recipe.nesterov,
             fused=True,
         )
     kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
-    return kind(parameters, recipe.lr, weight_decay=recipe.weight_decay, fused=True)
+    on_card = rate is not None and rate.is_cuda
+    return kind(parameters, lr, weight_decay=recipe.weight_decay, fused=True, capturable=on_card)
 
 
 def _plateau(optimizer: torch.optim.Optimizer, recipe: Recipe) -> torch.optim.lr_scheduler.ReduceLROnPlateau:

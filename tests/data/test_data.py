@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from benchbias.data.augment import augmented, drawn, normalise
+from benchbias.data.augment import Augmenter, drawn, normalise
 from benchbias.data.values import BiasedDataset, GroupLabels, LabelledSplit, Predictions, Split, TrainingData
 
 quick = settings(max_examples=40, deadline=None, derandomize=True)
@@ -209,7 +209,7 @@ def windows(image, reach):
 
 def moved(images, how, seed):
     draws = drawn(how, len(images), images.shape[1:], torch.Generator().manual_seed(seed))
-    return augmented(images, how, draws, lambda plain: plain)
+    return Augmenter.of(how, images.shape[1:], images.device)(images, draws, lambda plain: plain)
 
 
 @pytest.mark.parametrize(("how", "reach", "mirrored"), [("shift", 1, False), ("flip-crop", 4, True)])

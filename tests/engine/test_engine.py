@@ -7,6 +7,7 @@ stage can end is tried in milliseconds.
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -22,6 +23,7 @@ from benchbias.errors import ChangedError, StorageError
 from benchbias.keys.environment import torch_version
 from benchbias.plan.trials import Plan, Trial
 from benchbias.runner.failures import SIGNAL_TRIES, Failure
+from benchbias.runner.grouping import Grouping
 from benchbias.runner.loop import TellTrial, compute
 from benchbias.runner.recording import make_record
 from benchbias.runner.report import RunReport, record
@@ -202,6 +204,39 @@ def test_every_stage_is_submitted_once_after_its_parents(
     engine, report = pretend()
     assert not engine.started
     assert (report.cached, report.computed) == (len(plan.stages), 0)
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+@pytest.mark.parametrize("shuffle", [None, 5])
+def test_what_is_handed_back_is_submitted_again_and_is_no_failure(
+    plan: Plan,
+    pretend: Callable[..., tuple[Pretending, RunReport]],
+    store: Store,
+    jobs: int,
+    shuffle: int | None,
+):
+    """Half of all stages spoil their process, others wait for another run or find a parent damaged."""
+    chance = random.Random(jobs)
+    spoilt = {key for key in plan.stages if chance.random() < 0.5}
+    endings = {key: [code(chance.choice((BUSY, DAMAGED)))] for key in plan.stages if chance.random() < 0.2}
+    engine, report = pretend(endings, jobs=jobs, spoils=spoilt.__contains__, shuffle=shuffle)
+    assert engine.returned > 5, "nothing was handed back"
+    assert engine.started == {key: 1 + (key in endings) for key in plan.stages}
+    assert engine.most == jobs
+    assert (report.exit_code, report.computed, report.missing) == (0, len(plan.stages), 0)
+    assert not list((store.root / "attempts").iterdir())
+
+
+def test_a_failure_in_a_process_blocks_what_rests_on_it_and_the_rest_of_its_sweep_goes_on(
+    plan: Plan, pretend: Callable[..., tuple[Pretending, RunReport]], store: Store
+):
+    grouping = Grouping.of(plan)
+    bad = next(iter(grouping.sweeps))
+    engine, report = pretend({bad: [code(FAILED)]}, jobs=1, shuffle=None)
+    call = next(keys for keys in engine.calls if bad in keys)
+    assert len([key for key in call if plan.stages[key].kind == "prune"]) > 1, "there was no sweep"
+    assert engine.started == dict.fromkeys(set(plan.stages) - (resting_on(plan, bad) - {bad}), 1)
+    assert list(report.failures) == [bad]
 
 
 @pytest.mark.parametrize(
