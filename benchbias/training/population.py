@@ -148,7 +148,6 @@ def difference(one: Member, other: Member) -> str | None:
         "augmentation": lambda member: member.data.augment,
         "device": lambda member: member.data.train.labels.device,
         "covered weights": lambda member: sorted(member.factors),
-        "way of holding a mask": lambda member: member.holder and member.holder.updates.mask_gradients,
     }
     return next((f"another {what}" for what, of in pairs.items() if of(one) != of(other)), None)
 
@@ -193,14 +192,9 @@ class _Population:
         with self.precision or nullcontext():
             losses = self.losses(batches)
         losses.sum().backward()  # type: ignore[no-untyped-call]  # no member's loss depends on another's weights
-        holder = self.members[0].holder
-        for name, factor in self.factors.items():
-            gradient = self.stack.parameters[name].grad
-            if gradient is not None and holder is not None and holder.updates.mask_gradients:
-                gradient.mul_(factor)
         self.optimizer.param_groups[0]["lr"] = next(self.rates)
         self.optimizer.step()
-        with torch.no_grad():
+        with torch.no_grad():  # a fixed mask needs no more: what gathers at a removed weight moves no other
             for name, factor in self.factors.items():
                 self.stack.parameters[name].mul_(factor)
         return losses.detach()
