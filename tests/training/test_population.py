@@ -37,6 +37,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "mlp": mlp,
     "conv_encoder": lambda *form: conv_encoder(*form, width=0.1, dropout=0.0),
 }
+QUICK = ("lenet_small", "simple_cnn")  # without and with batch norm
 LARGE: dict[str, Callable[..., nn.Module]] = {
     "resnet18": lambda *form: resnet18(*form, Path()),
     "resnet50": lambda *form: resnet50(*form, Path()),
@@ -112,7 +113,9 @@ def in_one_stack(found: list[Trained]) -> bool:
     return all(one.together == len(found) and not one.why for one in found)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in NETWORKS]
+)
 def test_ten_steps_at_once_are_ten_steps_one_after_another(name: str):
     assert in_one_stack(agree(lambda: population(lambda: NETWORKS[name](SHAPE, CLASSES))))
 
@@ -148,10 +151,10 @@ def test_any_network_is_trained_as_it_would_be_alone_at_once_or_not(name: str):
 @pytest.mark.parametrize(
     "changed",
     [
-        {"optimizer": "adam", "lr": 1e-3},
+        pytest.param({"optimizer": "adam", "lr": 1e-3}, marks=pytest.mark.slow),
         {"optimizer": "adamw", "lr": 1e-3, "schedule": "onecycle"},
-        {"momentum": 0.9, "nesterov": True, "schedule": "cosine"},
-        {"schedule": "steps", "drops": [0.5]},
+        pytest.param({"momentum": 0.9, "nesterov": True, "schedule": "cosine"}, marks=pytest.mark.slow),
+        pytest.param({"schedule": "steps", "drops": [0.5]}, marks=pytest.mark.slow),
     ],
     ids=str,
 )
@@ -183,7 +186,7 @@ def test_weights_of_examples_and_orders_may_differ():
         assert in_one_stack(agree(make))
 
 
-@pytest.mark.parametrize("mask_gradients", [True, False])
+@pytest.mark.parametrize("mask_gradients", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_fixed_masks_hold_each_its_own(mask_gradients: bool):
     kept: list[list[Member]] = []
 
