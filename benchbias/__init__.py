@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from benchbias.sparse.masks import drop_and_grow as drop_and_grow
     from benchbias.sparse.masks import independent_mask as independent_mask
     from benchbias.sparse.masks import random_mask as random_mask
+    from benchbias.sparse.ranking import highest as highest
     from benchbias.sparse.straight_through import logits_under as logits_under
     from benchbias.sparse.straight_through import sample_mask as sample_mask
     from benchbias.statistics.estimates import Estimate as Estimate
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
     from benchbias.training.losses import nt_xent as nt_xent
     from benchbias.training.losses import weighted_cross_entropy as weighted_cross_entropy
     from benchbias.training.probe_context import ProbeContext as ProbeContext
+    from benchbias.training.stepping import capturable as capturable
 
 _HOME = {
     "auditing.entry.api": ("audit",),
@@ -110,6 +112,7 @@ _HOME = {
     "runner.results": ("Results",),
     "sparse.cutting": ("Scores", "removed_count"),
     "sparse.masks": ("Mask", "drop_and_grow", "independent_mask", "random_mask"),
+    "sparse.ranking": ("highest",),
     "sparse.straight_through": ("logits_under", "sample_mask"),
     "statistics.estimates": ("Estimate", "equivalence_p_value", "estimate", "p_value"),
     "statistics.influence": ("Influence", "Measured"),
@@ -119,6 +122,7 @@ _HOME = {
     "training.fit": ("loss_gradients", "predicted_classes", "step_count"),
     "training.losses": ("LossAverages", "generalised_cross_entropy", "nt_xent", "weighted_cross_entropy"),
     "training.probe_context": ("ProbeContext",),
+    "training.stepping": ("capturable",),
 }
 
 __all__ = [  # a test holds it equal to the names above
@@ -126,12 +130,12 @@ __all__ = [  # a test holds it equal to the names above
     "Examples", "Exported", "GroupLabels", "HubImages", "Influence", "LabelledSplit", "LossAverages", "Mask",
     "Measured", "Member", "Population", "Predictions", "ProbeContext", "PruneContext", "Range", "Results", "Row",
     "Scores", "Skip", "Split", "Table", "TrainContext", "TrainingData", "TrialRecord", "assert_no_subgroup_harm",
-    "audit", "carved", "cell_text", "change_table", "channel_statistics", "checkpoint_tensors", "dataset_of",
-    "drop_and_grow", "equivalence_p_value", "estimate", "export", "folder_images", "formerly",
-    "generalised_cross_entropy", "head_name", "holm", "hookimpl", "hub_images", "independent_mask", "load_network",
-    "load_results", "logits_under", "loss_gradients", "nt_xent", "p_value", "part_accuracies", "predicted_classes",
-    "random_mask", "reads", "removed_count", "rows_of", "run", "sample_mask", "step_count", "table_rows", "uses",
-    "weighted_cross_entropy",
+    "audit", "capturable", "carved", "cell_text", "change_table", "channel_statistics", "checkpoint_tensors",
+    "dataset_of", "drop_and_grow", "equivalence_p_value", "estimate", "export", "folder_images", "formerly",
+    "generalised_cross_entropy", "head_name", "highest", "holm", "hookimpl", "hub_images", "independent_mask",
+    "load_network", "load_results", "logits_under", "loss_gradients", "nt_xent", "p_value", "part_accuracies",
+    "predicted_classes", "random_mask", "reads", "removed_count", "rows_of", "run", "sample_mask", "step_count",
+    "table_rows", "uses", "weighted_cross_entropy",
 ]  # fmt: skip
 
 

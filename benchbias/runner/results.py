@@ -6,6 +6,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchbias.errors import UsageError
@@ -15,12 +16,10 @@ from benchbias.records.trial import TrialRecord, record_folder
 from benchbias.statistics.estimates import MARGIN
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas
 
     from benchbias.data.values import Predictions
-    from benchbias.plan.trials import Plan
+    from benchbias.plan.trials import Plan, Trial
     from benchbias.records.analysis import AnalysisRecord
     from benchbias.runner.report import RunReport
     from benchbias.statistics.cells import CellLayout
@@ -122,8 +121,6 @@ class Results:
             raise UsageError(f"{trial.label} is not done yet: run it first")
         if record.body["status"] != "ok":
             raise UsageError(f"{trial.label} has no predictions: it {_told(record)}")
-        from benchbias.runner.predictions import stored_predictions
-
         return stored_predictions(self.plan, trial, self.store)
 
     def __repr__(self) -> str:
@@ -161,6 +158,19 @@ def results_of(plan: Plan, store: Store, report: RunReport) -> Results:
         latency = read_latency(store.root, plan.label)
     files = board_files(plan.label, Scored.of(shown, layouts, analyses), command_for(plan.suite), latency)
     return Results(plan, store, report, files, shown, layouts, analyses)
+
+
+def stored_predictions(plan: Plan, trial: Trial, store: Store) -> Predictions:
+    """The predictions behind a trial's score, on the CPU. Raises StorageError where they are gone or damaged."""
+    import torch
+
+    from benchbias.stages.job import Job
+    from benchbias.stages.score import predictions
+
+    inputs = plan.stages[trial.stages[-1]].inputs
+    stages = {key: plan.stages[key].inputs for key in trial.stages}
+    job = Job(store, inputs, stages, {}, torch.device("cpu"), Path())
+    return predictions(job, "test", inputs["split"])
 
 
 def _told(record: TrialRecord) -> str:

@@ -86,9 +86,9 @@ def details_of(scored: Scored, command: str, latency: Latency | None = None) -> 
 
 def _of_rows(rows: Sequence[Row], trials: Rows, suite: Mapping[str, Any]) -> list[str]:
     """The tables of groups, settings and seeds, in the order of the rows."""
-    found = [one for row in rows if (one := row_of(trials, row.task, row.label)) is not None]
-    metric = suite["rank_by"].removeprefix("-")
-    return [*group_lines(found), *setting_lines(found), *seed_lines(found, metric)] if found else []
+    both = [(row, one) for row in rows if (one := row_of(trials, row.task, row.label)) is not None]
+    found, metric = [one for _, one in both], suite["rank_by"].removeprefix("-")
+    return [*group_lines(both), *setting_lines(found), *seed_lines(found, metric)] if found else []
 
 
 def _metrics(suite: Mapping[str, Any]) -> list[str]:
