@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim import optimizer as optimizers
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
-from benchbias.data.augment import Draws, drawn
+from benchbias.data.augment import Augmenter, Draws, Normaliser, drawn
 from benchbias.data.values import Batch
 from benchbias.network import counting
 from benchbias.sparse.holding import Holder
@@ -107,7 +107,10 @@ class CapturedSteps:
         rate = stepping.optimizer.param_groups[0]["lr"]
         assert isinstance(rate, Tensor)
         self.rate = rate
-        device = stepping.data.train.labels.device
+        data, device = stepping.data, stepping.data.train.labels.device
+        shape = data.train.images.shape[1:]
+        self.normaliser = Normaliser.of(data.mean, data.std, shape, device)
+        self.augmenter = Augmenter.of(data.augment, shape, device)
         self.total = torch.zeros((), device=device)
         self.position = torch.zeros(1, dtype=torch.int64, device=device)  # of the next step in the epoch
         self.order: Tensor | None = None  # int64 (S, B), an epoch's full batches
@@ -171,9 +174,9 @@ class CapturedSteps:
         self.position.add_(1)
 
     def _batch(self, index: Tensor, draws: Draws) -> Batch:
-        data = self.stepping.data
-        images = data.augmented(data.train.images.index_select(0, index), draws)
-        return self.stepping.laid_out(Batch(images, data.train.labels.index_select(0, index), index))
+        train = self.stepping.data.train
+        images = self.augmenter(train.images.index_select(0, index), draws, self.normaliser)
+        return self.stepping.laid_out(Batch(images, train.labels.index_select(0, index), index))
 
     def _step(self) -> None:
         if self.refused or self._due():
