@@ -30,7 +30,14 @@ def weighted_cross_entropy(weights: Tensor) -> Callable[[nn.Module, Batch], Tens
         chosen = placed[batch.index]
         return (each * chosen).sum() / chosen.sum()
 
+    loss._example_weights = (loss, weights)  # type: ignore[attr-defined]  # itself: a wrapper may copy attributes
     return loss
+
+
+def example_weights(loss: Callable[[nn.Module, Batch], Tensor]) -> Tensor | None:
+    """The weights of examples, float (N,), of a loss that `weighted_cross_entropy` made; None for any other loss."""
+    owner, weights = getattr(loss, "_example_weights", (None, None))
+    return weights if owner is loss else None
 
 
 def generalised_cross_entropy(
