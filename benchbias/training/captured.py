@@ -79,9 +79,11 @@ def _foreign_hooks() -> bool:
     )
 
 
-def _holders() -> list[Holder]:
+def _holders(parameters: Sequence[nn.Parameter]) -> list[Holder]:
+    """The holders of a mask on the model that these parameters are of: others let the optimizer alone."""
     owners = [getattr(hook, "__self__", None) for hook in optimizers._global_optimizer_pre_hooks.values()]
-    return [owner for owner in owners if isinstance(owner, Holder)]
+    holders = [owner for owner in owners if isinstance(owner, Holder)]
+    return [holder for holder in holders if not holder.ours.isdisjoint(map(id, parameters))]
 
 
 _MODULE_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
@@ -117,12 +119,12 @@ class CapturedSteps:
         self.rates = torch.zeros(0)  # (S,)
         self.draws: Draws = ()  # (S, B, ...) each
         self.refused = False
-        self.holders = _holders()
         self._begin()
 
     def _begin(self) -> None:
         """Start anew: nothing is captured."""
         self.graph, self.captured = self.make(), False
+        self.holders = _holders(self.stepping.parameters)
         self.warm = self.compared = 0
         self.form: Any = None  # what it was captured with
         self.factors: list[list[Tensor]] = []  # of each holder, which the graph multiplies by
@@ -241,7 +243,7 @@ class CapturedSteps:
             for parameter, gradient in zip(self.stepping.parameters, self.gradients, strict=True):
                 parameter.grad = gradient
             self.astray = False
-        steps = [holder.step + 1 for holder in self.holders]
+        steps = [holder.step + (holder.leader is self.stepping.optimizer) for holder in self.holders]
         self.graph.replay()
         self._steps_are(steps)
 
@@ -277,5 +279,5 @@ class CapturedSteps:
             tuple((tensor.data_ptr(), tensor.requires_grad) for tensor in tensors),
             tuple(module.training for module in model.modules()),
             [{key: value for key, value in group.items() if key not in ("params", "lr")} for group in groups],
-            [id(holder) for holder in _holders()],
+            [id(holder) for holder in _holders(self.stepping.parameters)],
         )
