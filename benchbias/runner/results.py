@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas
 
     from benchbias.data.values import Predictions
-    from benchbias.plan.trials import Plan
+    from benchbias.plan.trials import Plan, Trial
     from benchbias.records.analysis import AnalysisRecord
     from benchbias.runner.report import RunReport
     from benchbias.statistics.cells import CellLayout

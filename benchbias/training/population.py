@@ -62,7 +62,7 @@ class Member:
 
     @property
     def factors(self) -> dict[str, Tensor]:
-        """What the mask multiplies each parameter that it covers with; empty without one."""
+        """The factors of each parameter that the mask covers, by name; empty without a mask."""
         if self.holder is None:
             return {}
         named = dict(self.model.named_parameters())
@@ -152,7 +152,7 @@ def _refused_by_vmap(member: Member) -> str | None:
 
 
 def difference(one: Member, other: Member) -> str | None:
-    """What keeps two members from being trained at once; None: nothing."""
+    """The reason why two members cannot be trained at once; None where they can."""
     pairs: dict[str, Callable[[Member], Any]] = {
         "recipe": lambda member: member.recipe,
         "number of examples": lambda member: member.length,
@@ -241,7 +241,7 @@ def _population(members: Sequence[Member]) -> _Population:
     return _Population(
         members,
         stack,
-        _optimizer(stack.chosen, first.recipe),
+        _optimizer(stack.chosen, first.recipe, None),
         learning_rates(first.recipe, steps),
         _precision(device, first.recipe),
         {name: torch.stack([factors[name] for factors in held]) for name in held[0]},
