@@ -1,8 +1,8 @@
 """Captured steps: on a card, all launches of a training step recorded once and made by one call, with the same bytes.
 
 The step reads where it is in the epoch from a tensor, and by that its examples, their augmentation and its learning
-rate, which are copied to the card once an epoch. Nothing is drawn on the card that was drawn on the CPU before. An epoch's
-augmentation is drawn ahead, in the order of its batches: a pruner inside training has streams of its own.
+rate, which are copied to the card once an epoch. Nothing is drawn on the card that was drawn on the CPU before. The
+augmentation of an epoch is drawn ahead, batch by batch: a pruner inside training has streams of its own.
 """
 
 from __future__ import annotations
