@@ -131,7 +131,7 @@ class Holder:
                 self.pending = dense
             else:
                 self._update(optimizer, step, dense)
-            if self.pending is not None or sys.getrefcount(dense) > ALONE:  # who keeps them reads those of this step
+            if sys.getrefcount(dense) > ALONE:  # who keeps them reads those of this step
                 dense.read_all()
             if self.updates.skip_step:
                 for moved in self.parameters.values():
