@@ -13,6 +13,7 @@ from benchbias.data.values import TrainingData
 from benchbias.errors import ComponentError
 from benchbias.network.cost import count_cost
 from benchbias.network.counting import WorkCounter, counted_work
+from benchbias.network.determinism import refuse_without_deterministic_form
 from benchbias.sparse.holding import holding
 from benchbias.stages.job import (
     Job,
@@ -38,6 +39,8 @@ def run(job: Job) -> Made:
     recipe = Recipe.model_validate(job.inputs["recipe"])
     data = job.training_data(recipe)
     model = job.model("start")
+    if job.on_card and recipe.deterministic:
+        refuse_without_deterministic_form(model, data.sample)
     start = snapshot(model)
     shapes = shapes_of(model)
     masking = Masking(job, recipe, data, model)

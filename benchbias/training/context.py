@@ -22,8 +22,9 @@ from benchbias.sparse.copies import shapes
 from benchbias.sparse.cutting import Budget, budget_counts, budget_densities
 from benchbias.sparse.holding import Holder
 from benchbias.sparse.masks import Mask
-from benchbias.training.fit import FitReport, Loss, cross_entropy, fit, step_count
+from benchbias.training.fit import FitReport, cross_entropy, fit, step_count
 from benchbias.training.losses import weighted_cross_entropy
+from benchbias.training.stepping import Loss
 
 if TYPE_CHECKING:
     from benchbias.suite.tables import Recipe
