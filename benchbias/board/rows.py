@@ -25,11 +25,11 @@ class Row:
     """One line of the leaderboard: a method at one setting on one task, over its seeds.
 
     as_counted: the mean over seeds of the metric that ranks, as papers print it; metrics take off the bias of a least.
-    worst_group: the least over groups of the mean over seeds; groups: these means, by number. marks: of the metric that ranks. reach: the share of all
-    matrices' weights that pruning reaches. training_flops: None where some seed's are unknown; relative_cost: over
-    those of the suite's reference method. training_steps: of the optimizer, the mean over seeds; None where a record
-    has none. control: the label of the row that `to_baseline` is a difference from;
-    reference: the suite's reference method.
+    worst_group: the least over groups of the mean over seeds; groups: these means, by number, none without counts.
+    marks: of the metric that ranks. reach: the share of all matrices' weights that pruning reaches. training_flops:
+    None where some seed's are unknown; relative_cost: over those of the suite's reference method. training_steps: of
+    the optimizer, the mean over seeds; None where a record has none. control: the label of the row that `to_baseline`
+    is a difference from; reference: the suite's reference method.
     """
 
     task: str
