@@ -148,7 +148,7 @@ def test_many_p_values_are_told_apart_by_few_nodes_first(monkeypatch):
         computed.clear()
         assert (PValues(gaps).at_most(level) == (p_values <= level)).all()
         assert len(computed) < len(gaps) / 2
-    assert 10 < (p_values <= 1e-3).sum() < len(p_values) - 10
+    assert 10 < (p_values <= 0.05).sum() < len(p_values) - 10
 
 
 def test_rough_probabilities_are_within_their_factor():
