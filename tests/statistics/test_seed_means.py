@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.polynomial import chebyshev
 
-from benchbias.statistics import behrens_fisher
+from benchbias.statistics import behrens_fisher, seed_means
 from benchbias.statistics.estimates import Estimate, _still, all_over_seeds, over_seeds, spread_over_seeds
 from benchbias.statistics.influence import Measured, measure, measure_group
 from support.cell_tables import drawn
@@ -50,6 +51,13 @@ def rows_of(numbers):
         rows += [*sides, [measure_group(1, one) for one in cells]]
         rows.append([one - other for one, other in zip(*sides, strict=True)])
         rows.append([Measured(float(one.value), bounds=(0.0, 1.0)) for one in sides[0]])
+    for _ in range(3):  # seeds of two test splits that share some of their clusters
+        split = [
+            replace(one, layout=f"from {first}")
+            for first in (0, 10)
+            for one in drawn(numbers, [0.5, 0.7, 0.2, 0.9], clusters=20, copies=2, seeds=2, first=first)
+        ]
+        rows.append([measure("accuracy", one, [True, False] * 2, 2) for one in split])
     return rows
 
 
@@ -68,6 +76,12 @@ def test_rows_that_hold_too_much_at_once_are_made_in_parts(monkeypatch):
     whole = all_over_seeds(rows)
     monkeypatch.setattr("benchbias.statistics.seed_means.AT_ONCE", 1)
     assert repr(all_over_seeds(rows)) == repr(whole)
+
+
+def test_squares_are_those_of_single_numbers():
+    values = np.random.default_rng(0).random(20_000)
+    alone_ = [value**2 for value in values.tolist()]
+    assert seed_means._powers(values).tolist() == alone_
 
 
 def test_a_row_alone_is_one_of_many():
