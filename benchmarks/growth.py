@@ -1,8 +1,9 @@
 """CPU seconds of boards over ever more records, of plans, and of runs over ever more finished trials.
 
 Each stands beside the one before, with its exponent: 1 where twice as much takes twice as long. Records are copies of
-a published suite's, under other names (more rows) or of other seeds; a board is all its files. Finished trials are those of one small suite: one is
-computed, and its products stand for all others, which nothing reads but their records and the board.
+a published suite's, under other names (more rows) or of other seeds; a board is all its files. Finished trials are
+those of one small suite: one is computed, and its products stand for all others, which nothing reads but their records
+and the board.
 """
 
 from __future__ import annotations

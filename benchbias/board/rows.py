@@ -17,7 +17,7 @@ from benchbias.statistics.influence import Measured
 from benchbias.statistics.worst_group import GroupMeans, group_means
 from benchbias.util import canonical
 
-TRIALS_AT_ONCE = 640  # of which estimates are made together: their groups are in memory then
+AT_ONCE = 2_000_000  # numbers of the groups of rows whose estimates are made together
 
 
 @dataclass(frozen=True)
@@ -112,13 +112,15 @@ def rows_of(chosen: Sequence[Trials], rows: Rows) -> list[Row]:
 
 
 def _parts(rows: Sequence[Trials]) -> Iterator[list[Trials]]:
-    """The rows in their order, some at a time: of so many trials, or one row of more."""
-    part: list[Trials] = []
+    """The rows in their order, some at a time: no more than memory holds, or one row of more."""
+    part, numbers = list[Trials](), 0
     for row in rows:
-        if part and sum(len(one.records) for one in (*part, row)) > TRIALS_AT_ONCE:
+        own = sum(len(one.total) for one in row.cells.values() if one) * len(row.first.get("group_names", ()))
+        if part and numbers + own > AT_ONCE:
             yield part
-            part = []
+            part, numbers = [], 0
         part.append(row)
+        numbers += own
     if part:
         yield part
 
