@@ -1,6 +1,7 @@
 """The contract of an engine: submit, poll, cancel, close.
 
-An engine is handed stage keys and returns nothing but "it ended": whether a stage is done, only the store says.
+An engine is handed stage keys and returns nothing but "it ended", or "it was not begun": whether a stage is done, only
+the store says.
 It retries nothing. What it sends to a worker is keys and the path of the plan: no pickled closures.
 """
 
@@ -20,7 +21,8 @@ class Ended:
 
     memory: the bytes at which it was stopped, where it was. said: whether the worker itself chose the exit code; a
     component can end the process with any. doing: the component that was called last. message: what the engine says of
-    a fault of its own.
+    a fault of its own. returned: why it is handed back, as if it had not been submitted; empty where it has ended. That
+    is no failure, whatever became of the process that was to run it.
     """
 
     key: str
@@ -32,6 +34,7 @@ class Ended:
     said: bool = True
     doing: str = ""
     message: str = ""
+    returned: str = ""
 
     @property
     def word(self) -> int | None:
@@ -65,6 +68,11 @@ class Ended:
         return f"its process ended with exit code {self.exit_code} and left no product"
 
 
+def handed_back(key: str, why: str = "not begun") -> Ended:
+    """A stage that is handed back: the process that was to run it ended before."""
+    return Ended(key, None, None, timed_out=False, seconds=0.0, returned=why)
+
+
 # Exit codes by which a worker says how it ended
 FAILED = 71  # it noted a failure
 DAMAGED = 72  # a product that it reads was damaged and is gone
@@ -77,9 +85,11 @@ class Engine(Protocol):
     """Runs stages somewhere."""
 
     def submit(self, keys: Sequence[str], *, claim: bool = True) -> None:
-        """Start stages (each in its own process) whose parents are all in the store.
+        """Start one process for these stages, in this order.
 
-        claim: end them as BUSY where another run computes them; else compute them all the same.
+        Parents are in the store, or before their children in `keys`. Each stage ends as soon as it is done. One that
+        does not end well, or after which its process is not as good as new, is the last of its process: the later
+        ones are handed back. claim: end them as BUSY where another run computes them; else compute them all the same.
         """
 
     def poll(self, seconds: float) -> list[Ended]:

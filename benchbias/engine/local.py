@@ -1,4 +1,4 @@
-"""The default engine: a child process of our own that forks one worker for each stage, on this machine."""
+"""The default engine: a child process of our own that forks a worker for the stages of each call, on this machine."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ class LocalEngine:
     """Runs stages in processes of this machine. A child does the forking, so that no user's script is imported.
 
     timeout: seconds that a stage may take. memory: GiB that its processes may hold together; None: no limit.
-    settings: environment variables of the workers, such as where the data folder is.
+    settings: environment variables of the workers, such as where the data folder is. cards: the numbers of the cards to
+    use, as CUDA_VISIBLE_DEVICES has them; each worker sees one. per_card: workers on a card at once; a worker there is
+    kept for further stages.
     """
 
     def __init__(
@@ -46,12 +48,15 @@ class LocalEngine:
         timeout: float,
         memory: float | None = None,
         settings: Mapping[str, str] = MappingProxyType({}),
+        cards: Sequence[str] = (),
+        per_card: int = 1,
     ) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the engine)
         self._child = subprocess.Popen(
             [
                 *(sys.executable, "-P", "-m", "benchbias.engine.supervisor", str(os.getpid())),
                 *(str(results), str(plan), str(timeout), str(memory or 0.0)),
+                *(",".join(cards), str(per_card)),
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -62,7 +67,8 @@ class LocalEngine:
         self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
         self._timeout = timeout
-        self._due: dict[str, float] = {}  # when a stage must have ended
+        self._open: set[str] = set()  # stages that have not ended
+        self._heard = time.monotonic()  # when a stage has ended last, or begun where there was none
         self._slack: float = START_SECONDS
 
     def _read(self) -> None:
@@ -72,8 +78,10 @@ class LocalEngine:
         self._events.put(None)
 
     def submit(self, keys: Sequence[str], *, claim: bool = True) -> None:
-        """Start stages, each in its own process."""
-        self._due |= dict.fromkeys(keys, time.monotonic() + self._timeout + self._slack)
+        """Start one process for these stages, in this order."""
+        if not self._open:
+            self._heard = time.monotonic()
+        self._open |= set(keys)
         self._send({"submit": list(keys), "claim": claim})
 
     def poll(self, seconds: float) -> list[Ended]:
@@ -90,16 +98,19 @@ class LocalEngine:
                 raise EngineError(self._last_words())
             if "changed" in event:
                 raise ChangedError(event["changed"])
+            self._heard = time.monotonic()
             if "key" in event:
                 ended.append(Ended(**event))
-                self._due.pop(event["key"], None)
+                self._open.discard(event["key"])
             else:  # it is ready
                 self._slack = STALL_SECONDS
-                self._due = dict.fromkeys(self._due, time.monotonic() + self._timeout + self._slack)
 
     def _check_time(self) -> None:
-        """End an engine that no longer ends stages: stopped by a signal, say. Raises EngineError."""
-        if self._due and time.monotonic() > min(self._due.values()):
+        """End an engine that no longer ends stages: stopped by a signal, say. Raises EngineError.
+
+        As long as it has any, it ends one within the time-out of a stage.
+        """
+        if self._open and time.monotonic() > self._heard + self._timeout + self._slack:
             self._child.kill()
             raise EngineError(
                 f"the engine's process {self._child.pid} was still at a stage {self._slack:.0f} s after its time-out: "
@@ -108,7 +119,6 @@ class LocalEngine:
 
     def cancel(self) -> None:
         """End all running stages."""
-        self._due.clear()
         self._send({"cancel": True})
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The log of a stage: its output, taken from a pipe to a file; of a long one the beginning and the end."""
+"""The log of a stage: its output as a file; of a long one the beginning and the end."""
 
 from __future__ import annotations
 
@@ -11,35 +11,19 @@ from benchbias.util.files import FILE_MODE
 
 HEAD_BYTES = 1 << 20  # of the file; what follows is left out, but for
 TAIL_BYTES = 64 << 10
-CHUNK_BYTES = 1 << 16
-CHUNKS = 64  # read at a time, so that no stage keeps the engine from its other work
 
 
 class Log:
-    """The output of one stage. `writer` is the worker's end of the pipe; its file appears with the first byte."""
+    """The output of one stage. Its file appears with the first byte."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.reader, self.writer = os.pipe()
-        os.set_blocking(self.reader, False)
-        self.open = True
         self.left_out = 0
         self._tail = bytearray()
         self._room: int | None = None
 
-    def drain(self) -> None:
-        """Take what has been printed since."""
-        for _ in range(CHUNKS):
-            try:
-                chunk = os.read(self.reader, CHUNK_BYTES)
-            except BlockingIOError:
-                return
-            if not chunk:
-                self.open = False  # every writer has closed it
-                return
-            self._take(chunk)
-
-    def _take(self, chunk: bytes) -> None:
+    def take(self, chunk: bytes) -> None:
+        """Keep what the stage has printed."""
         if self._room is None:
             self._room = max(HEAD_BYTES - self._size(), 0)
         head, rest = chunk[: self._room], chunk[self._room :]
@@ -66,10 +50,7 @@ class Log:
                         file.write(text)
 
     def close(self) -> None:
-        """Take the rest, and write the end of what was too long."""
-        if self.open:
-            self.drain()
+        """Write the end of what was too long."""
         if self.left_out:
             self._append(f"\n[benchbias: {self.left_out:,} bytes of output are left out here]\n".encode())
         self._append(bytes(self._tail))
-        os.close(self.reader)

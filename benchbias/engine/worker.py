@@ -1,4 +1,4 @@
-"""One stage in one process: run it, commit its product or note its failure. The engine holds its claim."""
+"""The stages of one process: run one, commit its product or note its failure. The engine holds its claim."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from typing import Any
 
 from benchbias.data.reading.raw_files import data_folder
 from benchbias.engine.base import CHANGED, DAMAGED, FAILED, STORAGE
-from benchbias.engine.blame import Blame
+from benchbias.engine.blame import OURS, Blame
 from benchbias.engine.guard import process_kept
+from benchbias.engine.traces import Streams, left_behind, tidy, traces
 from benchbias.errors import (
     LONGEST,
     BenchbiasError,
@@ -28,6 +29,7 @@ from benchbias.errors import (
     first_line,
     plain,
 )
+from benchbias.keys.cards import memory_fraction
 from benchbias.keys.environment import THREADS
 from benchbias.keys.unchanged import refusal
 from benchbias.plugin.loading import PluginRef, components_of
@@ -42,15 +44,58 @@ class PluginChangedError(BenchbiasError):
     """A plugin was edited while its stage ran: the stage fails now, and a later run tries it again."""
 
 
-def run_stage(store: Store, plan: Mapping[str, Any], key: str, note: Callable[[str], None] = lambda doing: None) -> int:
-    """Run one stage of a plan; the exit code of its process is returned. `note` is told which component is called.
+METHOD_KINDS = ("train", "prune")
+"""The kinds of stages that run a method: nothing in their process is of the test split, or of groups it may not see."""
 
-    No fault of the disk is a stage's failure.
+
+class Stages:
+    """The stages that one process runs, one after another. What they share is kept as long as they may see it."""
+
+    def __init__(self, store: Store, plan: Mapping[str, Any]) -> None:
+        self._store, self._plan = store, plan
+        self._shared: dict[str, Any] = {}
+        self._before: dict[str, Any] | None = None
+        self._streams: Streams | None = None
+        self._measured = False  # the last stage saw what a method must not see
+
+    def run(self, key: str, note: Callable[[str], None], *, more: bool) -> int:
+        """Run a stage; its exit code is returned. `note` is told which component is called.
+
+        more: whether another one may follow, for which the state of the process is noted.
+        """
+        if self._streams is not None:
+            self._streams.put_back()
+        elif more:
+            _set_torch()
+            _begin_driver(self._plan["device"])
+            self._before, self._streams = traces(), Streams()
+        if self._plan["stages"][key]["inputs"]["kind"] in METHOD_KINDS and self._measured:
+            self._shared.clear()
+        self._measured = self._plan["stages"][key]["inputs"]["kind"] not in METHOD_KINDS
+        return run_stage(self._store, self._plan, key, note, self._shared)
+
+    def ready_for_more(self) -> bool:
+        """Whether the next stage would find the process as a new one finds it, but for what stages share."""
+        tidy()
+        return self._before is not None and not left_behind(self._before)
+
+
+def run_stage(
+    store: Store,
+    plan: Mapping[str, Any],
+    key: str,
+    note: Callable[[str], None] = lambda doing: None,
+    shared: dict[str, Any] | None = None,
+) -> int:
+    """Run one stage of a plan; the exit code that says how it ended is returned.
+
+    note: is told which component is called. shared: what the stages of this process hand on (`Job.shared`). No fault
+    of the disk is a stage's failure.
     """
     try:
         if not plan["recompute"] and store.has(key):
             return 0
-        return _compute(store, plan, key, Blame(note))
+        return _compute(store, plan, key, Blame(note), {} if shared is None else shared)
     except DamagedError:
         return DAMAGED
     except StorageError as error:
@@ -66,14 +111,14 @@ def _last_word(error: BenchbiasError, code: int) -> int:
     return code
 
 
-def _compute(store: Store, plan: Mapping[str, Any], key: str, blame: Blame) -> int:
+def _compute(store: Store, plan: Mapping[str, Any], key: str, blame: Blame, shared: dict[str, Any]) -> int:
     """Compute a stage and commit it, or note its failure. Raises StorageError, and ChangedError with nothing stored."""
     started, cpu = time.monotonic(), time.process_time()
     inputs = plan["stages"][key]["inputs"]
     try:
         _refuse_change(inputs)
         with process_kept():
-            made = _make(store, plan, key, blame)
+            made = _make(store, plan, key, blame, shared)
         _refuse_change(inputs)
         _refuse_changed_plugins(plan, key)
         blobs = {name: store.put_blob(tensors) for name, tensors in made.blobs.items()}
@@ -91,11 +136,12 @@ def _compute(store: Store, plan: Mapping[str, Any], key: str, blame: Blame) -> i
     return 0
 
 
-def _make(store: Store, plan: Mapping[str, Any], key: str, blame: Blame) -> Made:
+def _make(store: Store, plan: Mapping[str, Any], key: str, blame: Blame, shared: dict[str, Any]) -> Made:
     data_root = data_folder()
     _refuse_changed_plugins(plan, key)
     stage = plan["stages"][key]
-    device = _prepare_torch(plan["device"])
+    strict = not lenient(plan["stages"], key, plan["device"])
+    device = _prepare_torch(plan["device"], strict=strict)
     components: dict[tuple[str, str], Callable[..., Any]] = {}
     for name in _needed_plugins(plan, key):
         ref = PluginRef(**plan["plugins"][name]["ref"])
@@ -110,9 +156,12 @@ def _make(store: Store, plan: Mapping[str, Any], key: str, blame: Blame) -> Made
         components,
         device,
         data_root,
+        shared,
     )
     function = importlib.import_module(f"benchbias.stages.{stage['inputs']['kind']}").run
     made: Made = function(job)
+    if not strict:
+        _set_torch()  # the next stage of this process finds it as the first one did
     return made
 
 
@@ -141,16 +190,54 @@ def _needed_plugins(plan: Mapping[str, Any], key: str) -> list[str]:
     return sorted({*stages[key]["plugins"], *(stages[init]["plugins"] if init else ())})
 
 
-def _prepare_torch(device: str) -> Any:
+def stands_alone(plan: Mapping[str, Any], key: str) -> bool:
+    """Whether a stage must have a process of its own: it runs a component that is not ours, which may do anything."""
+    return not all(name.startswith(OURS) for name in _needed_plugins(plan, key))
+
+
+def lenient(stages: Mapping[str, Mapping[str, Any]], key: str, device: str) -> bool:
+    """Whether a stage lets be what has no deterministic form: by its recipe, or by that of a stage that it rests on.
+
+    On a card so does `init`, which all recipes share: it tries the network's forward pass, and stores no number of it.
+    """
+    waiting, seen = [key], set[str]()
+    while waiting:
+        inputs = stages[one := waiting.pop()]["inputs"]
+        if not inputs.get("recipe", {}).get("deterministic", True):
+            return True
+        seen.add(one)
+        waiting += [parent for parent in inputs["parents"].values() if parent not in seen and parent in stages]
+    return device != "cpu" and stages[key]["inputs"]["kind"] == "init"
+
+
+def _set_torch(*, strict: bool = True) -> None:
+    """Set torch as every stage has it. strict: what has no deterministic form is refused."""
     import torch
 
     torch.set_num_threads(THREADS)
-    torch.use_deterministic_algorithms(True)
+    torch.use_deterministic_algorithms(True, warn_only=not strict)
     torch.backends.cudnn.benchmark = False
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
+
+
+def _begin_driver(device: str) -> None:
+    """Let the driver of a card begin what it keeps for the process; where it cannot, the stage itself says so."""
+    import torch
+
+    with contextlib.suppress(Exception):
+        if device != "cpu":
+            torch.cuda.init()  # type: ignore[no-untyped-call]
+
+
+def _prepare_torch(device: str, *, strict: bool) -> Any:
+    import torch
+
+    _set_torch(strict=strict)
     if device == "cuda":
         torch.cuda.init()  # type: ignore[no-untyped-call]
+        total = torch.cuda.get_device_properties(0).total_memory
+        torch.cuda.set_per_process_memory_fraction(memory_fraction(os.environ, total))
     return torch.device(device)
 
 

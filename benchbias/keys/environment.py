@@ -6,7 +6,6 @@ import contextlib
 import functools
 import hashlib
 import importlib.util
-import os
 import platform
 import re
 import subprocess
@@ -15,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from benchbias.errors import UsageError
+from benchbias.keys.cards import chosen_cards
 from benchbias.util.packages import version_of
 from benchbias.util.streams import UTF8
 
@@ -34,12 +34,22 @@ WORKER_SETTINGS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+MEMORY_SETTINGS: Mapping[str, str] = MappingProxyType(
+    {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 31)}
+)
+"""How glibc keeps what a training step frees for the next one, instead of asking the kernel again: no byte changes."""
+
 _DECIDES_BYTES = re.compile(r"^(MKL|ONEDNN|DNNL|OMP|KMP|ATEN|TORCH|CUBLAS|OPENBLAS|GOTO|NPY|PYTORCH)_")
 
 
 def worker_environment(base: Mapping[str, str]) -> dict[str, str]:
-    """The environment variables of workers: those that change the bytes removed, our own set."""
-    return {name: value for name, value in base.items() if not _DECIDES_BYTES.match(name)} | dict(WORKER_SETTINGS)
+    """The environment variables of workers: those that change the bytes removed, our own set.
+
+    Settings of the user's own for memory stay (`MALLOC_...`, `GLIBC_TUNABLES`).
+    """
+    kept = {name: value for name, value in base.items() if not _DECIDES_BYTES.match(name)}
+    own = "glibc.malloc" in base.get("GLIBC_TUNABLES", "")
+    return ({} if own else dict(MEMORY_SETTINGS)) | kept | dict(WORKER_SETTINGS)
 
 
 @functools.cache
@@ -105,15 +115,6 @@ def cpu() -> str:
 
 
 def device_name(device: str) -> str:
-    """`cpu`, or `cuda` with the model of the first GPU, from the driver. Raises UsageError."""
-    if device == "cpu":
-        return "cpu"
-    if device != "cuda":
-        raise UsageError(f"unknown device {device!r} (known: cpu, cuda)")
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
-    cards = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
-    if not cards or visible in ("", "-1"):
-        raise UsageError("--device cuda: this machine shows no NVIDIA GPU (known here: cpu)")
-    lines = [line for card in cards for line in card.read_text(errors="replace").splitlines()]
-    models = {line.partition(":")[2].strip() for line in lines if "Model" in line}
-    return "cuda " + ", ".join(sorted(models))
+    """`cpu`, or `cuda` with the model of the cards that the device names. Raises UsageError."""
+    cards = chosen_cards(device)
+    return f"cuda {cards[0].model}" if cards else "cpu"

@@ -6,7 +6,7 @@ import contextlib
 import random
 import shutil
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -17,6 +17,7 @@ from benchbias.keys.unchanged import refusal
 from benchbias.plan.endings import Endings
 from benchbias.plan.trials import Plan, Trial
 from benchbias.runner.failures import Failure, attempt_of, known_failures, last_failure, with_descendants
+from benchbias.runner.grouping import Grouping, Ready
 from benchbias.runner.reporter import Reporter
 from benchbias.store.store import Product, Store
 
@@ -47,24 +48,24 @@ class Computed:
 class _State:
     """The state of a run: stages done and to be done.
 
-    busy: stages that another run computes, since when they are waited for. told: those that the reporter knows of.
-    unclaimed: those that were waited for long enough, and are computed here too.
+    running: those that an engine has, each with all of its process that have not ended. busy: stages that another run
+    computes, since when they are waited for. told: those that the reporter knows of. unclaimed: those that were waited
+    for long enough, and are computed here too. noted: notes of data sets and networks.
     """
 
+    done: set[str]
     waiting: dict[str, set[str]]
-    children: dict[str, list[str]]
-    ready: deque[str]
+    ready: Ready
     failures: dict[str, Failure]
-    running: set[str] = field(default_factory=set)
+    running: dict[str, set[str]] = field(default_factory=dict)
+    processes: int = 0
     tries: Counter[str] = field(default_factory=Counter)
     later: list[tuple[float, str]] = field(default_factory=list)
-    busy: dict[str, float] = field(
-        default_factory=dict
-    )  # stages that another run computes, since when they are waited for
-    told: set[str] = field(default_factory=set)  # those of them of which the reporter knows
-    unclaimed: set[str] = field(default_factory=set)  # those that were waited for long enough: computed here, too
+    busy: dict[str, float] = field(default_factory=dict)
+    told: set[str] = field(default_factory=set)
+    unclaimed: set[str] = field(default_factory=set)
     computed: int = 0
-    noted: set[str] = field(default_factory=set)  # notes of data sets and networks
+    noted: set[str] = field(default_factory=set)
 
 
 TellTrial = Callable[[Trial, Mapping[str, Failure]], None]
@@ -74,6 +75,7 @@ TellTrial = Callable[[Trial, Mapping[str, Failure]], None]
 @dataclass(frozen=True)
 class _Run:
     plan: Plan
+    grouping: Grouping
     store: Store
     reporter: Reporter
     state: _State
@@ -99,7 +101,8 @@ def compute(
 
     rerun: `missing` computes what is neither done nor known to fail, `failed` tries failures again, `all`
     computes everything and compares it with what is there. timeout: seconds that another run's stage is waited for.
-    shuffle: dispatch ready stages in a random order (of this seed), which changes no byte. tell: is called for each
+    shuffle: dispatch ready stages in a random order (of this seed), which changes no byte; else those first on which
+    most work rests. tell: is called for each
     trial as soon as it has ended, where a stage of it has in this run.
     Raises StorageError where the results folder cannot be written, ChangedError where sources or packages are no
     longer those of the plan; nothing finished is lost.
@@ -108,16 +111,18 @@ def compute(
     found = {} if rerun == "all" else {key: one for key in plan.stages if (one := store.get(key)) is not None}
     done = set(found)
     failures = {} if rerun != "missing" else known_failures(plan, store, done)
-    state = _initial(plan, done, failures)
+    grouping = Grouping.of(plan)
+    ready = Ready(grouping.ranks, random.Random(shuffle) if shuffle is not None else None)
+    state = _initial(plan, set(done), failures, ready)
     settled = done | with_descendants(plan, failures).keys()
     reporter.begin(plan, len(done), plan.stages.keys() - settled)
     try:
         if state.ready:
             engine = start_engine()
             try:
-                order = random.Random(shuffle) if shuffle is not None else None
                 endings = Endings(plan, settled)
-                _loop(_Run(plan, store, reporter, state, timeout, rerun == "all", endings, tell), engine, jobs, order)
+                run = _Run(plan, grouping, store, reporter, state, timeout, rerun == "all", endings, tell)
+                _loop(run, engine, jobs)
             finally:
                 engine.close()
     finally:
@@ -126,40 +131,58 @@ def compute(
     return Computed(len(done), state.computed, state.failures, blocked, time.monotonic() - started, found)
 
 
-def _initial(plan: Plan, done: set[str], failures: Mapping[str, Failure]) -> _State:
+def _initial(plan: Plan, done: set[str], failures: Mapping[str, Failure], ready: Ready) -> _State:
     waiting: dict[str, set[str]] = {}
-    children: dict[str, list[str]] = {}
     for key, stage in plan.stages.items():
-        for parent in set(stage.parents.values()):
-            children.setdefault(parent, []).append(key)
         if key not in done and key not in failures:
             waiting[key] = {parent for parent in stage.parents.values() if parent not in done}
-    ready = deque(key for key, parents in waiting.items() if not parents)
-    for key in ready:
+    for key in [key for key, parents in waiting.items() if not parents]:
+        ready.add(key)
         del waiting[key]
-    return _State(waiting, children, ready, dict(failures))
+    return _State(done, waiting, ready, dict(failures))
 
 
-def _loop(run: _Run, engine: Engine, jobs: int, order: random.Random | None) -> None:
+def _loop(run: _Run, engine: Engine, jobs: int) -> None:
     state = run.state
     while state.ready or state.running or state.later:
         now = time.monotonic()
-        state.ready.extend(key for when, key in state.later if when <= now)
+        for when, key in state.later:
+            if when <= now:
+                state.ready.add(key)
         state.later = [(when, key) for when, key in state.later if when > now]
-        while state.ready and len(state.running) < jobs:
-            if order is not None:
-                state.ready.rotate(order.randrange(len(state.ready)))
-            key = state.ready.popleft()
-            state.running.add(key)
-            engine.submit([key], claim=key not in state.unclaimed)
+        while state.ready and state.processes < jobs:
+            _begin(run, engine, jobs)
         for ended in engine.poll(POLL_SECONDS if state.running else BUSY_SECONDS):
-            state.running.discard(ended.key)
+            others = state.running.pop(ended.key)
+            others.discard(ended.key)
+            if not others:
+                state.processes -= 1
             _settle(run, ended)
+
+
+def _begin(run: _Run, engine: Engine, jobs: int) -> None:
+    """Give the first of the ready stages to a process, with those that go with it."""
+    state = run.state
+    key = state.ready.take()
+    claim = key not in state.unclaimed
+    keys = run.grouping.together(key, state.ready, state.waiting, jobs) if claim else [key]
+    if not state.unclaimed.isdisjoint(keys):
+        keys = [key]
+    together = set(keys)
+    for one in keys:
+        state.ready.discard(one)
+        state.waiting.pop(one, None)
+        state.running[one] = together
+    state.processes += 1
+    engine.submit(keys, claim=claim)
 
 
 def _settle(run: _Run, ended: Ended) -> None:
     """Whether a stage is done, only the store says."""
     store, state, stage = run.store, run.state, run.plan.stages[ended.key]
+    if ended.returned:
+        _put_back(run, ended.key)
+        return
     if ended.word == STORAGE:
         raise StorageError(ended.message or _last_words(store, ended.key))
     if ended.word == CHANGED and (told := refusal(stage.inputs)) is not None:
@@ -169,9 +192,10 @@ def _settle(run: _Run, ended: Ended) -> None:
         _wait(run, stage)
     elif store.has(ended.key):
         state.computed += 1
+        state.done.add(ended.key)
         run.reporter.stage(stage, "done", ended.seconds, "")
         _tell_notes(run, stage)
-        _release_children(state, ended.key)
+        _release_children(run, ended.key)
         _tell_trials(run, ended.key)
     elif waits:
         _wait(run, stage)
@@ -196,14 +220,24 @@ def _tell_trials(run: _Run, key: str) -> None:
             run.tell(trial, blocked)
 
 
-def _release_children(state: _State, key: str) -> None:
+def _release_children(run: _Run, key: str) -> None:
     """A stage is done: its children that waited for nothing else are ready."""
-    for child in state.children.get(key, ()):
+    state = run.state
+    for child in run.grouping.children.get(key, ()):
         if child in state.waiting:
             state.waiting[child].discard(key)
             if not state.waiting[child]:
                 del state.waiting[child]
-                state.ready.append(child)
+                state.ready.add(child)
+
+
+def _put_back(run: _Run, key: str) -> None:
+    """An engine hands back a stage, which was not begun: it waits for its parents, or is ready again."""
+    state = run.state
+    if missing := {parent for parent in run.plan.stages[key].parents.values() if parent not in state.done}:
+        state.waiting[key] = missing
+    else:
+        state.ready.add(key)
 
 
 def _wait(run: _Run, stage: Stage) -> None:
@@ -236,6 +270,7 @@ def _tell_notes(run: _Run, stage: Stage) -> None:
 def _again(plan: Plan, store: Store, state: _State, key: str) -> None:
     """Dispatch a stage again, after those of its parents whose products are gone."""
     gone = {parent for parent in plan.stages[key].parents.values() if not store.has(parent)}
+    state.done -= gone
     if gone:
         state.waiting[key] = gone
     else:

@@ -7,21 +7,23 @@ stage can end is tried in milliseconds.
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from benchbias.engine.base import BUSY, CHANGED, DAMAGED, FAILED, STORAGE, Ended
+from benchbias.engine.base import BUSY, CHANGED, DAMAGED, FAILED, STORAGE, Ended, handed_back
 from benchbias.errors import ChangedError, StorageError
 from benchbias.keys.environment import torch_version
 from benchbias.plan.trials import Plan, Trial
 from benchbias.runner.failures import SIGNAL_TRIES, Failure
+from benchbias.runner.grouping import Grouping
 from benchbias.runner.loop import TellTrial, compute
 from benchbias.runner.recording import make_record
 from benchbias.runner.report import RunReport, record
@@ -44,41 +46,62 @@ def code(number: int) -> Ended:
 
 
 class Pretending:
-    """An engine whose stages end as `endings` says, one ending a start; without one they are done at once."""
+    """An engine whose stages end as `endings` says, one ending a start; without one they are done at once.
 
-    def __init__(self, plan: Plan, truth: Store, store: Store, endings: dict[str, list[Ended]] | None = None) -> None:
-        self.plan, self.truth, self.store = plan, truth, store
+    As the contract says, the stages of one call end one after another, and those after one that does not end well, or
+    that spoils its process, are handed back.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        truth: Store,
+        store: Store,
+        endings: dict[str, list[Ended]] | None = None,
+        spoils: Callable[[str], bool] = lambda key: False,
+    ) -> None:
+        self.plan, self.truth, self.store, self.spoils = plan, truth, store, spoils
         self.endings = {key: list(found) for key, found in (endings or {}).items()}
         self.started: Counter[str] = Counter()
-        self.most = self.early = 0
-        self.waiting: list[str] = []
+        self.most = self.early = self.returned = 0
+        self.waiting: list[deque[str]] = []
+        self.calls: list[list[str]] = []
         self.unclaimed: list[str] = []
         self.before: dict[str, Callable[[], None]] = {}
         self.closed = False
 
     def submit(self, keys: Sequence[str], *, claim: bool = True) -> None:
         self.unclaimed += [] if claim else keys
-        for key in keys:
-            assert key not in self.waiting
-            self.early += not self.whole(key)
-            self.started[key] += 1
-            self.waiting.append(key)
+        self.calls.append(list(keys))
+        for place, key in enumerate(keys):
+            assert not any(key in batch for batch in self.waiting)
+            self.early += not self.whole(key, keys[:place])
+        assert len(set(keys)) == len(keys) > 0
+        self.waiting.append(deque(keys))
         self.most = max(self.most, len(self.waiting))
 
     def poll(self, seconds: float) -> list[Ended]:
         if not self.waiting:
             return []
-        key = self.waiting.pop()
+        batch = self.waiting.pop()
+        key = batch.popleft()
+        self.started[key] += 1
         self.before.pop(key, lambda: None)()
         ended = self.endings[key].pop(0) if self.endings.get(key) else DONE if self.whole(key) else code(DAMAGED)
         if ended is DONE:
             self.commit(key)
         elif ended.exit_code == FAILED:
             self.store.put_attempt(key, {"status": "failed", "kind": "exception", "reason": "boom"})
-        return [Ended(key, ended.exit_code, ended.signal, ended.timed_out, ended.seconds)]
+        told = [Ended(key, ended.exit_code, ended.signal, ended.timed_out, ended.seconds)]
+        if ended is DONE and not self.spoils(key):
+            self.waiting += [batch] if batch else []
+            return told
+        self.returned += len(batch)
+        return told + [handed_back(other) for other in batch]
 
-    def whole(self, key: str) -> bool:
-        return all(self.store.has(parent) for parent in self.plan.stages[key].parents.values())
+    def whole(self, key: str, before: Sequence[str] = ()) -> bool:
+        parents = self.plan.stages[key].parents.values()
+        return all(parent in before or self.store.has(parent) for parent in parents)
 
     def commit(self, key: str) -> None:
         """Take the product from the true store, and what was measured."""
@@ -125,8 +148,10 @@ def pretend(plan: Plan, smoke: Path, store: Store) -> Callable[..., tuple[Preten
         timeout: float = 3600.0,
         reporter: Silent | None = None,
         tell: TellTrial | None = None,
+        spoils: Callable[[str], bool] = lambda key: False,
+        shuffle: int | None = 3,
     ) -> tuple[Pretending, RunReport]:
-        engine = Pretending(plan, Store(smoke), store, endings)
+        engine = Pretending(plan, Store(smoke), store, endings, spoils)
         engine.before = dict(before or {})
         computed = compute(
             plan,
@@ -136,7 +161,7 @@ def pretend(plan: Plan, smoke: Path, store: Store) -> Callable[..., tuple[Preten
             jobs=jobs,
             rerun=rerun,
             timeout=timeout,
-            shuffle=3,
+            shuffle=shuffle,
             tell=tell,
         )
         report = record(plan, store, computed)
@@ -179,6 +204,39 @@ def test_every_stage_is_submitted_once_after_its_parents(
     engine, report = pretend()
     assert not engine.started
     assert (report.cached, report.computed) == (len(plan.stages), 0)
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+@pytest.mark.parametrize("shuffle", [None, 5])
+def test_what_is_handed_back_is_submitted_again_and_is_no_failure(
+    plan: Plan,
+    pretend: Callable[..., tuple[Pretending, RunReport]],
+    store: Store,
+    jobs: int,
+    shuffle: int | None,
+):
+    """Half of all stages spoil their process, others wait for another run or find a parent damaged."""
+    chance = random.Random(jobs)
+    spoilt = {key for key in plan.stages if chance.random() < 0.5}
+    endings = {key: [code(chance.choice((BUSY, DAMAGED)))] for key in plan.stages if chance.random() < 0.2}
+    engine, report = pretend(endings, jobs=jobs, spoils=spoilt.__contains__, shuffle=shuffle)
+    assert engine.returned > 5, "nothing was handed back"
+    assert engine.started == {key: 1 + (key in endings) for key in plan.stages}
+    assert engine.most == jobs
+    assert (report.exit_code, report.computed, report.missing) == (0, len(plan.stages), 0)
+    assert not list((store.root / "attempts").iterdir())
+
+
+def test_a_failure_in_a_process_blocks_what_rests_on_it_and_the_rest_of_its_sweep_goes_on(
+    plan: Plan, pretend: Callable[..., tuple[Pretending, RunReport]], store: Store
+):
+    grouping = Grouping.of(plan)
+    bad = next(iter(grouping.sweeps))
+    engine, report = pretend({bad: [code(FAILED)]}, jobs=1, shuffle=None)
+    call = next(keys for keys in engine.calls if bad in keys)
+    assert len([key for key in call if plan.stages[key].kind == "prune"]) > 1, "there was no sweep"
+    assert engine.started == dict.fromkeys(set(plan.stages) - (resting_on(plan, bad) - {bad}), 1)
+    assert list(report.failures) == [bad]
 
 
 @pytest.mark.parametrize(

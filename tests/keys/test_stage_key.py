@@ -14,7 +14,13 @@ from typing import Any
 import pytest
 
 from benchbias.keys import stage_key
-from benchbias.keys.environment import PACKAGES, WORKER_SETTINGS, describe_environment, worker_environment
+from benchbias.keys.environment import (
+    MEMORY_SETTINGS,
+    PACKAGES,
+    WORKER_SETTINGS,
+    describe_environment,
+    worker_environment,
+)
 from benchbias.keys.stage import Stage
 from benchbias.keys.stage_key import stage_of
 from benchbias.plugin.components import Component
@@ -102,7 +108,16 @@ def test_the_pruner_inside_a_train_stage_keeps_its_former_options_too():
 def test_the_environment_names_every_package_and_workers_have_ours_alone():
     assert set(describe_environment("cpu")["packages"]) == set(PACKAGES)
     given = {"MKL_CBWR": "AVX", "OMP_NUM_THREADS": "8", "HOME": "/home/me"}
-    assert worker_environment(given) == {"HOME": "/home/me", **WORKER_SETTINGS}
+    assert worker_environment(given) == {"HOME": "/home/me", **MEMORY_SETTINGS, **WORKER_SETTINGS}
+
+
+def test_a_users_own_settings_of_memory_are_left_to_workers():
+    own = {"MALLOC_TRIM_THRESHOLD_": "7", "MALLOC_ARENA_MAX": "2"}
+    assert worker_environment(own) == {**MEMORY_SETTINGS, **own, **WORKER_SETTINGS}
+    tuned = {"GLIBC_TUNABLES": "glibc.malloc.trim_threshold=7"}
+    assert worker_environment(tuned) == {**tuned, **WORKER_SETTINGS}
+    other = {"GLIBC_TUNABLES": "glibc.rtld.nns=2"}
+    assert worker_environment(other) == {**other, **MEMORY_SETTINGS, **WORKER_SETTINGS}
 
 
 @pytest.fixture

@@ -184,8 +184,7 @@ def test_what_is_no_plain_file_is_neither_waited_for_nor_followed(
     store.put(KEY, {"x": 1}, {"loss": 0.5}, {"weights": store.put_blob(TENSORS)})
     assert store.has(KEY)
     log = Log(store.log_path(KEY))
-    os.write(log.writer, b"more\n")
-    os.close(log.writer)
+    log.take(b"more\n")
     log.close()
     if make is a_folder:
         with pytest.raises(StorageError):

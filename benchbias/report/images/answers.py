@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchbias.errors import StorageError
 from benchbias.report.gathering.source import Source
-from benchbias.runner.predictions import stored_predictions
+from benchbias.runner.results import stored_predictions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -85,7 +85,7 @@ class ToyTrial:
             components[kind, "checked"] = component
         root = Path(os.environ.get("BENCHBIAS_DATA", "data"))
         no_store = cast(Store, None)
-        job = MemoryJob(no_store, self.inputs[key], self.inputs, components, self.device, root, self.made)
+        job = MemoryJob(no_store, self.inputs[key], self.inputs, components, self.device, root, made=self.made)
         self.made[key] = importlib.import_module(f"benchbias.stages.{stage}").run(job)
         return key
 
@@ -165,7 +165,7 @@ class ToyTrial:
         parents = {"data": self.data, "init": self.init}
         components = {("model", "checked"): self.model, ("model", "backbone"): toy_model}
         inputs = {"seed": self.seed, "parents": parents}
-        return MemoryJob(cast(Store, None), inputs, self.inputs, components, self.device, Path(), self.made)
+        return MemoryJob(cast(Store, None), inputs, self.inputs, components, self.device, Path(), made=self.made)
 
 
 def changing(pruner: Mapping[str, Any], groups: tuple[str, ...], sparsity: float, budget: str) -> dict[str, Any]:

@@ -1,0 +1,210 @@
+"""A worker: a forked process that is given one stage after another, as long as it is as good as a new one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from benchbias.engine.log import Log
+from benchbias.engine.slip import Slip
+from benchbias.util.processes import adopt_orphans, die_with_parent
+
+BUG = 70
+CHUNK_BYTES = 1 << 16
+CHUNKS = 64  # read at a time, so that no stage keeps the engine from its other work
+DONE = b"."
+LINE_BYTES = 256  # an order is shorter
+
+
+class Session(Protocol):
+    """The work of one process: stages, one after another."""
+
+    def run(self, key: str, note: Callable[[str], None], *, more: bool) -> int:
+        """Run a stage; its exit code is returned. `note` is told which component is called.
+
+        more: whether another one may follow.
+        """
+        ...
+
+    def ready_for_more(self) -> bool:
+        """Whether the next stage would find the process as a new one finds it."""
+        ...
+
+
+@dataclass
+class Batch:
+    """Stages that one process is to run in this order; `keys` are those that it has not begun."""
+
+    keys: deque[str]
+    claim: bool
+
+
+@dataclass
+class Turn:
+    """A stage that a process is at."""
+
+    key: str
+    log: Log
+    claim: ExitStack
+    started: float = field(default_factory=time.monotonic)
+    timed_out: bool = False
+    memory: int | None = None  # at which it was stopped
+
+
+class Process:
+    """The engine's side of a worker, and the worker's own.
+
+    orders: pipe to the worker, a line a stage. answers: pipe from it, a byte for each stage that it has ended while it
+    goes on. output: pipe of all that it prints. lasts: whether it waits for more when its batch is done. card: the one
+    whose slot it has.
+    """
+
+    def __init__(self, turn: Turn, batch: Batch, *, lasts: bool, card: str | None = None) -> None:
+        self.turn: Turn | None = turn
+        self.batch, self.lasts, self.card = batch, lasts, card
+        self.slip = Slip()
+        self.pid = 0
+        self.idle_since = 0.0
+        self._their_orders, self.orders = os.pipe()
+        self.answers, self._their_answers = os.pipe()
+        self.output, self._their_output = os.pipe()
+        for reader in (self.answers, self.output):
+            os.set_blocking(reader, False)
+        self.heard = {self.answers, self.output}  # whose writers have not closed them
+        self.slip.begin()  # the first stage: there is no order that it may not have taken
+
+    # in the engine
+
+    def fork(self, session: Callable[[], Session], others: Iterable[Process], close: Sequence[int]) -> None:
+        """Fork the worker. It closes `close` and what the engine holds of other workers."""
+        parent = os.getpid()
+        self.pid = os.fork()
+        if self.pid == 0:
+            self._be_worker(session, parent, others, close)
+        for descriptor in self._theirs:
+            os.close(descriptor)
+        with contextlib.suppress(OSError):
+            os.setpgid(self.pid, self.pid)
+
+    @property
+    def _theirs(self) -> tuple[int, int, int]:
+        return self._their_orders, self._their_answers, self._their_output
+
+    @property
+    def idle(self) -> bool:
+        """Whether the worker waits for a stage."""
+        return self.turn is None and self.orders >= 0
+
+    @property
+    def more(self) -> bool:
+        """Whether the worker is to wait for another stage after the one that it is at."""
+        return self.lasts or bool(self.batch.keys)
+
+    def order(self, turn: Turn) -> None:
+        """Give the worker its next stage. One that has died meanwhile does not take it up."""
+        self.slip.clear()
+        self.turn = turn
+        with contextlib.suppress(OSError):
+            os.write(self.orders, f"{turn.key} {int(self.more)}\n".encode())
+
+    def answered(self) -> bool:
+        """Whether the worker has ended its stage and waits for the next one."""
+        if self.answers not in self.heard:
+            return False
+        with contextlib.suppress(BlockingIOError):
+            told = os.read(self.answers, 1)
+            if not told:
+                self.heard.discard(self.answers)
+            return told == DONE
+        return False
+
+    def drain(self) -> None:
+        """Take what the worker has printed since; output that is of no stage is dropped."""
+        for _ in range(CHUNKS):
+            if self.output not in self.heard:
+                return
+            try:
+                chunk = os.read(self.output, CHUNK_BYTES)
+            except BlockingIOError:
+                return
+            if not chunk:
+                self.heard.discard(self.output)
+            elif self.turn is not None:
+                self.turn.log.take(chunk)
+
+    def dismiss(self) -> None:
+        """Let the worker end: it has no stage, and gets none."""
+        with contextlib.suppress(OSError):
+            os.close(self.orders)
+        self.orders = -1
+
+    def close(self) -> None:
+        """Give back what the engine holds of a worker that is dead."""
+        self.slip.close()
+        for descriptor in (self.orders, self.answers, self.output):
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+
+    # in the worker
+
+    def leave(self) -> None:
+        """Close, in the fork of another worker, what the engine holds of this one: it keeps the claim."""
+        for descriptor in (self.orders, self.answers, self.output):
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+        if self.turn is not None:
+            self.turn.claim.close()
+
+    def _be_worker(
+        self, session: Callable[[], Session], parent: int, others: Iterable[Process], close: Sequence[int]
+    ) -> None:
+        """Be the worker: its own process group and output, no way to the engine but its pipes; never returns."""
+        code = BUG
+        try:
+            os.setpgid(0, 0)
+            die_with_parent(parent)
+            adopt_orphans()  # so that what it starts stays its own as long as it lives
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_DFL)
+            null = os.open(os.devnull, os.O_RDONLY)
+            for source, target in ((null, 0), (self._their_output, 1), (self._their_output, 2)):
+                os.dup2(source, target)
+            for descriptor in (null, self._their_output, *close):
+                os.close(descriptor)
+            for process in (self, *others):
+                process.leave()
+            if self.card is not None:
+                os.environ["CUDA_VISIBLE_DEVICES"] = self.card
+            code = self._work(session())
+        finally:
+            os._exit(code)
+
+    def _work(self, session: Session) -> int:
+        """Run stages until there are no more, or the next one would not find what a new process finds."""
+        assert self.turn is not None
+        key, more = self.turn.key, self.more
+        while True:
+            if not more:  # the last one, or a stranger's: it has no way to the engine
+                os.close(self._their_orders)
+                os.close(self._their_answers)
+            code = session.run(key, self.slip.write, more=more)
+            sys.stdout.flush()
+            sys.stderr.flush()
+            stays = more and code == 0 and session.ready_for_more()
+            self.slip.say(code)
+            if not stays:
+                return code
+            os.write(self._their_answers, DONE)
+            order = os.read(self._their_orders, LINE_BYTES).decode().split()
+            if not order:
+                return 0
+            self.slip.begin()
+            key, more = order[0], order[1] == "1"
