@@ -85,7 +85,7 @@ class ToyTrial:
             components[kind, "checked"] = component
         root = Path(os.environ.get("BENCHBIAS_DATA", "data"))
         no_store = cast(Store, None)
-        job = MemoryJob(no_store, self.inputs[key], self.inputs, components, self.device, root, self.made)
+        job = MemoryJob(no_store, self.inputs[key], self.inputs, components, self.device, root, made=self.made)
         self.made[key] = importlib.import_module(f"benchbias.stages.{stage}").run(job)
         return key
 
