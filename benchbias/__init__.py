@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from benchbias.errors import BenchbiasError as BenchbiasError
     from benchbias.errors import DataError as DataError
     from benchbias.errors import Skip as Skip
+    from benchbias.finished.api import Exported as Exported
+    from benchbias.finished.api import export as export
+    from benchbias.finished.api import load_network as load_network
     from benchbias.network.checkpoints import checkpoint_tensors as checkpoint_tensors
     from benchbias.network.inspect import head_name as head_name
     from benchbias.plugin.components import Range as Range
@@ -55,6 +58,7 @@ if TYPE_CHECKING:
     from benchbias.sparse.masks import drop_and_grow as drop_and_grow
     from benchbias.sparse.masks import independent_mask as independent_mask
     from benchbias.sparse.masks import random_mask as random_mask
+    from benchbias.sparse.ranking import highest as highest
     from benchbias.sparse.straight_through import logits_under as logits_under
     from benchbias.sparse.straight_through import sample_mask as sample_mask
     from benchbias.statistics.estimates import Estimate as Estimate
@@ -78,6 +82,7 @@ if TYPE_CHECKING:
     from benchbias.training.losses import nt_xent as nt_xent
     from benchbias.training.losses import weighted_cross_entropy as weighted_cross_entropy
     from benchbias.training.probe_context import ProbeContext as ProbeContext
+    from benchbias.training.stepping import capturable as capturable
 
 _HOME = {
     "auditing.entry.api": ("audit",),
@@ -93,6 +98,7 @@ _HOME = {
     "data.reading.tables": ("Row", "table_rows"),
     "data.values": ("Batch", "BiasedDataset", "GroupLabels", "LabelledSplit", "Predictions", "Split", "TrainingData"),
     "errors": ("BenchbiasError", "DataError", "Skip"),
+    "finished.api": ("Exported", "export", "load_network"),
     "network.checkpoints": ("checkpoint_tensors",),
     "network.inspect": ("head_name",),
     "plugin.components": ("Range",),
@@ -106,6 +112,7 @@ _HOME = {
     "runner.results": ("Results",),
     "sparse.cutting": ("Scores", "removed_count"),
     "sparse.masks": ("Mask", "drop_and_grow", "independent_mask", "random_mask"),
+    "sparse.ranking": ("highest",),
     "sparse.straight_through": ("logits_under", "sample_mask"),
     "statistics.estimates": ("Estimate", "equivalence_p_value", "estimate", "p_value"),
     "statistics.influence": ("Influence", "Measured"),
@@ -115,16 +122,18 @@ _HOME = {
     "training.fit": ("loss_gradients", "predicted_classes", "step_count"),
     "training.losses": ("LossAverages", "generalised_cross_entropy", "nt_xent", "weighted_cross_entropy"),
     "training.probe_context": ("ProbeContext",),
+    "training.stepping": ("capturable",),
 }
 
 __all__ = [  # a test holds it equal to the names above
     "Answers", "AuditReport", "Batch", "BenchbiasError", "BiasedDataset", "Change", "Compared", "DataError", "Estimate",
-    "Examples", "GroupLabels", "HubImages", "Influence", "LabelledSplit", "LossAverages", "Mask", "Measured", "Member",
-    "Population", "Predictions", "ProbeContext", "PruneContext", "Range", "Results", "Row", "Scores", "Skip", "Split",
-    "Table", "TrainContext", "TrainingData", "TrialRecord", "assert_no_subgroup_harm", "audit", "carved", "cell_text",
-    "change_table", "channel_statistics", "checkpoint_tensors", "dataset_of", "drop_and_grow", "equivalence_p_value",
-    "estimate", "folder_images", "formerly", "generalised_cross_entropy", "head_name", "holm", "hookimpl", "hub_images",
-    "independent_mask", "load_results", "logits_under", "loss_gradients", "nt_xent", "p_value", "part_accuracies",
+    "Examples", "Exported", "GroupLabels", "HubImages", "Influence", "LabelledSplit", "LossAverages", "Mask",
+    "Measured", "Member", "Population", "Predictions", "ProbeContext", "PruneContext", "Range", "Results", "Row",
+    "Scores", "Skip", "Split", "Table", "TrainContext", "TrainingData", "TrialRecord", "assert_no_subgroup_harm",
+    "audit", "capturable", "carved", "cell_text", "change_table", "channel_statistics", "checkpoint_tensors",
+    "dataset_of", "drop_and_grow", "equivalence_p_value", "estimate", "export", "folder_images", "formerly",
+    "generalised_cross_entropy", "head_name", "highest", "holm", "hookimpl", "hub_images", "independent_mask",
+    "load_network", "load_results", "logits_under", "loss_gradients", "nt_xent", "p_value", "part_accuracies",
     "predicted_classes", "random_mask", "reads", "removed_count", "rows_of", "run", "sample_mask", "step_count",
     "table_rows", "uses", "weighted_cross_entropy",
 ]  # fmt: skip

@@ -27,7 +27,19 @@ CORE = ROOT / "benchbias"
 PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 
 ROOMS = (
-    *("errors", "util", "plugin", "statistics", "store", "data", "data.reading", "network", "records", "sparse"),
+    *(
+        "errors",
+        "util",
+        "plugin",
+        "statistics",
+        "store",
+        "data",
+        "data.reading",
+        "network",
+        "records",
+        "sparse",
+        "slim",
+    ),
     *("suite", "keys", "plan", "board", "board.markdown", "board.exports", "board.published"),
     *("training", "figures", "stages", "engine"),
     *("testing.toys", "testing.calling", "testing.checks", "testing", "runner", "tuning"),
@@ -40,13 +52,13 @@ ROOMS = (
         "auditing.pages",
         "auditing.runs",
     ),
-    *("auditing.entry", "report.gathering", "report.images", "report.cards", "report.page", "report"),
+    *("auditing.entry", "finished", "report.gathering", "report.images", "report.cards", "report.page", "report"),
     *("site", "cli.auditing", "cli.folders", "cli"),
 )
 """The rooms from the ground up: a room imports from those before it in this list, and from no other."""
 
-TORCH_ROOMS = {"data", "data.reading", "network", "sparse", "training", "stages", "engine"}
-TORCH_ROOMS |= {"testing", "testing.toys", "testing.calling", "testing.checks", "auditing.models"}
+TORCH_ROOMS = {"data", "data.reading", "network", "sparse", "slim", "training", "stages", "engine"}
+TORCH_ROOMS |= {"testing", "testing.toys", "testing.calling", "testing.checks", "auditing.models", "finished"}
 """The rooms that work with tensors: to import any other one imports nothing heavy, by whatever way."""
 
 HEAVY = {"torch", "torchvision", "timm", "datasets", "sklearn", "plotly", "matplotlib", "numpy", "tabulate", "scipy"}

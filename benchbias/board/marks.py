@@ -26,7 +26,8 @@ class Marks:
     """Marks of a row: how many of its seeds collapsed, its metric at the floor or the ceiling, its fit if too low.
 
     biased: the bias that was taken off a least, where it is so large that the interval may miss. conflicts: how many
-    of its seeds came out otherwise when they were computed again.
+    of its seeds came out otherwise when they were computed again. lenient: whether its recipe lets be what has no
+    deterministic form, so that its numbers may not come out again.
     """
 
     collapsed: int
@@ -36,6 +37,7 @@ class Marks:
     unfitted: float | None
     biased: float | None = None
     conflicts: int = 0
+    lenient: bool = False
 
     @property
     def shows_no_merit(self) -> bool:
@@ -49,6 +51,7 @@ class Marks:
         found += ["at the ceiling"] if self.ceiling else []
         found += [f"fits {100 * self.unfitted:.0f} %"] if self.unfitted is not None else []
         found += [f"least raised by {100 * self.biased:.0f}"] if self.biased is not None else []
+        found += ["not deterministic"] if self.lenient else []
         return found + ([f"{self.conflicts} of {self.seeds} seeds not reproducible"] if self.conflicts else [])
 
 
@@ -70,6 +73,7 @@ def marks_of(row: Trials, metric: str, rows: Rows) -> Marks:
         unfitted=fit if fit < LEAST_FIT else None,
         biased=bias if bias >= LARGE_BIAS else None,
         conflicts=sum(bool(record.measured.get("conflicts")) for record in row.records.values()),
+        lenient=any(body.get("environment", {}).get("deterministic") is False for body in bodies),
     )
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from benchbias.errors import UsageError
 from benchbias.records.row_name import row_name
 from benchbias.records.trial import TrialRecord, sorted_records
-from benchbias.statistics.cells import CellLayout, Cells, check_counts, stacked, unpack_counts
-from benchbias.statistics.estimates import Estimate, difference
+from benchbias.statistics.cells import CellLayout, Cells, check_counts, stacked, unpack_all, unpack_counts
+from benchbias.statistics.estimates import Estimate, over_seeds
 from benchbias.statistics.influence import UNBOUNDED, Measured, measure, unstacked
 from benchbias.util import canonical
 
@@ -89,7 +89,7 @@ class _Counted:
     @staticmethod
     def of(records: Sequence[TrialRecord], layouts: Mapping[str, CellLayout]) -> _Counted:
         """Make it from all records of a suite: those of one test split are measured together."""
-        cells = {id(record): _cells(record, layouts) for record in records}
+        cells = _cells_of(records, layouts)
         metrics: dict[int, dict[str, Measured]] = {id(record): {} for record in records}
         for members in _alike(records, cells, layouts):
             body, here = members[0].body, stacked([known for record in members if (known := cells[id(record)])])
@@ -162,8 +162,46 @@ def trials_of(records: Iterable[TrialRecord], layouts: Mapping[str, CellLayout])
     return Rows(counted.row(members) for members in rows.values())
 
 
+def _cells_of(records: Sequence[TrialRecord], layouts: Mapping[str, CellLayout]) -> dict[int, Cells | None]:
+    """The cells of each record, by `id(record)`: those of one test split are unpacked together. Raises UsageError."""
+    found: dict[int, Cells | None] = {id(record): None for record in records}
+    together: dict[tuple[str, int], list[TrialRecord]] = {}
+    for record in records:
+        packed = record.body.get("correct")
+        if packed is not None:
+            digest = packed.get("layout", "") if isinstance(packed, Mapping) else ""
+            together.setdefault((digest, len(record.body["group_names"])), []).append(record)
+    for (digest, groups), members in together.items():
+        layout = layouts.get(digest)
+        step = max(1, AT_ONCE // len(layout.total)) if layout is not None else 1
+        for start in range(0, len(members), step):
+            part = members[start : start + step]
+            whole = _whole(part, layout, groups) if layout is not None else None
+            for record in part:
+                found[id(record)] = _cells(record, layouts) if whole is None else next(whole)
+    return found
+
+
+def _whole(records: Sequence[TrialRecord], layout: CellLayout, groups: int) -> Iterator[Cells] | None:
+    """The cells of records of one test split; None where one does not fit, which then is found one by one."""
+    try:
+        cells = unpack_all([record.body["correct"] for record in records], layout)
+    except UsageError:
+        return None
+    total, correct = (_by_group(cells, counts, groups) for counts in (cells.total[None], cells.correct))
+    if total is None or correct is None:
+        return None
+    pairs = zip(records, correct, strict=True)
+    if any((record.body["group_total"], record.body["group_correct"]) != (total[0], own) for record, own in pairs):
+        return None
+    return (replace(cells, correct=own) for own in cells.correct)
+
+
 def _cells(record: TrialRecord, layouts: Mapping[str, CellLayout]) -> Cells | None:
-    """None for a record without counts, as plugins of other tasks may make them."""
+    """The cells of one record. Raises UsageError where it does not fit.
+
+    None for a record without counts, as plugins of other tasks may make them.
+    """
     packed = record.body.get("correct")
     if packed is None:
         return None
@@ -175,16 +213,18 @@ def _cells(record: TrialRecord, layouts: Mapping[str, CellLayout]) -> Cells | No
     except UsageError as error:
         raise UsageError(f"record {record.id[:12]}: {error}") from None
     for name, counts in (("group_total", cells.total), ("group_correct", cells.correct)):
-        if _by_group(cells, counts, len(record.body["group_names"])) != record.body[name]:
+        found = _by_group(cells, counts[None], len(record.body["group_names"]))
+        if found is None or found[0] != record.body[name]:
             raise UsageError(f"record {record.id[:12]}: {name} is not what its cells add up to")
     return cells
 
 
-def _by_group(cells: Cells, counts: NDArray[Any], groups: int) -> list[int] | None:
-    """Counts of cells, added up by group; None where a cell is of no known group."""
+def _by_group(cells: Cells, counts: NDArray[Any], groups: int) -> list[list[int]] | None:
+    """Counts of cells (S, M), added up by group; None where a cell is of no known group."""
     if int(cells.group.max()) >= groups:
         return None
-    return [int(counts[cells.group == group].sum()) for group in range(groups)]
+    sums = (counts[:, cells.group == group].sum(axis=1).tolist() for group in range(groups))
+    return [list(own) for own in zip(*sums, strict=True)]
 
 
 def twin(row: Trials, method: str | None, rows: Rows) -> Trials | None:
@@ -210,6 +250,11 @@ def paired(row: Trials, other: Trials, metric: str) -> Estimate | None:
 
     None where a seed has no value.
     """
+    return over_seeds(pairs(row, other, metric))
+
+
+def pairs(row: Trials, other: Trials, metric: str) -> list[Measured]:
+    """The difference of a metric in every seed that both rows have; none at all where a seed has no value."""
     common = sorted(row.records.keys() & other.records.keys())
     ones, others = row.measured(metric, common), other.measured(metric, common)
-    return difference(ones, others) if ones is not None and others is not None else None
+    return [ones[seed] - others[seed] for seed in common] if ones is not None and others is not None else []

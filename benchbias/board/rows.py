@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from benchbias.board.marks import Marks, marks_of
-from benchbias.board.row_trials import Rows, Trials, paired, trials_of, twin
+from benchbias.board.row_trials import Rows, Trials, pairs, trials_of, twin
 from benchbias.records.row_name import row_name
 from benchbias.records.trial import TrialRecord
-from benchbias.statistics.cells import CellLayout
-from benchbias.statistics.estimates import Estimate, over_seeds
+from benchbias.statistics.cells import CellLayout, Cells
+from benchbias.statistics.estimates import Estimate, all_over_seeds
 from benchbias.statistics.influence import Measured
-from benchbias.statistics.worst_group import least_mean
+from benchbias.statistics.worst_group import GroupMeans, group_means
 from benchbias.util import canonical
+
+TRIALS_AT_ONCE = 640  # of which estimates are made together: their groups are in memory then
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Row:
     """One line of the leaderboard: a method at one setting on one task, over its seeds.
 
     as_counted: the mean over seeds of the metric that ranks, as papers print it; metrics take off the bias of a least.
-    worst_group: the least over groups of the mean over seeds. marks: of the metric that ranks. reach: the share of all
+    worst_group: the least over groups of the mean over seeds; groups: these means, by number. marks: of the metric that ranks. reach: the share of all
     matrices' weights that pruning reaches. training_flops: None where some seed's are unknown; relative_cost: over
     those of the suite's reference method. training_steps: of the optimizer, the mean over seeds; None where a record
     has none. control: the label of the row that `to_baseline` is a difference from;
@@ -56,6 +58,7 @@ class Row:
     train_conflicting_accuracy: Estimate | None
     to_baseline: Estimate | None
     to_reference: Estimate | None
+    groups: tuple[Estimate | None, ...] = ()
 
     @property
     def collapsed(self) -> int:
@@ -74,8 +77,7 @@ def score(records: Iterable[TrialRecord], layouts: Mapping[str, CellLayout] | No
     Raises UsageError where a row would average one seed twice, or where a record contradicts itself.
     """
     rows = trials_of(records, layouts or {})
-    made = [row_of(row, rows) for row in rows]
-    return sorted(made, key=lambda row: sort_key(row, rank_metric(rows)))
+    return sorted(rows_of(rows, rows), key=lambda row: sort_key(row, rank_metric(rows)))
 
 
 def rank_metric(rows: Sequence[Trials]) -> str:
@@ -92,10 +94,74 @@ def sort_key(row: Row, rank_by: str) -> tuple[Any, ...]:
 
 def row_of(row: Trials, rows: Rows) -> Row:
     """One line of the board; rows: all, among which its baseline and the reference are found."""
+    return rows_of([row], rows)[0]
+
+
+def rows_of(chosen: Sequence[Trials], rows: Rows) -> list[Row]:
+    """Lines of the board, in the order given: estimates of many rows are made together."""
+    found: list[Row] = []
+    for members in _parts(chosen):
+        sources = [_Source.of(row, rows) for row in members]
+        estimates = all_over_seeds([values for source in sources for values in source.over_seeds])
+        groups, at = _groups([source.row for source in sources]), 0
+        for source, means in zip(sources, groups, strict=True):
+            own = estimates[at : at + len(source.over_seeds)]
+            at += len(own)
+            found.append(_line(source, own, means, rows))
+    return found
+
+
+def _parts(rows: Sequence[Trials]) -> Iterator[list[Trials]]:
+    """The rows in their order, some at a time: of so many trials, or one row of more."""
+    part: list[Trials] = []
+    for row in rows:
+        if part and sum(len(one.records) for one in (*part, row)) > TRIALS_AT_ONCE:
+            yield part
+            part = []
+        part.append(row)
+    if part:
+        yield part
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The material of one line. over_seeds: the values of which it has the means: metrics, the fit, both gaps."""
+
+    row: Trials
+    baseline: Trials | None
+    reference: Trials | None
+    over_seeds: Sequence[Sequence[Measured]]
+
+    @staticmethod
+    def of(row: Trials, rows: Rows) -> _Source:
+        first = row.first
+        metric = _rank_by(row)
+        baseline, reference = twin(row, first["baseline"], rows), twin(row, first["suite"]["reference"], rows)
+        values = [list((row.measured(name) or {}).values()) for name in first["metrics"]]
+        fit = _complete([record.body["train_conflicting_accuracy"] for record in row.records.values()])
+        gaps = [[] if other is None else pairs(row, other, metric) for other in (baseline, reference)]
+        return _Source(row, baseline, reference, [*values, fit, *gaps])
+
+
+def _groups(rows: Sequence[Trials]) -> list[GroupMeans]:
+    """The groups of each row; none of a row without counts."""
+    found = [GroupMeans((), None)] * len(rows)
+    counted: dict[int, list[tuple[int, list[Cells]]]] = {}
+    for at, row in enumerate(rows):
+        cells = [one for one in row.cells.values() if one is not None]
+        if len(cells) == len(row.cells):
+            counted.setdefault(len(row.first["group_names"]), []).append((at, cells))
+    for groups, members in counted.items():
+        for (at, _), one in zip(members, group_means([cells for _, cells in members], groups), strict=True):
+            found[at] = one
+    return found
+
+
+def _line(source: _Source, own: Sequence[Estimate | None], groups: GroupMeans, rows: Rows) -> Row:
+    row, baseline, reference = source.row, source.baseline, source.reference
     first, bodies = row.first, [record.body for record in row.records.values()]
-    rank_by = str(first["suite"]["rank_by"]).removeprefix("-")
-    baseline = twin(row, first["baseline"], rows)
-    reference = twin(row, first["suite"]["reference"], rows)
+    *metrics, fit, to_baseline, to_reference = own
+    rank_by = _rank_by(row)
     return Row(
         task=first["task"],
         method=first["method"],
@@ -105,9 +171,9 @@ def row_of(row: Trials, rows: Rows) -> Row:
         baseline=first["baseline"],
         settings_from=first.get("settings_from", "default"),
         seeds=tuple(row.records),
-        metrics={name: over_seeds(list((row.measured(name) or {}).values())) for name in first["metrics"]},
+        metrics=dict(zip(first["metrics"], metrics, strict=True)),
         as_counted=_as_counted(row, rank_by),
-        worst_group=_worst_group(row),
+        worst_group=groups.least,
         marks=marks_of(row, rank_by, rows),
         baseline_marks=None if baseline is None else marks_of(baseline, rank_by, rows),
         reach=min(_reach(body) for body in bodies),
@@ -120,10 +186,15 @@ def row_of(row: Trials, rows: Rows) -> Row:
         training_steps=_known_mean([body.get("training_steps") for body in bodies]),
         control=None if baseline is None else baseline.label,
         reference=first["suite"]["reference"],
-        train_conflicting_accuracy=_complete([body["train_conflicting_accuracy"] for body in bodies]),
-        to_baseline=_gap(row, baseline, rank_by),
-        to_reference=_gap(row, reference, rank_by),
+        train_conflicting_accuracy=fit,
+        to_baseline=to_baseline,
+        to_reference=to_reference,
+        groups=groups.groups,
     )
+
+
+def _rank_by(row: Trials) -> str:
+    return str(row.first["suite"]["rank_by"]).removeprefix("-")
 
 
 def _reach(body: Mapping[str, Any]) -> float:
@@ -151,17 +222,7 @@ def _as_counted(row: Trials, metric: str) -> float | None:
     return statistics.fmean(float(one.value) for one in values.values()) if values else None
 
 
-def _worst_group(row: Trials) -> Estimate | None:
-    cells = [one for one in row.cells.values() if one is not None]
-    return least_mean(cells, len(row.first["group_names"])) if len(cells) == len(row.cells) else None
-
-
-def _complete(values: Sequence[float | None]) -> Estimate | None:
-    """None where a value is undefined in some seed: a mean over the others would be of another quantity."""
+def _complete(values: Sequence[float | None]) -> list[Measured]:
+    """None at all where a value is undefined in some seed: a mean over the others would be of another quantity."""
     known = [Measured(value, bounds=(0.0, 1.0)) for value in values if value is not None]
-    return over_seeds(known) if len(known) == len(values) else None
-
-
-def _gap(row: Trials, other: Trials | None, metric: str) -> Estimate | None:
-    """The mean difference over the seeds that both have, with its interval; None where a seed has no value."""
-    return None if other is None else paired(row, other, metric)
+    return known if len(known) == len(values) else []

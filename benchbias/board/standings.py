@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchbias.board.row_trials import Rows, Trials, trials_of
-from benchbias.board.rows import Row, rank_metric, row_of, sort_key
+from benchbias.board.rows import Row, rank_metric, rows_of, sort_key
 from benchbias.board.verdicts import Verdict, verdicts
 from benchbias.records.schema import TRACKS
 from benchbias.records.trial import TrialRecord
@@ -64,7 +64,7 @@ def board_of(records: Iterable[TrialRecord], layouts: Mapping[str, CellLayout]) 
 def board_from(trials: Rows) -> Board:
     """Everything that a leaderboard says of these rows."""
     rank_by = rank_metric(trials)
-    rows = [row_of(one, trials) for one in trials]
+    rows = rows_of(trials, trials)
     pairs = sorted(zip(rows, trials, strict=True), key=lambda pair: sort_key(pair[0], rank_by))
     tasks = list(dict.fromkeys(row.task for row, _ in pairs))
     standings, unranked = [], {}

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from benchbias.cli import analysing, boards, checking, reading, reporting, running
+from benchbias.cli import analysing, boards, checking, finished, reading, reporting, running
 from benchbias.cli.auditing.command import as_command
 from benchbias.cli.auditing.options import Asked
 from benchbias.cli.auditing.verb import audit
@@ -57,6 +57,8 @@ app.command()(reporting.site)
 app.command()(boards.compare)
 app.command()(analysing.analyse)
 app.command()(boards.claims)
+app.command()(finished.export)
+app.command()(finished.latency)
 app.command("audit")(as_command(Asked, audit))
 app.command()(reading.doctor)
 app.command()(reading.prepare)

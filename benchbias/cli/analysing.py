@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from benchbias.cli.options import (
+    AnyDevice,
     Config,
     DataDir,
-    Device,
+    Gpus,
     Jobs,
     Json,
     Memory,
     Methods,
     Out,
+    PerGpu,
     Plugins,
     Quiet,
     Seed,
@@ -28,6 +30,7 @@ from benchbias.cli.options import (
     selected,
 )
 from benchbias.errors import UsageError, printable
+from benchbias.keys.cards import device_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +55,9 @@ def analyse(
     set_: Sets = None,
     timeout: Timeout = 3600.0,
     memory: Memory = None,
-    device: Device = "cpu",
+    device: AnyDevice = None,
+    gpus: Gpus = None,
+    per_gpu: PerGpu = 1,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -74,10 +79,10 @@ def analyse(
 
         workspace = open_workspace(config, plugin, data_dir)
         check_analyses(workspace, names or ())
-        chosen = selected(method, task, seeds, seed, set_, None, device, quiet=quiet or as_json)
+        chosen = selected(method, task, seeds, seed, set_, None, device_of(device, gpus), quiet=quiet or as_json)
         selection = replace(chosen, analyses=names)
         shown = reporter(-1 if quiet or as_json else 0)
-        options = RunOptions(out=out, jobs=jobs, timeout=timeout, memory=memory)
+        options = RunOptions(out=out, jobs=jobs, timeout=timeout, memory=memory, per_card=per_gpu)
         found = analyse_suite(workspace, suite, selection, shown, options)
     if not found:
         raise UsageError(f"suite {suite!r} has no analyses: name some (`benchbias ls components` lists them)")

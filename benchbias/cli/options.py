@@ -33,17 +33,23 @@ Tasks = Annotated[list[str] | None, typer.Option("-t", "--task", help="Only thes
 Seeds = Annotated[str | None, typer.Option(help="5 (five seeds, 0 to 4), 0-4, or 0,3,7; see --seed.")]
 Seed = Annotated[int | None, typer.Option(min=0, help="One seed: 5 is the seed 5 alone.")]
 Limit = Annotated[int | None, typer.Option(min=2, help="At most N images a split: quick, and unranked.")]
-Device = Annotated[str, typer.Option(help="cpu or cuda.")]
-AnyDevice = Annotated[str | None, typer.Option("--device", help="cpu or cuda.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, or cuda:1.")]
+AnyDevice = Annotated[str | None, typer.Option("--device", help="cpu (default), cuda, or cuda:1.")]
+Gpus = Annotated[str | None, typer.Option("--gpus", help="Cards to use: 0,1 or all; of one model.")]
+PerGpu = Annotated[int, typer.Option("--per-gpu", min=1, max=64, help="Stages at once on a card.")]
 All = Annotated[
     bool, typer.Option("--all", help="The whole suite: take no options from the last run in the results folder.")
 ]
 Strict = Annotated[bool, typer.Option("--strict-plugins", help="A broken plugin ends the command.")]
-Jobs = Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Stages at once (default: CPUs).")]
+Jobs = Annotated[
+    int | None, typer.Option("-j", "--jobs", min=1, help="Stages at once (default: CPUs; on cards, --per-gpu a card).")
+]
 Timeout = Annotated[
     float, typer.Option(min=0.1, help="Seconds a stage may take, and one of another run is waited for.")
 ]
-Memory = Annotated[float | None, typer.Option(min=0.01, help="GiB that a stage may hold (default: no limit).")]
+Memory = Annotated[
+    float | None, typer.Option(min=0.01, help="GiB of the host that a stage may hold (default: no limit).")
+]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Failures only.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="A line for every stage.")]
 DataDir = Annotated[

@@ -16,6 +16,7 @@ from benchbias.cli.options import (
     Config,
     DataDir,
     Device,
+    Gpus,
     Jobs,
     Json,
     Limit,
@@ -23,6 +24,7 @@ from benchbias.cli.options import (
     Methods,
     Offline,
     Out,
+    PerGpu,
     Plugins,
     Quiet,
     Seed,
@@ -37,6 +39,7 @@ from benchbias.cli.options import (
     selected,
 )
 from benchbias.errors import plain, printable
+from benchbias.keys.cards import device_of
 
 if TYPE_CHECKING:
     from benchbias.runner.results import Results
@@ -58,7 +61,9 @@ def run(
     limit: Limit = None,
     timeout: Timeout = 3600.0,
     memory: Memory = None,
-    device: Device = "cpu",
+    device: AnyDevice = None,
+    gpus: Gpus = None,
+    per_gpu: PerGpu = 1,
     offline: Offline = False,
     strict_plugins: Strict = False,
     as_json: Json = False,
@@ -78,9 +83,9 @@ def run(
 
     workspace = open_workspace(config, plugin, data_dir, strict=strict_plugins, offline=offline)
     check_methods(workspace, method or ())
-    selection = selected(method, task, seeds, seed, set_, limit, device, quiet=quiet or as_json)
+    selection = selected(method, task, seeds, seed, set_, limit, device_of(device, gpus), quiet=quiet or as_json)
     shown = reporter(-1 if quiet or as_json else int(verbose))
-    options = RunOptions(out=out, jobs=jobs, rerun=rerun, timeout=timeout, memory=memory)
+    options = RunOptions(out=out, jobs=jobs, rerun=rerun, timeout=timeout, memory=memory, per_card=per_gpu)
     results = run_suite(workspace, suite, selection, options, shown)
     report = results.report
     if as_json:
@@ -125,7 +130,9 @@ def tune(
     data_dir: DataDir = None,
     timeout: Timeout = 3600.0,
     memory: Memory = None,
-    device: Device = "cpu",
+    device: AnyDevice = None,
+    gpus: Gpus = None,
+    per_gpu: PerGpu = 1,
     offline: Offline = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -139,8 +146,8 @@ def tune(
 
     workspace = open_workspace(config, plugin, data_dir, offline=offline)
     shown = reporter(-1 if quiet else int(verbose))
-    options = RunOptions(out=out, jobs=jobs, timeout=timeout, memory=memory)
-    entries = search(workspace, suite, shown, options, methods=method, device=device)
+    options = RunOptions(out=out, jobs=jobs, timeout=timeout, memory=memory, per_card=per_gpu)
+    entries = search(workspace, suite, shown, options, methods=method, device=device_of(device, gpus))
     for folder in (out, publish) if publish is not None else (out,):
         path, text = write_log(folder, suite, entries, Store(out))
     print(text)

@@ -111,6 +111,8 @@ def _check_network(spec: Mapping[str, Any], dataset: BiasedDataset, root: Path) 
     """
     import torch
 
+    from benchbias.data.augment import normalise
+    from benchbias.network.determinism import told, without_deterministic_form
     from benchbias.network.fitness import check_model
     from benchbias.stages.job import call_changed, call_component
     from benchbias.stages.loaded import loaded_notes
@@ -130,7 +132,10 @@ def _check_network(spec: Mapping[str, Any], dataset: BiasedDataset, root: Path) 
         model: torch.nn.Module = call_component(components["model", called["name"]], given, called["options"])
         return model
 
-    check_model(build(0), f"model {called['name']!r}", given["input_shape"], dataset.num_classes)
+    model = build(0)
+    check_model(model, f"model {called['name']!r}", given["input_shape"], dataset.num_classes)
+    if found := without_deterministic_form(model, normalise(train.images[:1], dataset.mean, dataset.std)):
+        print(f"  note: {called['name']}: {plain(told(found))}", flush=True)
     if called["options"].get("weights") is not None:
         for note in loaded_notes(build, train, val, dataset.mean, dataset.std):
             print(f"  note: {called['name']}: {plain(note)}", flush=True)

@@ -30,6 +30,7 @@ from benchbias.errors import (
     first_line,
     plain,
 )
+from benchbias.keys.cards import memory_fraction
 from benchbias.keys.environment import THREADS
 from benchbias.keys.stamps import Kept
 from benchbias.keys.unchanged import refusal
@@ -157,7 +158,8 @@ def _make(work: _Work) -> Made:
     data_root = data_folder()
     _refuse_changed_plugins(plan, key, work.kept)
     stage = plan["stages"][key]
-    device = _prepare_torch(plan["device"])
+    strict = not lenient(plan["stages"], key, plan["device"])
+    device = _prepare_torch(plan["device"], strict=strict)
     components: dict[tuple[str, str], Callable[..., Any]] = {}
     for name in _needed_plugins(plan, key):
         ref = PluginRef(**plan["plugins"][name]["ref"])
@@ -176,6 +178,8 @@ def _make(work: _Work) -> Made:
     )
     function = importlib.import_module(f"benchbias.stages.{stage['inputs']['kind']}").run
     made: Made = function(job)
+    if not strict:
+        _set_torch()  # the next stage of this process finds it as the first one did
     return made
 
 
@@ -213,12 +217,27 @@ def stands_alone(plan: Mapping[str, Any], key: str) -> bool:
     return not all(name.startswith(OURS) for name in _needed_plugins(plan, key))
 
 
-def _set_torch() -> None:
-    """Set torch as every stage has it."""
+def lenient(stages: Mapping[str, Mapping[str, Any]], key: str, device: str) -> bool:
+    """Whether a stage lets be what has no deterministic form: by its recipe, or by that of a stage that it rests on.
+
+    On a card so does `init`, which all recipes share: it tries the network's forward pass, and stores no number of it.
+    """
+    waiting, seen = [key], set[str]()
+    while waiting:
+        inputs = stages[one := waiting.pop()]["inputs"]
+        if not inputs.get("recipe", {}).get("deterministic", True):
+            return True
+        seen.add(one)
+        waiting += [parent for parent in inputs["parents"].values() if parent not in seen and parent in stages]
+    return device != "cpu" and stages[key]["inputs"]["kind"] == "init"
+
+
+def _set_torch(*, strict: bool = True) -> None:
+    """Set torch as every stage has it. strict: what has no deterministic form is refused."""
     import torch
 
     torch.set_num_threads(THREADS)
-    torch.use_deterministic_algorithms(True)
+    torch.use_deterministic_algorithms(True, warn_only=not strict)
     torch.backends.cudnn.benchmark = False
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
@@ -233,12 +252,14 @@ def _begin_driver(device: str) -> None:
             torch.cuda.init()  # type: ignore[no-untyped-call]
 
 
-def _prepare_torch(device: str) -> Any:
+def _prepare_torch(device: str, *, strict: bool) -> Any:
     import torch
 
-    _set_torch()
+    _set_torch(strict=strict)
     if device == "cuda":
         torch.cuda.init()  # type: ignore[no-untyped-call]
+        total = torch.cuda.get_device_properties(0).total_memory
+        torch.cuda.set_per_process_memory_fraction(memory_fraction(os.environ, total))
     return torch.device(device)
 
 

@@ -6,7 +6,6 @@ import contextlib
 import functools
 import hashlib
 import importlib.util
-import os
 import platform
 import re
 import subprocess
@@ -15,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from benchbias.errors import UsageError
+from benchbias.keys.cards import chosen_cards
 from benchbias.util.packages import version_of
 from benchbias.util.streams import UTF8
 
@@ -115,15 +115,6 @@ def cpu() -> str:
 
 
 def device_name(device: str) -> str:
-    """`cpu`, or `cuda` with the model of the first GPU, from the driver. Raises UsageError."""
-    if device == "cpu":
-        return "cpu"
-    if device != "cuda":
-        raise UsageError(f"unknown device {device!r} (known: cpu, cuda)")
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
-    cards = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
-    if not cards or visible in ("", "-1"):
-        raise UsageError("--device cuda: this machine shows no NVIDIA GPU (known here: cpu)")
-    lines = [line for card in cards for line in card.read_text(errors="replace").splitlines()]
-    models = {line.partition(":")[2].strip() for line in lines if "Model" in line}
-    return "cuda " + ", ".join(sorted(models))
+    """`cpu`, or `cuda` with the model of the cards that the device names. Raises UsageError."""
+    cards = chosen_cards(device)
+    return f"cuda {cards[0].model}" if cards else "cpu"

@@ -16,7 +16,7 @@ SOURCES: Mapping[str, tuple[str, ...]] = {
     "data": (*_SHARED, "stages.data"),
     "init": (*_SHARED, "training", "stages.init", "stages.loaded"),
     "train": (*_SHARED, *_MASKING, "stages.masking", "stages.train"),
-    "prune": (*_SHARED, *_MASKING, "stages.prune"),
+    "prune": (*_SHARED, *_MASKING, "stages.prune", "stages.sweep"),
     "predict": (*_SHARED, "training", "stages.predict"),
     "score": (*_SHARED, "stages.score"),
     "probe": (*_SHARED, "training", "stages.probe"),

@@ -94,8 +94,10 @@ def _row(
 ) -> Iterator[Trial]:
     """The trials of one row, one for each seed."""
     version, recipes = choice.table.version, dict[int, dict[str, Any]]()
+    provenance = settings_from(choice.catalogue, choice.table, name)
     for seed in choice.seeds:
-        path, before = TrialPath(choice, stages, task, name, values, seed, recipes), len(stages.found)
+        path = TrialPath(choice, stages, task, name, values, seed, provenance=provenance, recipes=recipes)
+        before = len(stages.found)
         try:
             score = path.walk()
         except BlockedError as blocked:
@@ -106,7 +108,7 @@ def _row(
         what = [choice.suite, version, task, name, dict(point), seed, stages.identities[score]]
         yield Trial(
             *(canonical.digest(what), task, name, point, values, seed, TRACKS[path.track], tuple(path.keys)),
-            settings_from=settings_from(choice.catalogue, choice.table, name),
+            settings_from=provenance,
             probes=path.probes,
             blocked_probes=path.blocked_probes,
         )

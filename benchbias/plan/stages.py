@@ -31,6 +31,7 @@ class Stages:
         self.identities: dict[str, str] = {}
         self.raw: dict[tuple[str, str], str | None] = {}
         self._known: dict[str, str] = {}
+        self._resolved: dict[str, dict[str, Any]] = {}
 
     def component(self, kind: str, use: Use, where: str) -> tuple[Component, dict[str, Any]]:
         """A component with its resolved options. Raises UsageError, or BlockedError where a plugin is broken."""
@@ -43,7 +44,10 @@ class Stages:
             raise UsageError(message)
         if component.lacks is not None:
             raise BlockedError(component.lacks)
-        return component, resolve_options(component, use.options, where)
+        asked = repr((kind, use.name, use.options))
+        if asked not in self._resolved:  # once for all seeds of a row; what is wrong is told where it is asked for
+            self._resolved[asked] = resolve_options(component, use.options, where)
+        return component, dict(self._resolved[asked])
 
     def raw_digests(self, component: Component, options: Mapping[str, Any]) -> dict[str, str | None]:
         """The digests of the raw files that a data set reads; None where they are not there. Raises UsageError."""

@@ -10,14 +10,17 @@ from benchbias.plan.choice import Choice
 from benchbias.plan.stages import BlockedError, Stages
 from benchbias.plugin.components import STAGE_KEYS, Component
 from benchbias.records.schema import TRACKS
-from benchbias.suite.settings import recipe_of, recipe_settings, settings_from, substitute
+from benchbias.suite.settings import recipe_of, recipe_settings, substitute
 from benchbias.suite.tables import GROUP_SELECTIONS, LATER_UPDATE_KEYS, UPDATE_KEYS, UpdatesTable, Use, checked
 
 _SETTINGS_TRACK = {"default": 0, "iid-val": 0, "paper": 1, "val-groups": 1}
 
 
 class TrialPath:
-    """One trial's way through the stages. recipes: of the row's stages by number, which all seeds share."""
+    """One trial's way through the stages. What all seeds of a row share is worked out once.
+
+    provenance: of the row's settings. recipes: of the row's stages by number.
+    """
 
     def __init__(
         self,
@@ -27,6 +30,8 @@ class TrialPath:
         name: str,
         values: Mapping[str, Any],
         seed: int,
+        *,
+        provenance: str,
         recipes: dict[int, dict[str, Any]],
     ) -> None:
         self.choice, self.stages, self.task, self.name = choice, stages, task, name
@@ -38,7 +43,7 @@ class TrialPath:
         self.probes: dict[str, str] = {}
         self.blocked_probes: dict[str, str] = {}
         searching = choice.selection.split != "test"  # then the settings have no provenance yet
-        self.track = 0 if searching else _SETTINGS_TRACK[settings_from(choice.catalogue, choice.table, name)]
+        self.track = 0 if searching else _SETTINGS_TRACK[provenance]
 
     def add(self, kind: str, components: Sequence[Component], inputs: Mapping[str, Any]) -> str:
         key = self.stages.add(kind, components, inputs)

@@ -95,7 +95,7 @@ class Plan:
     def payload(self) -> dict[str, Any]:
         """The part of the plan that a worker needs, as JSON."""
         return {
-            "device": self.device,
+            "device": self.device.partition(":")[0],  # a worker sees one card: its slot's
             "plugins": {name: dict(plugin) for name, plugin in self.plugins.items()},
             "stages": {
                 key: {"inputs": dict(stage.inputs), "plugins": list(stage.plugins), "label": stage.label}

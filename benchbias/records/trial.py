@@ -85,8 +85,9 @@ def record_folder(root: Path, suite: str) -> Path:
 def read_records(folder: Path) -> list[TrialRecord]:
     """All records of a folder: one a trial, named by it, all of the folder's suite. Raises UsageError."""
     records: list[TrialRecord] = []
+    known: dict[str, Any] = {}
     for path in listed(folder, ".json"):
-        record = TrialRecord.from_file(path)
+        record = _sharing(TrialRecord.from_file(path), known)
         if record.id != path.stem:
             raise UsageError(f"{path}: it is the record of the trial {record.id}, not of its name: rename or move it")
         suite = record.body["suite"]
@@ -97,6 +98,20 @@ def read_records(folder: Path) -> list[TrialRecord]:
             raise UsageError(f"{path}: it describes the suite otherwise than {records[0].id[:12]} does")
         records.append(record)
     return records
+
+
+SHARED = ("suite", "environment", "settings", "group_names", "group_aligned", "group_total", "train_group_total")
+"""Keys whose values many records of a folder have alike: one is kept for those that follow each other."""
+
+
+def _sharing(record: TrialRecord, known: dict[str, Any]) -> TrialRecord:
+    """The same record, with values of the one read before it where they are equal. `known` is theirs, and changes."""
+    body = dict(record.body)
+    for name in SHARED:
+        if name in body:
+            same = repr(known.get(name)) == repr(body[name])  # 1, 1.0 and True are equal, and not the same
+            known[name] = body[name] = known[name] if same else body[name]
+    return TrialRecord(body, record.measured)
 
 
 def sorted_records(records: Iterable[TrialRecord]) -> list[TrialRecord]:

@@ -36,20 +36,23 @@ def run(
     timeout: float = TIMEOUT_SECONDS,
     memory: float | None = None,
     device: str = "cpu",
+    per_card: int = 1,
     data_dir: str | Path | None = None,
     offline: bool = False,
 ) -> Results:
     """Run a suite: compute what is missing, write its records and its leaderboard below `out`.
 
     methods, tasks: names or globs (default: all of the suite). seeds: 5 means 0 to 4. jobs: stages at once (default:
-    the number of CPUs); changes no number. plugins: loose files. assignments: as `--set`. timeout: seconds a stage may
-    take. memory: GiB that it may hold (default: no limit). data_dir: where raw data lie (default: $BENCHBIAS_DATA, else
-    ./data). offline: open no connection. A trial that fails is in the results; see `exit_code`. Raises BenchbiasError
-    for a mistake in the arguments, the TOML, a plugin or the data, before anything runs.
+    the number of CPUs, on cards that of slots); changes no number. plugins: loose files. assignments: as `--set`.
+    timeout: seconds a stage may take. memory: GiB of the host that it may hold (default: no limit). device: `cpu`,
+    `cuda` (the first card), `cuda:1`, `cuda:0,1` or `cuda:all`. per_card: stages at once on a card. data_dir: where raw
+    data lie (default: $BENCHBIAS_DATA, else ./data). offline: open no connection. A trial that fails is in the results;
+    see `exit_code`. Raises BenchbiasError for a mistake in the arguments, the TOML, a plugin or the data, before
+    anything runs.
     """
     workspace = _workspace(config, plugins, data_dir, offline=offline)
     selection = _selection(methods, tasks, seeds, assignments, limit, device)
-    options = RunOptions(out=Path(out), jobs=jobs, rerun=rerun, timeout=timeout, memory=memory)
+    options = RunOptions(out=Path(out), jobs=jobs, rerun=rerun, timeout=timeout, memory=memory, per_card=per_card)
     return run_suite(workspace, suite, selection, options, Silent())
 
 

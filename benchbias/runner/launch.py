@@ -11,6 +11,7 @@ from pathlib import Path
 from benchbias.engine.base import TIMEOUT_SECONDS
 from benchbias.engine.local import LocalEngine
 from benchbias.errors import BenchbiasError, UsageError
+from benchbias.keys.cards import Slots, slots_of
 from benchbias.keys.environment import provenance
 from benchbias.plan.remembered import Remembered, remember
 from benchbias.plan.trials import Plan, Selection, Trial
@@ -34,10 +35,11 @@ RERUN = ("missing", "failed", "all")
 class RunOptions:
     """How stages are run; none of it changes a number. Raises UsageError for an unknown `rerun`.
 
-    out: the results folder. jobs: stages at once (None: one for each CPU). rerun: `missing` computes what is neither
-    done nor known to fail, `failed` tries failures again, `all` computes everything and compares it with what is there.
-    timeout: seconds that a stage may take, and that one of another run is waited for. memory: GiB that it may hold
-    (None: no limit). shuffle: the seed of a random order of ready stages.
+    out: the results folder. jobs: stages at once (None: one for each CPU, on cards one for each slot). rerun: `missing`
+    computes what is neither done nor known to fail, `failed` tries failures again, `all` computes everything and
+    compares it with what is there. timeout: seconds that a stage may take, and that one of another run is waited for.
+    memory: GiB that it may hold of the host (None: no limit). shuffle: the seed of a random order of ready stages.
+    per_card: stages at once on a card.
     """
 
     out: Path = Path("results")
@@ -46,16 +48,22 @@ class RunOptions:
     timeout: float = TIMEOUT_SECONDS
     memory: float | None = None
     shuffle: int | None = None
+    per_card: int = 1
 
     def __post_init__(self) -> None:
         if self.rerun not in RERUN:
             raise UsageError(f"--rerun {self.rerun}: known: {', '.join(RERUN)}")
+
+    def slots(self, device: str) -> Slots:
+        """Where stages run at once on a device. Raises UsageError for more jobs than slots, or a card not there."""
+        return slots_of(device, self.jobs, self.per_card, available_cpus())
 
 
 def run_suite(
     workspace: Workspace, name: str, selection: Selection, options: RunOptions, reporter: Reporter
 ) -> Results:
     """Compute what is missing of a suite, write its records and its board. The board shows all current records."""
+    options.slots(selection.device)  # refused before anything is made
     plan = workspace.ready(name, selection, reporter.note, others=True)
     store = Store(options.out)
     with in_use(store):
@@ -105,7 +113,7 @@ def launch(
 
     tell: see `loop.compute`.
     """
-    store = Store(options.out)
+    store, slots = Store(options.out), options.slots(plan.device)
 
     def start() -> LocalEngine:
         payload = write_payload(plan, store, recompute=options.rerun == "all")
@@ -114,17 +122,18 @@ def launch(
             payload,
             timeout=options.timeout,
             memory=options.memory,
-            settings=workspace.worker_settings,
+            settings={**workspace.worker_settings, **slots.settings},
+            cards=slots.cards,
+            per_card=slots.per_card,
         )
 
-    jobs = available_cpus() if options.jobs is None else options.jobs
     with in_use(store):
         computed = compute(
             plan,
             store,
             start,
             reporter,
-            jobs=jobs,
+            jobs=slots.jobs,
             rerun=options.rerun,
             timeout=options.timeout,
             shuffle=options.shuffle,

@@ -14,6 +14,7 @@ from benchbias.board.published.files import published_files
 from benchbias.board.scored import Scored
 from benchbias.errors import NewerRecordError, StorageError, UsageError
 from benchbias.records.analysis import AnalysisRecord, analysis_folder, read_analyses
+from benchbias.records.latency import Latency, latency_file, read_latency
 from benchbias.records.row_name import row_name
 from benchbias.records.trial import TrialRecord, read_records, record_folder
 from benchbias.statistics.cells import MAX_LAYOUT_BYTES, CellLayout, read_layouts
@@ -29,18 +30,25 @@ Record = TypeVar("Record", TrialRecord, AnalysisRecord)
 
 @dataclass(frozen=True)
 class Content:
-    """All that a suite's board is made of: records by trial, layouts by digest, analyses by file."""
+    """All that a suite's board is made of: records by trial, layouts by digest, analyses by file.
+
+    latency: what was measured of the networks, which no record has.
+    """
 
     records: Mapping[str, TrialRecord]
     layouts: Mapping[str, CellLayout]
     analyses: Mapping[str, AnalysisRecord]
+    latency: Latency | None = None
 
     @staticmethod
     def of(
-        records: Sequence[TrialRecord], layouts: Mapping[str, CellLayout], analyses: Sequence[AnalysisRecord]
+        records: Sequence[TrialRecord],
+        layouts: Mapping[str, CellLayout],
+        analyses: Sequence[AnalysisRecord],
+        latency: Latency | None = None,
     ) -> Content:
         """Make it from lists."""
-        return Content({one.id: one for one in records}, layouts, {one.file: one for one in analyses})
+        return Content({one.id: one for one in records}, layouts, {one.file: one for one in analyses}, latency)
 
     @property
     def used_layouts(self) -> set[str]:
@@ -59,6 +67,7 @@ class Content:
             {**there.records, **self.records},
             {**there.layouts, **self.layouts},
             {**there.analyses, **self.analyses},
+            self.latency,
         )
 
 
@@ -79,7 +88,8 @@ def publish_to(
     date = date_of(folder) if _unchanged(folder, texts) else datetime.now(UTC).date().isoformat()
     analyses = [content.analyses[file] for file in sorted(content.analyses)]
     scored = Scored.of(list(content.records.values()), content.layouts, analyses)
-    boards = published_files(suite, scored, command, date=date, pages=surroundings(publish))
+    latency = new.latency or read_latency(publish, suite)
+    boards = published_files(suite, scored, command, date=date, pages=surroundings(publish), latency=latency)
     _tell_changes(there, new, tell)
     going = [path for path in _files(folder) if str(path.relative_to(folder)) not in new.files] if replace else []
     for path in going:
@@ -89,6 +99,8 @@ def publish_to(
     for path in going:
         with storage_errors(f"cannot remove {path}"):
             path.unlink(missing_ok=True)
+    if new.latency is not None:
+        store.replace(latency_file(publish, suite), new.latency.to_text())
     if date is not None:
         store.replace(folder / DATE, f"{date}\n")
     for name, text in boards.items():

@@ -13,6 +13,7 @@ from benchbias.errors import UsageError
 from benchbias.plan.remembered import last_run
 from benchbias.plan.trials import Plan
 from benchbias.records.analysis import AnalysisRecord, read_analyses
+from benchbias.records.latency import read_latency
 from benchbias.records.trial import TrialRecord, read_records, record_folder
 from benchbias.runner.merging import Content, date_of, publish_to
 from benchbias.runner.report import current_analyses, current_records, other_analyses, stored_records
@@ -42,14 +43,14 @@ def board(
     """
     store = Store(out)
     records, layouts = records_of(plan, out)
-    analyses = analyses_of(plan, out)
-    files = board_files(plan.label, Scored.of(records, layouts, analyses), command_for(plan.suite))
+    analyses, latency = analyses_of(plan, out), read_latency(out, plan.label)
+    files = board_files(plan.label, Scored.of(records, layouts, analyses), command_for(plan.suite), latency)
     store.create()
     for name, text in files.items():
         store.replace(out / "leaderboards" / name, text)
     if publish is None:
         return files
-    new = Content.of(records, layouts, analyses)
+    new = Content.of(records, layouts, analyses, latency)
     return publish_to(publish, plan.suite, new, store, command_for(plan.suite), replace=replace, tell=tell)
 
 
@@ -59,7 +60,8 @@ def rebuild(suite: str, folder: Path, scored: Scored | None = None) -> dict[str,
     They are texts by their paths below the folder; the page to read is `SUITE.md`. scored: its records, if at hand.
     """
     date, known = date_of(record_folder(folder, suite)), scored or published_scores(suite, folder)
-    return published_files(suite, known, command_for(suite), date=date, pages=surroundings(folder))
+    latency = read_latency(folder, suite)
+    return published_files(suite, known, command_for(suite), date=date, pages=surroundings(folder), latency=latency)
 
 
 def published_scores(suite: str, folder: Path) -> Scored:
@@ -86,7 +88,8 @@ def all_boards(folder: Path) -> dict[str, str]:
     published = []
     for suite in published_suites(folder):
         scored, date = published_scores(suite, folder), date_of(record_folder(folder, suite))
-        texts |= published_files(suite, scored, command_for(suite), date=date, pages=pages)
+        latency = read_latency(folder, suite)
+        texts |= published_files(suite, scored, command_for(suite), date=date, pages=pages, latency=latency)
         published.append(Published(suite, scored.suite["title"], date, scored.entries, scored.board.rank_by))
     texts["index.md"] = index_page(published, pages)
     return texts

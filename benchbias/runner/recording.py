@@ -111,8 +111,15 @@ def _head(plan: Plan, trial: Trial) -> dict[str, Any]:
         "baseline": method.baseline,
         "settings_from": trial.settings_from,
         "stages": list(trial.everything),
-        "environment": environment,
+        "environment": environment | _leniency(plan, trial),
     }
+
+
+def _leniency(plan: Plan, trial: Trial) -> dict[str, Any]:
+    """The mark of a trial whose recipe lets be what has no deterministic form; empty for all others."""
+    recipes = [plan.stages[key].inputs.get("recipe", {}) for key in trial.stages if key in plan.stages]
+    strict = all(recipe.get("deterministic", True) for recipe in recipes)
+    return {} if strict else {"deterministic": False}
 
 
 def _suite_head(plan: Plan) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchbias.errors import UsageError, unknown
-from benchbias.records.row_name import as_row_name
+from benchbias.errors import UsageError
+from benchbias.plan.finding import row_trial
 from benchbias.records.table import Table
 from benchbias.records.trial import TrialRecord, record_folder
 from benchbias.statistics.estimates import MARGIN
@@ -114,32 +114,13 @@ class Results:
         Raises UsageError for a trial that there is not or that has no predictions, StorageError where they are
         damaged.
         """
-        trial = self._trial(method, seed, task)
+        trial = row_trial(self.plan, method, seed, task, "predictions")
         record = next((record for record in self.records if record.id == trial.id), None)
         if record is None:
             raise UsageError(f"{trial.label} is not done yet: run it first")
         if record.body["status"] != "ok":
             raise UsageError(f"{trial.label} has no predictions: it {_told(record)}")
         return stored_predictions(self.plan, trial, self.store)
-
-    def _trial(self, method: str, seed: int, task: str | None) -> Trial:
-        trials = self.plan.trials
-        tasks = list(dict.fromkeys(trial.task for trial in trials))
-        if task is None and len(tasks) > 1:
-            raise UsageError(f"predictions: name a task (known: {', '.join(tasks)})")
-        if task is not None and task not in tasks:
-            raise UsageError(unknown("task", task, tasks, "predictions"))
-        here = [trial for trial in trials if trial.task == (task or tasks[0])]
-        row = as_row_name(method)
-        rows = list(dict.fromkeys(trial.row for trial in here if row in (trial.row, trial.method)))
-        if row not in rows and len(rows) != 1:
-            known = rows or dict.fromkeys(trial.row for trial in here)
-            many = f"predictions: {method!r} has several rows: {', '.join(rows)}"
-            raise UsageError(many if rows else unknown("row", method, known, "predictions"))
-        found = {trial.seed: trial for trial in here if trial.row == (row if row in rows else rows[0])}
-        if seed not in found:
-            raise UsageError(f"predictions: no seed {seed!r} (known: {', '.join(map(str, sorted(found)))})")
-        return found[seed]
 
     def __repr__(self) -> str:
         """E.g. `Results(suite 'smoke': 16 trials, 15 ok, 1 failed; leaderboard: results/leaderboards/smoke.md)`."""
@@ -161,6 +142,7 @@ def results_of(plan: Plan, store: Store, report: RunReport) -> Results:
     """
     from benchbias.board.published.files import board_files
     from benchbias.board.scored import Scored
+    from benchbias.records.latency import read_latency
     from benchbias.runner.publishing import command_for
     from benchbias.runner.report import other_analyses, stored_records
     from benchbias.statistics.cells import read_layouts
@@ -170,7 +152,8 @@ def results_of(plan: Plan, store: Store, report: RunReport) -> Results:
     shown = (*report.records, *others)
     layouts = {**(read_layouts(folder) if others else {}), **report.layouts}
     analyses = report.analyses or tuple(other_analyses(plan, store))
-    files = board_files(plan.label, Scored.of(shown, layouts, analyses), command_for(plan.suite))
+    latency = read_latency(store.root, plan.label)
+    files = board_files(plan.label, Scored.of(shown, layouts, analyses), command_for(plan.suite), latency)
     return Results(plan, store, report, files, shown, layouts, analyses)
 
 

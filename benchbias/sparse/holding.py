@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
+from benchbias.sparse.copies import Copies
 from benchbias.sparse.masks import Mask, apply
 
 
@@ -70,6 +72,8 @@ class Updates:
         return 1 - (1 - target) * (1 - (1 - self.progress(step, total_steps)) ** 3)
 
 
+ALONE = 2  # references to a value that only one name and the call that counts them have
+
 NextMask = Callable[[int, Mapping[str, Tensor]], Mask]
 """(step before which the mask changes, dense gradients) -> the new mask."""
 
@@ -91,19 +95,25 @@ class Holder:
         self.ours = {id(parameter) for parameter in self.parameters.values()}
         self.history: list[tuple[int, dict[str, int]]] = []
         self.step = self.total_steps = 0
+        self.held: list[Tensor] = []  # parameters
+        self.factors: list[Tensor] = []  # of each: 1 where it is kept, 0 where it is removed
         self.leader: torch.optim.Optimizer | None = None  # whose steps are counted, where several hold the model
         self.pending: Mapping[str, Tensor] | None = None  # dense gradients, for an update after the step
         self.put(mask, 0)
 
     def put(self, mask: Mask, step: int) -> None:
-        """Hold this mask from a step on."""
+        """Hold this mask from a step on; factors of the same parameters stay the same tensors."""
         self.mask = mask
         self.history.append((step, mask.counts()))
         apply(self.model, mask)
         covered = {**mask.tensors, **mask.attached}
-        self.held: list[Tensor] = [self.parameters[name] for name in covered]
-        # factors, not fills: multiplying costs a third of masked_fill_ on a CPU
-        self.factors = [tensor.to(p.device, p.dtype) for p, tensor in zip(self.held, covered.values(), strict=True)]
+        held: list[Tensor] = [self.parameters[name] for name in covered]
+        if list(map(id, held)) != list(map(id, self.held)):
+            self.held = held
+            # factors, not fills: multiplying costs a tenth of masked_fill_ on a CPU
+            self.factors = [torch.empty(p.shape, dtype=p.dtype, device=p.device) for p in held]
+        for factor, kept in zip(self.factors, covered.values(), strict=True):
+            factor.copy_(kept)
 
     def begin(self, steps: int) -> None:
         """Say how many steps are about to be made, so that `until` and annealing know the end."""
@@ -116,11 +126,13 @@ class Holder:
         self.leader = self.leader or optimizer
         step = self.step + self.updates.after_step
         if self.change is not None and optimizer is self.leader and self.updates.due(step, self.total_steps):
-            dense = {name: _gradient(p) for name, p in self.parameters.items() if p.grad is not None or p.ndim > 1}
+            dense = self._dense_gradients()
             if self.updates.after_step:
                 self.pending = dense
             else:
                 self._update(optimizer, step, dense)
+            if self.pending is not None or sys.getrefcount(dense) > ALONE:  # who keeps them reads those of this step
+                dense.read_all()
             if self.updates.skip_step:
                 for moved in self.parameters.values():
                     moved.grad = None  # torch's optimizers leave a parameter without a gradient alone
@@ -143,18 +155,28 @@ class Holder:
             self.pending = None
         self.step += optimizer is self.leader
 
+    def _dense_gradients(self) -> Copies:
+        """The gradients of this step, each copied when it is read."""
+        asked = {name: p for name, p in self.parameters.items() if p.grad is not None or p.ndim > 1}
+        return Copies(asked, _gradient)
+
     def _update(self, optimizer: torch.optim.Optimizer, step: int, dense: Mapping[str, Tensor]) -> None:
         assert self.change is not None
-        before = dict(zip(map(id, self.held), self.factors, strict=True))
-        self.put(self.change(step, dense), step)
-        if self.updates.clears_state:  # at weights that are removed, and at those that were until now
-            self._clear_state(optimizer, before)
+        mask = self.change(step, dense)
+        if self.updates.clears_state:  # at weights that were removed until now, and at those that are
+            self._clear_state(optimizer, {id(self.parameters[name]) for name in (*mask.tensors, *mask.attached)})
+        self.put(mask, step)
+        if self.updates.clears_state:
+            self._clear_state(optimizer)
 
-    def _clear_state(self, optimizer: torch.optim.Optimizer, before: Mapping[int, Tensor] | None = None) -> None:
+    def _clear_state(self, optimizer: torch.optim.Optimizer, chosen: Collection[int] | None = None) -> None:
+        """Zero the optimizer's state of removed weights: of all that are held, or of those with these ids."""
         for parameter, factor in zip(self.held, self.factors, strict=True):
+            if chosen is not None and id(parameter) not in chosen:
+                continue
             for value in optimizer.state.get(parameter, {}).values():
                 if isinstance(value, Tensor) and value.shape == parameter.shape:
-                    value.mul_(factor).mul_((before or {}).get(id(parameter), factor))
+                    value.mul_(factor)
 
     def _steps_our_model(self, optimizer: torch.optim.Optimizer) -> bool:
         """Whether this optimizer moves the model at all: a trainer may have others (a probe's head, mask logits)."""

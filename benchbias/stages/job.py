@@ -51,6 +51,11 @@ class Job:
         return int(self.inputs["seed"])
 
     @property
+    def on_card(self) -> bool:
+        """Whether the stage computes on a card."""
+        return self.device.type == "cuda"
+
+    @property
     def parents(self) -> Mapping[str, str]:
         parents: Mapping[str, str] = self.inputs["parents"]
         return parents
@@ -165,14 +170,16 @@ class Job:
 
 
 def placed(images: Tensor, device: torch.device) -> Tensor:
-    """Images on the device where they leave half of its free memory; else as they are, mapped, to be copied by batch.
+    """Images on the device where they take at most half of this process's part of its memory; else as they are, mapped.
 
-    On the CPU they stay mapped from their file: what is read takes no memory of its own.
+    Then they are copied by batch. What is free now decides nothing: two workers of a card would both count on it. On
+    the CPU they stay mapped from their file: what is read takes no memory of its own.
     """
     if device.type != "cuda":
         return images.to(device)
-    free, _ = torch.cuda.mem_get_info(device)
-    return images.to(device) if images.nbytes <= free // 2 else images
+    _, total = torch.cuda.mem_get_info(device)
+    part = torch.cuda.get_per_process_memory_fraction(device)  # the engine sets it by the workers of a card
+    return images.to(device) if images.nbytes <= total * part / 2 else images
 
 
 def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:

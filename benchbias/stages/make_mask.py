@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -15,19 +16,21 @@ from benchbias.errors import ComponentError, Skip
 from benchbias.network.cost import layer_flops, training_flops
 from benchbias.network.counting import counted_work
 from benchbias.network.weights import layer_weights
-from benchbias.sparse.cutting import budget_counts, cut
+from benchbias.sparse.copies import Copies, shapes
+from benchbias.sparse.cutting import Cut, budget_counts, ranked_cut
 from benchbias.sparse.masks import Mask
 from benchbias.stages.job import Job, call_component
 from benchbias.training.context import PruneContext, prunable_weights
 from benchbias.training.fit import FitReport
 
 Call = Callable[[nn.Module, PruneContext], Any]
+AMOUNTS = ("sparsity", "density", "removed")
 PRUNED = "linear, convolution, recurrent or attention"
 
 
 def amount_of(cutting: Mapping[str, Any]) -> dict[str, float]:
     """The amount that a stage sets, by name: sparsity, density, removed or none."""
-    return {name: float(cutting[name]) for name in ("sparsity", "density", "removed") if name in cutting}
+    return {name: float(cutting[name]) for name in AMOUNTS if name in cutting}
 
 
 def fraction_of(amount: Mapping[str, float], weights: Mapping[str, Tensor]) -> dict[str, float]:
@@ -62,22 +65,22 @@ def prune_context(
     prunable = prunable_weights(model, cutting["layers"], data.sample)
     if not prunable:
         raise ComponentError(f"the model has no weight that can be pruned: it has no {PRUNED} layer")
-    weights = {name: weight.detach().clone() for name, weight in prunable.items()}
-    share, budget = fraction_of(amount, weights), cutting["budget"]
+    sizes = shapes(prunable)
+    share, budget = fraction_of(amount, sizes), cutting["budget"]
     return PruneContext(
         data=data,
         layers=cutting["layers"],
         density=density_of(share),
-        counts=budget_counts(weights, share, budget) if share and budget != "global" else None,
+        counts=budget_counts(sizes, share, budget) if share and budget != "global" else None,
         amount=share,
-        weights=weights,
+        weights=Copies(prunable),
         budget=budget,
         **given,
     )
 
 
-def ask_pruner(job: Job, spec: Mapping[str, Any], model: nn.Module, context: PruneContext) -> Mask:
-    """Ask the pruner that `spec` names for a mask of `model`. Raises ComponentError."""
+def ask_pruner(job: Job, spec: Mapping[str, Any], model: nn.Module, context: PruneContext) -> Answer:
+    """Ask the pruner that `spec` names about `model`. Raises ComponentError."""
     called = spec["component"]
     pruner = job.components["pruner", called["name"]]
 
@@ -85,22 +88,56 @@ def ask_pruner(job: Job, spec: Mapping[str, Any], model: nn.Module, context: Pru
         given = {"model": copied, "data": context.data, "context": context} | job.label_access(called["groups"])
         return call_component(pruner, given, called["options"])
 
-    return make_mask(called["name"], call, model, context)
+    return ask(called["name"], call, model, context)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A pruner's checked answer: a mask as it is, or scores that are ranked, to be cut to any amount.
+
+    shapes: the weights that the stage admits, without memory. for_all_amounts: whether it never read the amount.
+    """
+
+    pruner: str
+    mask: Mask | None
+    cut: Cut | None
+    shapes: Mapping[str, Tensor]
+    force: Mask | None
+    for_all_amounts: bool
+
+    def mask_for(self, amount: Mapping[str, float]) -> Mask:
+        """The mask for an amount as a fraction (`fraction_of`). Raises ComponentError for scores without one."""
+        if self.cut is None:
+            assert self.mask is not None
+            return self.mask
+        if not amount:
+            raise ComponentError(
+                f"pruner {self.pruner!r}: it returns scores, so the stage must set sparsity, density or removed"
+            )
+        try:
+            return _with_held(self.cut(amount), self.force)
+        except ValueError as error:
+            raise ComponentError(f"pruner {self.pruner!r}: {error}") from None
 
 
 def make_mask(name: str, call: Call, model: nn.Module, context: PruneContext) -> Mask:
-    """A mask of a pruner's answer about a copy: it can change neither the model nor torch's random numbers.
+    """A mask of a pruner's answer to `ask`: scores are cut to the context's amount, a Mask is taken as it is."""
+    return ask(name, call, model, context).mask_for(context.amount)
 
-    Scores are cut to the context's amount and never revive what its mask has removed; a Mask is taken as it is. Raises
-    ComponentError.
+
+def ask(name: str, call: Call, model: nn.Module, context: PruneContext) -> Answer:
+    """Ask a pruner about a copy of the model: it can change neither the model nor torch's random numbers.
+
+    What it says never revives what the context's mask has removed. Raises ComponentError.
     """
-    cards = sorted({weight.device for weight in context.weights.values() if weight.device.type == "cuda"}, key=str)
+    cards = sorted({weight.device for weight in model.parameters() if weight.device.type == "cuda"}, key=str)
     copied = copy.deepcopy(model).requires_grad_(True)
     with torch.random.fork_rng(devices=cards), counted_work(in_step=context.dense_gradients is not None) as work:
         answer = call(copied, context)
+    blind = not context.amount_reads
     if work.flops and (work.steps or _moved(copied, model)):  # else it only read gradients
         context.reports.append(FitReport(work.steps, 0, (), work.flops))
-    return _checked(name, answer, context, [n for n, w in layer_weights(model).items() if not w.rows])
+    return _checked(name, answer, context, [n for n, w in layer_weights(model).items() if not w.rows], blind)
 
 
 def search_cost(model: nn.Module, images: Tensor, reports: Sequence[FitReport], force: Mask | None) -> dict[str, Any]:
@@ -131,20 +168,21 @@ def _moved(copied: nn.Module, model: nn.Module) -> bool:
     return any(not torch.equal(one.detach(), other.detach()) for one, other in pairs)
 
 
-def _checked(name: str, answer: Any, context: PruneContext, unitless: Sequence[str]) -> Mask:
-    """unitless: the weights whose rows are no output units."""
-    force = context.mask
+def _checked(name: str, answer: Any, context: PruneContext, unitless: Sequence[str], blind: bool) -> Answer:
+    """unitless: the weights whose rows are no output units. blind: whether the pruner did not read the amount."""
+    force, weights = context.mask, shapes(context.weights)
     held = force.tensors if force is not None else {}
     try:
         if isinstance(answer, Mask):
-            kept = {n: t.cpu() for n, t in answer.tensors.items()}
-            return _with_held(Mask(kept, answer.units).check({**held, **context.weights}), force)
+            mask = Mask(answer.tensors, answer.units).check({**held, **weights})
+            return Answer(name, _with_held(mask, force), None, weights, force, False)
         if not isinstance(answer, Mapping):
             raise TypeError(f"a pruner returns scores or a Mask, not {type(answer).__name__}")
         if not context.amount:
             raise ValueError("it returns scores, so the stage must set sparsity, density or removed")
-        _refuse_unit_scores(answer, context.weights, unitless)
-        return _with_held(cut(answer, context.weights, **context.amount, budget=context.budget, force=force), force)
+        _refuse_unit_scores(answer, weights, unitless)
+        cut = ranked_cut(answer, weights, budget=context.budget, force=force)
+        return Answer(name, None, cut, weights, force, blind)
     except (TypeError, ValueError) as error:
         raise ComponentError(f"pruner {name!r}: {error}") from None
 

@@ -76,7 +76,7 @@ class Masking:
             progress=timing.progress(step, total),
             dense_gradients=dense,
         )
-        mask = ask_pruner(job, spec, self.model, context)
+        mask = ask_pruner(job, spec, self.model, context).mask_for(context.amount).to(job.device)
         self.updates += dense is not None
         self.dense_steps += [step - timing.after_step] if context.read_gradients else []
         self.searches += context.reports

@@ -13,6 +13,7 @@ from benchbias.data.values import TrainingData
 from benchbias.errors import ComponentError
 from benchbias.network.cost import count_cost
 from benchbias.network.counting import WorkCounter, counted_work
+from benchbias.network.determinism import refuse_without_deterministic_form
 from benchbias.sparse.holding import holding
 from benchbias.stages.job import (
     Job,
@@ -38,6 +39,8 @@ def run(job: Job) -> Made:
     recipe = Recipe.model_validate(job.inputs["recipe"])
     data = job.training_data(recipe)
     model = job.model("start")
+    if job.on_card and recipe.deterministic:
+        refuse_without_deterministic_form(model, data.sample)
     start = snapshot(model)
     shapes = shapes_of(model)
     masking = Masking(job, recipe, data, model)
@@ -82,7 +85,7 @@ def run(job: Job) -> Made:
     body |= {"selected_epoch": selected, "cost": count_cost(model, sample).to_json()}
     blobs = {"weights": snapshot(model)} | {f"epoch-{epoch}": kept for epoch, kept in selector.kept.items()}
     if "prune" in job.inputs:
-        final = masking.final(selected is not None)
+        final = masking.final(selected is not None).to("cpu")
         body |= mask_body(final) | {"mask_updates": masking.updates}
         for what, count in search_cost(model, sample, masking.searches, None).items():
             body[what] = None if body[what] is None else body[what] + count

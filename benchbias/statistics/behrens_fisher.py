@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 SMALLEST = 1e-14  # probability beyond the outermost nodes
 NODES = 150  # on each side of zero
+FEW_NODES, ROUGH = 20, 3.0  # of rough probabilities, and the factor that they are within of the exact ones
+AT_ONCE = 20_000  # rough probabilities that are computed together
 DEGREE = 30  # of the polynomial that quantiles are interpolated by
 CURVES = 16  # numbers of degrees of freedom that quantiles are interpolated between
 LARGEST_FREEDOM = 1e7  # beyond it a t variable is normal to all digits that are printed
@@ -61,6 +63,27 @@ def quantile(
     return found
 
 
+@functools.lru_cache(maxsize=1 << 16)
+def one_quantile(seed_share: float, seeds: float, images: float, probability: float) -> float:
+    """`quantile` of one share and one number of degrees of freedom of the images, to the last bit.
+
+    An interval is asked for again and again: by the board, its details, its files of numbers.
+    """
+    import numpy as np
+    from scipy.special import stdtrit
+
+    if math.isnan(seed_share) or not images > 0:
+        return math.nan
+    angle = float(np.arcsin(math.sqrt(min(max(seed_share, 0.0), 1.0))))  # from 0 to pi / 2
+    if angle <= 0 or angle >= math.pi / 2:
+        return float(stdtrit(min(images if angle <= 0 else seeds, LARGEST_FREEDOM), probability))
+    position = 4 * angle / math.pi - 1
+    *rest, ahead, last = _curve(float(seeds), images, probability)
+    for coefficient in reversed(rest):  # Clenshaw's recurrence, as `chebval` has it
+        ahead, last = coefficient - last, ahead + last * (2 * position)
+    return float(np.exp(ahead + last * position))
+
+
 def _on_curve(shares: NDArray[Any], seeds: float, images: float, probability: float) -> NDArray[Any]:
     """Quantiles for shares (N,) at one number of degrees of freedom."""
     import numpy as np
@@ -68,7 +91,10 @@ def _on_curve(shares: NDArray[Any], seeds: float, images: float, probability: fl
     from scipy.special import stdtrit
 
     angle = np.arcsin(np.sqrt(np.clip(shares, 0, 1)))  # from 0 to pi / 2
-    found = np.exp(chebyshev.chebval(4 * angle / np.pi - 1, _curve(float(seeds), images, probability)))
+    inside, found = (angle > 0) & (angle < np.pi / 2), np.empty(shares.shape)
+    if inside.any():  # a curve takes long, and its ends need none
+        curve = _curve(float(seeds), images, probability)
+        found[inside] = np.exp(chebyshev.chebval(4 * angle[inside] / np.pi - 1, curve))
     alone = (stdtrit(min(freedom, LARGEST_FREEDOM), probability) for freedom in (seeds, images))
     found = np.where(angle >= np.pi / 2, next(alone), found)
     exact: NDArray[Any] = np.where(angle <= 0, next(alone), found)
@@ -109,13 +135,47 @@ def _solved(share: float, seeds: float, images: float, above: float) -> float:
     from scipy.optimize import brentq
     from scipy.special import ndtri, stdtrit
 
-    low = -float(ndtri(above)) * (1 - 1e-9)
-    high = math.sqrt(2) * float(stdtrit(min(seeds, images), 1 - above)) + 1
-    return float(brentq(lambda x: tail(x, share, seeds, images) - above, low * 0.99, high, xtol=1e-10))
+    low, high = narrowest(-float(ndtri(above))), widest(float(stdtrit(min(seeds, images), 1 - above)))
+    return float(brentq(lambda x: tail(x, share, seeds, images) - above, low, high, xtol=1e-10))
 
 
-@functools.lru_cache(maxsize=256)
-def _nodes(freedom: float) -> tuple[NDArray[Any], NDArray[Any]]:
+def narrowest(normal: float) -> float:
+    """A distance below every quantile of the sum, from that of a normal variable."""
+    return normal * (1 - 1e-9) * 0.99
+
+
+def widest(alone: Any) -> Any:
+    """A distance above every quantile of the sum, from those (...) of a t variable of the fewer degrees of freedom."""
+    return math.sqrt(2) * alone + 1
+
+
+def rough_tails(
+    distances: NDArray[Any], seed_shares: NDArray[Any], seeds: float, images: NDArray[Any]
+) -> NDArray[Any]:
+    """`tail` of many sums (N,) at once, by few nodes: within a factor of ROUGH of the exact probability."""
+    import numpy as np
+    from scipy.special import stdtr
+
+    found = np.full(len(distances), np.nan)
+    few = functools.partial(_nodes, number=FEW_NODES)
+    for own in (True, False):  # whether the seeds have the smaller scale
+        here = np.flatnonzero((seed_shares <= 0.5) == own)
+        share = seed_shares[here] if own else 1 - seed_shares[here]
+        small, large = np.sqrt(share)[:, None], np.sqrt(1 - share)[:, None]
+        inner, outer = (np.full(len(here), seeds), images[here]) if own else (images[here], np.full(len(here), seeds))
+        distinct, at = np.unique(np.minimum(inner, LARGEST_FREEDOM), return_inverse=True)
+        rules = [few(float(freedom)) for freedom in distinct]
+        for start in range(0, len(here), AT_ONCE):
+            part = slice(start, start + AT_ONCE)
+            nodes, weights = (np.array([rule[side] for rule in rules])[at[part]] for side in (0, 1))
+            position = (small[part] * nodes - distances[here[part], None]) / large[part]
+            below = stdtr(np.minimum(outer[part], LARGEST_FREEDOM)[:, None], position)
+            found[here[part]] = (weights * below).sum(axis=-1)
+    return found
+
+
+@functools.lru_cache(maxsize=4096)
+def _nodes(freedom: float, number: int = NODES) -> tuple[NDArray[Any], NDArray[Any]]:
     """Quantiles of a t variable at which a function is to be summed, and the weights: its expectation.
 
     Gauss and Legendre's rule in the logarithm of the probability, so that far tails are exact too.
@@ -123,7 +183,7 @@ def _nodes(freedom: float) -> tuple[NDArray[Any], NDArray[Any]]:
     import numpy as np
     from scipy.special import roots_legendre, stdtrit
 
-    at, weights = roots_legendre(NODES)
+    at, weights = roots_legendre(number)
     half = (np.log(0.5) - np.log(SMALLEST)) / 2
     probability = np.exp(np.log(SMALLEST) + half * (at + 1))
     lower, weight = stdtrit(freedom, probability), half * weights * probability

@@ -86,35 +86,53 @@ def read_layout(document: object) -> CellLayout:
 
 def unpack_counts(packed: object, layout: CellLayout) -> Cells:
     """A record's `correct`, as `network.cost.pack_counts` has packed it. Raises UsageError where it does not fit."""
-    fields = _table(packed, PACKED, "packed counts")
-    bits = max(int(layout.total.max()).bit_length(), 1)
-    if fields["layout"] != layout.digest:
-        raise UsageError(f"packed counts: of another test split than {layout.digest[: DIGEST_LENGTH // 8]}")
-    for name, expected in (("cells", len(layout.total)), ("bits", bits)):
-        if type(fields[name]) is not int or fields[name] != expected:
-            raise UsageError(f"packed counts: {name} must be {expected}, not {fields[name]!r}")
-    correct = _unpacked(fields["counts"], len(layout.total), bits)
+    (correct,) = _unpacked([_content(packed, layout)], len(layout.total), _bits(layout))
     if (correct > layout.total).any():
         raise UsageError("packed counts: more correct predictions than examples in a cell")
     return Cells(layout.cluster, layout.group, layout.total, correct, layout.digest)
 
 
-def _unpacked(text: object, cells: int, bits: int) -> NDArray[Any]:
-    """int64 (cells,): `bits` bits a cell, the lowest first, padded with zeros to whole bytes."""
-    import numpy as np
+def unpack_all(packed: Sequence[object], layout: CellLayout) -> Cells:
+    """The counts of many records of one test split: `correct` is (S, M). Raises UsageError where one does not fit."""
+    correct = _unpacked([_content(one, layout) for one in packed], len(layout.total), _bits(layout))
+    if (correct > layout.total).any():
+        raise UsageError("packed counts: more correct predictions than examples in a cell")
+    return Cells(layout.cluster, layout.group, layout.total, correct, layout.digest)
 
+
+def _bits(layout: CellLayout) -> int:
+    """The number of bits of one packed count."""
+    return max(int(layout.total.max()).bit_length(), 1)
+
+
+def _content(packed: object, layout: CellLayout) -> bytes:
+    """The bytes of one record's packed counts, as many as its test split takes."""
+    fields, cells, bits = _table(packed, PACKED, "packed counts"), len(layout.total), _bits(layout)
+    if fields["layout"] != layout.digest:
+        raise UsageError(f"packed counts: of another test split than {layout.digest[: DIGEST_LENGTH // 8]}")
+    for name, expected in (("cells", cells), ("bits", bits)):
+        if type(fields[name]) is not int or fields[name] != expected:
+            raise UsageError(f"packed counts: {name} must be {expected}, not {fields[name]!r}")
+    text = fields["counts"]
     try:
         content = base64.b64decode(text if isinstance(text, str) else "?", validate=True)
     except (binascii.Error, ValueError):
         raise UsageError("packed counts: counts is not base64") from None
     if len(content) != -(-cells * bits // 8):
         raise UsageError(f"packed counts: {len(content)} bytes for {cells} cells of {bits} bits")
-    planes = np.unpackbits(np.frombuffer(content, dtype=np.uint8))
-    if planes[cells * bits :].any():
+    return content
+
+
+def _unpacked(contents: Sequence[bytes], cells: int, bits: int) -> NDArray[Any]:
+    """int32 (S, cells): `bits` bits a cell, the lowest first, padded with zeros to whole bytes."""
+    import numpy as np
+
+    planes = np.unpackbits(np.frombuffer(b"".join(contents), dtype=np.uint8).reshape(len(contents), -1), axis=1)
+    if planes[:, cells * bits :].any():
         raise UsageError("packed counts: the bits after the last cell are not zero")
-    found = np.zeros(cells, dtype=np.int64)
-    for bit in range(bits):  # all at once would take 8 bytes a bit
-        found += planes[bit : cells * bits : bits].astype(np.int64) << bit
+    found = np.zeros((len(contents), cells), dtype=np.int32)  # LARGEST fits
+    for bit in range(bits):  # all at once would take 4 bytes a bit
+        found += planes[:, bit : cells * bits : bits].astype(np.int32) << bit
     return found
 
 

@@ -22,6 +22,8 @@ from benchbias.statistics.influence import (
     mean_influence,
     variance_of_draw,
 )
+from benchbias.statistics.seed_means import BIAS_ERROR as BIAS_ERROR
+from benchbias.statistics.seed_means import SeedMean, seed_means
 from benchbias.statistics.spread import FEWEST_SEEDS as FEWEST_SEEDS
 from benchbias.statistics.spread import LEVEL as LEVEL
 from benchbias.statistics.spread import Spread, spread
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MARGIN = 0.03  # differences within it are too small to matter, unless the user says otherwise
-BIAS_ERROR = 0.5  # standard error of the bias of a least, as a share of it: what is found is between half and all
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ class Estimate:
     def critical(self, probability: float) -> float:
         """The quantile, in standard errors, that bounds the error of the mean with a probability."""
         share, seeds = self._seeds()
-        return float(behrens_fisher.quantile(share, seeds, self.example_freedom, probability))
+        return behrens_fisher.one_quantile(float(share), float(seeds), float(self.example_freedom), probability)
 
     def beyond(self, distance: float) -> float:
         """The probability that the error of the mean exceeds a distance (one-sided); NaN without an interval."""
@@ -156,20 +157,32 @@ def over_seeds(measured: Sequence[Measured]) -> Estimate | None:
     The bias of a least is taken off. The mean is rounded once, so that what a board prints depends neither on the
     order of seeds nor on the machine.
     """
-    if not measured:
-        return None
-    found, seeds, bounds = spread_over_seeds(measured), len(measured), measured[0].bounds
+    return all_over_seeds([measured])[0]
+
+
+def all_over_seeds(rows: Sequence[Sequence[Measured]]) -> list[Estimate | None]:
+    """`over_seeds` of many rows at once: the same to the last bit, and faster."""
+    known = [at for at, row in enumerate(rows) if row]
+    found: list[Estimate | None] = [None] * len(rows)
+    for at, one in zip(known, seed_means([rows[at] for at in known]), strict=True):
+        found[at] = _estimate(rows[at], one)
+    return found
+
+
+def _estimate(measured: Sequence[Measured], found: SeedMean) -> Estimate | None:
+    """The estimate of one row, from what its seeds say of the error of their mean."""
+    seeds, bounds = len(measured), measured[0].bounds
     mean = math.fsum(float(one.value) - float(one.bias) for one in measured) / seeds
     if math.isnan(mean):
         return None
-    mean, sd = min(max(mean, bounds[0]), bounds[1]), float(found.sd) if seeds > 1 else None
-    half, clusters = float(found.half_width), None if found.clusters is None else float(found.clusters)
-    if not half > 0:
-        still = found.standard_error == 0 and not sd and (clusters is not None or seeds > 1)
-        return _still(mean, sd, seeds, clusters, bounds) if still else Estimate(mean, sd, seeds, None, bounds=bounds)
-    error, freedom = float(found.standard_error), float(found.freedom)
-    share = min(1.0, float(found.from_seeds) / error**2)
-    return Estimate(mean, sd, seeds, half, error, freedom, share, float(found.example_freedom), clusters, bounds)
+    mean, sd = min(max(mean, bounds[0]), bounds[1]), found.sd if seeds > 1 else None
+    if not found.half_width > 0:
+        still = found.standard_error == 0 and not sd and (found.clusters is not None or seeds > 1)
+        return _still(mean, sd, seeds, found.clusters, bounds) if still else Estimate(mean, sd, seeds, None, bounds=bounds)
+    error, share = found.standard_error, min(1.0, found.from_seeds / found.standard_error**2)
+    return Estimate(
+        *(mean, sd, seeds, found.half_width, error, found.freedom, share, found.example_freedom, found.clusters, bounds)
+    )
 
 
 def _still(mean: float, sd: float | None, seeds: int, clusters: float | None, bounds: tuple[float, float]) -> Estimate:

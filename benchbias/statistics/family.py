@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 4_000_000  # numbers in the largest array
 CANCELLED = 1e-6  # of two squared lengths: a squared distance below it has lost too many digits
-STEP = 1.3  # between levels with which p-values are compared first, roughly
+FEW = 500  # p-values that take less time than to tell which of them are needed
 
 Pair = tuple[int, int]
 Values = Mapping[int, Measured | None]
@@ -87,39 +87,55 @@ class Gaps:
 
 
 class PValues:
-    """The p-values of gaps, as `estimates.p_value`, compared with levels: each is computed only where it is near one.
+    """The p-values of gaps, as `estimates.p_value`, compared with levels: each is computed only where it is near one."""
 
-    level: the lowest that will be asked for.
-    """
-
-    def __init__(self, gaps: Gaps, level: float) -> None:
+    def __init__(self, gaps: Gaps) -> None:
         import numpy as np
 
-        self.gaps, self.level = gaps, level
-        self._critical: dict[int, NDArray[Any]] = {}
+        self.gaps = gaps
         with np.errstate(invalid="ignore"):
             self._distance = np.where(gaps.seeds >= FEWEST_SEEDS, np.abs(gaps.mean) / gaps.error, np.nan)
         agree = gaps.still & (gaps.seeds >= FEWEST_SEEDS) & (np.abs(gaps.mean) > 0)
         self._exact = np.where(agree, 2.0 ** (1.0 - gaps.seeds), np.nan)
+        self._rough = np.full(len(gaps), np.nan)
 
     def at_most(self, level: float) -> NDArray[Any]:
         """Whether each p-value is at most a level, bool (P,)."""
         import numpy as np
 
-        step = math.floor(math.log(level / self.level, STEP))
-        certain = self._distance > self._bound(step - 1)
-        near = ~certain & (self._distance > self._bound(step + 2))
+        certain, near = self._bracketed(level)
+        if np.count_nonzero(near & np.isnan(self._exact)) > FEW:
+            self._roughly(near & np.isnan(self._rough))
+            certain |= near & (self._rough < level / behrens_fisher.ROUGH)
+            near &= ~certain & (self._rough < level * behrens_fisher.ROUGH)
         for at in np.flatnonzero(near & np.isnan(self._exact)):
             share, images, seeds = (x[at] for x in (self.gaps.seed_share, self.gaps.example_freedom, self.gaps.seeds))
             self._exact[at] = 2 * behrens_fisher.tail(self._distance[at], share, seeds - 1.0, images)
         found: NDArray[Any] = certain | (self._exact <= level)
         return found
 
-    def _bound(self, step: int) -> NDArray[Any]:
-        """The distance beyond which a p-value is below level * STEP**step, to a few percent of the p-value."""
-        if step not in self._critical:
-            self._critical[step] = self.gaps.critical(1 - min(1.0, self.level * STEP**step) / 2)
-        return self._critical[step]
+    def _roughly(self, chosen: NDArray[Any]) -> None:
+        """Find these p-values by a small factor."""
+        import numpy as np
+
+        for seeds in np.unique(self.gaps.seeds[chosen]):
+            here = np.flatnonzero(chosen & (self.gaps.seeds == seeds))
+            share, images = self.gaps.seed_share[here], self.gaps.example_freedom[here]
+            self._rough[here] = 2 * behrens_fisher.rough_tails(self._distance[here], share, seeds - 1.0, images)
+
+    def _bracketed(self, level: float) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The distances beyond which a p-value is surely below a level, and those at which it may be either, (P,).
+
+        The quantile is between that of a normal variable and that of two t variables as large as they can be together.
+        """
+        import numpy as np
+        from scipy.special import ndtri, stdtrit
+
+        freedom = np.minimum(np.maximum(self.gaps.seeds - 1.0, 1.0), self.gaps.example_freedom)
+        widest = behrens_fisher.widest(stdtrit(np.minimum(freedom, behrens_fisher.LARGEST_FREEDOM), 1 - level / 2))
+        certain = self._distance > widest
+        near: NDArray[Any] = ~certain & (self._distance > behrens_fisher.narrowest(-float(ndtri(level / 2))))
+        return certain, near
 
 
 def _numbers(gap: Estimate | None) -> tuple[float, float, float, float, float, int, bool]:

@@ -64,7 +64,9 @@ class Measured:
         return Measured(self.value + other.value, influence, self.bias + other.bias, (low, high))
 
     def __sub__(self, other: Measured) -> Measured:
-        return self + -1 * other
+        (low, high), (less, more) = self.bounds, other.bounds
+        influence = _added(self.influence, other.influence, -1)
+        return Measured(self.value - other.value, influence, self.bias - other.bias, (low - more, high - less))
 
     def __rmul__(self, factor: float) -> Measured:
         mine = self.influence
@@ -87,12 +89,13 @@ def unstacked(measured: Measured) -> list[Measured]:
     return [Measured(value, influence, one, measured.bounds) for value, influence, one in parts]
 
 
-def _added(one: Influence | None, other: Influence | None) -> Influence | None:
+def _added(one: Influence | None, other: Influence | None, sign: int = 1) -> Influence | None:
     import numpy as np
 
     if one is None or other is None or one.layout != other.layout:
         return None
-    return Influence(one.cluster, one.value + other.value, one.layout, np.minimum(one.clusters, other.clusters))
+    value = one.value + other.value if sign > 0 else one.value - other.value
+    return Influence(one.cluster, value, one.layout, np.minimum(one.clusters, other.clusters))
 
 
 def measure(
@@ -163,9 +166,10 @@ def drawn_clusters(influences: Sequence[Influence]) -> NDArray[Any]:
     import numpy as np
 
     first = influences[0].cluster
-    if all(one.cluster is first or np.array_equal(one.cluster, first) for one in influences):
+    others = {id(one.cluster): one.cluster for one in influences if one.cluster is not first}
+    if all(np.array_equal(one, first) for one in others.values()):
         return first
-    return np.unique(np.concatenate([one.cluster for one in influences]))
+    return np.unique(np.concatenate([first, *others.values()]))
 
 
 def example_variance(influences: Sequence[Influence]) -> tuple[NDArray[Any], int]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 STEPS = 200  # of the integral over accuracies from 0 to 1
 INSIDE = 1e-9  # accuracies of 0 and 1 have no spread; so near to them they have
+DECIDED = 50.0  # a probability below exp(-50) is lost beside 1, whose last digit is 1e-16
 
 
 def bias_of_least(accuracy: NDArray[Any], number: NDArray[Any]) -> NDArray[Any]:
@@ -49,8 +50,25 @@ def _expected_least(true: NDArray[Any], number: NDArray[Any]) -> NDArray[Any]:
     import numpy as np
     from scipy.special import betainc
 
-    size = np.maximum(number - 1, INSIDE)
-    ones, zeros = (true * size)[..., None, :], ((1 - true) * size)[..., None, :]
-    above = 1 - betainc(ones, zeros, (np.arange(STEPS)[:, None] + 0.5) / STEPS)  # (..., STEPS, P)
+    size = np.broadcast_to(np.maximum(number - 1, INSIDE), true.shape)
+    steps = (np.arange(STEPS)[:, None] + 0.5) / STEPS
+    above, open_ = _decided(true, size, steps)  # (..., STEPS, P)
+    ones, zeros = (np.broadcast_to(x[..., None, :], above.shape)[open_] for x in (true * size, (1 - true) * size))
+    above[open_] = 1 - betainc(ones, zeros, np.broadcast_to(steps, above.shape)[open_])
     found: NDArray[Any] = above.prod(axis=-1).mean(axis=-1)  # the integral of the probability that all are above
     return found
+
+
+def _decided(true: NDArray[Any], size: NDArray[Any], steps: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The probability of each variable to be above each step where it is 0 or 1, and where it must be computed.
+
+    Chernoff: a beta variable is beyond x with a probability of at most exp(-size * KL(mean, x)). Where one variable is
+    surely below a step, the product is 0 whatever the others are.
+    """
+    import numpy as np
+
+    mean, log, other = true[..., None, :], np.log(steps), np.log(1 - steps)
+    entropy = mean * np.log(mean) + (1 - mean) * np.log(1 - mean)
+    far = size[..., None, :] * (entropy - mean * log - (1 - mean) * other) > DECIDED
+    above = (mean > steps).astype(float)
+    return above, ~far & ~(far & (above == 0)).any(axis=-1, keepdims=True)

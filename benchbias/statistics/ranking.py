@@ -60,7 +60,7 @@ def _differing(gaps: Gaps) -> NDArray[Any]:
     """
     import numpy as np
 
-    found, p_values = np.full(len(gaps), False), PValues(gaps, (1 - LEVEL) / max(1, len(gaps)))
+    found, p_values = np.full(len(gaps), False), PValues(gaps)
     while not found.all():
         reached = p_values.at_most((1 - LEVEL) / (len(gaps) - found.sum()))
         if reached.sum() == found.sum():

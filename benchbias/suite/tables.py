@@ -30,7 +30,7 @@ Selection = Literal[
 ]
 GROUP_SELECTIONS = ("val_worst_group", "val_conflicting", "val_conflicting_as_published")
 """Selections of an epoch that use the validation split's group labels."""
-LATER_RECIPE_KEYS = ("nesterov", "drops", "drop_factor", "patience")
+LATER_RECIPE_KEYS = ("nesterov", "drops", "drop_factor", "patience", "deterministic")
 """At their defaults they stand in no recipe of a stage, for the same reason as LATER_UPDATE_KEYS."""
 TRAIN_KEYS = ("train", "start", "prune", "recipe")
 LATER_UPDATE_KEYS = ("begin", "at_start", "after_step", "reset_state")
@@ -62,10 +62,11 @@ class Recipe(TomlTable):
     momentum, nesterov: of sgd. schedule: onecycle (20 % warm-up, then cosine), cosine, constant, halving (constant, but
     halved after 40, 60 and 80 % of the steps), steps (constant, but times drop_factor after each fraction of the steps
     in drops), or plateau (times drop_factor after `patience` epochs in a row without a lower loss on the validation
-    split). augment: see `benchbias.data.augment.augmented`. precision: bfloat16 is autocast. select: which epoch's
+    split). augment: see `benchbias.data.augment.drawn`. precision: bfloat16 is autocast. select: which epoch's
     weights are kept: the last, or the best on the validation split by accuracy, its worst class, its worst group, or
     the worse of its aligned and its conflicting examples (the last two use group labels); accuracy breaks ties, then
-    the first epoch wins. keep_epochs: epochs whose weights later stages may ask for.
+    the first epoch wins. keep_epochs: epochs whose weights later stages may ask for. deterministic: false lets be what
+    has no deterministic form on a card; such a row is marked.
     """
 
     epochs: Annotated[int, Field(ge=0, le=100_000)] = 10
@@ -84,6 +85,7 @@ class Recipe(TomlTable):
     drops: list[Annotated[float, Field(gt=0, lt=1)]] = []
     drop_factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
     patience: Annotated[int, Field(ge=0)] = 5
+    deterministic: bool = True
 
     def fault(self) -> str | None:
         """The fault of a whole recipe whose keys do not fit together; None without one.

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakKeyDictionary
 
 import torch
@@ -18,14 +18,22 @@ from benchbias.errors import ComponentError
 from benchbias.network.counting import uncounted
 from benchbias.network.inspect import evaluating, head_name
 from benchbias.network.weights import LayerWeight, layer_weights
+from benchbias.sparse.copies import shapes
 from benchbias.sparse.cutting import Budget, budget_counts, budget_densities
 from benchbias.sparse.holding import Holder
 from benchbias.sparse.masks import Mask
-from benchbias.training.fit import FitReport, Loss, cross_entropy, fit, step_count
+from benchbias.training.fit import FitReport, cross_entropy, fit, step_count
 from benchbias.training.losses import weighted_cross_entropy
+from benchbias.training.stepping import Loss
 
 if TYPE_CHECKING:
     from benchbias.suite.tables import Recipe
+
+OF_AMOUNT = frozenset(
+    {"density", "counts", "amount", "layer_counts", "layer_densities", "_given"}
+    | {"__dict__", "__getstate__", "__reduce__", "__reduce_ex__"}  # by which all fields are read
+)
+"""Attributes of a PruneContext by which a pruner learns how much its stage removes."""
 
 HEAD = "head"  # in `layers`: the layer that makes the logits
 
@@ -204,7 +212,8 @@ class PruneContext(Context):
     weights to keep out over the layers. counts: kept weights a tensor, where the budget is uniform or erk; None for a
     global one, which only the scores decide. Inside a train stage: step, total_steps: of the optimizer; progress: the
     fraction of the time of updates (`until`) that has gone, 0 to 1; mask: the current one, None before the first
-    step; gradient_reads: the steps at which the pruner read `gradients`.
+    step; gradient_reads: the steps at which the pruner read `gradients`. amount_reads: the attributes that it read
+    and that tell how much the stage removes: without one, its answer holds for all levels of a sweep.
     """
 
     density: float | None = None
@@ -217,6 +226,12 @@ class PruneContext(Context):
     amount: Mapping[str, float] = field(default_factory=dict)
     budget: Budget = "global"
     weights: Mapping[str, Tensor] = field(default_factory=dict)
+    amount_reads: list[str] = field(default_factory=list)
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in OF_AMOUNT:
+            super().__getattribute__("__dict__").get("amount_reads", []).append(name)  # a copy in the making has none
+        return super().__getattribute__(name)
 
     @property
     def gradients(self) -> Mapping[str, Tensor]:
@@ -256,12 +271,12 @@ class PruneContext(Context):
     @property
     def layer_counts(self) -> Mapping[str, int]:
         """Kept weights a tensor: `counts`, or those of ERK where the budget is global (which only scores decide)."""
-        return self.counts if self.counts is not None else budget_counts(self.weights, self._given, "erk")
+        return self.counts if self.counts is not None else budget_counts(shapes(self.weights), self._given, "erk")
 
     @property
     def layer_densities(self) -> Mapping[str, float]:
         """The density of each tensor before it is rounded to `layer_counts`."""
-        return budget_densities(self.weights, self._given, "erk" if self.budget == "global" else self.budget)
+        return budget_densities(shapes(self.weights), self._given, "erk" if self.budget == "global" else self.budget)
 
     @property
     def _given(self) -> Mapping[str, float]:

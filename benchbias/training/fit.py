@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -15,15 +15,15 @@ from benchbias.errors import ComponentError
 from benchbias.network.counting import uncounted
 from benchbias.network.inspect import evaluating
 from benchbias.network.weights import load_state
+from benchbias.training.captured import steps_of
+from benchbias.training.graphs import graph_maker
+from benchbias.training.schedules import learning_rates
+from benchbias.training.stepping import Loss, Stepping, capturable
 
 if TYPE_CHECKING:
     from benchbias.suite.tables import Recipe
 
-Loss = Callable[[nn.Module, Batch], Tensor]
 Snapshot = dict[str, Tensor]
-
-WARM_UP = 0.2  # fraction of the steps in which onecycle raises the learning rate
-HALVINGS = (0.4, 0.6, 0.8)  # fractions of the steps after which `halving` halves it (DisEnt: 20, 30, 40 of 50 thousand)
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class FitReport:
     flops: int = 0
 
 
+@capturable
 def cross_entropy(model: nn.Module, batch: Batch) -> Tensor:
     """Mean cross-entropy of a batch, shape ()."""
     return nn.functional.cross_entropy(model(batch.images), batch.labels)
@@ -70,35 +71,27 @@ def fit(
         return FitReport(0, 0, ())
     if not chosen:
         raise ComponentError("nothing to train: every parameter that the optimizer is given is frozen")
-    optimizer = _optimizer(chosen, recipe)
-    schedule = _schedule(optimizer, recipe, total_steps)
+    make = graph_maker(device)
+    optimizer = _optimizer(chosen, recipe, None if make is None else _rate(device, recipe))
+    plateau = _plateau(optimizer, recipe) if recipe.schedule == "plateau" else None
+    rates = learning_rates(recipe, total_steps) if plateau is None else None
+    precision = _precision(device, recipe)
+    stepping = Stepping(model, data, loss, optimizer, chosen, rates, precision, recipe.channels_last)
     if recipe.channels_last:
         model.to(memory_format=torch.channels_last)
-    steps = examples = 0
+    steps = steps_of(stepping, total_steps, make, _say)
+    examples = 0
     losses: list[float] = []
     for epoch in range(1, recipe.epochs + 1):
         model.train()
-        total = torch.zeros((), device=device)
-        for index in _epoch(sampling, length, recipe.batch_size, order, device):
-            batch = data.batch(data.train, index, augment=True)
-            if recipe.channels_last:
-                batch = Batch(batch.images.contiguous(memory_format=torch.channels_last), batch.labels, batch.index)
-            optimizer.zero_grad(set_to_none=True)
-            with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-                value = loss(model, batch)
-            value.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            if recipe.schedule != "plateau":
-                schedule.step()
-            total += value.detach()
-            steps += 1
-            examples += len(index)
-        losses.append(float(total) / _steps(length, recipe.batch_size))
-        if recipe.schedule == "plateau":
-            schedule.step(validation_loss(model, data))
+        indices = _epoch(sampling, length, recipe.batch_size, order, device)
+        losses.append(float(steps.epoch(indices)) / len(indices))
+        examples += sum(map(len, indices))
+        if plateau is not None:
+            plateau.step(validation_loss(model, data))
         if after_epoch is not None:
             after_epoch(epoch, model)
-    return FitReport(steps, examples, tuple(losses))
+    return FitReport(total_steps, examples, tuple(losses))
 
 
 def step_count(data: TrainingData, recipe: Recipe, sampling: Tensor | None = None) -> int:
@@ -114,49 +107,57 @@ def _steps(length: int, batch_size: int) -> int:
 
 def _epoch(
     sampling: Tensor | None, length: int, batch_size: int, order: torch.Generator, device: torch.device
-) -> Iterator[Tensor]:
+) -> Sequence[Tensor]:
+    """The indices of an epoch's batches."""
     if sampling is not None and sampling.is_floating_point():
         indices = torch.multinomial(sampling.cpu(), length, replacement=True, generator=order)
     else:
         indices = torch.randperm(length, generator=order)
         if sampling is not None:
             indices = sampling.cpu()[indices]
-    indices = indices.to(device)
-    for step in range(_steps(length, batch_size)):
-        yield indices[step * batch_size : (step + 1) * batch_size]
+    batches = torch.split(indices.to(device), batch_size)
+    return batches[: _steps(length, batch_size)]
 
 
-def _optimizer(parameters: list[nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:
+def _precision(device: torch.device, recipe: Recipe) -> torch.autocast | None:
+    """The context of every forward pass; None where there is nothing to switch: entering one costs its time."""
+    wanted = recipe.precision == "bfloat16"
+    if not wanted and not torch.is_autocast_enabled(device.type):
+        return None
+    return torch.autocast(device.type, torch.bfloat16, enabled=wanted)
+
+
+def _say(why: str) -> None:
+    print(f"training steps are made one operation after another, not captured: {why}", flush=True)
+
+
+def _rate(device: torch.device, recipe: Recipe) -> Tensor | None:
+    """The learning rate where a captured step can read it: float32 on a card, as its kernels want it."""
+    if recipe.schedule == "plateau":
+        return None
+    return torch.full((), recipe.lr, dtype=torch.float32 if device.type == "cuda" else torch.float64, device=device)
+
+
+def _optimizer(parameters: list[nn.Parameter], recipe: Recipe, rate: Tensor | None) -> torch.optim.Optimizer:
+    """torch's own, fused. rate: the tensor that holds the learning rate; None: a number does."""
+    lr = recipe.lr if rate is None else rate
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(
             parameters,
-            recipe.lr,
+            lr,
             momentum=recipe.momentum,
             weight_decay=recipe.weight_decay,
             nesterov=recipe.nesterov,
             fused=True,
         )
     kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
-    return kind(parameters, recipe.lr, weight_decay=recipe.weight_decay, fused=True)
+    on_card = rate is not None and rate.is_cuda
+    return kind(parameters, lr, weight_decay=recipe.weight_decay, fused=True, capturable=on_card)
 
 
-def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, total_steps: int) -> Any:
-    schedulers = torch.optim.lr_scheduler
-    if recipe.schedule == "constant":
-        return schedulers.ConstantLR(optimizer, factor=1.0, total_iters=0)
-    if recipe.schedule == "cosine":
-        return schedulers.CosineAnnealingLR(optimizer, total_steps)
-    if recipe.schedule == "halving":
-        return schedulers.MultiStepLR(optimizer, [round(at * total_steps) for at in HALVINGS], gamma=0.5)
-    if recipe.schedule == "steps":
-        drops = [round(at * total_steps) for at in recipe.drops]
-        return schedulers.MultiStepLR(optimizer, drops, gamma=recipe.drop_factor)
-    if recipe.schedule == "plateau":
-        return schedulers.ReduceLROnPlateau(optimizer, factor=recipe.drop_factor, patience=recipe.patience)
-    # one step more than there are: the scheduler is stepped once after the last step
-    steps = total_steps + 1
-    warm_up = max(WARM_UP, 1.5 / steps)  # torch divides by zero where the warm-up is exactly one step
-    return schedulers.OneCycleLR(optimizer, recipe.lr, total_steps=steps, pct_start=warm_up, cycle_momentum=False)
+def _plateau(optimizer: torch.optim.Optimizer, recipe: Recipe) -> torch.optim.lr_scheduler.ReduceLROnPlateau:
+    kind = torch.optim.lr_scheduler.ReduceLROnPlateau
+    return kind(optimizer, factor=recipe.drop_factor, patience=recipe.patience)
 
 
 def snapshot(model: nn.Module) -> Snapshot:

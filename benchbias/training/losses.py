@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
 from benchbias.data.values import Batch
+from benchbias.training.stepping import capturable
 
 
 def weighted_cross_entropy(weights: Tensor) -> Callable[[nn.Module, Batch], Tensor]:
@@ -19,12 +20,24 @@ def weighted_cross_entropy(weights: Tensor) -> Callable[[nn.Module, Batch], Tens
     so that integer weights give the loss of a batch in which each example stands as often as it weighs.
     """
 
+    placed = weights
+
+    @capturable
     def loss(model: nn.Module, batch: Batch) -> Tensor:
+        nonlocal placed
         each = cross_entropy(model(batch.images), batch.labels, reduction="none")  # (B,)
-        chosen = weights.to(each.device)[batch.index]
+        placed = placed.to(each.device)  # once: the first step is never captured
+        chosen = placed[batch.index]
         return (each * chosen).sum() / chosen.sum()
 
+    loss._example_weights = (loss, weights)  # type: ignore[attr-defined]  # itself: a wrapper may copy attributes
     return loss
+
+
+def example_weights(loss: Callable[[nn.Module, Batch], Tensor]) -> Tensor | None:
+    """The weights of examples, float (N,), of a loss that `weighted_cross_entropy` made; None for any other loss."""
+    owner, weights = getattr(loss, "_example_weights", (None, None))
+    return weights if owner is loss else None
 
 
 def generalised_cross_entropy(
@@ -54,6 +67,7 @@ class LossAverages:
 
     def __init__(self, labels: Tensor, keep: float = 0.7) -> None:
         self.labels, self.keep = labels, keep
+        self.num_classes = int(labels.max()) + 1
         self.values = torch.zeros(len(labels), device=labels.device)
         self.seen = torch.zeros_like(labels, dtype=torch.bool)
 
@@ -65,7 +79,7 @@ class LossAverages:
 
     def relative(self, index: Tensor) -> Tensor:
         """The averages of `index` (B,) over the largest of their class in all of training: float32 (B,), 0 to 1."""
-        largest = self.values.new_zeros(int(self.labels.max()) + 1).scatter_reduce(0, self.labels, self.values, "amax")
+        largest = self.values.new_zeros(self.num_classes).scatter_reduce(0, self.labels, self.values, "amax")
         smallest = torch.finfo(torch.float32).tiny  # a class of which all losses are 0
         return self.values[index] / largest[self.labels[index]].clamp(min=smallest)
 

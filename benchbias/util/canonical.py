@@ -22,15 +22,21 @@ def plain(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, Mapping):
-        if not all(isinstance(key, str) for key in value):
-            raise TypeError(f"a JSON key must be text, not {next(k for k in value if not isinstance(k, str))!r}")
-        table = {plain(key): plain(item) for key, item in value.items()}
+        table = {}
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise TypeError(f"a JSON key must be text, not {key!r}")
+            name = key if key.isascii() else unicodedata.normalize("NFC", key)
+            table[name] = item if type(item) in _AS_THEY_ARE else plain(item)
         if len(table) != len(value):
             raise ValueError("two keys are the same text in another Unicode form")
         return table
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [item if type(item) in _AS_THEY_ARE else plain(item) for item in value]
     raise TypeError(f"{type(value).__name__} has no canonical JSON form")
+
+
+_AS_THEY_ARE = frozenset((int, float, bool, type(None)))  # a plan has a million values: most need no call
 
 
 def dumps(value: Any) -> str:

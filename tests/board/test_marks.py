@@ -65,6 +65,13 @@ def test_a_least_of_few_examples_is_marked_where_much_was_taken_off():
     assert Marks(0, 3, False, False, None, 0.12).words() == ["least raised by 12"]
 
 
+def test_a_row_that_lets_be_what_has_no_deterministic_form_is_marked():
+    rows = [record("loose", seed, 0.6, environment={"deterministic": seed != 1}, **FITTED) for seed in range(3)]
+    assert of(rows, "loose").words() == ["not deterministic"]
+    rows = [record("strict", seed, 0.6, environment={"deterministic": True}, **FITTED) for seed in range(3)]
+    assert of(rows, "strict").words() == []
+
+
 def test_a_row_without_marks_has_no_words():
     assert Marks(0, 5, False, False, None).words() == []
     assert Marks(2, 5, True, False, 0.03).words() == ["2 of 5 seeds collapsed", "at the floor", "fits 3 %"]

@@ -16,11 +16,16 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchbias import cli as command_line
+from benchbias.cli.folders import doctor
+from benchbias.errors import UsageError
+from benchbias.runner import launch
 from support import DOCS, ROOT
+from support.cards import A, B, put_cards, uuid_of
 from support.killing import claims, committed, start, survivors, wait_for_claims
 from support.running import SMOKE_TRIALS, tree
 
@@ -207,7 +212,9 @@ SMOKE = ("run", "-s", "smoke")
         ((*SMOKE, "--seeds", "1000000000000"), "the limit is 100,000"),
         ((*SMOKE, "--seeds", "0-99999999999999"), "limit"),
         ((*SMOKE, "--device", "gpu"), "known: cpu, cuda"),
-        ((*SMOKE, "--device", "cuda:0"), "known: cpu, cuda"),
+        ((*SMOKE, "--device", "cuda0"), "known: cpu, cuda"),
+        ((*SMOKE, "--per-gpu", "2"), "it is of cards"),
+        ((*SMOKE, "--device", "cpu", "--gpus", "0"), "give one of them"),
         ((*SMOKE, "--rerun", "al"), "all"),
         ((*SMOKE, "-j", "0"), "-j"),
         ((*SMOKE, "--limit", "1"), "--limit"),
@@ -244,6 +251,59 @@ def test_a_gpu_that_is_not_there_is_refused(call: Call, monkeypatch: pytest.Monk
     assert told.code == 2
     assert "no NVIDIA GPU" in told.err
     assert told.is_one_message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--gpus", "0,3"), f"no card '3' here (known: 0 {A}, 1 {A}, 2 {B})"),
+        (("--gpus", "all"), "cards of one run are of one model"),
+        (("--gpus", "0,1", "--per-gpu", "2", "-j", "5"), "there are 4 slots (2 cards with 2 each)"),
+        (("--device", "cuda:1", "-j", "2"), "there are 1 slots (1 card with 1 each)"),
+        (("--device", "cuda:3"), "no card '3' here"),
+    ],
+)
+def test_cards_that_cannot_be_used_are_refused_before_anything_is_made(
+    call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: tuple[str, ...], words: str
+):
+    put_cards(monkeypatch, tmp_path / "gpus", A, A, B)
+    told = call("run", "-s", "smoke", *arguments)
+    assert told.code == 2
+    assert words in told.err
+    assert told.is_one_message
+    assert not list(Path.cwd().iterdir())
+
+
+@pytest.mark.parametrize(
+    ("device", "shown"), [(("--device", "cuda:1"), [1]), (("--gpus", "1, 0"), [1, 0]), (("--device", "cuda"), [0])]
+)
+def test_the_engine_is_told_of_the_cards(
+    call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, device: tuple[str, ...], shown: list[int]
+):
+    """No card is here: what the engine is started with is looked at, and the run goes no further."""
+    put_cards(monkeypatch, tmp_path / "gpus", A, A)
+    started: list[dict[str, Any]] = []
+
+    def engine(results: Path, plan: Path, **given: Any) -> None:
+        started.append(given | {"device": json.loads(plan.read_text())["device"]})
+        raise UsageError("looked at")
+
+    monkeypatch.setattr(launch, "LocalEngine", engine)
+    told = call("run", "-s", "smoke", *device, "--per-gpu", "3")
+    assert "looked at" in told.err
+    assert started[0]["cards"] == tuple(map(uuid_of, shown))
+    assert started[0]["per_card"] == 3
+    assert started[0]["settings"]["BENCHBIAS_CARD_SHARE"] == "3"
+    assert started[0]["device"] == "cuda", "in a worker its card is the first"
+
+
+def test_doctor_lists_the_cards_by_the_numbers_that_gpus_takes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    put_cards(monkeypatch, tmp_path, A, B, A, visible="2,1")
+    found = {finding.about: finding.found for finding in doctor._cards()}
+    assert found["card 0"] == f"{A} {uuid_of(2)}"
+    assert found["card 1"] == f"{B} {uuid_of(1)}"
+    assert "hides 1 more" in found["cards"]
+    assert "several models" in found["models"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from scipy.stats import norm
 from sklearn.datasets import load_digits
 
 from benchbias_plugins.datasets.colored_digits import colored_digits
+from benchbias_plugins.datasets.colored_digits import digits as reading
 from benchbias_plugins.datasets.colored_digits.digits import conflicts
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
@@ -55,6 +58,35 @@ def same(one, other):
 def test_a_seed_gives_the_same_bytes_every_time():
     again = colored_digits(Path(), seed=3, draws=2)
     assert all(same(item, again.splits[name]) for name, item in made(3).splits.items())
+
+
+def test_the_digits_are_those_of_scikit_learn_in_every_bit():
+    pixels, target = reading._digits()
+    assert (pixels.dtype, target.dtype) == (digits().images.dtype, digits().target.dtype)
+    assert np.array_equal(pixels, digits().images)
+    assert np.array_equal(target, digits().target)
+
+
+def test_the_digits_are_read_without_an_import_of_scikit_learn_s_data_sets(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)  # an import of it fails
+    assert same(colored_digits(Path(), seed=0, draws=2).splits["train"], made(0).splits["train"])
+
+
+def test_a_scikit_learn_that_keeps_the_file_elsewhere_is_asked_for_the_digits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    elsewhere = importlib.util.spec_from_file_location("sklearn", submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr(reading, "find_spec", lambda name: elsewhere)
+    pixels, target = reading._digits()
+    assert np.array_equal(pixels, digits().images)
+    assert np.array_equal(target, digits().target)
+
+
+def test_an_absent_scikit_learn_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(reading, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    with pytest.raises(ModuleNotFoundError, match=r"sklearn"):
+        colored_digits(Path(), seed=0, draws=1)
 
 
 def test_another_seed_gives_other_data():

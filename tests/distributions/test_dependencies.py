@@ -133,7 +133,8 @@ DEPENDENCIES = named(PROJECT["dependencies"])
 
 
 def test_the_extras_are_those_that_messages_name():
-    examples = {"trackers", "browser"}  # of plugins that docs show, and what tests look at pages with
+    examples = {"trackers", "browser", "bench"}  # of plugins that docs show, what tests look at pages with, peers timed
+    examples |= {"onnx"}  # three packages, which nothing but an export to ONNX imports
     assert set(PROJECT["optional-dependencies"]) - examples == {*EXTRAS, "all", "test", "dev"}
     assert {name: extra(name) for name in EXTRAS} == {name: {package} for name, package in EXTRAS.items()}
     assert extra("all") == set(EXTRAS.values())
@@ -157,9 +158,10 @@ def test_nothing_imports_an_extra_before_it_is_needed(path: Path):
 
 def test_what_tests_and_benchmarks_import_is_declared_for_them_and_all_that_is_declared_is_used():
     here = set().union(*map(packages, sources("tests")))
-    tested = extra("test") | extra("pages") | extra("browser") | extra("trackers")
+    tested = extra("test") | extra("pages") | extra("browser") | extra("trackers") | extra("onnx")
     assert {{"mlflow": "mlflow-skinny"}.get(name, name) for name in here} <= DEPENDENCIES | tested
-    assert set().union(*map(packages, sources("benchmarks"))) <= DEPENDENCIES | tested | set(ELSEWHERE)
+    timed = extra("bench")
+    assert set().union(*map(packages, sources("benchmarks"))) <= DEPENDENCIES | tested | timed | set(ELSEWHERE)
     assert extra("dev") - here - set(EXTRAS.values()) == set(NOT_IMPORTED)
 
 

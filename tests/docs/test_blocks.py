@@ -58,6 +58,7 @@ RUN_BY = {
     ("docs/audit.md", "sh"): "tests/docs/test_audit_page.py",
     ("docs/audit.md", "yaml"): "tests/cli/test_audit_action.py",
     ("docs/benchmarks-toml.md", "toml"): "tests/docs/test_docs.py",
+    ("docs/export.md", "*"): "tests/finished/test_export.py",
     ("docs/methods/*.md", "toml"): "tests/docs/test_docs.py",
     ("docs/own-data.md", "toml"): "tests/datasets/test_own_data.py",
     ("docs/own-data.md", "sh"): "tests/datasets/test_own_data.py",

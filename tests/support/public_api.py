@@ -36,7 +36,7 @@ MADE_BY_THE_CORE = {*CONTEXTS, "Member", "Results", "TrialRecord", "ToyTrial"}
 OF_CONTEXTS = {
     "heads",
     *("data", "order", "layers", "earlier", "written", "reports", "holder", "after_epoch"),
-    *("dense_gradients", "gradient_reads", "read_gradients", "amount", "weights"),
+    *("dense_gradients", "gradient_reads", "read_gradients", "amount", "amount_reads", "weights"),
 }
 CORES_OWN = {
     **dict.fromkeys(CONTEXTS, OF_CONTEXTS),

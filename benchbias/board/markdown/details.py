@@ -8,6 +8,7 @@ from typing import Any
 
 from benchbias.board.markdown.analysis_tables import analysis_sections
 from benchbias.board.markdown.failures import troubles
+from benchbias.board.markdown.latency_table import latency_section
 from benchbias.board.markdown.legend import legend
 from benchbias.board.markdown.probe_tables import probe_sections
 from benchbias.board.markdown.row_tables import group_lines, seed_lines, setting_lines
@@ -26,6 +27,7 @@ from benchbias.board.text import (
     title,
 )
 from benchbias.records.analysis import AnalysisRecord
+from benchbias.records.latency import Latency
 from benchbias.records.trial import TrialRecord
 from benchbias.statistics.cells import CellLayout
 from benchbias.statistics.estimates import FEWEST_SEEDS
@@ -47,8 +49,8 @@ def details_page(
     return details_of(Scored.of(records, layouts, analyses), command)
 
 
-def details_of(scored: Scored, command: str) -> str:
-    """The same of records that are scored already."""
+def details_of(scored: Scored, command: str, latency: Latency | None = None) -> str:
+    """The same of records that are scored already; latency: what was measured of their networks, if anything was."""
     if not scored.records:
         return "# No records yet\n"
     ordered, layouts, suite = scored.records, scored.layouts, scored.suite
@@ -75,6 +77,7 @@ def details_of(scored: Scored, command: str) -> str:
         lines += _of_rows(whole, trials, suite)
     lines += probe_sections(ordered)
     lines += analysis_sections(scored.analyses)
+    lines += latency_section(latency, {record.id for record in ordered})
     tables = [*(standing.rows for standing in board.standings), *board.unranked.values()]
     lines += ["", *legend(suite, command, _notes([row for rows in tables for row in rows]))]
     lines += troubles(ordered)
@@ -83,9 +86,9 @@ def details_of(scored: Scored, command: str) -> str:
 
 def _of_rows(rows: Sequence[Row], trials: Rows, suite: Mapping[str, Any]) -> list[str]:
     """The tables of groups, settings and seeds, in the order of the rows."""
-    found = [one for row in rows if (one := row_of(trials, row.task, row.label)) is not None]
-    metric = suite["rank_by"].removeprefix("-")
-    return [*group_lines(found), *setting_lines(found), *seed_lines(found, metric)] if found else []
+    both = [(row, one) for row in rows if (one := row_of(trials, row.task, row.label)) is not None]
+    found, metric = [one for _, one in both], suite["rank_by"].removeprefix("-")
+    return [*group_lines(both), *setting_lines(found), *seed_lines(found, metric)] if found else []
 
 
 def _metrics(suite: Mapping[str, Any]) -> list[str]:

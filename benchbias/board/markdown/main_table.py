@@ -11,7 +11,7 @@ from benchbias.board.words import LABELS, times
 from benchbias.statistics.estimates import FEWEST_SEEDS, LEVEL, MARGIN
 from benchbias.statistics.influence import LEASTS
 
-COLLAPSED, FLOOR, CEILING, UNFITTED, RAISED, AGAIN = "‡", "§", "◊", "¶", "△", "≠"
+COLLAPSED, FLOOR, CEILING, UNFITTED, RAISED, AGAIN, LENIENT = "‡", "§", "◊", "¶", "△", "≠", "≈"
 MOST_NAMED = 6  # rows that a line names
 MARKS = (
     (COLLAPSED, "Some seeds collapsed: aligned examples, where the shortcut alone would do, are mostly wrong: {rows}."),
@@ -24,6 +24,10 @@ MARKS = (
     ),
     (RAISED, "A large bias of the least group was taken off; of so few examples a group the interval may miss."),
     (AGAIN, "Not reproducible: computed again, some seeds came out otherwise, and the first result counts: {rows}."),
+    (
+        LENIENT,
+        "Not deterministic: the recipe lets be what has no deterministic form, so the numbers may not come again.",
+    ),
 )
 """Symbols beside a method, and their meaning."""
 
@@ -73,6 +77,7 @@ def symbols_of(entry: Entry) -> Mapping[str, bool]:
         UNFITTED: marks.unfitted is not None,
         RAISED: marks.biased is not None,
         AGAIN: marks.conflicts > 0,
+        LENIENT: marks.lenient,
     }
 
 

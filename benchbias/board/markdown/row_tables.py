@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 
 from benchbias.board.row_trials import Trials
+from benchbias.board.rows import Row
 from benchbias.board.text import escaped, points_text, table_lines, title
 from benchbias.board.words import LABELS
-from benchbias.statistics.estimates import over_seeds
-from benchbias.statistics.influence import Measured, measure_group
+from benchbias.statistics.influence import Measured
 
 MOST_COLUMNS = 12  # of a table with more columns than lines, which is turned
 
@@ -27,14 +27,14 @@ def _name(row: Trials) -> str:
     return escaped(row.label) if row.first["ranked"] else f"_{escaped(row.label)}_"
 
 
-def group_lines(rows: Sequence[Trials]) -> list[str]:
+def group_lines(rows: Sequence[tuple[Row, Trials]]) -> list[str]:
     """The accuracy of each group, by row; nothing where records count no groups."""
-    counted = [row for row in rows if row.first.get("group_names") and all(row.cells.values())]
-    names = list(dict.fromkeys(name for row in counted for name in row.first["group_names"]))
+    counted = [(row, one) for row, one in rows if row.groups]
+    names = list(dict.fromkeys(name for _, one in counted for name in one.first["group_names"]))
     if not counted:
         return []
-    sizes = _training(counted, names)
-    cells = [[_name(row), *(_group(row, name) for name in names)] for row in counted]
+    sizes = _training([one for _, one in counted], names)
+    cells = [[_name(one), *_groups(row, one, names)] for row, one in counted]
     head = ["_in training_", *(f"{sizes[name]:,}" if name in sizes else "–" for name in names)]
     told = "Accuracy of each group in percent, mean over seeds with the bounds of its interval, not adjusted."
     return ["", "### Groups", "", told, "", *_table([head, *cells], ["method", *map(escaped, names)])]
@@ -47,12 +47,10 @@ def _training(rows: Sequence[Trials], names: Sequence[str]) -> dict[str, int]:
     return dict(zip(usual.first["group_names"], totals, strict=False))
 
 
-def _group(row: Trials, name: str) -> str:
-    known = list(row.first["group_names"])
-    if name not in known:
-        return "–"
-    found = [measure_group(known.index(name), cells) for cells in row.cells.values() if cells is not None]
-    return points_text(over_seeds(found))
+def _groups(row: Row, trials: Trials, names: Sequence[str]) -> list[str]:
+    """The accuracies of these groups; a dash where the row has none of that name."""
+    known = list(trials.first["group_names"])
+    return [points_text(row.groups[known.index(name)]) if name in known else "–" for name in names]
 
 
 def setting_lines(rows: Sequence[Trials]) -> list[str]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from benchbias.errors import StorageError, UsageError
+from benchbias.records.latency import FOLDER as LATENCY
 from benchbias.store.in_use import alone
 from benchbias.store.store import FOLDERS
 from benchbias.util.canonical import is_digest
@@ -35,7 +36,8 @@ def clean_results(out: Path, *, everything: bool, quarantine: bool, failures: bo
         if options and not free:
             raise StorageError(f"clean {options[0]}: a run uses {out}; nothing was removed, wait for its end")
         if everything:
-            _removed(out, [out / name for name in FOLDERS])
+            later = [out / LATENCY] if (out / LATENCY).is_dir() else []  # made when somebody measures
+            _removed(out, [*(out / name for name in FOLDERS), *later])
             return f"removed everything in {out}"
         paths = [path for path in listed(out / "tmp", ".tmp") if _is_plain(path)]
         paths += [path for path in listed(out / "plans") if PLAN.fullmatch(path.name)] if free else []

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from benchbias.data.reading.raw_files import READERS
 from benchbias.errors import NewerError, StorageError, UsageError, plain
-from benchbias.keys.environment import PACKAGES, cpu, device_name, provenance, torch_version, worker_environment
+from benchbias.keys.cards import cards_here, visible_cards
+from benchbias.keys.environment import PACKAGES, cpu, provenance, torch_version, worker_environment
 from benchbias.records.trial import record_folder
 from benchbias.runner.launch import available_cpus
 from benchbias.runner.report import current_records
@@ -83,10 +84,23 @@ def _devices() -> Iterator[Finding]:
         yield Finding("torch", f"{torch_version()} (--torch imports it, which takes seconds)")
     except UsageError as error:
         yield Finding("torch", str(error), problem=True)
-    try:
-        yield Finding("cuda", device_name("cuda"))
-    except UsageError:
+    yield from _cards()
+
+
+def _cards() -> Iterator[Finding]:
+    """The cards by the driver's files: those that a run may use, with the numbers that `--gpus` takes."""
+    here, visible = cards_here(), visible_cards()
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if not here:
         yield Finding("cuda", "no GPU: --device cpu only")
+    elif not visible:
+        yield Finding("cuda", f"CUDA_VISIBLE_DEVICES={shown!r:.80} shows none of {len(here)} cards: --device cpu only")
+    for number, card in enumerate(visible):
+        yield Finding(f"card {number}", f"{card.model} {card.uuid}".rstrip())
+    if visible and len(visible) < len(here):
+        yield Finding("cards", f"CUDA_VISIBLE_DEVICES={shown!r:.80} hides {len(here) - len(visible)} more")
+    if len({card.model for card in visible}) > 1:
+        yield Finding("models", "cards of several models: a run takes those of one (--gpus)")
 
 
 def _imported() -> Iterator[Finding]:

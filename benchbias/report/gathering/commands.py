@@ -67,4 +67,4 @@ def _toml(value: Any) -> str:
 
 
 def _device(source: Source, trials: Trials) -> str:
-    return str(trials.first.get("environment", {}).get("device", "cpu")).partition(":")[0]
+    return str(trials.first.get("environment", {}).get("device", "cpu")).partition(" ")[0]  # its model follows

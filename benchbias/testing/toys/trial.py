@@ -165,7 +165,7 @@ class ToyTrial:
         parents = {"data": self.data, "init": self.init}
         components = {("model", "checked"): self.model, ("model", "backbone"): toy_model}
         inputs = {"seed": self.seed, "parents": parents}
-        return MemoryJob(cast(Store, None), inputs, self.inputs, components, self.device, Path(), self.made)
+        return MemoryJob(cast(Store, None), inputs, self.inputs, components, self.device, Path(), made=self.made)
 
 
 def changing(pruner: Mapping[str, Any], groups: tuple[str, ...], sparsity: float, budget: str) -> dict[str, Any]:

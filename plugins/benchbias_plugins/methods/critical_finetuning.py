@@ -10,7 +10,7 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy, one_hot
 
-from benchbias import BenchbiasError, Mask, Range, hookimpl, nt_xent
+from benchbias import BenchbiasError, Mask, Range, highest, hookimpl, nt_xent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,8 +53,7 @@ def smallest_masked(model: nn.Module, mask: Mask) -> Mask:
     """A mask of as many weights as `mask` removes: the smallest |w| of today, over its layers together."""
     parameters = dict(model.named_parameters())
     sizes = torch.cat([parameters[name].detach().abs().flatten().cpu() for name in mask.tensors])
-    kept = torch.ones(len(sizes), dtype=torch.bool)
-    kept[torch.sort(sizes, stable=True).indices[: len(sizes) - sum(mask.counts().values())]] = False
+    kept = highest(sizes.flip(0), sum(mask.counts().values())).flip(0)  # of equal ones the last, as the code's sort
     parts = torch.split(kept, [tensor.numel() for tensor in mask.tensors.values()])
     return Mask({name: part.view_as(mask.tensors[name]) for name, part in zip(mask.tensors, parts, strict=True)})
 

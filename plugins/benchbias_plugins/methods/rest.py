@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import torch
 
-from benchbias import Mask, Range, hookimpl, independent_mask, random_mask
+from benchbias import Mask, Range, highest, hookimpl, independent_mask, random_mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -111,17 +111,13 @@ def released_update(weight: Tensor, mask: Tensor, gradient: Tensor, rate: float)
     no weight that is exactly zero. As many as that removed are grown by |gradient|, which counts as 0 where a weight
     is kept: where too few others have a gradient, kept ones are grown again and the non-zeros become fewer.
     """
-    zeros = int((~mask).sum())
-    nonzeros = mask.numel() - zeros
+    nonzeros = int(mask.count_nonzero())
     sizes = weight.detach().abs()
     removed = math.ceil(rate * nonzeros)
-    threshold = sizes.flatten().sort().values[zeros + removed - 1] if removed else 0.0
-    after = sizes > threshold
-    growth = (gradient * ~after).abs().flatten()
-    missing = nonzeros - int(after.sum())
-    new = after.flatten()
-    new[growth.sort(descending=True, stable=True).indices[: max(missing, 0)]] = True
-    return new.view(mask.shape)
+    after = highest(sizes, nonzeros - removed, ties="none") if removed else sizes > 0
+    growth = (gradient * ~after).abs()
+    missing = nonzeros - int(after.count_nonzero())
+    return after | highest(growth, max(missing, 0))
 
 
 @hookimpl

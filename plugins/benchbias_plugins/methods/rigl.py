@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Annotated
 
 import torch
-from torch import Tensor
 
-from benchbias import Mask, Range, drop_and_grow, hookimpl, random_mask
+from benchbias import Mask, Range, drop_and_grow, highest, hookimpl, random_mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from torch import nn
+    from torch import Tensor, nn
 
     from benchbias import PruneContext, TrainingData
 
@@ -31,10 +29,11 @@ def rigl(
         return random_mask(weights, context.layer_counts, context.generator)
     if context.step == 0:
         return context.mask
-    rate, masks = context.cosine(drop), context.current_masks(weights)
+    rate, masks, gradients = context.cosine(drop), context.current_masks(weights), context.gradients
+    nonzeros = Mask(masks).counts()
     return Mask(
         {
-            name: drop_and_grow(weight, masks[name], context.gradients[name].abs(), int(rate * int(masks[name].sum())))
+            name: drop_and_grow(weight, masks[name], gradients[name].abs(), int(rate * nonzeros[name]))
             for name, weight in weights.items()
         }
     )
@@ -62,6 +61,7 @@ def rigl_google(
     if context.dense_gradients is None:
         return context.mask
     rate, masks, kept = context.cosine(drop), context.current_masks(weights), {}
+    nonzeros = Mask(masks).counts()
     for name, weight in weights.items():
         mask = masks[name]
         sizes = (weight * mask).abs()
@@ -69,7 +69,7 @@ def rigl_google(
         growth = context.gradients[name].abs()
         if not regrow_dropped:
             growth = growth.masked_fill(mask, -1.0)
-        kept[name] = keep_and_grow(sizes, growth, int(mask.sum()), rate)
+        kept[name] = keep_and_grow(sizes, growth, nonzeros[name], rate)
     return Mask(kept)
 
 
@@ -80,11 +80,8 @@ def keep_and_grow(sizes: Tensor, growth: Tensor, nonzeros: int, rate: float) -> 
     `_get_update_op`).
     """
     grown = int(rate * nonzeros)
-    after = torch.zeros(sizes.numel(), dtype=torch.bool, device=sizes.device)
-    after[sizes.flatten().sort(descending=True, stable=True).indices[: nonzeros - grown]] = True
-    lifted = growth.flatten().masked_fill(after, -math.inf)
-    after[lifted.sort(descending=True, stable=True).indices[:grown]] = True
-    return after.view(sizes.shape)
+    after = highest(sizes, nonzeros - grown)
+    return after | highest(growth, grown, ~after)
 
 
 @hookimpl

@@ -36,10 +36,11 @@ def set_(
         return context.mask
     rate = context.cosine(drop) if anneal else drop
     masks, kept = context.current_masks(weights), {}
+    nonzeros = Mask(masks).counts()
     for name, weight in weights.items():
         mask = masks[name]
         chance = torch.rand(weight.shape, generator=context.generator).to(weight.device)
-        kept[name] = drop_and_grow(weight, mask, chance, int(rate * int(mask.sum())))
+        kept[name] = drop_and_grow(weight, mask, chance, int(rate * nonzeros[name]))
     return Mask(kept)
 
 

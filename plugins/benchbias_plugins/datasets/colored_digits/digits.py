@@ -7,6 +7,9 @@ five seeds test every digit once.
 
 from __future__ import annotations
 
+import gzip
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
@@ -15,14 +18,13 @@ import torch
 from benchbias import BiasedDataset, GroupLabels, LabelledSplit, Range, Split
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
 FOLDS = 5
 TRAIN_PER_DIGIT = 120  # of about 144 outside the test fold: 6 conflicts a digit are exactly 5 %
 COLOURS = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])  # red, green
 NAMES = ("red", "green")
+LARGEST = 16.0  # a pixel of scikit-learn's digits
 
 
 def colored_digits(
@@ -60,10 +62,8 @@ def colored_ten_digits(
 
 
 def _dataset(seed: int, num_classes: int, conflict_ratio: float, noise: float, draws: int) -> BiasedDataset:
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    images, digit = digits.images / 16.0, digits.target  # (1797, 8, 8) from 0 to 1; (1797,)
+    pixels, digit = _digits()
+    images = pixels / LARGEST  # from 0 to 1
     train, val, test = _partition(digit, seed)
     render = _Renderer(images, digit, noise, num_classes)
     # one stream a split: the test images do not depend on the conflict ratio
@@ -81,6 +81,24 @@ def _dataset(seed: int, num_classes: int, conflict_ratio: float, noise: float, d
         licence="CC BY 4.0",
         augmentations=("none", "shift"),
     )
+
+
+def _digits() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Images (1797, 8, 8) from 0 to 16 and labels (1797,), as load_digits reads them from the same file.
+
+    Importing sklearn.datasets takes a hundred times as long as reading the file that lies beside it.
+    """
+    spec = find_spec("sklearn")
+    for folder in (spec.submodule_search_locations if spec else None) or ():
+        file = Path(folder, "datasets", "data", "digits.csv.gz")
+        if file.is_file():
+            with gzip.open(file, "rt", encoding="utf-8") as rows:
+                table = np.loadtxt(rows, delimiter=",")  # (1797, 65)
+            return table[:, :-1].reshape(-1, 8, 8), table[:, -1].astype(np.int64)
+    from sklearn.datasets import load_digits  # of a scikit-learn that keeps the file elsewhere
+
+    digits = load_digits()
+    return digits.images, digits.target
 
 
 def _partition(digit: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], ...]:

@@ -1,0 +1,1 @@
+"""Speed as ratios in one run: ours against bare loops, against the peers' own packages, and against an older commit."""

@@ -1,0 +1,92 @@
+"""The file of milliseconds and bytes: a closed schema, read strictly."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchbias.errors import NewerRecordError, UsageError
+from benchbias.records.latency import Latency, latency_file, read_latency
+from support.made_latency import document, latency, network, row
+from support.made_records import record
+
+RECORDS = [record("plain"), record("masked")]
+
+
+def written(root: Path, content: str, label: str = "probe") -> Path:
+    path = latency_file(root, label)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(content)
+    return path
+
+
+def test_what_is_written_is_read(tmp_path: Path):
+    slim = row(RECORDS[0], slimmed=network("slimmed", 0.5, gain=True), left=["conv1: 1 removed unit stays"], note="x")
+    made = latency(
+        RECORDS, [slim, row(RECORDS[1])], busy="a run", left_out=[{"task": "toy", "row": "a", "reason": "b"}]
+    )
+    written(tmp_path, made.to_text())
+    assert read_latency(tmp_path, "probe") == made
+    assert read_latency(tmp_path, "another") is None
+    assert read_latency(tmp_path / "nowhere", "probe") is None
+
+
+def without(key: str) -> Callable[[dict[str, Any]], None]:
+    return lambda document: document.pop(key)
+
+
+def setting(*path: Any) -> Callable[[dict[str, Any]], None]:
+    *way, last, value = path
+
+    def change(document: Any) -> None:
+        for part in way:
+            document = document[part]
+        document[last] = value
+
+    return change
+
+
+TIMED = ("rows", 0, "finished", "timings", 0)
+
+FAULTS = {
+    "a key that is missing": (without("machine"), "machine: Field required"),
+    "a key that nobody knows": (setting("speed", 1), "speed: Extra inputs"),
+    "a time of nothing": (
+        setting(*TIMED, "milliseconds", "median", 0.0),
+        "greater than 0",
+    ),
+    "a median beside its bounds": (setting(*TIMED, "ratio", "median", 9.0), "between its"),
+    "a row of no network": (setting("rows", 0, "architecture", 3), "a dense network that is not there"),
+    "a text for a number": (setting("repeats", "30"), "repeats: Input should be a valid integer"),
+    "no day": (setting("machine", "date", "today"), "machine.date"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_anything_else_is_refused_with_its_file_and_place(fault: str, tmp_path: Path):
+    change, said = FAULTS[fault]
+    found = json.loads(latency(RECORDS).to_text())
+    change(found)
+    path = written(tmp_path, json.dumps(found))
+    with pytest.raises(UsageError, match=said) as caught:
+        read_latency(tmp_path, "probe")
+    assert str(path) in str(caught.value)
+
+
+def test_a_file_of_a_newer_benchbias_or_another_suite_is_refused(tmp_path: Path):
+    written(tmp_path, json.dumps(document(RECORDS, schema=2)))
+    with pytest.raises(NewerRecordError, match=r"its schema is 2, not 1.*newer benchbias"):
+        read_latency(tmp_path, "probe")
+    written(tmp_path, latency(RECORDS).to_text(), "smoke")
+    with pytest.raises(UsageError, match="it is of the suite 'probe', not of 'smoke'"):
+        read_latency(tmp_path, "smoke")
+    written(tmp_path, latency(RECORDS, limit=40).to_text(), "probe.limit-40")
+    found = read_latency(tmp_path, "probe.limit-40")
+    assert isinstance(found, Latency)
+    written(tmp_path, "{", "probe")
+    with pytest.raises(UsageError, match=r"latency/probe\.json"):
+        read_latency(tmp_path, "probe")
