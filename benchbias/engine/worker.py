@@ -50,6 +50,10 @@ METHOD_KINDS = ("train", "prune")
 """The kinds of stages that run a method: nothing in their process is of the test split, or of groups it may not see."""
 
 
+SMALL = ("product:", "whole:")
+"""How the names begin of what was read of products, which any stage that measures may have."""
+
+
 class Stages:
     """The stages that one process runs, one after another. What they share is kept as long as they may see it."""
 
@@ -71,10 +75,17 @@ class Stages:
             _set_torch()
             _begin_driver(self._plan["device"])
             self._before, self._streams = traces(), Streams()
-        if self._plan["stages"][key]["inputs"]["kind"] in METHOD_KINDS and self._measured:
-            self._shared.clear()
-        self._measured = self._plan["stages"][key]["inputs"]["kind"] not in METHOD_KINDS
+        self._hand_on(self._plan["stages"][key]["inputs"]["kind"])
         return run_stage(self._store, self._plan, key, note, self._shared, self._kept)
+
+    def _hand_on(self, kind: str) -> None:
+        """Drop what the next stage must not see, and what a method keeps for its next stage where none follows."""
+        measures = kind not in METHOD_KINDS
+        if measures != self._measured:
+            kept = SMALL if measures else ()
+            for name in [name for name in self._shared if not name.startswith(kept)]:
+                del self._shared[name]
+        self._measured = measures
 
     def ready_for_more(self) -> bool:
         """Whether the next stage would find the process as a new one finds it, but for what stages share."""

@@ -17,10 +17,12 @@ from typing import Any
 
 import pytest
 
+from benchbias.engine import worker
 from benchbias.engine import workers as engine_workers
 from benchbias.engine.base import BUSY, FAILED
 from benchbias.engine.slots import Slots
 from benchbias.engine.workers import Limits, Workers
+from benchbias.keys.stamps import Kept
 from benchbias.store.store import Store
 from support.faulty import in_child
 
@@ -294,6 +296,29 @@ def test_memory_counts_for_the_stage_that_holds_it(tmp_path: Path):
     told = driven(tmp_path / "results", drive, memory=0.6)
     assert [one["exit_code"] for one in told] == [0, 0, 0, None]
     assert [one["memory"] is None for one in told] == [True, True, True, False]
+
+
+def test_a_stage_of_a_method_is_handed_nothing_that_was_read_to_measure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Nor does what a method keeps for its next stage stay in memory while its network is measured."""
+    handed: list[set[str]] = []
+
+    def run(store: Store, plan: Any, key: str, note: Any, shared: dict[str, Any], kept: Kept) -> int:
+        handed.append(set(shared))
+        shared |= {f"{what}:{key}": 1 for what in ("product", "whole", "answer")}
+        return 0
+
+    monkeypatch.setattr(worker, "run_stage", run)
+    kinds = {"a": "prune", "b": "prune", "c": "predict", "d": "score", "e": "train"}
+    plan = {"device": "cpu", "stages": {key: {"inputs": {"kind": kind}} for key, kind in kinds.items()}}
+    stages = worker.Stages(Store(tmp_path), plan, Kept())
+    for key in kinds:
+        assert stages.run(key, print, more=False) == 0
+    assert handed[:2] == [set(), {"product:a", "whole:a", "answer:a"}]
+    assert handed[2] == {"product:a", "whole:a", "product:b", "whole:b"}
+    assert handed[3] == handed[2] | {"product:c", "whole:c", "answer:c"}
+    assert handed[4] == set()
 
 
 # cards
