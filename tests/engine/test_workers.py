@@ -298,9 +298,7 @@ def test_memory_counts_for_the_stage_that_holds_it(tmp_path: Path):
     assert [one["memory"] is None for one in told] == [True, True, True, False]
 
 
-def test_a_stage_of_a_method_is_handed_nothing_that_was_read_to_measure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_method_is_handed_nothing_that_was_read_to_measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Nor does what a method keeps for its next stage stay in memory while its network is measured."""
     handed: list[set[str]] = []
 
