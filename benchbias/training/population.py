@@ -6,7 +6,6 @@ this is slower than one after another; it is for cards, where the launches of a 
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from benchbias.sparse.holding import Holder
 from benchbias.training.fit import FitReport, _epoch, _optimizer, _precision, cross_entropy, fit, step_count
 from benchbias.training.losses import example_weights
 from benchbias.training.schedules import learning_rates
-from benchbias.training.stacking import Stack
+from benchbias.training.stacking import Stack, refused
 
 if TYPE_CHECKING:
     from benchbias.suite.tables import Recipe
@@ -129,26 +128,12 @@ def unfit(member: Member) -> str | None:
         return "there is nothing to train"
     if any(_hooked(module) for module in model.modules()):
         return "a layer of its network has hooks"
-    return _refused_by_vmap(member)
+    return refused(model, member.data)
 
 
 def _hooked(module: nn.Module) -> bool:
     hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
     return any(map(bool, hooks))
-
-
-def _refused_by_vmap(member: Member) -> str | None:
-    """Why torch cannot stack the network: random numbers inside, or an operator; found by a pass of two copies."""
-    twins = [copy.deepcopy(member.model).train() for _ in range(2)]
-    images = member.data.sample.expand(2, 2, *member.data.sample.shape[1:])  # (members, B, C, H, W)
-    try:
-        stack = Stack(twins, [name for name, _ in member.model.named_parameters()])
-        with torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
-            logits = stack.logits(images)
-    except Exception as error:  # whatever a network of a user's raises here, it is trained alone
-        return f"torch cannot stack its network: {(str(error).strip() or type(error).__name__).splitlines()[0][:200]}"
-    fine = isinstance(logits, Tensor) and logits.ndim == 3
-    return None if fine else "its network does not answer with one tensor of logits"
 
 
 def difference(one: Member, other: Member) -> str | None:
@@ -163,7 +148,6 @@ def difference(one: Member, other: Member) -> str | None:
         "augmentation": lambda member: member.data.augment,
         "device": lambda member: member.data.train.labels.device,
         "covered weights": lambda member: sorted(member.factors),
-        "way of holding a mask": lambda member: member.holder and member.holder.updates.mask_gradients,
     }
     return next((f"another {what}" for what, of in pairs.items() if of(one) != of(other)), None)
 
@@ -208,14 +192,9 @@ class _Population:
         with self.precision or nullcontext():
             losses = self.losses(batches)
         losses.sum().backward()  # type: ignore[no-untyped-call]  # no member's loss depends on another's weights
-        holder = self.members[0].holder
-        for name, factor in self.factors.items():
-            gradient = self.stack.parameters[name].grad
-            if gradient is not None and holder is not None and holder.updates.mask_gradients:
-                gradient.mul_(factor)
         self.optimizer.param_groups[0]["lr"] = next(self.rates)
         self.optimizer.step()
-        with torch.no_grad():
+        with torch.no_grad():  # a fixed mask needs no more: what gathers at a removed weight moves no other
             for name, factor in self.factors.items():
                 self.stack.parameters[name].mul_(factor)
         return losses.detach()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+from benchbias.engine import building
 from benchbias.engine.worker import lenient
 from benchbias.errors import ComponentError
 from benchbias.plan.trials import Selection
@@ -17,6 +20,7 @@ from benchbias.runner.recording import make_record
 from benchbias.runner.workspace import Workspace
 from benchbias.stages.job import Job
 from benchbias.store.store import Store
+from benchbias.testing.toys.toy import toy_dataset
 from benchbias.testing.toys.trial import ToyTrial
 from benchbias_plugins.methods.erm import erm
 
@@ -45,8 +49,7 @@ def test_the_record_says_so_and_trials_of_other_recipes_keep_their_ids():
     workspace = Workspace.open(quiet=True)
     given = [Selection(["erm"], seeds=1, assignments=list(one)) for one in ((), ("recipe.deterministic=false",))]
     strict, loose = (workspace.plan("smoke", selection) for selection in given)
-    same = workspace.plan("smoke", Selection(["erm"], seeds=1, assignments=["recipe.deterministic=true"]))
-    assert [trial.id for trial in same.trials] == [trial.id for trial in strict.trials]
+    assert all("deterministic" not in stage.inputs.get("recipe", {}) for stage in strict.stages.values())
     assert {trial.id for trial in loose.trials}.isdisjoint(trial.id for trial in strict.trials)
     for plan, deterministic in ((strict, True), (loose, False)):
         trial = plan.trials[0]
@@ -56,9 +59,27 @@ def test_the_record_says_so_and_trials_of_other_recipes_keep_their_ids():
         assert made.body["environment"]["deterministic"] is deterministic
 
 
+def flat(input_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(input_shape), num_classes))
+
+
 def pooled(input_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
     layers = [nn.Conv2d(input_shape[0], 4, 3, padding=1), nn.AdaptiveAvgPool2d(2), nn.Flatten()]
     return nn.Sequential(*layers, nn.Linear(16, num_classes))
+
+
+def test_prepare_tells_of_such_a_network_before_anything_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    networks = {("model", "pooled"): pooled, ("model", "flat"): flat}
+    monkeypatch.setattr(building, "components_of", lambda ref: networks)
+    for name, notes in (("pooled", 1), ("flat", 0)):
+        spec = {"plugins": [{"name": "p", "kind": "file", "where": "p.py"}], "backbone": None}
+        monkeypatch.setattr(building, "PluginRef", lambda **fields: fields)
+        building._check_network(spec | {"component": {"name": name, "options": {}}}, toy_dataset(), Path())
+        told = capsys.readouterr().out
+        assert told.count("note: ") == notes
+        assert not notes or "adaptive average pooling to a size other than 1 (layer '1')" in told
 
 
 def test_on_a_card_such_a_network_is_refused_before_its_first_step(monkeypatch: pytest.MonkeyPatch):

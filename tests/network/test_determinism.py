@@ -11,7 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchbias.network.determinism import OPERATIONS, told, without_deterministic_form
+from benchbias.errors import ComponentError
+from benchbias.network.determinism import (
+    OPERATIONS,
+    refuse_without_deterministic_form,
+    told,
+    without_deterministic_form,
+)
 
 IMAGES = torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 
@@ -139,6 +145,19 @@ def test_neither_the_network_nor_a_random_stream_moves():
     assert torch.equal(torch.get_rng_state(), state)
     assert all(parameter.grad is None for parameter in model.parameters())
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+
+
+def test_a_network_that_runs_on_no_cpu_is_left_to_torch():
+    def only_on_a_card(maps: Tensor) -> Tensor:
+        if not maps.is_cuda:
+            raise NotImplementedError("no kernel for the CPU")
+        return maps
+
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, 2))
+    with pytest.raises(ComponentError, match="adaptive average"):
+        refuse_without_deterministic_form(model, IMAGES)
+    model[0].register_forward_hook(lambda module, args, output: only_on_a_card(output))
+    refuse_without_deterministic_form(model, IMAGES)
 
 
 def test_the_list_has_all_that_torchs_documentation_says_raises():

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,13 +37,25 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "mlp": mlp,
     "conv_encoder": lambda *form: conv_encoder(*form, width=0.1, dropout=0.0),
 }
+QUICK = ("lenet_small", "simple_cnn")  # without and with batch norm
 LARGE: dict[str, Callable[..., nn.Module]] = {
-    "resnet18": lambda *form: resnet18(*form, width=0.25),
-    "resnet50": lambda *form: resnet50(*form, width=0.25),
+    "resnet18": lambda *form: resnet18(*form, Path()),
+    "resnet50": lambda *form: resnet50(*form, Path()),
     "resnet20": resnet20,
-    "wide_resnet22_2": wide_resnet22_2,
-    "vit": vit,
+    "wide_resnet22_2": lambda *form: wide_resnet22_2(*form, dropout=0.0),
+    "vit": lambda *form: vit(*form, Path()),
 }
+
+
+class InFloat64(nn.Module):
+    """A network that computes in float64, in which rounding grows to nothing."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network.double()
+
+    def forward(self, images: Tensor) -> Any:
+        return self.network(images.double())
 
 
 def data_of(seed: int, shape: tuple[int, ...] = SHAPE, size: int = 13, augment: str = "none") -> TrainingData:
@@ -88,9 +101,9 @@ def agree(make: Callable[[], list[Member]], *, tolerance: float = 2e-4) -> list[
         wanted = other.model.state_dict()
         moved = 0.0
         for name, value in one.model.state_dict().items():
-            torch.testing.assert_close(value, wanted[name], rtol=tolerance, atol=tolerance, msg=lambda m, n=name: n + m)
-            moved = max(moved, float((wanted[name].double() - was[name].double()).abs().max()))
-        assert moved > 20 * tolerance, "it was trained at all"
+            torch.testing.assert_close(value, wanted[name], rtol=tolerance, atol=tolerance, equal_nan=True)
+            moved += float((wanted[name].double() - was[name].double()).nan_to_num().abs().sum())
+        assert moved > 5 * tolerance, "it was trained at all"
         assert torch.equal(one.order.get_state(), other.order.get_state())
         assert torch.equal(one.data.augment_generator.get_state(), other.data.augment_generator.get_state())
     return found
@@ -100,7 +113,9 @@ def in_one_stack(found: list[Trained]) -> bool:
     return all(one.together == len(found) and not one.why for one in found)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in NETWORKS]
+)
 def test_ten_steps_at_once_are_ten_steps_one_after_another(name: str):
     assert in_one_stack(agree(lambda: population(lambda: NETWORKS[name](SHAPE, CLASSES))))
 
@@ -108,10 +123,12 @@ def test_ten_steps_at_once_are_ten_steps_one_after_another(name: str):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LARGE)
 def test_so_it_is_with_deep_networks(name: str):
-    """Five steps of small rates: what rounding differs in grows fast in a deep network with batch norm."""
-    recipe = RECIPE.model_copy(update={"lr": 1e-3, "epochs": 2})
-    shape = (3, 32, 32)
-    agree(lambda: population(lambda: LARGE[name](shape, CLASSES), 2, recipe, shape=shape), tolerance=1e-3)
+    recipe, shape = RECIPE.model_copy(update={"epochs": 2}), (3, 32, 32)
+
+    def members() -> list[Member]:
+        return population(lambda: InFloat64(LARGE[name](shape, CLASSES)), 2, recipe, shape=shape)
+
+    assert in_one_stack(agree(members, tolerance=1e-7))
 
 
 @pytest.mark.slow
@@ -119,19 +136,25 @@ def test_so_it_is_with_deep_networks(name: str):
 def test_any_network_is_trained_as_it_would_be_alone_at_once_or_not(name: str):
     """Networks that draw numbers have no equal of theirs: they are alone, and that is told."""
     recipe = RECIPE.model_copy(update={"epochs": 2})
-    trained = fit_together(population(FITTING[name].make, 2, recipe, shape=(3, 8, 8)))
+    make = FITTING[name].make
+
+    def members() -> list[Member]:
+        own = make if name == "bfloat16" else lambda: InFloat64(make())  # which wants images of its own format
+        return population(own, 2, recipe, shape=(3, 8, 8))
+
+    trained = fit_together(members())
     assert all((one.together == 2) is not bool(one.why) for one in trained)
     if trained[0].together == 2:
-        agree(lambda: population(FITTING[name].make, 2, recipe, shape=(3, 8, 8)), tolerance=1e-3)
+        agree(members, tolerance=1e-7)
 
 
 @pytest.mark.parametrize(
     "changed",
     [
-        {"optimizer": "adam", "lr": 1e-3},
+        pytest.param({"optimizer": "adam", "lr": 1e-3}, marks=pytest.mark.slow),
         {"optimizer": "adamw", "lr": 1e-3, "schedule": "onecycle"},
-        {"momentum": 0.9, "nesterov": True, "schedule": "cosine"},
-        {"schedule": "steps", "drops": [0.5]},
+        pytest.param({"momentum": 0.9, "nesterov": True, "schedule": "cosine"}, marks=pytest.mark.slow),
+        pytest.param({"schedule": "steps", "drops": [0.5]}, marks=pytest.mark.slow),
     ],
     ids=str,
 )
@@ -163,7 +186,7 @@ def test_weights_of_examples_and_orders_may_differ():
         assert in_one_stack(agree(make))
 
 
-@pytest.mark.parametrize("mask_gradients", [True, False])
+@pytest.mark.parametrize("mask_gradients", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_fixed_masks_hold_each_its_own(mask_gradients: bool):
     kept: list[list[Member]] = []
 
