@@ -23,8 +23,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from benchbias.engine.slots import Slots
-from benchbias.engine.workers import Limits, Workers
+from benchbias.engine.workers import Limits, Slots, Workers
 from benchbias.keys.stamps import SETTLED_SECONDS, Kept
 from benchbias.keys.unchanged import first_refusal
 from benchbias.store.store import Store
@@ -76,7 +75,8 @@ def main() -> None:
     spare_broken_distributions()
     kept = Kept()
     _import_what_keys_name(plan, out, kept)
-    from benchbias.engine.worker import Stages, stands_alone
+    from benchbias.engine.session import Stages
+    from benchbias.engine.worker import stands_alone
 
     gc.collect()
     gc.freeze()  # what is imported is never garbage: no worker looks through it, nor copies its pages

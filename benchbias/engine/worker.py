@@ -18,7 +18,6 @@ from benchbias.data.reading.raw_files import data_folder
 from benchbias.engine.base import CHANGED, DAMAGED, FAILED, STORAGE
 from benchbias.engine.blame import OURS, Blame
 from benchbias.engine.guard import process_kept
-from benchbias.engine.traces import Streams, left_behind, tidy, traces
 from benchbias.errors import (
     LONGEST,
     BenchbiasError,
@@ -44,53 +43,6 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 class PluginChangedError(BenchbiasError):
     """A plugin was edited while its stage ran: the stage fails now, and a later run tries it again."""
-
-
-METHOD_KINDS = ("train", "prune")
-"""The kinds of stages that run a method: nothing in their process is of the test split, or of groups it may not see."""
-
-
-SMALL = ("product:", "whole:")
-"""How the names begin of what was read of products, which any stage that measures may have."""
-
-
-class Stages:
-    """The stages that one process runs, one after another. What they share is kept as long as they may see it."""
-
-    def __init__(self, store: Store, plan: Mapping[str, Any], kept: Kept) -> None:
-        self._store, self._plan, self._kept = store, plan, kept
-        self._shared: dict[str, Any] = {}
-        self._before: dict[str, Any] | None = None
-        self._streams: Streams | None = None
-        self._measured = False  # the last stage saw what a method must not see
-
-    def run(self, key: str, note: Callable[[str], None], *, more: bool) -> int:
-        """Run a stage; its exit code is returned. `note` is told which component is called.
-
-        more: whether another one may follow, for which the state of the process is noted.
-        """
-        if self._streams is not None:
-            self._streams.put_back()
-        elif more:
-            _set_torch()
-            _begin_driver(self._plan["device"])
-            self._before, self._streams = traces(), Streams()
-        self._hand_on(self._plan["stages"][key]["inputs"]["kind"])
-        return run_stage(self._store, self._plan, key, note, self._shared, self._kept)
-
-    def _hand_on(self, kind: str) -> None:
-        """Drop what the next stage must not see, and what a method keeps for its next stage where none follows."""
-        measures = kind not in METHOD_KINDS
-        if measures != self._measured:
-            kept = SMALL if measures else ()
-            for name in [name for name in self._shared if not name.startswith(kept)]:
-                del self._shared[name]
-        self._measured = measures
-
-    def ready_for_more(self) -> bool:
-        """Whether the next stage would find the process as a new one finds it, but for what stages share."""
-        tidy()
-        return self._before is not None and not left_behind(self._before)
 
 
 def run_stage(
@@ -190,7 +142,7 @@ def _make(work: _Work) -> Made:
     function = importlib.import_module(f"benchbias.stages.{stage['inputs']['kind']}").run
     made: Made = function(job)
     if not strict:
-        _set_torch()  # the next stage of this process finds it as the first one did
+        set_torch()  # the next stage of this process finds it as the first one did
     return made
 
 
@@ -243,7 +195,7 @@ def lenient(stages: Mapping[str, Mapping[str, Any]], key: str, device: str) -> b
     return device != "cpu" and stages[key]["inputs"]["kind"] == "init"
 
 
-def _set_torch(*, strict: bool = True) -> None:
+def set_torch(*, strict: bool = True) -> None:
     """Set torch as every stage has it. strict: what has no deterministic form is refused."""
     import torch
 
@@ -254,19 +206,10 @@ def _set_torch(*, strict: bool = True) -> None:
     torch.backends.cudnn.allow_tf32 = False
 
 
-def _begin_driver(device: str) -> None:
-    """Let the driver of a card begin what it keeps for the process; where it cannot, the stage itself says so."""
-    import torch
-
-    with contextlib.suppress(Exception):
-        if device != "cpu":
-            torch.cuda.init()  # type: ignore[no-untyped-call]
-
-
 def _prepare_torch(device: str, *, strict: bool) -> Any:
     import torch
 
-    _set_torch(strict=strict)
+    set_torch(strict=strict)
     if device == "cuda":
         torch.cuda.init()  # type: ignore[no-untyped-call]
         total = torch.cuda.get_device_properties(0).total_memory

@@ -17,11 +17,10 @@ from typing import Any
 
 import pytest
 
-from benchbias.engine import worker
+from benchbias.engine import session
 from benchbias.engine import workers as engine_workers
 from benchbias.engine.base import BUSY, FAILED
-from benchbias.engine.slots import Slots
-from benchbias.engine.workers import Limits, Workers
+from benchbias.engine.workers import Limits, Slots, Workers
 from benchbias.keys.stamps import Kept
 from benchbias.store.store import Store
 from support.faulty import in_child
@@ -307,10 +306,10 @@ def test_a_method_is_handed_nothing_that_was_read_to_measure(tmp_path: Path, mon
         shared |= {f"{what}:{key}": 1 for what in ("product", "whole", "answer")}
         return 0
 
-    monkeypatch.setattr(worker, "run_stage", run)
+    monkeypatch.setattr(session, "run_stage", run)
     kinds = {"a": "prune", "b": "prune", "c": "predict", "d": "score", "e": "train"}
     plan = {"device": "cpu", "stages": {key: {"inputs": {"kind": kind}} for key, kind in kinds.items()}}
-    stages = worker.Stages(Store(tmp_path), plan, Kept())
+    stages = session.Stages(Store(tmp_path), plan, Kept())
     for key in kinds:
         assert stages.run(key, print, more=False) == 0
     assert handed[:2] == [set(), {"product:a", "whole:a", "answer:a"}]
