@@ -5,7 +5,9 @@ Workers are forked from a fork of the test, as they are from an engine, with sta
 
 from __future__ import annotations
 
+import ctypes
 import json
+import mmap
 import os
 import signal
 import tempfile
@@ -27,6 +29,7 @@ from support.faulty import in_child
 
 Stage = Callable[[str], int]
 END_SECONDS = 60.0
+M_TRIM_THRESHOLD = -1
 
 
 def key(number: int) -> str:
@@ -285,9 +288,17 @@ def test_memory_counts_for_the_stage_that_holds_it(tmp_path: Path):
 
         return run
 
-    stages = {key(1): large(0.3), key(2): large(0.3), key(3): large(0.3), key(4): large(2.0)}
+    def mapped(key: str) -> int:
+        with mmap.mmap(-1, int(0.4 * (1 << 30))) as held:
+            for place in range(0, len(held), mmap.PAGESIZE):
+                held[place] = 1
+            time.sleep(0.5)
+        return 0
+
+    stages = {key(1): large(0.4), key(2): mapped, key(3): large(0.4), key(4): large(2.0)}
 
     def drive(engine: Engine) -> Any:
+        ctypes.CDLL(None).mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)  # as workers have it
         engine.workers.session = lambda: Tidied(stages)
         engine.workers.submit(list(stages))
         return engine.ended(4)
