@@ -14,7 +14,6 @@ from typing import TextIO
 from benchbias.engine.base import BUSY, GIB, STORAGE, Ended, handed_back
 from benchbias.engine.log import Log
 from benchbias.engine.process import Batch, Process, Session, Turn
-from benchbias.engine.slots import Slots
 from benchbias.errors import StorageError
 from benchbias.store.store import Store
 from benchbias.util.processes import end_children, family, held_bytes, kill, kill_group
@@ -29,6 +28,26 @@ class Limits:
 
     seconds: float
     memory: float = 0.0
+
+
+class Slots:
+    """Slots of cards, `per_card` on each; a process has one as long as it lives."""
+
+    def __init__(self, cards: Sequence[str], per_card: int) -> None:
+        self._free = deque(card for _ in range(per_card) for card in cards)  # the first ones on different cards
+
+    @property
+    def free(self) -> bool:
+        """Whether a slot is free."""
+        return bool(self._free)
+
+    def take(self) -> str:
+        """The card of a free slot, which is taken by it."""
+        return self._free.popleft()
+
+    def give_back(self, card: str) -> None:
+        """Free the slot of a process that is dead."""
+        self._free.append(card)
 
 
 class Workers:
