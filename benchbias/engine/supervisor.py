@@ -23,9 +23,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from benchbias.engine.blame import OURS
 from benchbias.engine.workers import Limits, Slots, Workers
 from benchbias.keys.stamps import SETTLED_SECONDS, Kept
-from benchbias.keys.unchanged import first_refusal
+from benchbias.keys.unchanged import first_refusal, plugin_changed, plugin_now
+from benchbias.plugin.loading import PluginRef
 from benchbias.store.store import Store
 from benchbias.util.packages import spare_broken_distributions
 from benchbias.util.processes import adopt_orphans, die_with_parent
@@ -74,7 +76,7 @@ def main() -> None:
     plan = json.loads(plan_file.read_bytes())
     spare_broken_distributions()
     kept = Kept()
-    _import_what_keys_name(plan, out, kept)
+    _import_what_keys_name(plan, store, out, kept)
     from benchbias.engine.session import Stages
     from benchbias.engine.worker import stands_alone
 
@@ -101,21 +103,37 @@ def main() -> None:
         workers.close()
 
 
-def _import_what_keys_name(plan: Mapping[str, Any], out: TextIO, kept: Kept) -> None:
+def _import_what_keys_name(plan: Mapping[str, Any], store: Store, out: TextIO, kept: Kept) -> None:
     """Import what workers need, once; end this process where it is not what the plan's keys name.
 
-    Before and after: sources that are as the keys say both times have been imported as the keys say.
+    Before and after: sources that are as the keys say both times have been imported as the keys say. A plugin that is
+    another one already is not imported: its stages say so.
     """
-    from benchbias.engine.warm import preload
+    from benchbias.engine.warm import preload, preload_plugins
 
     inputs = [stage["inputs"] for stage in plan["stages"].values()]
     told = first_refusal(inputs, kept)
     if told is None:
         preload()
-        told = first_refusal(inputs, kept)
+        plugins = [name for name in _own_plugins(plan, store) if _as_planned(plan, name, kept)]
+        preload_plugins(PluginRef(**plan["plugins"][name]["ref"]) for name in plugins)
+        changed = next((name for name in plugins if not _as_planned(plan, name, kept)), None)
+        told = first_refusal(inputs, kept) or (plugin_changed(changed) if changed is not None else None)
     if told is not None:
         print(json.dumps({"changed": told}), file=out, flush=True)
         sys.exit(1)
+
+
+def _own_plugins(plan: Mapping[str, Any], store: Store) -> list[str]:
+    """The plugins of ours that stages need which have no product yet, or are computed anew."""
+    stages = plan["stages"].items()
+    due = [stage for key, stage in stages if plan["recompute"] or not store.object_path(key).exists()]
+    return sorted({name for stage in due for name in stage["plugins"] if name.startswith(OURS)})
+
+
+def _as_planned(plan: Mapping[str, Any], name: str, kept: Kept) -> bool:
+    digest: str = plan["plugins"][name]["digest"]
+    return plugin_now(plan, name, kept) == digest
 
 
 def _settle(plan: Mapping[str, Any], kept: Kept) -> None:
@@ -123,8 +141,6 @@ def _settle(plan: Mapping[str, Any], kept: Kept) -> None:
 
     Twice, some seconds apart: then it is known that nothing was edited while it was read.
     """
-    from benchbias.engine.worker import plugin_now
-
     first_refusal([stage["inputs"] for stage in plan["stages"].values()], kept)
     for name in plan["plugins"]:
         plugin_now(plan, name, kept)

@@ -25,16 +25,14 @@ from benchbias.errors import (
     DamagedError,
     Skip,
     StorageError,
-    UsageError,
     first_line,
     plain,
 )
 from benchbias.keys.cards import memory_fraction
 from benchbias.keys.environment import THREADS
 from benchbias.keys.stamps import Kept
-from benchbias.keys.unchanged import refusal
+from benchbias.keys.unchanged import plugin_changed, plugin_now, refusal
 from benchbias.plugin.loading import PluginRef, components_of
-from benchbias.plugin.registry import plugin_places, source_digest
 from benchbias.stages.job import Job, Made
 from benchbias.store.store import Store
 
@@ -156,16 +154,7 @@ def _refuse_changed_plugins(plan: Mapping[str, Any], key: str, kept: Kept) -> No
     """Raises PluginChangedError where a plugin is no longer the one that the stage's key names."""
     for name in _needed_plugins(plan, key):
         if plugin_now(plan, name, kept) != plan["plugins"][name]["digest"]:
-            raise PluginChangedError(f"plugin {name!r} was changed while this run was going on; run again")
-
-
-def plugin_now(plan: Mapping[str, Any], name: str, kept: Kept) -> str:
-    """The digest of a plugin as it lies on the disk at this moment; empty where it is gone."""
-    ref = PluginRef(**plan["plugins"][name]["ref"])
-    try:
-        return kept.value(("plugin", name), lambda: source_digest(ref), lambda: plugin_places(ref))
-    except UsageError:
-        return ""
+            raise PluginChangedError(plugin_changed(name))
 
 
 def _needed_plugins(plan: Mapping[str, Any], key: str) -> list[str]:

@@ -30,6 +30,7 @@ WORKER_SETTINGS: Mapping[str, str] = MappingProxyType(
         "OPENBLAS_NUM_THREADS": str(THREADS),
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
         "PYTHONHASHSEED": "0",
+        "JE_ARROW_MALLOC_CONF": "background_thread:false",  # pyarrow, which pandas imports: no thread before a fork
         **UTF8,
     }
 )

@@ -1,4 +1,4 @@
-"""Whether what runs here is still what a stage's key names: the core's sources and the packages. No torch."""
+"""Whether what runs here is still what a stage's key names: the core's sources, the packages, the plugins. No torch."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from benchbias.errors import UsageError
 from benchbias.keys.environment import torch_version
 from benchbias.keys.sources import READING, SOURCES, digest_now, source_places
 from benchbias.keys.stamps import Kept
+from benchbias.plugin.loading import PluginRef
+from benchbias.plugin.registry import plugin_places, source_digest
 from benchbias.util.packages import places_of, version_now
 
 NO_PACKAGES = ("torch", "packages", "device", "cpu", "threads", "deterministic")
@@ -31,6 +33,20 @@ def first_refusal(stages: Iterable[Mapping[str, Any]], kept: Kept | None = None)
     """The same for the inputs of many stages, of which most name the same sources and packages."""
     distinct = {repr((one["kind"], one["sources"], one["environment"])): one for one in stages}
     return next((told for inputs in distinct.values() if (told := refusal(inputs, kept)) is not None), None)
+
+
+def plugin_now(plan: Mapping[str, Any], name: str, kept: Kept) -> str:
+    """The digest of a plugin as it lies on the disk at this moment; empty where it is gone."""
+    ref = PluginRef(**plan["plugins"][name]["ref"])
+    try:
+        return kept.value(("plugin", name), lambda: source_digest(ref), lambda: plugin_places(ref))
+    except UsageError:
+        return ""
+
+
+def plugin_changed(name: str) -> str:
+    """The words for a plugin that is no longer the one that keys name."""
+    return f"plugin {name!r} was changed while this run was going on; run again"
 
 
 def _compared(inputs: Mapping[str, Any], kept: Kept) -> Iterator[tuple[str, object, object]]:

@@ -6,6 +6,8 @@ of the core that runs is noted by the module it comes from.
 
 from __future__ import annotations
 
+import ast
+import importlib
 import io
 import json
 import os
@@ -18,8 +20,12 @@ import pytest
 
 from benchbias.engine import supervisor, warm
 from benchbias.keys import sources
+from benchbias.keys.environment import worker_environment
 from benchbias.keys.sources import SOURCES, module_names, source_files
 from benchbias.keys.stamps import Kept
+from benchbias.plugin.loading import PluginRef
+from benchbias.plugin.registry import plugin_files
+from benchbias.store.store import Store
 from support import ROOT
 from support.picture_folder import write_pictures
 
@@ -152,9 +158,128 @@ def test_all_that_stands_in_keys_is_imported_by_an_engine():
     assert "benchbias.stages.analyse" in module_names()
 
 
+PLUGINS = ("methods.dfr", "methods.erm", "datasets.colored_digits")
+PLUGINS_SCRIPT = """
+import json, os, sys
+from benchbias.engine.warm import preload, preload_plugins
+from benchbias.plugin.loading import PluginRef
+import torch
+
+preload()
+before = set(sys.modules)
+for module in sys.argv[1:]:
+    preload_plugins([PluginRef("benchbias:" + module, module, "benchbias", "1")])
+found = {"new": sorted(set(sys.modules) - before), "threads": len(os.listdir("/proc/self/task"))}
+found["small"] = float(torch.tensor(1e-310, dtype=torch.float64) / 4) > 0
+print(json.dumps(found))
+"""
+
+
+def ref_of(name: str) -> PluginRef:
+    return PluginRef(f"benchbias:{name}", f"benchbias_plugins.{name}", "benchbias", "1")
+
+
+def imported_in_functions(ref: PluginRef) -> set[str]:
+    """The modules that functions of a plugin's files import."""
+    found = set[str]()
+    for file in plugin_files(ref):
+        tree = ast.parse(file.read_text()) if file.suffix == ".py" else ast.Module([], [])
+        for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+            for node in ast.walk(function):
+                if isinstance(node, ast.ImportFrom) and not node.level:
+                    found.add(str(node.module))
+    return found
+
+
+def test_what_a_plugin_says_that_it_imports_it_does_import():
+    """dfr's list is whole: all that it imports is imported once, and not in each of its stages."""
+    said = {
+        name: set(importlib.import_module(ref_of(name).module).IMPORTED_WHEN_CALLED)
+        for name in ("methods.dfr", "datasets.colored_digits")
+    }
+    assert said["methods.dfr"] == imported_in_functions(ref_of("methods.dfr"))
+    assert said["datasets.colored_digits"] < imported_in_functions(ref_of("datasets.colored_digits"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
+def test_plugins_and_what_they_import_start_no_thread_before_a_fork():
+    done = subprocess.run(
+        [sys.executable, "-c", PLUGINS_SCRIPT, *(ref_of(name).module for name in PLUGINS)],
+        env=worker_environment(os.environ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert {"sklearn.linear_model", "scipy.optimize", "benchbias_plugins.methods.erm"} <= set(found["new"])
+    assert found["threads"] == 1
+    assert found["small"], "a library has switched off the smallest numbers"
+
+
+def test_a_plugin_that_cannot_be_imported_is_left_to_its_stage():
+    warm.preload_plugins([ref_of("methods.nothing"), ref_of("methods.erm")])
+    assert "benchbias_plugins.methods.erm" in sys.modules
+
+
+def test_only_plugins_of_ours_that_some_stage_still_needs_are_imported(tmp_path: Path):
+    plan = {
+        "recompute": False,
+        "stages": {
+            "a" * 64: {"plugins": ["benchbias:dfr", "theirs:b", "loose.py"]},
+            "b" * 64: {"plugins": ["benchbias:erm"]},
+        },
+    }
+    store = Store(tmp_path).create()
+    assert supervisor._own_plugins(plan, store) == ["benchbias:dfr", "benchbias:erm"]
+    done = store.object_path("a" * 64)
+    done.parent.mkdir(parents=True, exist_ok=True)
+    done.write_bytes(b"{}")
+    assert supervisor._own_plugins(plan, store) == ["benchbias:erm"]
+    assert supervisor._own_plugins({**plan, "recompute": True}, store) == ["benchbias:dfr", "benchbias:erm"]
+
+
+def changing_plugin(*digests: str) -> tuple[dict[str, Any], list[str]]:
+    """A plan with one plugin, and the digests that it has when it is looked at, one after another."""
+    ref = {"name": "benchbias:erm", "module": "benchbias_plugins.methods.erm", "distribution": "benchbias"}
+    plugins = {"benchbias:erm": {"ref": {**ref, "version": "1"}, "digest": "planned"}}
+    stages = {"a" * 64: {"plugins": ["benchbias:erm"], "inputs": {}}}
+    return {"recompute": False, "stages": stages, "plugins": plugins}, list(digests)
+
+
+@pytest.mark.parametrize(
+    ("digests", "imported", "told"),
+    [
+        (["planned", "planned"], 1, None),
+        (["another"], 0, None),
+        (["planned", "another"], 1, "plugin 'benchbias:erm' was changed while this run was going on; run again"),
+    ],
+    ids=["as planned", "changed before", "changed while it was imported"],
+)
+def test_a_plugin_is_imported_as_keys_name_it_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digests: list[str], imported: int, told: str | None
+):
+    plan, left = changing_plugin(*digests)
+    taken, out = list[PluginRef](), io.StringIO()
+    monkeypatch.setattr(warm, "preload", lambda: None)
+    monkeypatch.setattr(warm, "preload_plugins", taken.extend)
+    monkeypatch.setattr(supervisor, "first_refusal", lambda stages, kept: None)
+    monkeypatch.setattr(supervisor, "plugin_now", lambda plan, name, kept: left.pop(0))
+    if told is None:
+        supervisor._import_what_keys_name(plan, Store(tmp_path), out, Kept())
+        assert out.getvalue() == ""
+    else:
+        with pytest.raises(SystemExit):
+            supervisor._import_what_keys_name(plan, Store(tmp_path), out, Kept())
+        assert json.loads(out.getvalue()) == {"changed": told}
+    assert len(taken) == imported
+    assert left == []
+
+
 @pytest.mark.parametrize("answers", [["changed"], [None, "changed"]], ids=["before the imports", "while they went on"])
 def test_an_engine_that_imports_other_sources_than_keys_name_ends_before_any_stage(
-    monkeypatch: pytest.MonkeyPatch, answers: list[str | None]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: list[str | None]
 ):
     """Sources that are as the keys say before and after the imports have been imported as the keys say."""
     told, imported = io.StringIO(), list[str]()
@@ -162,7 +287,9 @@ def test_an_engine_that_imports_other_sources_than_keys_name_ends_before_any_sta
     monkeypatch.setattr(warm, "preload", lambda: imported.append("all"))
     monkeypatch.setattr(supervisor, "first_refusal", lambda stages, kept: left.pop(0))
     with pytest.raises(SystemExit) as caught:
-        supervisor._import_what_keys_name({"stages": {}}, told, Kept())
+        supervisor._import_what_keys_name(
+            {"stages": {}, "plugins": {}, "recompute": False}, Store(tmp_path), told, Kept()
+        )
     assert caught.value.code == 1
     assert json.loads(told.getvalue()) == {"changed": "changed"}
     assert len(imported) == len(answers) - 1

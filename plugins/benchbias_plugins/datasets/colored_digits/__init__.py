@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from benchbias import BiasedDataset
 
+IMPORTED_WHEN_CALLED = ("scipy.special",)
+"""Modules that its functions import, for an engine that does so once for all stages."""
+
 
 @hookimpl
 def benchbias_datasets() -> dict[str, Callable[..., BiasedDataset]]:

@@ -11,6 +11,16 @@ from .trainer import dfr
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+IMPORTED_WHEN_CALLED = (
+    "scipy.optimize",
+    "scipy.special",
+    "sklearn.exceptions",
+    "sklearn.linear_model",
+    "sklearn.multiclass",
+    "sklearn.preprocessing",
+)
+"""Modules that its functions import, for an engine that does so once for all stages."""
+
 
 @hookimpl
 def benchbias_trainers() -> dict[str, Callable[..., None]]:
