@@ -14,6 +14,7 @@ STATISTICS_BYTES = 4 << 20  # of pixels, copied at once
 AUGMENTATIONS = ("none", "shift", "flip-crop", "flip-crop-zeros", "flip-resized-crop")
 CROP_AREA = (0.7, 1.0)  # of the image, of a resized crop (group DRO's Waterbirds and CelebA)
 CROP_RATIO = (3 / 4, 4 / 3)  # of its width to its height
+TABLE_SIZE = 1 << 18  # numbers in the table of all moves of an image, at most: 2 MiB
 CROP_TRIES = 10  # then the whole image, as torchvision does
 
 
@@ -107,13 +108,15 @@ class Augmenter:
 
     rows: int64 (moves, H), for each vertical move the pixel at which the row begins that comes to each place. columns:
     int64 (moves, W), and of mirrored images after that. inside: uint8 of the same shapes, 0 where a move leaves a
-    black border.
+    black border. table: int64 (vertical moves * others, H * W), where the pixel of each place comes from; None where
+    images are large: then it is found for each batch anew.
     """
 
     how: str
     rows: Tensor | None = None
     columns: Tensor | None = None
     inside: tuple[Tensor, Tensor] | None = None
+    table: Tensor | None = None
 
     @staticmethod
     def of(how: str, shape: Sequence[int], device: torch.device) -> Augmenter:
@@ -128,7 +131,10 @@ class Augmenter:
             columns = torch.cat([columns, columns.flip(1)])
         near_rows, near_columns = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
         inside = (rows == near_rows).byte(), (columns == near_columns).byte()
-        return Augmenter(how, near_rows * width, near_columns, inside if how == "flip-crop-zeros" else None)
+        begins = near_rows * width
+        small = 1 < height * width <= TABLE_SIZE // (len(near_rows) * len(near_columns))
+        table = (begins[:, None, :, None] + near_columns[None, :, None, :]).flatten(2).flatten(0, 1) if small else None
+        return Augmenter(how, begins, near_columns, inside if how == "flip-crop-zeros" else None, table)
 
     def __call__(self, images: Tensor, draws: Draws, normaliser: Callable[[Tensor], Tensor]) -> Tensor:
         """uint8 (B, C, H, W) -> float32 (B, C, H, W), on the device of the moves, as the draws are.
@@ -147,7 +153,10 @@ class Augmenter:
         assert self.rows is not None
         assert self.columns is not None
         count, channels, _, _ = images.shape
-        pixels = self.rows.index_select(0, rows)[:, :, None] + self.columns.index_select(0, columns)[:, None, :]
+        if self.table is not None:
+            pixels = self.table.index_select(0, torch.add(columns, rows, alpha=len(self.columns)))
+        else:
+            pixels = self.rows.index_select(0, rows)[:, :, None] + self.columns.index_select(0, columns)[:, None, :]
         pixels = pixels.view(count, 1, -1).expand(-1, channels, -1)  # (B, C, H * W)
         made = images.reshape(count, channels, -1).gather(2, pixels).view(images.shape)
         if self.inside is None:

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchbias.data import augment
 from benchbias.data.augment import AUGMENTATIONS, Normaliser, normalise
 from benchbias.data.values import Split, TrainingData, rows
 
@@ -81,6 +82,18 @@ def test_two_batches_and_their_streams_are_those_of_the_plain_form(how, shape, c
         assert batch.images.stride() == expected.stride()  # a convolution goes by it
         assert torch.equal(batch.labels, data.train.labels[index])
     assert torch.equal(data.augment_generator.get_state(), stream.get_state())
+
+
+@pytest.mark.parametrize("how", ["shift", "flip-crop", "flip-crop-zeros"])
+def test_images_too_large_for_a_table_of_all_moves_are_moved_alike(monkeypatch: pytest.MonkeyPatch, how):
+    index = torch.arange(20)
+    one, other = (made_data(how, (3, 6, 5), 20) for _ in range(2))
+    tabled = one.batch(one.train, index, augment=True).images
+    monkeypatch.setattr(augment, "TABLE_SIZE", 0)
+    moved = other.batch(other.train, index, augment=True).images
+    assert (one._augmenter.table is None, other._augmenter.table is None) == (False, True)
+    assert torch.equal(tabled, moved)
+    assert tabled.stride() == moved.stride()
 
 
 @pytest.mark.parametrize("how", ["none", "flip-crop"])
