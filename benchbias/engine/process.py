@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from benchbias.engine.base import FAILED
 from benchbias.engine.log import Log
 from benchbias.engine.slip import Slip
 from benchbias.util.processes import adopt_orphans, die_with_parent
@@ -20,7 +21,8 @@ from benchbias.util.processes import adopt_orphans, die_with_parent
 BUG = 70
 CHUNK_BYTES = 1 << 16
 CHUNKS = 64  # read at a time, so that no stage keeps the engine from its other work
-DONE = b"."
+DONE, NOTED = b".", b"!"
+"""A worker's answers where it goes on: the stage is done, or has failed with its mates and that is noted."""
 LINE_BYTES = 256  # an order is shorter
 
 
@@ -32,6 +34,10 @@ class Session(Protocol):
 
         more: whether another one may follow.
         """
+        ...
+
+    def stays(self, key: str, code: int) -> bool:
+        """Whether the process may go on after a stage that has ended so."""
         ...
 
     def ready_for_more(self) -> bool:
@@ -115,16 +121,16 @@ class Process:
         with contextlib.suppress(OSError):
             os.write(self.orders, f"{turn.key} {int(self.more)}\n".encode())
 
-    def answered(self) -> bool:
-        """Whether the worker has ended its stage and waits for the next one."""
+    def answered(self) -> int | None:
+        """The exit code of the stage that the worker has ended, if it waits for the next one."""
         if self.answers not in self.heard:
-            return False
+            return None
         with contextlib.suppress(BlockingIOError):
             told = os.read(self.answers, 1)
             if not told:
                 self.heard.discard(self.answers)
-            return told == DONE
-        return False
+            return {DONE: 0, NOTED: FAILED}.get(told)
+        return None
 
     def drain(self) -> None:
         """Take what the worker has printed since; output that is of no stage is dropped."""
@@ -198,11 +204,11 @@ class Process:
             code = session.run(key, self.slip.write, more=more)
             sys.stdout.flush()
             sys.stderr.flush()
-            stays = more and code == 0 and session.ready_for_more()
+            stays = more and session.stays(key, code) and session.ready_for_more()
             self.slip.say(code)
             if not stays:
                 return code
-            os.write(self._their_answers, DONE)
+            os.write(self._their_answers, NOTED if code else DONE)
             order = os.read(self._their_orders, LINE_BYTES).decode().split()
             if not order:
                 return 0

@@ -21,8 +21,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from benchbias.engine.slots import Slots
-from benchbias.engine.workers import Limits, Workers
+from benchbias.engine.planned import size_of, stands_alone
+from benchbias.engine.workers import Limits, Slots, Workers
 from benchbias.keys.unchanged import first_refusal
 from benchbias.store.store import Store
 from benchbias.util.packages import spare_broken_distributions
@@ -69,7 +69,7 @@ def main() -> None:
     plan = json.loads(plan_file.read_bytes())
     spare_broken_distributions()
     _import_what_keys_name(plan, out)
-    from benchbias.engine.worker import Stages, stands_alone
+    from benchbias.engine.worker import Stages
 
     gc.collect()
     gc.freeze()  # what is imported is never garbage: no worker looks through it, nor copies its pages
@@ -85,6 +85,7 @@ def main() -> None:
         out,
         alone=lambda key: stands_alone(plan, key),
         slots=Slots(cards, int(sys.argv[7])) if cards else None,
+        size=lambda key: size_of(plan, key),
     )
     try:
         _serve(workers)

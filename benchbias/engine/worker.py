@@ -8,16 +8,16 @@ import importlib
 import os
 import platform
 import resource
-import time
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchbias.data.reading.raw_files import data_folder
 from benchbias.engine.base import CHANGED, DAMAGED, FAILED, STORAGE
-from benchbias.engine.blame import OURS, Blame
-from benchbias.engine.guard import process_kept
-from benchbias.engine.traces import Streams, left_behind, tidy, traces
+from benchbias.engine.blame import Blame
+from benchbias.engine.planned import lenient, needed_plugins, stack_of
+from benchbias.engine.stacks import Clock, ended, made_together
+from benchbias.engine.traces import Streams, left_behind, process_kept, tidy, traces
 from benchbias.errors import (
     LONGEST,
     BenchbiasError,
@@ -37,6 +37,10 @@ from benchbias.plugin.registry import source_digest
 from benchbias.stages.job import Job, Made
 from benchbias.store.store import Store
 
+if TYPE_CHECKING:
+    from benchbias.training.baton import Together
+
+Note = Callable[[str], None]
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -74,6 +78,10 @@ class Stages:
         self._measured = self._plan["stages"][key]["inputs"]["kind"] not in METHOD_KINDS
         return run_stage(self._store, self._plan, key, note, self._shared)
 
+    def stays(self, key: str, code: int) -> bool:
+        """Whether the process may go on: after what is done, and after a failure among the stages of a stack."""
+        return code == 0 or (code == FAILED and ended(key) in self._shared)
+
     def ready_for_more(self) -> bool:
         """Whether the next stage would find the process as a new one finds it, but for what stages share."""
         tidy()
@@ -84,7 +92,7 @@ def run_stage(
     store: Store,
     plan: Mapping[str, Any],
     key: str,
-    note: Callable[[str], None] = lambda doing: None,
+    note: Note = lambda doing: None,
     shared: dict[str, Any] | None = None,
 ) -> int:
     """Run one stage of a plan; the exit code that says how it ended is returned.
@@ -95,7 +103,13 @@ def run_stage(
     try:
         if not plan["recompute"] and store.has(key):
             return 0
-        return _compute(store, plan, key, Blame(note), {} if shared is None else shared)
+        kept = {} if shared is None else shared
+        if not stack_of(plan, key):
+            blame = Blame(note)
+            return _settle(store, plan, key, blame, lambda: _kept(store, plan, key, blame, kept), Clock())
+        if ended(key) not in kept:
+            _compute_stack(store, plan, key, note, kept)
+        return int(kept[ended(key)])
     except DamagedError:
         return DAMAGED
     except StorageError as error:
@@ -111,20 +125,48 @@ def _last_word(error: BenchbiasError, code: int) -> int:
     return code
 
 
-def _compute(store: Store, plan: Mapping[str, Any], key: str, blame: Blame, shared: dict[str, Any]) -> int:
-    """Compute a stage and commit it, or note its failure. Raises StorageError, and ChangedError with nothing stored."""
-    started, cpu = time.monotonic(), time.process_time()
+def _compute_stack(store: Store, plan: Mapping[str, Any], key: str, note: Note, shared: dict[str, Any]) -> None:
+    """Compute a stage's stack, and store what is missing of it; how each has ended is kept for its own turn.
+
+    Raises DamagedError where a parent is gone, and what `_settle` raises.
+    """
+    blames = {mate: Blame(note) for mate in stack_of(plan, key)}
+
+    def make(mate: str, together: Together) -> Made:
+        return _make(store, plan, mate, blames[mate], shared, together)
+
+    def settle(mate: str, take: Callable[[], Made], clock: Clock) -> int:
+        if not plan["recompute"] and store.has(mate):
+            return 0
+        return _settle(store, plan, mate, blames[mate], take, clock)
+
+    _refuse_change(plan["stages"][key]["inputs"])
+    clock = Clock()
+    with process_kept():
+        taken = made_together(store, plan, key, make)
+    _set_torch()
+    clock.stop(len(taken))
+    shared |= {ended(mate): settle(mate, take, clock) for mate, take in taken.items()}
+
+
+def _kept(store: Store, plan: Mapping[str, Any], key: str, blame: Blame, shared: dict[str, Any]) -> Made:
+    with process_kept():
+        return _make(store, plan, key, blame, shared)
+
+
+def _settle(
+    store: Store, plan: Mapping[str, Any], key: str, blame: Blame, take: Callable[[], Made], clock: Clock
+) -> int:
+    """Commit a stage's product, or note its failure. Raises StorageError, and ChangedError with nothing stored."""
     inputs = plan["stages"][key]["inputs"]
     try:
         _refuse_change(inputs)
-        with process_kept():
-            made = _make(store, plan, key, blame, shared)
+        made = take()
         _refuse_change(inputs)
         _refuse_changed_plugins(plan, key)
         blobs = {name: store.put_blob(tensors) for name, tensors in made.blobs.items()}
         store.put(key, inputs, made.body, blobs)
-        measured = _measured(time.monotonic() - started, time.process_time() - cpu)
-        store.put_measured(key, measured | plan["provenance"])
+        store.put_measured(key, _measured(*clock.read()) | plan["provenance"])
     except (StorageError, ChangedError):
         raise
     except BaseException as error:
@@ -136,14 +178,21 @@ def _compute(store: Store, plan: Mapping[str, Any], key: str, blame: Blame, shar
     return 0
 
 
-def _make(store: Store, plan: Mapping[str, Any], key: str, blame: Blame, shared: dict[str, Any]) -> Made:
+def _make(
+    store: Store,
+    plan: Mapping[str, Any],
+    key: str,
+    blame: Blame,
+    shared: dict[str, Any],
+    together: Together | None = None,
+) -> Made:
     data_root = data_folder()
     _refuse_changed_plugins(plan, key)
     stage = plan["stages"][key]
     strict = not lenient(plan["stages"], key, plan["device"])
     device = _prepare_torch(plan["device"], strict=strict)
     components: dict[tuple[str, str], Callable[..., Any]] = {}
-    for name in _needed_plugins(plan, key):
+    for name in needed_plugins(plan, key):
         ref = PluginRef(**plan["plugins"][name]["ref"])
         components |= {
             (kind, called): blame.watched(kind, called, name, component)
@@ -157,10 +206,11 @@ def _make(store: Store, plan: Mapping[str, Any], key: str, blame: Blame, shared:
         device,
         data_root,
         shared,
+        together,
     )
     function = importlib.import_module(f"benchbias.stages.{stage['inputs']['kind']}").run
     made: Made = function(job)
-    if not strict:
+    if not strict and together is None:
         _set_torch()  # the next stage of this process finds it as the first one did
     return made
 
@@ -173,7 +223,7 @@ def _refuse_change(inputs: Mapping[str, Any]) -> None:
 
 def _refuse_changed_plugins(plan: Mapping[str, Any], key: str) -> None:
     """Raises PluginChangedError where a plugin is no longer the one that the stage's key names."""
-    for name in _needed_plugins(plan, key):
+    for name in needed_plugins(plan, key):
         plugin = plan["plugins"][name]
         try:
             now = source_digest(PluginRef(**plugin["ref"]))
@@ -181,33 +231,6 @@ def _refuse_changed_plugins(plan: Mapping[str, Any], key: str) -> None:
             now = ""
         if now != plugin["digest"]:
             raise PluginChangedError(f"plugin {name!r} was changed while this run was going on; run again")
-
-
-def _needed_plugins(plan: Mapping[str, Any], key: str) -> list[str]:
-    """The stage's own plugins, and those of the model that it rebuilds."""
-    stages = plan["stages"]
-    init = stages[key]["inputs"]["parents"].get("init")
-    return sorted({*stages[key]["plugins"], *(stages[init]["plugins"] if init else ())})
-
-
-def stands_alone(plan: Mapping[str, Any], key: str) -> bool:
-    """Whether a stage must have a process of its own: it runs a component that is not ours, which may do anything."""
-    return not all(name.startswith(OURS) for name in _needed_plugins(plan, key))
-
-
-def lenient(stages: Mapping[str, Mapping[str, Any]], key: str, device: str) -> bool:
-    """Whether a stage lets be what has no deterministic form: by its recipe, or by that of a stage that it rests on.
-
-    On a card so does `init`, which all recipes share: it tries the network's forward pass, and stores no number of it.
-    """
-    waiting, seen = [key], set[str]()
-    while waiting:
-        inputs = stages[one := waiting.pop()]["inputs"]
-        if not inputs.get("recipe", {}).get("deterministic", True):
-            return True
-        seen.add(one)
-        waiting += [parent for parent in inputs["parents"].values() if parent not in seen and parent in stages]
-    return device != "cpu" and stages[key]["inputs"]["kind"] == "init"
 
 
 def _set_torch(*, strict: bool = True) -> None:

@@ -14,7 +14,6 @@ from typing import TextIO
 from benchbias.engine.base import BUSY, GIB, STORAGE, Ended, handed_back
 from benchbias.engine.log import Log
 from benchbias.engine.process import Batch, Process, Session, Turn
-from benchbias.engine.slots import Slots
 from benchbias.errors import StorageError
 from benchbias.store.store import Store
 from benchbias.util.processes import end_children, family, held_bytes, kill, kill_group
@@ -31,11 +30,31 @@ class Limits:
     memory: float = 0.0
 
 
+class Slots:
+    """Slots of cards, `per_card` on each; a process has one as long as it lives."""
+
+    def __init__(self, cards: Sequence[str], per_card: int) -> None:
+        self._free = deque(card for _ in range(per_card) for card in cards)  # the first ones on different cards
+
+    @property
+    def free(self) -> bool:
+        """Whether a slot is free."""
+        return bool(self._free)
+
+    def take(self) -> str:
+        """The card of a free slot, which is taken by it."""
+        return self._free.popleft()
+
+    def give_back(self, card: str) -> None:
+        """Free the slot of a process that is dead."""
+        self._free.append(card)
+
+
 class Workers:
     """The workers of an engine.
 
     alone: whether a stage must have a process of its own. slots: the places on cards; None where every batch has a
-    new process at once.
+    new process at once. size: how many stages are computed where one is asked for, and have their time together.
     """
 
     def __init__(
@@ -47,9 +66,10 @@ class Workers:
         *,
         alone: Callable[[str], bool] = lambda key: False,
         slots: Slots | None = None,
+        size: Callable[[str], int] = lambda key: 1,
     ) -> None:
         self.store, self.session, self.limits, self.out = store, session, limits, out
-        self.alone, self.slots = alone, slots
+        self.alone, self.slots, self.size = alone, slots, size
         self.processes: dict[int, Process] = {}
         self.waiting: deque[Batch] = deque()  # for a slot
         self._measured = 0.0
@@ -114,8 +134,8 @@ class Workers:
     def reap(self) -> None:
         """Report every stage that has ended, give its worker the next one, and end those over their time or memory."""
         for process in self.processes.values():
-            if process.answered():
-                self._go_on(process)
+            if (code := process.answered()) is not None:
+                self._go_on(process, code)
         self._end_late()
         self._end_large()
         for pid, process in list(self.processes.items()):
@@ -124,10 +144,10 @@ class Workers:
                 self._settle(process, status)
         self._begin()
 
-    def _go_on(self, process: Process) -> None:
-        """A worker has ended a stage and waits for the next: it has left nothing behind."""
+    def _go_on(self, process: Process, code: int) -> None:
+        """A worker has ended a stage and waits for the next: it has left nothing behind. code: how it has ended."""
         process.drain()
-        self._end_turn(process, 0)
+        self._end_turn(process, code << 8)  # as a process's status has it
         batch = process.batch
         if batch.keys and self.alone(batch.keys[0]):
             self._hand_back(batch)
@@ -141,7 +161,8 @@ class Workers:
         now = time.monotonic()
         for pid, process in self.processes.items():
             turn = process.turn
-            if turn is not None and not turn.timed_out and now - turn.started > self.limits.seconds:
+            late = turn is not None and now - turn.started > self.limits.seconds * self.size(turn.key)
+            if turn is not None and late and not turn.timed_out:
                 turn.timed_out = True
                 kill(pid)
             if process.idle and now - process.idle_since > IDLE_SECONDS and not self.waiting:
@@ -174,7 +195,7 @@ class Workers:
             self.slots.give_back(process.card)
 
     def _end_turn(self, process: Process, status: int) -> None:
-        """Report the stage that a worker was at; status: how its process ended, 0 where it goes on."""
+        """Report the stage that a worker was at; status: of its process; where that goes on, as if it had ended."""
         turn, slip = process.turn, process.slip
         process.turn, process.idle_since = None, time.monotonic()
         if turn is None:

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,9 @@ from benchbias.sparse.masks import Mask
 from benchbias.stages.seeding import generator, seed_everything
 from benchbias.store.store import Product, Store
 from benchbias.suite.tables import Recipe
+
+if TYPE_CHECKING:
+    from benchbias.training.baton import Together
 
 Components = Mapping[tuple[str, str], Callable[..., Any]]
 
@@ -34,7 +37,8 @@ class Made:
 class Job:
     """One stage to run: its inputs, those of all stages (by key), its components, and the store.
 
-    shared: what the stages of one process hand on to each other, by name; nobody changes a value in it.
+    shared: what the stages of one process hand on to each other, by name; nobody changes a value in it. together: where
+    a stage of a stack has its trainings done; None for any other stage.
     """
 
     store: Store
@@ -44,6 +48,7 @@ class Job:
     device: torch.device
     data_root: Path
     shared: dict[str, Any] = field(default_factory=dict)
+    together: Together | None = None
 
     @property
     def seed(self) -> int:

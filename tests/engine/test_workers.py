@@ -19,8 +19,7 @@ import pytest
 
 from benchbias.engine import workers as engine_workers
 from benchbias.engine.base import BUSY, FAILED
-from benchbias.engine.slots import Slots
-from benchbias.engine.workers import Limits, Workers
+from benchbias.engine.workers import Limits, Slots, Workers
 from benchbias.store.store import Store
 from support.faulty import in_child
 
