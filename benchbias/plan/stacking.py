@@ -1,4 +1,4 @@
-"""Train stages that are computed in stacks: those of a row that differ in their seed, in chunks of its seeds. No torch."""
+"""Train stages that are computed at once, in stacks: those of a row that differ in their seed, by chunks. No torch."""
 
 from __future__ import annotations
 

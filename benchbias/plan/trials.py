@@ -72,8 +72,8 @@ class Plan:
 
     others, other_analyses: the rest of the suite at the same settings, for a board that shows all that a folder holds;
     their stages are not among `stages`. missing: raw files that are not there, (hub or folder, name). stack: how many
-    seeds are trained at once, 1 where none are. stacks: of each stage that is in one. unstacked: why others are in none,
-    and which.
+    seeds are trained at once, 1 where none are. stacks: of each stage in one, all its stages. unstacked: why others are
+    in none, and which.
     """
 
     suite: str

@@ -28,8 +28,8 @@ class Grouping:
     """The part of a plan that decides how its stages are dealt out.
 
     children: the stages that rest on a stage. needs: for each stage those that it waits for: its parents, in a stack
-    those of its mates too. waiters: the stages that wait for a stage. sweeps: for each stage of a sweep all of its stages,
-    in the plan's order. ranks: the guessed work, in epochs, of a stage and the longest chain that rests on it.
+    those of its mates too. waiters: the stages that wait for a stage. sweeps: for each stage of a sweep all of its
+    stages, in the plan's order. ranks: the guessed work, in epochs, of a stage and the longest chain that rests on it.
     """
 
     plan: Plan

@@ -17,7 +17,7 @@ def notes_of(product: Product | None) -> list[str]:
     if product is None:
         return []
     why = product.body.get("stacked", {}).get("why", "")
-    return [*product.body.get("notes", ()), *([f"not stacked: {why}"] if why else [])]
+    return [*product.body.get("notes", ()), *([f"a training of it is not stacked: {why}"] if why else [])]
 
 
 class Reporter(Protocol):

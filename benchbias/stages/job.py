@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -19,9 +19,6 @@ from benchbias.stages.seeding import generator, seed_everything
 from benchbias.store.store import Product, Store
 from benchbias.suite.tables import Recipe
 
-if TYPE_CHECKING:
-    from benchbias.training.baton import Together
-
 Components = Mapping[tuple[str, str], Callable[..., Any]]
 
 
@@ -31,6 +28,19 @@ class Made:
 
     body: Mapping[str, Any]
     blobs: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
+
+
+class Trainings(Protocol):
+    """The place where a stage of a stack has its trainings done: `benchbias.training.baton.Together`.
+
+    most: how many were trained at once, at most. why: the first reason why one was done alone.
+    """
+
+    most: int
+    why: str
+
+    def fit(self, member: Any) -> Any:
+        """Train a `benchbias.training.population.Member`; a `FitReport` is returned."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +58,7 @@ class Job:
     device: torch.device
     data_root: Path
     shared: dict[str, Any] = field(default_factory=dict)
-    together: Together | None = None
+    together: Trainings | None = None
 
     @property
     def seed(self) -> int:

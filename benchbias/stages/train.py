@@ -83,9 +83,7 @@ def run(job: Job) -> Made:
     counted = body["training_flops"] or any(report.steps for report in context.reports)
     if not counted and changed(model, start, masking.mask):
         body["training_flops"] = None  # a closed form, its own code, changes without gradients: nothing tells the cost
-    if job.together is not None:
-        body["stacked"] = {"together": job.together.most, "why": job.together.why}
-    body |= {"selected_epoch": selected, "cost": count_cost(model, sample).to_json()}
+    body |= {"selected_epoch": selected, "cost": count_cost(model, sample).to_json(), **_stacked(job)}
     blobs = {"weights": snapshot(model)} | {f"epoch-{epoch}": kept for epoch, kept in selector.kept.items()}
     if "prune" in job.inputs:
         final = masking.final(selected is not None).to("cpu")
@@ -108,6 +106,11 @@ def _told(
         "losses": [loss for report in reports for loss in report.losses],
         "training_flops": masking.flops(model, sample, steps, examples) + work.flops,
     }
+
+
+def _stacked(job: Job) -> dict[str, Any]:
+    """What a stage of a stack tells of it: how many were trained at once, and why a training was done alone."""
+    return {} if job.together is None else {"stacked": {"together": job.together.most, "why": job.together.why}}
 
 
 def _selection_kinds(job: Job, recipe: Recipe, data: TrainingData) -> torch.Tensor | None:

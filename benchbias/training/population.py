@@ -132,9 +132,9 @@ def _grouped(members: Sequence[Member]) -> tuple[list[list[int]], dict[int, str]
             groups.append([number])
         else:
             home.append(number)
+    homes = [members[group[0]] for group in groups]
     for number in [group[0] for group in groups if len(group) == 1]:
-        others = (one for other, one in enumerate(members) if other != number and other not in alone)
-        told = next((why for one in others if (why := difference(one, members[number])) is not None), None)
+        told = next((why for one in homes if (why := difference(one, members[number])) is not None), None)
         alone[number] = told or "there is no other"
     return [group for group in groups if len(group) > 1], alone
 
