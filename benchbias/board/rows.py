@@ -17,7 +17,7 @@ from benchbias.statistics.influence import Measured
 from benchbias.statistics.worst_group import GroupMeans, group_means
 from benchbias.util import canonical
 
-TRIALS_AT_ONCE = 640  # of which estimates are made together: their groups are in memory then
+AT_ONCE = 2_000_000  # numbers of the groups of rows whose estimates are made together
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class Row:
     """One line of the leaderboard: a method at one setting on one task, over its seeds.
 
     as_counted: the mean over seeds of the metric that ranks, as papers print it; metrics take off the bias of a least.
-    worst_group: the least over groups of the mean over seeds; groups: these means, by number. marks: of the metric that ranks. reach: the share of all
-    matrices' weights that pruning reaches. training_flops: None where some seed's are unknown; relative_cost: over
-    those of the suite's reference method. training_steps: of the optimizer, the mean over seeds; None where a record
-    has none. control: the label of the row that `to_baseline` is a difference from;
-    reference: the suite's reference method.
+    worst_group: the least over groups of the mean over seeds; groups: these means, by number, none without counts.
+    marks: of the metric that ranks. reach: the share of all matrices' weights that pruning reaches. training_flops:
+    None where some seed's are unknown; relative_cost: over those of the suite's reference method. training_steps: of
+    the optimizer, the mean over seeds; None where a record has none. control: the label of the row that `to_baseline`
+    is a difference from; reference: the suite's reference method.
     """
 
     task: str
@@ -112,13 +112,15 @@ def rows_of(chosen: Sequence[Trials], rows: Rows) -> list[Row]:
 
 
 def _parts(rows: Sequence[Trials]) -> Iterator[list[Trials]]:
-    """The rows in their order, some at a time: of so many trials, or one row of more."""
-    part: list[Trials] = []
+    """The rows in their order, some at a time: no more than memory holds, or one row of more."""
+    part, numbers = list[Trials](), 0
     for row in rows:
-        if part and sum(len(one.records) for one in (*part, row)) > TRIALS_AT_ONCE:
+        own = sum(len(one.total) for one in row.cells.values() if one) * len(row.first.get("group_names", ()))
+        if part and numbers + own > AT_ONCE:
             yield part
-            part = []
+            part, numbers = [], 0
         part.append(row)
+        numbers += own
     if part:
         yield part
 

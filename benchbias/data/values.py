@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from benchbias.data.augment import AUGMENTATIONS, Augmenter, Draws, Normaliser, drawn, normalise
+from benchbias.data.augment import AUGMENTATIONS, Augmenter, Normaliser, drawn, normalise
 
 
 def _require(condition: bool, message: str) -> None:
@@ -211,23 +211,18 @@ class TrainingData:
         chosen = rows(split.images, index.to(split.images.device)).to(index.device)  # they may be too many for it
         return Batch(self._made(chosen, augment), rows(split.labels, index), index)
 
-    def normalised(self, images: Tensor) -> Tensor:
-        """Images uint8 (B, C, H, W) -> float32 (B, C, H, W), by the data's mean and std."""
+    def _made(self, chosen: Tensor, augment: bool) -> Tensor:
+        if not augment or self.augment == "none":
+            return self._normalised(chosen)
+        fits = self._normaliser.fits(chosen)
+        augmenter = self._augmenter if fits else Augmenter.of(self.augment, chosen.shape[1:], chosen.device)
+        draws = drawn(self.augment, len(chosen), chosen.shape[1:], self.augment_generator)
+        return augmenter(chosen, tuple(draw.to(chosen.device) for draw in draws), self._normalised)
+
+    def _normalised(self, images: Tensor) -> Tensor:
         if self._normaliser.fits(images):
             return self._normaliser(images)
         return normalise(images, self.mean, self.std)
-
-    def _made(self, chosen: Tensor, augment: bool) -> Tensor:
-        if not augment or self.augment == "none":
-            return self.normalised(chosen)
-        draws = drawn(self.augment, len(chosen), chosen.shape[1:], self.augment_generator)
-        return self.augmented(chosen, tuple(draw.to(chosen.device) for draw in draws))
-
-    def augmented(self, images: Tensor, draws: Draws) -> Tensor:
-        """Images uint8 (B, C, H, W), augmented as `drawn` and normalised: float32 (B, C, H, W)."""
-        fits = self._normaliser.fits(images)
-        augmenter = self._augmenter if fits else Augmenter.of(self.augment, images.shape[1:], images.device)
-        return augmenter(images, draws, self.normalised)
 
     @functools.cached_property
     def _augmenter(self) -> Augmenter:

@@ -13,16 +13,19 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import os
 import select
 import signal
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
 from benchbias.engine.planned import size_of, stands_alone
 from benchbias.engine.workers import Limits, Slots, Workers
+from benchbias.keys.stamps import SETTLED_SECONDS, Kept
 from benchbias.keys.unchanged import first_refusal
 from benchbias.store.store import Store
 from benchbias.util.packages import spare_broken_distributions
@@ -32,9 +35,9 @@ POLL_SECONDS = 0.005
 IDLE_SECONDS = 1.0
 
 
-def _serve(workers: Workers) -> None:
-    """Obey commands until the input ends."""
-    waiting = b""
+def _serve(workers: Workers, settle: Callable[[], object]) -> None:
+    """Obey commands until the input ends. settle: is called once, when sources have lain there for some seconds."""
+    waiting, due = b"", time.monotonic() + SETTLED_SECONDS
     while True:
         seconds = POLL_SECONDS if workers.processes else IDLE_SECONDS
         readable, _, _ = select.select([0, *workers.readers()], [], [], seconds)
@@ -52,6 +55,9 @@ def _serve(workers: Workers) -> None:
         if readable:
             workers.drain()
         workers.reap()
+        if time.monotonic() > due and workers.processes:
+            due = math.inf
+            settle()
 
 
 def main() -> None:
@@ -68,11 +74,13 @@ def main() -> None:
     os.dup2(2, 1)
     plan = json.loads(plan_file.read_bytes())
     spare_broken_distributions()
-    _import_what_keys_name(plan, out)
-    from benchbias.engine.worker import Stages
+    kept = Kept()
+    _import_what_keys_name(plan, out, kept)
+    from benchbias.engine.session import Stages
 
     gc.collect()
     gc.freeze()  # what is imported is never garbage: no worker looks through it, nor copies its pages
+    _settle(plan, kept)
     adopt_orphans()
     signal.signal(signal.SIGTERM, _leave)
     die_with_parent(parent, signal.SIGTERM)  # from here on there may be processes to end first
@@ -80,7 +88,7 @@ def main() -> None:
     cards = [card for card in sys.argv[6].split(",") if card]
     workers = Workers(
         store,
-        lambda: Stages(store, plan),
+        lambda: Stages(store, plan, kept),
         limits,
         out,
         alone=lambda key: stands_alone(plan, key),
@@ -88,13 +96,13 @@ def main() -> None:
         size=lambda key: size_of(plan, key),
     )
     try:
-        _serve(workers)
+        _serve(workers, lambda: _settle(plan, kept))
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         workers.close()
 
 
-def _import_what_keys_name(plan: Mapping[str, Any], out: TextIO) -> None:
+def _import_what_keys_name(plan: Mapping[str, Any], out: TextIO, kept: Kept) -> None:
     """Import what workers need, once; end this process where it is not what the plan's keys name.
 
     Before and after: sources that are as the keys say both times have been imported as the keys say.
@@ -102,13 +110,25 @@ def _import_what_keys_name(plan: Mapping[str, Any], out: TextIO) -> None:
     from benchbias.engine.warm import preload
 
     inputs = [stage["inputs"] for stage in plan["stages"].values()]
-    told = first_refusal(inputs)
+    told = first_refusal(inputs, kept)
     if told is None:
         preload()
-        told = first_refusal(inputs)
+        told = first_refusal(inputs, kept)
     if told is not None:
         print(json.dumps({"changed": told}), file=out, flush=True)
         sys.exit(1)
+
+
+def _settle(plan: Mapping[str, Any], kept: Kept) -> None:
+    """Read sources and versions, for the workers that are forked from now on; what has changed they find themselves.
+
+    Twice, some seconds apart: then it is known that nothing was edited while it was read.
+    """
+    from benchbias.engine.worker import plugin_now
+
+    first_refusal([stage["inputs"] for stage in plan["stages"].values()], kept)
+    for name in plan["plugins"]:
+        plugin_now(plan, name, kept)
 
 
 def _leave(number: int, frame: object) -> None:

@@ -17,7 +17,7 @@ MODULES = (
     "pydantic",
     "pluggy",
     "benchbias.plugin.loading",
-    "benchbias.engine.worker",
+    "benchbias.engine.session",
 )
 
 

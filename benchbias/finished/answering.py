@@ -10,6 +10,7 @@ from typing import Any
 from benchbias.errors import BenchbiasError, Skip, StorageError, first_line
 from benchbias.finished.exporting import export
 from benchbias.finished.latency import latency
+from benchbias.util.files import os_error
 from benchbias.util.packages import spare_broken_distributions
 from benchbias.util.processes import die_with_parent
 from benchbias.util.streams import steady_streams
@@ -37,7 +38,7 @@ def _answered(request: dict[str, Any]) -> dict[str, Any]:
     except Skip as error:
         return {"error": {"kind": "UsageError", "text": first_line(error)}}
     except OSError as error:
-        return {"error": {"kind": StorageError.__name__, "text": f"{error.filename or request['out']}: {error}"}}
+        return {"error": {"kind": StorageError.__name__, "text": os_error(error)}}
 
 
 if __name__ == "__main__":

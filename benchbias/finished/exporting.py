@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ from benchbias.finished.description import described, text_of
 from benchbias.finished.formats import FORMATS, own_tensors
 from benchbias.finished.rebuilt import Finished, finished, prepare_torch
 from benchbias.slim.slimming import Slimmed, slimmed
-from benchbias.util.files import FILE_MODE
+from benchbias.util.files import write_whole
 
 EXAMPLES = 4  # images of the scored split that a cut is tried on
 
@@ -40,7 +39,6 @@ def export(request: Mapping[str, Any]) -> dict[str, Any]:
     try:
         partial = aside / path.name
         largest = _written(found, model, partial, text_of(document))
-        partial.chmod(FILE_MODE & ~_umask())
         partial.replace(path)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
@@ -55,20 +53,13 @@ def export(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _written(found: Finished, model: nn.Module, partial: Path, text: str) -> float:
-    FORMATS[partial.suffix](model, examples(found), partial, text)
+    write_whole(partial, FORMATS[partial.suffix](model, examples(found), text))
     try:
         return difference(found, partial, own_tensors(model))
     except DataError as error:
         raise DataError(
             f"{found.label}: {partial.name} does not give the stored answers back and was not left there: {error}"
         ) from None
-
-
-def _umask() -> int:
-    """The umask of this process, which has one thread."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def examples(found: Finished) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""The files that a network is written to: its tensors, torch's exported program, ONNX; each with its description."""
+"""The contents of files: a network's tensors, torch's exported program, ONNX; each with its description."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import importlib.util
 import io
 import warnings
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,31 +20,33 @@ EXTRA = f"{KEY}.json"  # the name of the description in an exported program
 INSTALL = "benchbias[onnx]"
 
 
-def write_safetensors(model: nn.Module, images: Tensor, path: Path, text: str) -> None:
-    """Write all tensors of a network by name, with the description in the file's metadata."""
+def as_safetensors(model: nn.Module, images: Tensor, text: str) -> bytes:
+    """All tensors of a network by name, with the description in the file's metadata."""
     import safetensors.torch
 
-    safetensors.torch.save_file(own_tensors(model), path, {"format": "pt", KEY: text})
+    return safetensors.torch.save(own_tensors(model), {"format": "pt", KEY: text})
 
 
-def write_program(model: nn.Module, images: Tensor, path: Path, text: str) -> None:
-    """Write a program of torch.export for any number of images. images (N, C, H, W): an example.
+def as_program(model: nn.Module, images: Tensor, text: str) -> bytes:
+    """A program of torch.export for any number of images. images (N, C, H, W): an example.
 
     Raises UsageError for a network that torch.export cannot follow.
     """
     with _quiet():
         try:
             program = torch.export.export(model, (images,), dynamic_shapes=_any_number())
-            torch.export.save(program, path, extra_files={EXTRA: text})
+            content = io.BytesIO()
+            torch.export.save(program, content, extra_files={EXTRA: text})
+            return content.getvalue()
         except Exception as error:  # whatever a network makes torch raise
             raise _cannot("torch.export", error) from None
 
 
-def write_onnx(model: nn.Module, images: Tensor, path: Path, text: str) -> None:
-    """Write an ONNX file for any number of images. Raises UsageError where onnx is absent or cannot follow it."""
+def as_onnx(model: nn.Module, images: Tensor, text: str) -> bytes:
+    """An ONNX file for any number of images. Raises UsageError where onnx is absent or cannot follow the network."""
     for package in ("onnx", "onnxscript", "onnxruntime"):
         if importlib.util.find_spec(package) is None:
-            raise UsageError(needs(f"{path.name} (an ONNX file)", package, INSTALL))
+            raise UsageError(needs("a file of ONNX", package, INSTALL))
     with _quiet():
         try:
             program: Any = torch.onnx.export(
@@ -58,15 +59,16 @@ def write_onnx(model: nn.Module, images: Tensor, path: Path, text: str) -> None:
                 verbose=False,
             )
             program.model.metadata_props[KEY] = text
-            program.save(path, external_data=False)
+            content: bytes = program.model_proto.SerializeToString()
+            return content
         except Exception as error:
             raise _cannot("torch.onnx", error) from None
 
 
-FORMATS: Mapping[str, Callable[[nn.Module, Tensor, Path, str], None]] = {
-    ".safetensors": write_safetensors,
-    ".pt2": write_program,
-    ".onnx": write_onnx,
+FORMATS: Mapping[str, Callable[[nn.Module, Tensor, str], bytes]] = {
+    ".safetensors": as_safetensors,
+    ".pt2": as_program,
+    ".onnx": as_onnx,
 }
 
 

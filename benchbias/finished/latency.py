@@ -100,6 +100,7 @@ def _add(timings: dict[str, Timing], found: Finished, trial: Mapping[str, Any]) 
     model, mask = found.network(), found.mask
     row: dict[str, Any] = {
         "trial": trial["id"],
+        "product": trial["stages"][-1],
         **{name: trial[name] for name in ("task", "method", "swept", "row", "seed")},
         "units": mask is not None and mask.units,
         "left": [],

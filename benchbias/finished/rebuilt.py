@@ -16,7 +16,7 @@ from benchbias.errors import BenchbiasError, ComponentError, Skip, UsageError, f
 from benchbias.keys.environment import THREADS
 from benchbias.plugin.loading import PluginRef, components_of
 from benchbias.sparse.masks import Mask, apply
-from benchbias.stages.job import Components, Job
+from benchbias.stages.job import Components, Job, placed
 from benchbias.stages.predict import batch_size
 from benchbias.store.store import Store
 
@@ -68,7 +68,7 @@ class Finished:
     def scored(self) -> tuple[TrainingData, Split]:
         """The images of the split that the trial was scored on, with what normalises them and makes batches."""
         name = self.job.inputs["split"]
-        images = self.job.blob("test", name, ("images",))["images"].to(self.job.device)
+        images = placed(self.job.blob("test", name, ("images",))["images"], self.job.device)
         labels = torch.zeros(len(images), dtype=torch.int64, device=self.job.device)
         split = Split(images, labels, int(self.data["num_classes"]), name)
         means = tuple(self.data["mean"]), tuple(self.data["std"])

@@ -40,6 +40,12 @@ def source_files(names: Iterable[str]) -> list[Path]:
     return found
 
 
+def source_places(names: Iterable[str]) -> list[Path]:
+    """The files of packages and modules, and the folders in which another one could appear."""
+    files = source_files(names)
+    return [*files, *sorted({file.parent for file in files})]
+
+
 def module_names() -> list[str]:
     """All modules whose sources stand in some key, by their full names."""
     everything = {name for names in SOURCES.values() for name in names} | set(READING)

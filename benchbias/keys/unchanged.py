@@ -7,43 +7,49 @@ from typing import Any
 
 from benchbias.errors import UsageError
 from benchbias.keys.environment import torch_version
-from benchbias.keys.sources import READING, SOURCES, digest_now
-from benchbias.util.packages import version_now
+from benchbias.keys.sources import READING, SOURCES, digest_now, source_places
+from benchbias.keys.stamps import Kept
+from benchbias.util.packages import places_of, version_now
 
 NO_PACKAGES = ("torch", "packages", "device", "cpu", "threads", "deterministic")
 """Fields of a key's environment that are not the version of a package by its name."""
 
 
-def refusal(inputs: Mapping[str, Any]) -> str | None:
-    """Why a stage with these inputs must not run, or not be stored, as things lie on the disk now; None: it may."""
-    for name, was, now in _compared(inputs):
+def refusal(inputs: Mapping[str, Any], kept: Kept | None = None) -> str | None:
+    """Why a stage with these inputs must not run, or not be stored, as things lie on the disk now; None: it may.
+
+    kept: what was read before is not read again as long as its files are untouched.
+    """
+    for name, was, now in _compared(inputs, kept if kept is not None else Kept()):
         if was != now:
             versions = f" from {was} to {now}" if name != "benchbias" else ""
             return f"{name} was changed{versions} while this run was going on; run again"
     return None
 
 
-def first_refusal(stages: Iterable[Mapping[str, Any]]) -> str | None:
+def first_refusal(stages: Iterable[Mapping[str, Any]], kept: Kept | None = None) -> str | None:
     """The same for the inputs of many stages, of which most name the same sources and packages."""
     distinct = {repr((one["kind"], one["sources"], one["environment"])): one for one in stages}
-    return next((told for inputs in distinct.values() if (told := refusal(inputs)) is not None), None)
+    return next((told for inputs in distinct.values() if (told := refusal(inputs, kept)) is not None), None)
 
 
-def _compared(inputs: Mapping[str, Any]) -> Iterator[tuple[str, object, object]]:
+def _compared(inputs: Mapping[str, Any], kept: Kept) -> Iterator[tuple[str, object, object]]:
     """Pairs to compare: the name, the state that the key says, the state that is there now."""
     sources, environment = inputs["sources"], inputs["environment"]
-    yield "benchbias", sources["core"], _sources(SOURCES[inputs["kind"]])
+    yield "benchbias", sources["core"], _sources(SOURCES[inputs["kind"]], kept)
     if "reading" in sources:
-        yield "benchbias", sources["reading"], _sources(READING)
+        yield "benchbias", sources["reading"], _sources(READING, kept)
     yield "torch", environment["torch"], _torch()
     versions = {**environment["packages"], **{k: v for k, v in environment.items() if k not in NO_PACKAGES}}
+    names = tuple(sorted(versions))
+    now = kept.value(("versions", names), lambda: {name: version_now(name) for name in names}, lambda: places_of(names))
     for package, version in versions.items():
-        yield package, version, version_now(package)
+        yield package, version, now[package]
 
 
-def _sources(names: tuple[str, ...]) -> str:
+def _sources(names: tuple[str, ...], kept: Kept) -> str:
     try:
-        return digest_now(names)
+        return kept.value(("sources", names), lambda: digest_now(names), lambda: source_places(names))
     except UsageError:  # a file is missing, or half written
         return "unreadable"
 

@@ -50,17 +50,26 @@ class Registry:
 
 
 def source_digest(ref: PluginRef) -> str:
-    """The sha256 of a plugin's sources: of a loose file itself, of ours its module or package, else its import package.
+    """The sha256 of a plugin's sources."""
+    return files_digest(plugin_files(ref))
+
+
+def plugin_files(ref: PluginRef) -> list[Path]:
+    """The files of a plugin: a loose one itself, of ours its module or package, else its import package.
 
     To one of ours belong its siblings that it imports.
     """
     if ref.path is not None:
-        files = [Path(ref.path)]
-    elif ref.distribution == OWN_DISTRIBUTION:
-        files = _with_siblings(_files_of(_module_file(ref.module)))
-    else:
-        files = _import_package(ref.module)
-    return files_digest(files)
+        return [Path(ref.path)]
+    if ref.distribution == OWN_DISTRIBUTION:
+        return _with_siblings(_files_of(_module_file(ref.module)))
+    return _import_package(ref.module)
+
+
+def plugin_places(ref: PluginRef) -> list[Path]:
+    """The files of a plugin, and the folders in which another one could appear."""
+    files = plugin_files(ref)
+    return [*files, *sorted({file.parent for file in files})]
 
 
 def _import_package(module: str) -> list[Path]:

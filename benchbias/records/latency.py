@@ -83,11 +83,12 @@ class Architecture(_Closed):
 class LatencyRow(_Closed):
     """A row's network of one seed: as it is finished, and slimmed where units could be cut out.
 
-    architecture: the place of its dense network in the list. left: what could not be cut, a line for each layer; note:
-    why it was not slimmed, where that was not tried.
+    product: the key of the stage that scored it. architecture: the place of its dense network in the list. left: what
+    could not be cut, a line for each layer; note: why it was not slimmed, where that was not tried.
     """
 
     trial: Digest
+    product: Digest
     task: Name
     method: Name
     swept: Values

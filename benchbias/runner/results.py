@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -152,7 +153,9 @@ def results_of(plan: Plan, store: Store, report: RunReport) -> Results:
     shown = (*report.records, *others)
     layouts = {**(read_layouts(folder) if others else {}), **report.layouts}
     analyses = report.analyses or tuple(other_analyses(plan, store))
-    latency = read_latency(store.root, plan.label)
+    latency = None
+    with contextlib.suppress(UsageError):  # a file that is damaged ends no run: `leaderboard` names it
+        latency = read_latency(store.root, plan.label)
     files = board_files(plan.label, Scored.of(shown, layouts, analyses), command_for(plan.suite), latency)
     return Results(plan, store, report, files, shown, layouts, analyses)
 

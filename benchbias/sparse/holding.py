@@ -131,22 +131,23 @@ class Holder:
                 self.pending = dense
             else:
                 self._update(optimizer, step, dense)
-            if self.pending is not None or sys.getrefcount(dense) > ALONE:  # who keeps them reads those of this step
+            if sys.getrefcount(dense) > ALONE:  # who keeps them reads those of this step
                 dense.read_all()
             if self.updates.skip_step:
                 for moved in self.parameters.values():
                     moved.grad = None  # torch's optimizers leave a parameter without a gradient alone
         if self.updates.mask_gradients:
-            for parameter, factor in zip(self.held, self.factors, strict=True):
-                if parameter.grad is not None:
-                    parameter.grad.mul_(factor)
+            pairs = zip(self.held, self.factors, strict=True)
+            given = [(parameter.grad, factor) for parameter, factor in pairs if parameter.grad is not None]
+            if given:
+                torch._foreach_mul_([gradient for gradient, _ in given], [factor for _, factor in given])
 
     def after(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         if not self._steps_our_model(optimizer):
             return
-        with torch.no_grad():
-            for parameter, factor in zip(self.held, self.factors, strict=True):
-                parameter.mul_(factor)
+        if self.held:
+            with torch.no_grad():
+                torch._foreach_mul_(self.held, self.factors)
         closure = len(args) > 1 or kwargs.get("closure") is not None  # args[0] is the optimizer itself
         if closure and self.updates.mask_gradients:
             self._clear_state(optimizer)

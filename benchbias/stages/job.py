@@ -18,6 +18,7 @@ from benchbias.sparse.masks import Mask
 from benchbias.stages.seeding import generator, seed_everything
 from benchbias.store.store import Product, Store
 from benchbias.suite.tables import Recipe
+from benchbias.util.stamps import stamp_of
 
 Components = Mapping[tuple[str, str], Callable[..., Any]]
 
@@ -75,15 +76,26 @@ class Job:
         return parents
 
     def product(self, role: str) -> Product:
-        """The product of the parent in a role."""
-        product = self.store.get(self.parents[role])
-        if product is None:
-            raise DamagedError(f"the product of the {role} stage is gone; run again to make it anew")
-        return product
+        """The product of the parent in a role, read once by the stages of a process."""
+        place = f"product:{self.parents[role]}"
+        if place not in self.shared:
+            product = self.store.get(self.parents[role])
+            if product is None:
+                raise DamagedError(f"the product of the {role} stage is gone; run again to make it anew")
+            self.shared[place] = product
+        found: Product = self.shared[place]
+        return found
 
     def blob(self, role: str, name: str, tensors: tuple[str, ...] | None = None) -> dict[str, Tensor]:
-        """Tensors of one blob of a parent's product."""
-        return self.store.load_blob(self.product(role).blobs[name], tensors)
+        """Tensors of one blob of a parent's product; its sum is checked once by the stages of a process.
+
+        It is checked again where the file is another one since, or was written to.
+        """
+        sha256 = self.product(role).blobs[name]
+        place, stamp = f"whole:{sha256}", stamp_of(self.store.blob_path(sha256))
+        found = self.store.load_blob(sha256, tensors, whole=stamp is not None and self.shared.get(place) == stamp)
+        self.shared[place] = stamp
+        return found
 
     def call(self, kind: str, arguments: Mapping[str, Any]) -> Any:
         """Call the stage's component with what it declares of `arguments`, and with its options."""

@@ -149,9 +149,7 @@ def widest(alone: Any) -> Any:
     return math.sqrt(2) * alone + 1
 
 
-def rough_tails(
-    distances: NDArray[Any], seed_shares: NDArray[Any], seeds: float, images: NDArray[Any]
-) -> NDArray[Any]:
+def rough_tails(distances: NDArray[Any], seed_shares: NDArray[Any], seeds: float, images: NDArray[Any]) -> NDArray[Any]:
     """`tail` of many sums (N,) at once, by few nodes: within a factor of ROUGH of the exact probability."""
     import numpy as np
     from scipy.special import stdtr

@@ -178,7 +178,9 @@ def _estimate(measured: Sequence[Measured], found: SeedMean) -> Estimate | None:
     mean, sd = min(max(mean, bounds[0]), bounds[1]), found.sd if seeds > 1 else None
     if not found.half_width > 0:
         still = found.standard_error == 0 and not sd and (found.clusters is not None or seeds > 1)
-        return _still(mean, sd, seeds, found.clusters, bounds) if still else Estimate(mean, sd, seeds, None, bounds=bounds)
+        return (
+            _still(mean, sd, seeds, found.clusters, bounds) if still else Estimate(mean, sd, seeds, None, bounds=bounds)
+        )
     error, share = found.standard_error, min(1.0, found.from_seeds / found.standard_error**2)
     return Estimate(
         *(mean, sd, seeds, found.half_width, error, found.freedom, share, found.example_freedom, found.clusters, bounds)

@@ -87,7 +87,7 @@ class Gaps:
 
 
 class PValues:
-    """The p-values of gaps, as `estimates.p_value`, compared with levels: each is computed only where it is near one."""
+    """The p-values of gaps, as `estimates.p_value`, compared with levels: computed only where one is near."""
 
     def __init__(self, gaps: Gaps) -> None:
         import numpy as np

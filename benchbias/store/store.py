@@ -213,14 +213,14 @@ class Store:
         """A product's content, whole by its own checks, or some error of reading it; nothing is moved."""
         return read_product(self.object_path(key), key)
 
-    def load_blob(self, sha256: str, names: tuple[str, ...] | None = None) -> dict[str, Tensor]:
+    def load_blob(self, sha256: str, names: tuple[str, ...] | None = None, *, whole: bool = False) -> dict[str, Tensor]:
         """Tensors of a blob (all, or only `names`), after checking its sha256.
 
-        Raises DamagedError where that is another. A blob of the right one is not damaged, whatever cannot read it:
-        then StorageError, and it stays.
+        whole: it was checked before, and its file is the same. Raises DamagedError where the sum is another. A blob of
+        the right one is not damaged, whatever cannot read it: then StorageError, and it stays.
         """
         path = self.blob_path(sha256)
-        if not self.blob_is_whole(sha256):
+        if not whole and not self.blob_is_whole(sha256):
             self.quarantine(path, "damaged")
             raise DamagedError(f"{path} was damaged and is now in quarantine; run again to make it anew")
         try:

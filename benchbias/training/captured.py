@@ -1,7 +1,8 @@
 """Captured steps: on a card, all launches of a training step recorded once and made by one call, with the same bytes.
 
 The step reads where it is in the epoch from a tensor, and by that its examples, their augmentation and its learning
-rate, which are copied to the card once an epoch. Nothing is drawn on the card that was drawn on the CPU before.
+rate, which are copied to the card once an epoch. Nothing is drawn on the card that was drawn on the CPU before. The
+augmentation of an epoch is drawn ahead, batch by batch: a pruner inside training has streams of its own.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim import optimizer as optimizers
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
-from benchbias.data.augment import Draws, drawn
+from benchbias.data.augment import Augmenter, Draws, Normaliser, drawn
 from benchbias.data.values import Batch
 from benchbias.network import counting
 from benchbias.sparse.holding import Holder
@@ -79,9 +80,11 @@ def _foreign_hooks() -> bool:
     )
 
 
-def _holders() -> list[Holder]:
+def _holders(parameters: Sequence[nn.Parameter]) -> list[Holder]:
+    """The holders of a mask on the model that these parameters are of: others let the optimizer alone."""
     owners = [getattr(hook, "__self__", None) for hook in optimizers._global_optimizer_pre_hooks.values()]
-    return [owner for owner in owners if isinstance(owner, Holder)]
+    holders = [owner for owner in owners if isinstance(owner, Holder)]
+    return [holder for holder in holders if not holder.ours.isdisjoint(map(id, parameters))]
 
 
 _MODULE_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
@@ -107,19 +110,22 @@ class CapturedSteps:
         rate = stepping.optimizer.param_groups[0]["lr"]
         assert isinstance(rate, Tensor)
         self.rate = rate
-        device = stepping.data.train.labels.device
+        data, device = stepping.data, stepping.data.train.labels.device
+        shape = data.train.images.shape[1:]
+        self.normaliser = Normaliser.of(data.mean, data.std, shape, device)
+        self.augmenter = Augmenter.of(data.augment, shape, device)
         self.total = torch.zeros((), device=device)
         self.position = torch.zeros(1, dtype=torch.int64, device=device)  # of the next step in the epoch
         self.order: Tensor | None = None  # int64 (S, B), an epoch's full batches
         self.rates = torch.zeros(0)  # (S,)
         self.draws: Draws = ()  # (S, B, ...) each
         self.refused = False
-        self.holders = _holders()
         self._begin()
 
     def _begin(self) -> None:
         """Start anew: nothing is captured."""
         self.graph, self.captured = self.make(), False
+        self.holders = _holders(self.stepping.parameters)
         self.warm = self.compared = 0
         self.form: Any = None  # what it was captured with
         self.factors: list[list[Tensor]] = []  # of each holder, which the graph multiplies by
@@ -171,9 +177,9 @@ class CapturedSteps:
         self.position.add_(1)
 
     def _batch(self, index: Tensor, draws: Draws) -> Batch:
-        data = self.stepping.data
-        images = data.augmented(data.train.images.index_select(0, index), draws)
-        return self.stepping.laid_out(Batch(images, data.train.labels.index_select(0, index), index))
+        train = self.stepping.data.train
+        images = self.augmenter(train.images.index_select(0, index), draws, self.normaliser)
+        return self.stepping.laid_out(Batch(images, train.labels.index_select(0, index), index))
 
     def _step(self) -> None:
         if self.refused or self._due():
@@ -238,7 +244,7 @@ class CapturedSteps:
             for parameter, gradient in zip(self.stepping.parameters, self.gradients, strict=True):
                 parameter.grad = gradient
             self.astray = False
-        steps = [holder.step + 1 for holder in self.holders]
+        steps = [holder.step + (holder.leader is self.stepping.optimizer) for holder in self.holders]
         self.graph.replay()
         self._steps_are(steps)
 
@@ -274,5 +280,5 @@ class CapturedSteps:
             tuple((tensor.data_ptr(), tensor.requires_grad) for tensor in tensors),
             tuple(module.training for module in model.modules()),
             [{key: value for key, value in group.items() if key not in ("params", "lr")} for group in groups],
-            [id(holder) for holder in _holders()],
+            [id(holder) for holder in _holders(self.stepping.parameters)],
         )

@@ -72,7 +72,7 @@ def fit(
     if not chosen:
         raise ComponentError("nothing to train: every parameter that the optimizer is given is frozen")
     make = graph_maker(device)
-    optimizer = _optimizer(chosen, recipe, None if make is None else _rate(device, recipe))
+    optimizer = _optimizer(chosen, recipe, _rate(device, recipe) if make is not None else None)
     plateau = _plateau(optimizer, recipe) if recipe.schedule == "plateau" else None
     rates = learning_rates(recipe, total_steps) if plateau is None else None
     precision = _precision(device, recipe)
@@ -138,7 +138,7 @@ def _rate(device: torch.device, recipe: Recipe) -> Tensor | None:
     return torch.full((), recipe.lr, dtype=torch.float32 if device.type == "cuda" else torch.float64, device=device)
 
 
-def _optimizer(parameters: list[nn.Parameter], recipe: Recipe, rate: Tensor | None) -> torch.optim.Optimizer:
+def _optimizer(parameters: list[nn.Parameter], recipe: Recipe, rate: Tensor | None = None) -> torch.optim.Optimizer:
     """torch's own, fused. rate: the tensor that holds the learning rate; None: a number does."""
     lr = recipe.lr if rate is None else rate
     if recipe.optimizer == "sgd":

@@ -8,7 +8,8 @@ import functools
 import importlib
 import importlib.metadata
 import stat
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -99,6 +100,16 @@ def version_now(package: str) -> str:
         return "absent"
     except (OSError, ValueError):  # a text that is none: as it was at first
         return version_of(package)
+
+
+def places_of(packages: Iterable[str]) -> list[Path]:
+    """The files that tell the versions of packages, and the folders in which others could appear."""
+    found = [Path(place or ".") for place in sys.path]
+    for package in packages:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError, OSError, ValueError):
+            folder = getattr(importlib.metadata.distribution(package), "_path", None)
+            found += [folder, folder / "METADATA"] if isinstance(folder, Path) else []
+    return found
 
 
 @functools.lru_cache(maxsize=64)

@@ -5,7 +5,6 @@ Wall time: the CPU time of a process says nothing about what its card does.
 
 from __future__ import annotations
 
-import importlib.util
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -18,8 +17,11 @@ from torch import Tensor, nn
 from benchbias.data.values import Batch, Split, TrainingData
 from benchbias.suite.tables import Recipe
 from benchbias.training.fit import cross_entropy, fit
+from benchbias.training.population import Member, fit_together
+from benchbias.training.stepping import Loss
+from benchbias_plugins.networks.small_networks import lenet
 
-from .rows import Goal, Row, Setting
+from .rows import Absent, Goal, Row, Setting
 from .subjects import Subject, prepare_torch
 from .timing import Spread, benchbias, interleaved, ratios, used
 
@@ -39,7 +41,7 @@ def rows(setting: Setting) -> Iterator[Row]:
     for subject in subjects:
         title = f"eager steps over captured ones, {subject.title}"
         yield Row(title, goal=CAPTURED, note=why) if why else Row(title, captured(subject, setting), CAPTURED)
-    yield stacked(setting, why)
+    yield from stacked(setting, why)
     yield Row(BOARD_TITLE, goal=BOARD, unit="s", note=why) if why else Row(BOARD_TITLE, board(setting), BOARD, "s")
 
 
@@ -60,7 +62,7 @@ def captured(subject: Subject, setting: Setting) -> Spread:
     data = on_card(subject)
     recipe = Recipe(epochs=subject.epochs, batch_size=subject.batch, lr=1e-3)
 
-    def train(loss: Callable[[nn.Module, Batch], Tensor]) -> None:
+    def train(loss: Loss) -> None:
         fit(subject.network().to("cuda"), data, recipe, torch.Generator(), loss=loss)
         torch.cuda.synchronize()
 
@@ -68,45 +70,39 @@ def captured(subject: Subject, setting: Setting) -> Spread:
     return ratios(interleaved(calls, setting.rounds, clock=time.monotonic), "eager", "captured")
 
 
-def stacked(setting: Setting, why: str) -> Row:
-    """The training stages of so many seeds of one method, with and without --stack."""
-    if not why and importlib.util.find_spec("benchbias.training.population") is None:
-        why = "this version stacks no networks"
+def stacked(setting: Setting, why: str) -> Iterator[Row]:
+    """So many networks of other seeds and orders: each alone, by captured and by eager steps, and all at once."""
+    titles = {"captured": STACKED_TITLE, "eager": f"the same over {MEMBERS} stacked, one after another by eager steps"}
     if why:
-        return Row(STACKED_TITLE, goal=STACKED, note=why)
-    members = 2 if setting.quick else MEMBERS
-    apart, together = [], []
-    for _ in range(setting.rounds):
-        apart.append(training_seconds(members))
-        together.append(training_seconds(members, "--stack", members))
-    pairs = {"apart": apart, "together": together}
-    return Row(STACKED_TITLE, ratios(pairs, "apart", "together"), STACKED)
+        yield from (Row(title, goal=STACKED, note=why) for title in titles.values())
+        return
+    subject = replace(LENET, steps=20 if setting.quick else 100, epochs=1 if setting.quick else 3)
+    data, recipe = on_card(subject), Recipe(epochs=subject.epochs, batch_size=subject.batch, lr=1e-3)
+    count = 2 if setting.quick else MEMBERS
 
+    def members(loss: Loss) -> list[Member]:
+        """Networks whose weights differ in every place, on the card."""
+        made = []
+        for number in range(count):
+            torch.manual_seed(number)
+            model = lenet(subject.shape, subject.classes).to("cuda")
+            made.append(Member(model, data, recipe, torch.Generator().manual_seed(number), loss))
+        return made
 
-CONFIG = """schema = 1
+    def apart(loss: Loss) -> None:
+        for member in members(loss):
+            fit(member.model, data, recipe, member.order, loss=loss)
+        torch.cuda.synchronize()
 
-[tasks.invented]
-dataset = {{ use = "colored_ten_digits", conflict_ratio = 0.05 }}
-model = {{ use = "lenet" }}
-recipe = {{ epochs = 20, batch_size = 64, lr = 1e-2 }}
+    def together() -> None:
+        trained = fit_together(members(cross_entropy))
+        torch.cuda.synchronize()
+        if alone := [one.why for one in trained if one.why]:
+            raise Absent(f"they were not stacked: {alone[0]}")
 
-[suites.stacked]
-title = "Seeds of one method"
-version = "1"
-tasks = ["invented"]
-methods = ["erm"]
-metrics = ["accuracy", "worst_group_accuracy"]
-rank_by = "worst_group_accuracy"
-seeds = {seeds}
-"""
-
-
-def training_seconds(members: int, *options: object) -> float:
-    with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder) / "stacked.toml"
-        config.write_text(CONFIG.format(seeds=members), encoding="utf-8")
-        arguments = ("run", "-s", "stacked", "--config", config, "--device", "cuda", "-o", Path(folder) / "results")
-        return used(benchbias(*arguments, "-q", *options), ROOT).wall
+    calls = {"captured": lambda: apart(cross_entropy), "eager": lambda: apart(plain), "together": together}
+    found = interleaved(calls, setting.rounds, clock=time.monotonic)
+    yield from (Row(title, ratios(found, name, "together"), STACKED) for name, title in titles.items())
 
 
 def board(setting: Setting) -> Spread:

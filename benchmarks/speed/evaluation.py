@@ -76,10 +76,10 @@ def rows(setting: Setting) -> Iterator[Row]:
     scored = Scored(QUICK_IMAGES if setting.quick else IMAGES)
     yield from against_bare(scored, setting)
     note = spuco_note(import_spuco())
-    default, alone = scored.spuco(), scored.spuco(workers=0)
+    default, alone = quietly(scored.spuco()), quietly(scored.spuco(workers=0))
     if scored.differs(alone()) > 1e-6:
         raise Absent("spuco's accuracies are not ours: the two do not compute the same")
-    peers = {"ours": scored.ours, "spuco": quietly(default), "spuco0": quietly(alone)}
+    peers = {"ours": scored.ours, "spuco": default, "spuco0": alone}
     found = interleaved(peers, setting.rounds)
     yield Row("25 groups over spuco's Evaluator (4 workers)", ratios(found, "ours", "spuco"), Goal(1 / 15), note=note)
     yield Row("25 groups over spuco's Evaluator with 0 workers", ratios(found, "ours", "spuco0"), Goal(1))

@@ -1,6 +1,7 @@
 """Large boards and plans: CPU seconds and memory of 10,000 records and of 30,000 trials, and how a board grows.
 
-Records are copies of a published suite's, under other seeds or under other methods.
+Records are copies of a published suite's, under other seeds or under other methods. Finished trials are those of one
+small suite: one is computed, and its products stand for all others.
 """
 
 from __future__ import annotations
@@ -14,45 +15,25 @@ from pathlib import Path
 from benchbias.records.trial import TrialRecord
 from benchbias.util import canonical
 
+from ..growth import SUITE as CONFIG
+from ..growth import fill
 from .rows import Goal, Row, Setting
 from .timing import Spread, Usage, benchbias, used
 
 ROOT = Path(__file__).parent.parent.parent
 PUBLISHED, SUITE = ROOT / "leaderboard/records/spurious-small", "spurious-small"
 COPIES, FEW_COPIES = 34, 8  # of 300 records
-TRIALS = 30_000
-SEEDS = 100  # of the planned suite
+PLANNED, FINISHED = 30_000, 10_000
+SEEDS = 100  # of the suite in growth.py
 LINEAR = 1.1  # an exponent that is linear, with what noise adds
-
-CONFIG = """schema = 1
-
-[tasks.tiny]
-dataset = {{ use = "colored_digits", conflict_ratio = 0.05, draws = 1 }}
-model = {{ use = "lenet_small", width = 0.25 }}
-recipe = {{ epochs = 1, batch_size = 64, optimizer = "adamw", lr = 3e-3, weight_decay = 1e-3, schedule = "onecycle" }}
-
-[methods.growing]
-parameters = {{ decay = 1e-3 }}
-recipe = {{ weight_decay = "$decay" }}
-stages = [{{ train = "erm" }}]
-sweep = {{ decay = [{decays}] }}
-
-[suites.growth]
-title = "Growth"
-version = "1"
-tasks = ["tiny"]
-methods = ["growing"]
-metrics = ["accuracy", "worst_group_accuracy"]
-rank_by = "worst_group_accuracy"
-seeds = {seeds}
-"""
 
 
 def rows(setting: Setting) -> Iterator[Row]:
-    copies, few, trials = (2, 1, 300) if setting.quick else (COPIES, FEW_COPIES, TRIALS)
+    copies, few, planned, finished = (2, 1, 300, 200) if setting.quick else (COPIES, FEW_COPIES, PLANNED, FINISHED)
     with tempfile.TemporaryDirectory() as folder:
         yield from boards(Path(folder), copies, few, setting.rounds)
-        yield plan(Path(folder), trials, setting.rounds)
+        yield plan(Path(folder), planned, setting.rounds)
+        yield from again(Path(folder), finished, setting.rounds)
 
 
 def boards(folder: Path, copies: int, few: int, rounds: int) -> Iterator[Row]:
@@ -100,11 +81,30 @@ def board(root: Path) -> Usage:
     return used(benchbias("leaderboard", SUITE, "--records", root), ROOT)
 
 
+def configured(file: Path, trials: int) -> Path:
+    """The tables of a suite of so many trials, as a file."""
+    decays = ", ".join(f"{1e-4 * (number + 1):.6f}" for number in range(trials // SEEDS))
+    file.write_text(CONFIG.format(decays=decays), encoding="utf-8")
+    return file
+
+
 def plan(folder: Path, trials: int, rounds: int) -> Row:
-    config = folder / "growth.toml"
-    seeds = min(SEEDS, trials)
-    decays = ", ".join(f"{1e-4 * (number + 1):.6f}" for number in range(trials // seeds))
-    config.write_text(CONFIG.format(decays=decays, seeds=seeds), encoding="utf-8")
+    config = configured(folder / "planned.toml", trials)
     command = benchbias("plan", "-s", "growth", "--config", config, "-o", folder / "results")
     found = Spread.of([used(command, ROOT).cpu for _ in range(rounds)])
     return Row(f"a plan of {trials:,} trials", found, Goal(6), "s")
+
+
+def again(folder: Path, trials: int, rounds: int) -> Iterator[Row]:
+    """`run` and `status` where so many trials are finished, and nothing is left to do."""
+    config, results = configured(folder / "finished.toml", trials), folder / "finished"
+    suite = ("-s", "growth", "--config", config, "-o", results)
+    command = benchbias("run", *suite, "-q")
+    used([*command, "--set", "growing.decay=0.0001", "--seeds", "1"], ROOT)
+    fill(config, results)
+    used(command, ROOT)  # writes the records
+    for name, told in (("run", command), ("status", benchbias("status", *suite))):
+        usages = [used(told, ROOT) for _ in range(rounds)]
+        title = f"`{name}` over {trials:,} finished trials"
+        yield Row(title, Spread.of([one.cpu for one in usages]), unit="s")
+        yield Row(f"memory of {title}", Spread.of([one.memory for one in usages]), unit="MB")

@@ -23,8 +23,8 @@ from .timing import Spread, interleaved
 
 SUBJECTS = (
     Subject("LeNet", (3, 28, 28), 10, 64, steps=40, epochs=1),
-    Subject("ResNet-18", (3, 32, 32), 10, 64, steps=3, epochs=1),
-    Subject("ResNet-50", (3, 32, 32), 10, 16, steps=3, epochs=1),
+    Subject("ResNet-18", (3, 32, 32), 10, 64, steps=6, epochs=1),
+    Subject("ResNet-50", (3, 32, 32), 10, 16, steps=6, epochs=1),
 )
 QUICK = (Subject("lenet_small", (3, 8, 8), 2, 64, steps=6, epochs=1),)
 APART = 100  # steps between two updates

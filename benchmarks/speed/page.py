@@ -43,11 +43,10 @@ def write(file: Path, parts: Mapping[str, Measured]) -> None:
 
 
 def number(value: float, unit: str) -> str:
-    """A number with three digits that count, and its unit."""
+    """A number with three digits after its point where it is small, so that 1.052 is no 1.05; and its unit."""
     size = abs(value)
-    text = f"{value:.0f}" if size >= 100 else f"{value:.1f}" if size >= 10 else f"{value:.2f}" if size >= 1 else ""
-    text = text or (f"{value:.3f}" if size >= 0.1 or size == 0 else f"{value:.4f}")
-    return text + (" %" if unit == "%" else f" {unit}" if unit else "")
+    digits = 0 if size >= 100 else 1 if size >= 10 else 3 if size >= 0.1 or size == 0 else 4
+    return f"{value:.{digits}f}" + (" %" if unit == "%" else f" {unit}" if unit else "")
 
 
 def spread_text(spread: Spread | None, unit: str) -> str:
@@ -62,7 +61,7 @@ def spread_text(spread: Spread | None, unit: str) -> str:
 def goal_text(goal: Goal | None, unit: str) -> str:
     if goal is None:
         return "–"
-    return f"{'≥' if goal.at_least else '≤'} {number(goal.limit, unit)}"
+    return f"{'≥' if goal.at_least else '≤'} {goal.limit:.3g}" + (f" {unit}" if unit else "")
 
 
 def table(rows: Sequence[Row]) -> list[str]:

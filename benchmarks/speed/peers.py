@@ -8,13 +8,15 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from .circumstances import version
 from .rows import Absent
+
+T = TypeVar("T")
 
 UNUSED = ("transformers", "wilds", "umap", "pytorch_grad_cam", "clip")
 """Dependencies of spuco that its trainers and evaluator do not use, but that its packages import."""
@@ -90,14 +92,14 @@ def partition(labels: Tensor, attributes: Tensor) -> dict[tuple[int, int], list[
     return found
 
 
-def quietly(call: Callable[[], object]) -> Callable[[], None]:
+def quietly(call: Callable[[], T]) -> Callable[[], T]:
     """The same call without its progress bars."""
 
-    def made() -> None:
+    def made() -> T:
         with open("/dev/null", "w", encoding="utf-8") as null:  # noqa: PTH123
             kept, sys.stderr = sys.stderr, null
             try:
-                call()
+                return call()
             finally:
                 sys.stderr = kept
 

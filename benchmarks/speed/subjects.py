@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -28,7 +30,7 @@ class Subject:
         """The network with the same weights every time."""
         torch.manual_seed(0)
         makers = {"lenet_small": lenet_small, "LeNet": lenet, "SimpleCNN": simple_cnn}
-        makers |= {"ResNet-18": resnet18, "ResNet-50": resnet50}
+        makers |= {"ResNet-18": untrained(resnet18), "ResNet-50": untrained(resnet50)}
         made: nn.Module = makers[self.name](self.shape, self.classes)
         return made
 
@@ -43,6 +45,11 @@ class Subject:
     @property
     def title(self) -> str:
         return f"{self.name} {self.shape[1]}x{self.shape[2]}"
+
+
+def untrained(network: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+    """A network that could read weights from a data folder, and reads none."""
+    return lambda shape, classes: network(shape, classes, Path())
 
 
 def prepare_torch() -> None:

@@ -25,7 +25,7 @@ SUBJECTS = (
     Subject("lenet_small", (3, 8, 8), 2, 64, steps=100, epochs=4),
     Subject("LeNet", (3, 28, 28), 5, 64, steps=60, epochs=3),
     Subject("SimpleCNN", (3, 28, 28), 10, 64, steps=10, epochs=1),
-    Subject("ResNet-18", (3, 32, 32), 10, 16, steps=6, epochs=1),
+    Subject("ResNet-18", (3, 32, 32), 10, 64, steps=12, epochs=1),
 )
 QUICK = (Subject("lenet_small", (3, 8, 8), 2, 64, steps=8, epochs=1),)
 SMALL = ("lenet_small", "LeNet")

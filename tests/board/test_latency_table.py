@@ -12,32 +12,42 @@ from support.made_latency import latency, network, row
 from support.made_records import record
 from support.markdown import tables
 
-RECORDS = [record(name, seed) for name in ("plain", "masked") for seed in range(3)]
+KEY, OLDER = "a" * 64, "b" * 64
+RECORDS = [record(name, seed, stages=[KEY]) for name in ("plain", "masked") for seed in range(3)]
 SCORED = Scored.of(RECORDS, {})
 FIRST = [one for one in RECORDS if one.body["seed"] == 0]
+STAGES = {one.id: one.body["stages"] for one in FIRST}
 
 
 def test_a_page_without_measurements_is_the_page_that_it_was():
     assert details_of(SCORED, "run", None) == details_of(SCORED, "run")
     assert "illiseconds" not in details_of(SCORED, "run")
-    assert latency_section(None) == []
+    assert latency_section(None, {}) == []
 
 
 def test_what_is_measured_adds_its_section_and_changes_nothing_else():
     plain, measured = board_files("probe", SCORED, "run"), board_files("probe", SCORED, "run", latency(FIRST))
     assert plain["probe.md"] == measured["probe.md"], "the board itself, its ranks and verdicts"
-    section = "\n".join(latency_section(latency(FIRST))) + "\n"
+    section = "\n".join(latency_section(latency(FIRST), STAGES)) + "\n"
     whole = measured["details/probe.md"]
     assert whole.count(section) == 1
     assert whole.replace(section, "") == plain["details/probe.md"]
 
 
 def test_rows_of_trials_that_are_not_on_the_page_are_left_out():
-    other = record("another", 0)
-    section = latency_section(latency([*FIRST, other]), {one.id for one in FIRST})
+    other = record("another", 0, stages=[KEY])
+    section = latency_section(latency([*FIRST, other]), STAGES)
     assert "another" not in "\n".join(section)
     assert "plain" in "\n".join(section)
-    assert latency_section(latency([other]), {one.id for one in FIRST}) == []
+    assert latency_section(latency([other]), STAGES) == []
+
+
+def test_a_network_that_was_trained_anew_since_is_left_out():
+    """Its id is the same, its stages are not."""
+    older = row(FIRST[0], product=OLDER)
+    section = latency_section(latency(FIRST, [older, row(FIRST[1])]), STAGES)
+    assert "masked" in "\n".join(section)
+    assert "plain" not in "\n".join(section)
 
 
 def test_a_gain_is_bold_and_everything_else_is_none():

@@ -32,6 +32,7 @@ from support.running import SMOKE_TRIALS, tree
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 VERBS = ("run", "plan", "tune", "ls", "show", "status", "logs", "leaderboard", "compare", "claims", "doctor", "clean")
+VERBS += ("export", "latency")
 HEAVY = ("torch", "torchvision", "datasets", "sklearn", "timm")
 
 

@@ -76,6 +76,7 @@ NOT_RUN = {
     "python3 -m venv .venv && . .venv/bin/activate": "needs a package index: .ci/run runs the same steps",
     "apt-get install chromium": "changes the machine; .ci/run does it where it may",
     "pip install .": "needs a package index: test_packaging builds and installs the wheel",
+    "pip install --editable '.[bench]'": "an hour or two: test_performance tries parts out by the same command",
     'python -c "import torch; print(torch.__version__)"': "prints the version of the reader's torch",
     "mkdir results && chgrp lab results && chmod g+ws results": "needs a group `lab`; test_two_users has two users",
     "benchbias run --suite spurious-small": "ten minutes: `smoke` is run by the same verb in tests/runs",

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from benchbias.engine.worker import _prepare_torch, _set_torch
+from benchbias.engine.worker import _prepare_torch, set_torch
 from benchbias.keys.cards import CONTEXT_BYTES, SHARE
 
 
@@ -30,5 +30,5 @@ def test_the_share_that_the_engine_says_is_the_fraction_that_torch_may_allocate(
         assert torch.is_deterministic_algorithms_warn_only_enabled()
         assert len(asked) == 1, "the CPU has no share of a card"
     finally:
-        _set_torch()
+        set_torch()
         torch.use_deterministic_algorithms(False)

@@ -19,6 +19,7 @@ import pytest
 from benchbias.engine import supervisor, warm
 from benchbias.keys import sources
 from benchbias.keys.sources import SOURCES, module_names, source_files
+from benchbias.keys.stamps import Kept
 from support import ROOT
 from support.picture_folder import write_pictures
 
@@ -159,9 +160,9 @@ def test_an_engine_that_imports_other_sources_than_keys_name_ends_before_any_sta
     told, imported = io.StringIO(), list[str]()
     left = list(answers)
     monkeypatch.setattr(warm, "preload", lambda: imported.append("all"))
-    monkeypatch.setattr(supervisor, "first_refusal", lambda stages: left.pop(0))
+    monkeypatch.setattr(supervisor, "first_refusal", lambda stages, kept: left.pop(0))
     with pytest.raises(SystemExit) as caught:
-        supervisor._import_what_keys_name({"stages": {}}, told)
+        supervisor._import_what_keys_name({"stages": {}}, told, Kept())
     assert caught.value.code == 1
     assert json.loads(told.getvalue()) == {"changed": "changed"}
     assert len(imported) == len(answers) - 1

@@ -5,7 +5,9 @@ Workers are forked from a fork of the test, as they are from an engine, with sta
 
 from __future__ import annotations
 
+import ctypes
 import json
+import mmap
 import os
 import signal
 import tempfile
@@ -17,14 +19,17 @@ from typing import Any
 
 import pytest
 
+from benchbias.engine import session
 from benchbias.engine import workers as engine_workers
 from benchbias.engine.base import BUSY, FAILED
 from benchbias.engine.workers import Limits, Slots, Workers
+from benchbias.keys.stamps import Kept
 from benchbias.store.store import Store
 from support.faulty import in_child
 
 Stage = Callable[[str], int]
 END_SECONDS = 60.0
+M_TRIM_THRESHOLD = -1
 
 
 def key(number: int) -> str:
@@ -291,9 +296,17 @@ def test_memory_counts_for_the_stage_that_holds_it(tmp_path: Path):
 
         return run
 
-    stages = {key(1): large(0.3), key(2): large(0.3), key(3): large(0.3), key(4): large(2.0)}
+    def mapped(key: str) -> int:
+        with mmap.mmap(-1, int(0.4 * (1 << 30))) as held:
+            for place in range(0, len(held), mmap.PAGESIZE):
+                held[place] = 1
+            time.sleep(0.5)
+        return 0
+
+    stages = {key(1): large(0.4), key(2): mapped, key(3): large(0.4), key(4): large(2.0)}
 
     def drive(engine: Engine) -> Any:
+        ctypes.CDLL(None).mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)  # as workers have it
         engine.workers.session = lambda: Tidied(stages)
         engine.workers.submit(list(stages))
         return engine.ended(4)
@@ -301,6 +314,27 @@ def test_memory_counts_for_the_stage_that_holds_it(tmp_path: Path):
     told = driven(tmp_path / "results", drive, memory=0.6)
     assert [one["exit_code"] for one in told] == [0, 0, 0, None]
     assert [one["memory"] is None for one in told] == [True, True, True, False]
+
+
+def test_a_method_is_handed_nothing_that_was_read_to_measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Nor does what a method keeps for its next stage stay in memory while its network is measured."""
+    handed: list[set[str]] = []
+
+    def run(store: Store, plan: Any, key: str, note: Any, shared: dict[str, Any], kept: Kept) -> int:
+        handed.append(set(shared))
+        shared |= {f"{what}:{key}": 1 for what in ("product", "whole", "answer")}
+        return 0
+
+    monkeypatch.setattr(session, "run_stage", run)
+    kinds = {"a": "prune", "b": "prune", "c": "predict", "d": "score", "e": "train"}
+    plan = {"device": "cpu", "stages": {key: {"inputs": {"kind": kind}} for key, kind in kinds.items()}}
+    stages = session.Stages(Store(tmp_path), plan, Kept())
+    for key in kinds:
+        assert stages.run(key, print, more=False) == 0
+    assert handed[:2] == [set(), {"product:a", "whole:a", "answer:a"}]
+    assert handed[2] == {"product:a", "whole:a", "product:b", "whole:b"}
+    assert handed[3] == handed[2] | {"product:c", "whole:c", "answer:c"}
+    assert handed[4] == set()
 
 
 # stacks

@@ -101,14 +101,14 @@ def test_a_loaded_file_is_the_network(smoke: Path, plan: Plan, tmp_path: Path):
         assert torch.allclose(model(images), stored_logits(smoke, "erm"), rtol=0, atol=1e-6)
 
 
-def spoilt(change: Callable[[nn.Module], None]) -> Callable[..., None]:
-    def write(model: nn.Module, images: torch.Tensor, path: Path, text: str) -> None:
+def spoilt(change: Callable[[nn.Module], None]) -> Callable[..., bytes]:
+    def write(model: nn.Module, images: torch.Tensor, text: str) -> bytes:
         import copy
 
         other = copy.deepcopy(model)
         with torch.no_grad():
             change(other)
-        formats.write_safetensors(other, images, path, text)
+        return formats.as_safetensors(other, images, text)
 
     return write
 

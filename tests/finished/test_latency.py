@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import nn
 
+import benchbias
 from benchbias.errors import UsageError
 from benchbias.finished import latency as measuring_in_child
 from benchbias.finished.asking import request_of
@@ -193,6 +194,15 @@ def test_a_published_folder_has_the_file_and_its_board_is_rebuilt_with_it(
     assert all(rebuilt[name] == text == (public / name).read_text() for name, text in texts.items())
     latency_file(copied, "smoke").unlink()
     assert board(plan, copied, public) == texts, "what was measured stays until somebody measures anew"
+
+
+def test_a_damaged_file_ends_no_run_and_is_named_by_the_board(plan: Plan, copied: Path):
+    path = latency_file(copied, "smoke")
+    path.parent.mkdir()
+    path.write_text("{")
+    assert "erm" in benchbias.load_results("smoke", out=copied).text
+    with pytest.raises(UsageError, match=r"latency/smoke\.json"):
+        board(plan, copied)
 
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]

@@ -10,6 +10,7 @@ import pytest
 from benchbias.keys import sources, unchanged
 from benchbias.keys.environment import describe_environment
 from benchbias.keys.sources import SOURCES, core_digest, reading_digest, source_files
+from benchbias.keys.stamps import SETTLED_SECONDS, Kept
 from benchbias.keys.unchanged import first_refusal, refusal
 from benchbias.util import packages
 from benchbias.util.packages import version_now, version_of
@@ -93,10 +94,55 @@ def test_a_version_is_looked_up_again(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_many_stages_are_asked_for_once(monkeypatch: pytest.MonkeyPatch):
     asked: list[str] = []
     real = unchanged.refusal
-    monkeypatch.setattr(unchanged, "refusal", lambda given: asked.append(given["kind"]) or real(given))
+    monkeypatch.setattr(unchanged, "refusal", lambda given, kept: asked.append(given["kind"]) or real(given))
     stages = [{**inputs(kind), "seed": seed} for kind in ("train", "score") for seed in range(5)]
     assert first_refusal(stages) is None
     assert sorted(asked) == ["score", "train"]
     other = inputs("prune")
     other["sources"]["core"] = "0" * 64
     assert "benchbias was changed" in str(first_refusal([*stages, other]))
+
+
+def settled() -> tuple[Kept, list[float]]:
+    now = [0.0]
+    return Kept(lambda: now[0]), now
+
+
+@pytest.mark.parametrize("kind", ["train", "score", "analyse"])
+def test_sources_that_lie_there_untouched_are_read_no_more_and_any_edit_is_seen(
+    copy: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+):
+    given, (kept, now) = inputs(kind), settled()
+    assert refusal(given, kept) is None
+    now[0] += SETTLED_SECONDS
+    assert refusal(given, kept) is None
+    with monkeypatch.context() as patched:
+        for name in ("digest_now", "version_now"):
+            patched.setattr(unchanged, name, lambda *_: pytest.fail("it was read again"))
+        assert refusal(given, kept) is None
+    for file in source_files(SOURCES[kind]):
+        text = file.read_bytes()
+        file.write_bytes(text[:-1] + b"#")
+        assert refusal(given, kept) == "benchbias was changed while this run was going on; run again", file
+        file.write_bytes(text)
+        assert refusal(given, kept) is None
+    (file.parent / "another.py").write_text("")
+    assert refusal(given, kept) == refusal(given)
+    file.unlink()
+    assert "was changed" in str(refusal(given, kept))
+
+
+def test_another_version_of_a_package_is_seen_though_versions_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    metadata = tmp_path / "madeup-1.0.dist-info" / "METADATA"
+    given, (kept, now) = inputs(), settled()
+    given["environment"]["madeup"] = "1.0"
+    assert str(refusal(given, kept)).startswith("madeup was changed from 1.0 to absent")
+    metadata.parent.mkdir()
+    metadata.write_text("Metadata-Version: 2.1\nName: madeup\nVersion: 1.0\n")
+    for _ in range(3):
+        assert refusal(given, kept) is None
+        now[0] += SETTLED_SECONDS
+    metadata.write_text("Metadata-Version: 2.1\nName: madeup\nVersion: 2.0\n")
+    assert str(refusal(given, kept)).startswith("madeup was changed from 1.0 to 2.0")
+    packages._installed.cache_clear()

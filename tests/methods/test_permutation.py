@@ -143,9 +143,9 @@ class Watched(Store):
         self.opened: dict[str, set[str]] = {}
         self.stage = ""
 
-    def load_blob(self, sha256: str, names: tuple[str, ...] | None = None) -> dict[str, Tensor]:
+    def load_blob(self, sha256: str, names: tuple[str, ...] | None = None, **more: bool) -> dict[str, Tensor]:
         self.opened.setdefault(self.stage, set()).add(sha256)
-        return super().load_blob(sha256, names)
+        return super().load_blob(sha256, names, **more)
 
 
 def without_test(blobs: Blobs) -> None:

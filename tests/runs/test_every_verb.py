@@ -64,6 +64,8 @@ VERBS: dict[str, tuple[str, ...]] = {
     "help": ("--help",),
     "help-of-run": ("run", "--help"),
     "version": ("--version",),
+    "export": ("export", "colored-digits-tiny/erm/0", "-s", "smoke", "-o", "net.safetensors"),
+    "latency": ("latency", "-s", "smoke", "-m", "erm", "--repeats", "8"),
     "site": ("site", "--out", "site", "--records", "results", "--no-reports"),
 }
 
@@ -86,7 +88,7 @@ HARMLESS = {"stray_files", "closed_errors", "reader_gone", "ascii_terminal", "no
 
 UNWRITABLE = {"read_only", "full_disk", "foreign_owner"}
 NO_STORE = {"closed_folder", "folder_is_a_file", "folder_is_a_pipe"}
-WRITING = {"run-more", "new", "site", "show-image", "publish", "analyse-to", "audit-files"}
+WRITING = {"run-more", "new", "site", "show-image", "publish", "analyse-to", "audit-files", "export", "latency"}
 """Verbs that have something to write in any case."""
 
 COMPUTING = {"run", "run-quietly", "run-more", "tune", "analyse", "analyse-to"}
@@ -125,8 +127,8 @@ PAIRS = [(verb, fault) for verb in VERBS for fault in FAULTS]
 
 
 def is_quick(verb: str, fault: str) -> bool:
-    """Every verb beside one fault, so that every fault is beside one verb at least; `site` takes seconds each time."""
-    return verb != "site" and [*FAULTS].index(fault) == [*VERBS].index(verb) % len(FAULTS)
+    """Every verb beside one fault, so that every fault is beside one verb at least; the last ones take seconds."""
+    return verb not in ("export", "latency", "site") and [*FAULTS].index(fault) == [*VERBS].index(verb) % len(FAULTS)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +150,7 @@ def test_a_verb_beside_a_fault(
     spoken = told.code > 1 and fault not in ("closed_errors", "all_closed")
     assert len(messages) == int(spoken), told.err
     assert told.code in expected(verb, fault, well), (told, well)
-    if fault == "stray_files" and verb not in ("doctor", "new"):
+    if fault == "stray_files" and verb not in ("doctor", "new", "latency"):
         assert without_seconds(told.out) == without_seconds(well.out)
     if fault == "ascii_terminal":
         assert (told.out + told.err).isascii()

@@ -130,9 +130,11 @@ def test_a_unit_with_a_bias_is_a_constant_and_stays():
 
 
 def test_a_unit_that_no_image_here_makes_active_is_not_taken_for_a_removed_one():
-    """Its weights are there: another image may wake it."""
+    """Its weights are there: another image may wake it. All other units are awake."""
     model, _ = masked(*OWN["lenet_small"], 0, 0)
     with torch.no_grad():
+        for name in ("conv1", "conv2", "fc1", "fc2"):
+            model.get_submodule(name).bias.fill_(20)  # type: ignore[operator, union-attr]
         model.fc1.bias[:7] = -1e4  # type: ignore[index, operator]
     assert not bool((model.fc1(torch.rand(9, 128)).relu()[:, :7] > 0).any())  # type: ignore[operator]
     assert slimmed(model, torch.rand(2, 3, 8, 8)).cut == {}

@@ -359,6 +359,17 @@ def test_gradients_that_are_not_masked_gather_on_removed_weights_which_stay_zero
     assert len(holder.history) == 1 + (every == CHANGED)
 
 
+def test_state_that_gathered_on_removed_weights_is_gone_where_a_change_grows_them():
+    _, new, (before, right_after, _) = around_the_change(
+        KINDS["sgd with momentum"], network(), mask_gradients=False, reset_state=True
+    )
+    for name, kept in new.tensors.items():
+        (momentum,), (cleared,) = (shaped(seen[1][name], kept) for seen in (before, right_after))
+        gathered = (right_after[0][name] == 0) & (momentum != 0)
+        assert bool((gathered & kept).any()), "a weight is grown whose momentum has gathered"
+        assert not bool(cleared[gathered].any())
+
+
 def test_a_change_is_given_the_dense_gradients_of_its_step():
     model = network()
     given = []

@@ -125,8 +125,42 @@ def test_p_values_are_compared_with_levels_as_they_are():
     gaps = {(0, at): estimate(list(np.random.default_rng(at).normal(0.04, 0.05, 5))) for at in range(1, 60)}
     p_values = np.array([p_value(gap) for gap in gaps.values()])
     for level in (1e-4, 0.003, 0.05, 0.4):
-        assert (PValues(Gaps.of(gaps), 1e-4).at_most(level) == (p_values <= level)).all()
+        assert (PValues(Gaps.of(gaps)).at_most(level) == (p_values <= level)).all()
     assert 0 < (p_values <= 0.003).sum() < len(p_values)
+
+
+def test_many_p_values_are_told_apart_by_few_nodes_first(monkeypatch):
+    numbers = np.random.default_rng(4)
+    rows = [
+        {
+            seed: measure("worst_group_accuracy", cells_of([row, seed], share, 12, 0), [True, False] * 2, 2)
+            for seed in range(4 + row % 2)
+        }
+        for row, share in enumerate(numbers.uniform(0.1, 0.95, 24))
+    ]
+    gaps, computed = Gaps.between(rows), []
+    alone = {frozenset(pair): p_value(gap) for pair, gap in by_pairs(rows).items()}
+    p_values = np.array([alone[frozenset(pair)] for pair in zip(gaps.one.tolist(), gaps.other.tolist(), strict=True)])
+    monkeypatch.setattr(family, "FEW", 0)
+    exact = behrens_fisher.tail
+    monkeypatch.setattr(behrens_fisher, "tail", lambda *of: computed.append(of) or exact(*of))
+    for level in (0.05, 1e-3, 1e-4, 0.4):
+        computed.clear()
+        assert (PValues(gaps).at_most(level) == (p_values <= level)).all()
+        assert len(computed) < len(gaps) / 2
+    assert 10 < (p_values <= 0.05).sum() < len(p_values) - 10
+
+
+def test_rough_probabilities_are_within_their_factor():
+    numbers = np.random.default_rng(0)
+    for seeds in (2.0, 4.0, 9.0, 99.0):
+        share, images = np.sin(numbers.uniform(0, np.pi / 2, 60)) ** 2, numbers.uniform(3, 900, 60)
+        images[:5], share[5:8] = np.inf, [0, 1, 0.5]
+        distance = numbers.uniform(0.5, 8, 60)
+        exact = [behrens_fisher.tail(*one) for one in zip(distance, share, [seeds] * 60, images, strict=True)]
+        ratio = behrens_fisher.rough_tails(distance, share, seeds, images) / exact
+        assert ratio.max() < behrens_fisher.ROUGH
+        assert ratio.min() > 1 / behrens_fisher.ROUGH
 
 
 def test_medians_are_of_the_pairs():

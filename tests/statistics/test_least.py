@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import betainc
 
 from benchbias.statistics.influence import measure
-from benchbias.statistics.least import bias_of_least
+from benchbias.statistics.least import STEPS, _expected_least, bias_of_least
 from support.cell_tables import table
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
@@ -59,3 +60,21 @@ def test_bias_follows_differences_and_multiples():
     assert float((one - one).bias) == 0
     assert (one - one).bounds == (-1, 1)
     assert (-2 * one).bounds == (-2, 0)
+
+
+@quick
+@given(st.integers(0, 10**6), st.sampled_from([2, 4, 25]), st.sampled_from([3.0, 80.0, 3000.0, 1e6]))
+def test_probabilities_that_are_not_computed_change_no_bit(seed, parts, most):
+    numbers = RNG(seed)
+    true = np.clip(numbers.random((5, parts)).round(int(numbers.integers(1, 9))), 1e-9, 1 - 1e-9)
+    number = numbers.uniform(2, most, (5, parts)).round(int(numbers.integers(2)))
+    size, steps = np.maximum(number - 1, 1e-9), (np.arange(STEPS)[:, None] + 0.5) / STEPS
+    above = 1 - betainc((true * size)[:, None], ((1 - true) * size)[:, None], steps)
+    assert (_expected_least(true, number) == above.prod(axis=-1).mean(axis=-1)).all()
+
+
+def test_most_probabilities_of_large_counts_are_not_computed(monkeypatch):
+    counted = []
+    monkeypatch.setattr("scipy.special.betainc", lambda a, b, x: counted.append(len(a)) or betainc(a, b, x))
+    bias_of_least(np.array([[0.5, 0.6, 0.9, 0.95]]), np.full(4, 2000.0))
+    assert sum(counted) < 4 * STEPS / 4

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchbias.statistics import worst_group
 from benchbias.statistics.estimates import over_seeds
-from benchbias.statistics.influence import measure_group
+from benchbias.statistics.influence import first_lowest, measure_group
+from benchbias.statistics.least import bias_of_least
 from benchbias.statistics.worst_group import group_accuracies, least_mean
 from support.cell_tables import drawn, table
 
@@ -87,3 +89,36 @@ def test_it_is_undefined_where_a_group_has_no_example():
     assert least_mean(cells, 2) is not None
     assert least_mean(cells, 3) is None
     assert not least_mean(cells[:1], 2).over_seeds
+
+
+def least_alone(cells, groups):
+    """The groups of one row, and the least of them, seed by seed and group by group."""
+    by_seed = [group_accuracies(one, groups) for one in cells]
+    measured = [[one for one in group if one is not None] for group in zip(*by_seed, strict=True)]
+    means = [over_seeds(values) for values in measured]
+    whole = tuple(one if len(values) == len(cells) else None for one, values in zip(means, measured, strict=True))
+    known = [one for one in means if one is not None]
+    if len(known) < groups:
+        return whole, None
+    values = np.array([[np.nan if one is None else float(one.value) for one in seed] for seed in by_seed])
+    accuracy = np.array([one.mean for one in known])
+    lowest = known[int(first_lowest(accuracy))]
+    bias = bias_of_least(accuracy, worst_group._independent(values, known))
+    return whole, replace(lowest, mean=min(1.0, lowest.mean - float(bias)))
+
+
+def test_many_rows_have_the_groups_that_each_has_alone():
+    """On one test split and on several; with a group that one test split lacks, and one that no seed tests."""
+    numbers = RNG(8)
+    drawn_at_once = drawn(numbers, [0.4, 0.5, 0.9], clusters=20, copies=2, seeds=15)
+    whole = [drawn_at_once[start : start + 3] for start in range(0, 15, 3)]
+    split = [replace(one, layout="other") for one in whole[0]]
+    few = [table(one.cluster[2::3], one.group[2::3] % 2, one.total[2::3], one.correct[2::3]) for one in whole[1][:2]]
+    few = [replace(one, layout="few") for one in few]
+    rows = [*whole, [whole[2][0], split[1], whole[3][0]], [*whole[4][:1], *few], few]
+    found = worst_group.group_means(rows, 3)
+    assert repr([(one.groups, one.least) for one in found]) == repr([least_alone(row, 3) for row in rows])
+    assert found[-1].least is None
+    assert found[-1].groups[2] is None
+    assert found[-2].groups[2] is None
+    assert found[-2].least is not None

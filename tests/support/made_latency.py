@@ -27,6 +27,7 @@ def network(what: str, ratio: float = 1.0, *, parameters: int = 1000, gain: bool
 def row(record: TrialRecord, **more: Any) -> dict[str, Any]:
     body = record.body
     named = {name: body[name] for name in ("trial", "task", "method", "swept", "seed")}
+    named["product"] = (body["stages"] or ["0" * 64])[-1]
     found = {**named, "row": body["method"], "architecture": 0, "units": False, "finished": network("finished")}
     return found | more
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from benchbias.network.weights import layer_weights
 from benchbias.sparse.masks import Mask, apply, with_attached
+from benchbias_plugins.methods import disent
 from benchbias_plugins.networks import conv_encoder, lenet, literature, small_networks
 from benchbias_plugins.networks.literature.library import timm_model, torchvision_model
 
@@ -29,12 +30,17 @@ def resnet(make: Callable[..., nn.Module]) -> tuple[Make, tuple[int, int, int]]:
     return lambda: make(SMALL, CLASSES, None, stem="cifar", width=0.25), SMALL
 
 
+def two_encoders(shape: tuple[int, int, int]) -> nn.Module:
+    return disent.disent(shape, CLASSES, lambda: lenet.lenet_small(shape, CLASSES))
+
+
 OWN: Mapping[str, tuple[Make, tuple[int, int, int]]] = {
     "lenet_small": (lambda: lenet.lenet_small((3, 8, 8), CLASSES), (3, 8, 8)),
     "lenet": (lambda: small_networks.lenet((1, 28, 28), CLASSES), (1, 28, 28)),
     "mlp": (lambda: small_networks.mlp((3, 8, 8), CLASSES), (3, 8, 8)),
     "simple_cnn": (lambda: small_networks.simple_cnn(SMALL, CLASSES), SMALL),
     "conv_encoder": (lambda: conv_encoder.conv_encoder(SMALL, CLASSES), SMALL),
+    "disent": (lambda: two_encoders((3, 8, 8)), (3, 8, 8)),
     "resnet18": resnet(literature.resnet18),
     "resnet50": resnet(literature.resnet50),
     "resnet20": (lambda: literature.resnet20(SMALL, CLASSES), SMALL),

@@ -66,7 +66,7 @@ class Silent(Replay):
         ]
         self.factors = [list(holder.factors) for holder in self.holders]
         for holder in self.holders:
-            holder.step += 1  # its hooks run while the step is recorded
+            holder.step += holder.leader is not None  # its hooks run while the step is recorded
 
     def replay(self) -> None:
         now = [(holder.step, holder.factors) for holder in self.holders]
@@ -269,6 +269,18 @@ plain_network = network
 def remembered() -> nn.Module:
     CURRENT.append(plain_network())
     return CURRENT[-1]
+
+
+def test_a_mask_on_another_model_counts_no_step(monkeypatch):
+    other = network()
+    holder = Holder(other, *alternating(other)[:1], Updates(every=2), alternating(other)[1])
+    holder.begin(1000)
+    eager = Trained(recipe())
+    made = capturing(monkeypatch)
+    with holding(holder):
+        Trained(recipe()).check_equal(eager)
+    assert made[0].replays == FULL - WARM_UP
+    assert holder.step == 0
 
 
 @pytest.mark.parametrize(

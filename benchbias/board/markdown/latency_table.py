@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from benchbias.board.text import escaped, table_lines
 from benchbias.records.latency import Architecture, Latency, LatencyRow, Network, Timing
@@ -12,14 +12,15 @@ TITLE = "Milliseconds and bytes"
 FORMS = {"dense": "dense", "finished": "as finished", "slimmed": "slimmed"}
 
 
-def latency_section(found: Latency | None, trials: Collection[str] | None = None) -> list[str]:
+def latency_section(found: Latency | None, trials: Mapping[str, Collection[str]]) -> list[str]:
     """The section of a page of details; nothing where nobody has measured.
 
-    trials: the ids of those that the page is of; rows of others are left out.
+    trials: the keys of the stages of each trial that the page is of, by its id. Rows of others are left out, and of
+    networks that were trained anew since.
     """
     if found is None:
         return []
-    rows = [row for row in found.rows if trials is None or row.trial in trials]
+    rows = [row for row in found.rows if row.product in trials.get(row.trial, ())]
     return ["", f"## {TITLE}", "", *_body(found, rows)] if rows else []
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from benchbias import hookimpl
+from benchbias import capturable, hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +40,7 @@ def linear_probe(model: nn.Module, data: TrainingData, context: TrainContext, *,
     for parameter in head.parameters():
         nn.init.zeros_(parameter)
 
+    @capturable
     def loss(model: nn.Module, batch: Batch) -> Tensor:
         return cross_entropy(head(features[batch.index]), batch.labels)
 

@@ -1,0 +1,25 @@
+"""The stamp of a file: another one as soon as the file was written to, or is another file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+Stamp = tuple[int, ...] | None
+
+
+def stamp_of(path: str | Path) -> Stamp:
+    """The identity, size and times of a file or folder; None where it cannot be opened.
+
+    It is opened, and not only asked for: a file system of another machine looks there then. No program can set the time
+    of the last change of what the file system knows of a file.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        found = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+    return found.st_dev, found.st_ino, found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns
