@@ -109,7 +109,7 @@ def _told(
 
 
 def _stacked(job: Job) -> dict[str, Any]:
-    """What a stage of a stack tells of it: how many were trained at once, and why a training was done alone."""
+    """Tell of a stage of a stack how many were trained at once, and why a training was done alone."""
     return {} if job.together is None else {"stacked": {"together": job.together.most, "why": job.together.why}}
 
 
