@@ -76,13 +76,18 @@ class Job:
         return parents
 
     def product(self, role: str) -> Product:
-        """The product of the parent in a role, read once by the stages of a process."""
+        """The product of the parent in a role, read once by the stages of a process.
+
+        Without the layout of the test split, which has the cluster and the group of each of its examples: the process
+        of a method holds none of that. Records have it from the store.
+        """
         place = f"product:{self.parents[role]}"
         if place not in self.shared:
             product = self.store.get(self.parents[role])
             if product is None:
                 raise DamagedError(f"the product of the {role} stage is gone; run again to make it anew")
-            self.shared[place] = product
+            body = {name: value for name, value in product.body.items() if name != "layout"}
+            self.shared[place] = Product(body, product.blobs)
         found: Product = self.shared[place]
         return found
 

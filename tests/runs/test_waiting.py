@@ -238,4 +238,5 @@ def test_no_time_of_day_is_asked_for_but_to_be_shown():
         "benchbias/store/claims.py": ["time.strftime"],
         "benchbias/data/reading/raw_files.py": ["time.time"],
         "benchbias/runner/merging.py": ["datetime.now"],  # the day on which records are published
+        "benchbias/finished/measuring.py": ["datetime.now"],  # the day on which milliseconds are measured
     }

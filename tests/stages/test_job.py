@@ -39,7 +39,7 @@ def store(tmp_path: Path) -> Counted:
     store = Counted(tmp_path / "results")
     store.create()
     blobs = {"train": store.put_blob({"images": torch.arange(12.0), "labels": torch.zeros(3)})}
-    store.put(KEY, INPUTS, {"num_classes": 3}, blobs)
+    store.put(KEY, INPUTS, {"num_classes": 3, "layout": {"cells": [1, 2]}}, blobs)
     store.counts.clear()
     return store
 
@@ -79,6 +79,12 @@ def test_a_file_that_was_written_to_meanwhile_is_not_served(store: Counted):
     with pytest.raises(DamagedError):  # it is in quarantine
         one.blob("data", "train")
     assert not path.exists()
+
+
+def test_the_groups_of_test_examples_are_not_held(store: Counted):
+    shared: dict[str, Any] = {}
+    assert job(store, shared).product("data").body == {"num_classes": 3}
+    assert "layout" in Store(store.root).get(KEY).body, "they are in the product"
 
 
 def test_a_product_that_is_gone_is_damaged(store: Counted):
