@@ -15,7 +15,7 @@ import pytest
 import torch
 
 import benchbias.stages.train
-from benchbias.engine.base import FAILED
+from benchbias.engine.base import DAMAGED, FAILED
 from benchbias.engine.warm import preload
 from benchbias.engine.worker import run_stage
 from benchbias.errors import ComponentError
@@ -103,12 +103,32 @@ def test_one_that_fails_fails_alone_and_all_others_are_stored_at_once(
 
     monkeypatch.setattr(benchbias.stages.train, "check_finite", real)
     before = {key: store.object_path(key).read_bytes() for key in (keys[0], keys[2])}
+    put: list[str] = []
+    real_put = Store.put
+    monkeypatch.setattr(Store, "put", lambda self, key, *rest: (put.append(key), real_put(self, key, *rest))[1])
     assert run_stage(store, payload, keys[1], shared={}) == 0, "it is computed with its mates again"
+    assert put == [keys[1]], "only what is missing is stored"
     assert {key: store.object_path(key).read_bytes() for key in before} == before
     again = {**payload, "recompute": True}
     shared = {}
     assert [run_stage(store, again, key, shared=shared) for key in keys] == [0, 0, 0]
     assert not store.conflicts()
+
+
+def test_a_stack_is_not_computed_without_a_parent_that_is_gone_but_without_one_that_has_failed(
+    ready: tuple[Plan, Store, dict[str, Any]],
+):
+    plan, store, payload = ready
+    keys = next(iter(plan.stacks.values()))
+    gone = plan.stages[keys[1]].parents["init"]
+    store.object_path(gone).unlink()
+    assert run_stage(store, payload, keys[0], shared={}) == DAMAGED
+    assert not any(store.has(key) or store.attempts(key) for key in keys)
+    store.put_attempt(gone, {"status": "failed", "kind": "exception", "reason": "no network"})
+    assert run_stage(store, payload, keys[0], shared={}) == 0
+    assert [store.has(key) for key in keys] == [True, False, True]
+    body = store.get(keys[2]).body  # type: ignore[union-attr]
+    assert body["stacked"] == {"together": 2, "why": ""}
 
 
 # whole runs

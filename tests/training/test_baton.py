@@ -108,7 +108,10 @@ def test_one_that_fails_fails_alone_wherever_it_does():
         fit(**one.arguments)
     mates = [member(seed) for seed in range(5)]
 
+    asked: list[int] = []
+
     def callback(epoch: int, model: nn.Module) -> None:
+        asked.append(epoch)
         raise ValueError("in a callback")
 
     def task(number: int) -> Callable[[Together], str]:
@@ -124,6 +127,7 @@ def test_one_that_fails_fails_alone_wherever_it_does():
 
     found = run_together([task(number) for number in range(5)])
     assert [type(one) for one in found] == [str, Skip, ValueError, KeyError, str]
+    assert asked == [1], "one that has failed is asked no more"
     for number in (0, 4):
         torch.testing.assert_close(weights(expected[number]), weights(mates[number]), rtol=1e-5, atol=1e-6)
 
