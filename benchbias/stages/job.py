@@ -32,16 +32,12 @@ class Made:
 
 
 class Trainings(Protocol):
-    """The place where a stage of a stack has its trainings done: `benchbias.training.baton.Together`.
-
-    most: how many were trained at once, at most. why: the first reason why one was done alone.
-    """
+    """The place where a stage of a stack has its trainings done: `benchbias.training.baton.Together`."""
 
     most: int
     why: str
 
-    def fit(self, member: Any) -> Any:
-        """Train a `benchbias.training.population.Member`; a `FitReport` is returned."""
+    def fit(self, member: Any) -> Any: ...
 
 
 @dataclass(frozen=True)
