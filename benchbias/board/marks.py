@@ -27,7 +27,7 @@ class Marks:
 
     biased: the bias that was taken off a least, where it is so large that the interval may miss. conflicts: how many
     of its seeds came out otherwise when they were computed again. lenient: whether its recipe lets be what has no
-    deterministic form, so that its numbers may not come out again.
+    deterministic form, so that its numbers may not come out again. stacked: how many of its seeds were trained at once.
     """
 
     collapsed: int
@@ -38,6 +38,7 @@ class Marks:
     biased: float | None = None
     conflicts: int = 0
     lenient: bool = False
+    stacked: int = 1
 
     @property
     def shows_no_merit(self) -> bool:
@@ -52,6 +53,7 @@ class Marks:
         found += [f"fits {100 * self.unfitted:.0f} %"] if self.unfitted is not None else []
         found += [f"least raised by {100 * self.biased:.0f}"] if self.biased is not None else []
         found += ["not deterministic"] if self.lenient else []
+        found += [f"trained stacked with {self.stacked} seeds"] if self.stacked > 1 else []
         return found + ([f"{self.conflicts} of {self.seeds} seeds not reproducible"] if self.conflicts else [])
 
 
@@ -74,7 +76,14 @@ def marks_of(row: Trials, metric: str, rows: Rows) -> Marks:
         biased=bias if bias >= LARGE_BIAS else None,
         conflicts=sum(bool(record.measured.get("conflicts")) for record in row.records.values()),
         lenient=any(body.get("environment", {}).get("deterministic") is False for body in bodies),
+        stacked=max(_stacked(body) for body in bodies),
     )
+
+
+def _stacked(body: Mapping[str, Any]) -> int:
+    """How many seeds a trial was trained with at once; 1 for one alone."""
+    found = body.get("environment", {}).get("stacked", 1)
+    return found if isinstance(found, int) else 1
 
 
 def conflict_lines(records: Sequence[TrialRecord]) -> list[str]:

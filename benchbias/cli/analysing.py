@@ -24,6 +24,7 @@ from benchbias.cli.options import (
     Seed,
     Seeds,
     Sets,
+    Stack,
     Tasks,
     Timeout,
     open_workspace,
@@ -58,6 +59,7 @@ def analyse(
     device: AnyDevice = None,
     gpus: Gpus = None,
     per_gpu: PerGpu = 1,
+    stack: Stack = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -80,7 +82,7 @@ def analyse(
         workspace = open_workspace(config, plugin, data_dir)
         check_analyses(workspace, names or ())
         chosen = selected(method, task, seeds, seed, set_, None, device_of(device, gpus), quiet=quiet or as_json)
-        selection = replace(chosen, analyses=names)
+        selection = replace(chosen, analyses=names, stack=stack)
         shown = reporter(-1 if quiet or as_json else 0)
         options = RunOptions(out=out, jobs=jobs, timeout=timeout, memory=memory, per_card=per_gpu)
         found = analyse_suite(workspace, suite, selection, shown, options)

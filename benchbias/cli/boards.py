@@ -24,6 +24,7 @@ from benchbias.cli.options import (
     Out,
     Plugins,
     Sets,
+    Stack,
     SuiteName,
     open_workspace,
     selected,
@@ -73,6 +74,7 @@ def leaderboard(
     plugin: Plugins = None,
     data_dir: DataDir = None,
     device: AnyDevice = None,
+    stack: Stack = None,
     all_: All = False,
 ) -> None:
     """Write a suite's leaderboard from its records and show it: a table on a terminal, markdown in a pipe.
@@ -94,7 +96,7 @@ def leaderboard(
         from benchbias.board.exports.files import check_suffix
 
         check_suffix(path)
-    asked = Asked(methods=method, sets=set_, limit=limit, device=device)
+    asked = Asked(methods=method, sets=set_, limit=limit, device=device, stack=stack)
     if records is not None:
         shown = _published(suite, records, details=details)
     else:

@@ -21,6 +21,7 @@ from benchbias.cli.options import (
     Seed,
     Seeds,
     Sets,
+    Stack,
     SuiteName,
     Tasks,
 )
@@ -49,6 +50,7 @@ def export(
     set_: Sets = None,
     limit: Limit = None,
     device: AnyDevice = None,
+    stack: Stack = None,
     all_: All = False,
 ) -> None:
     """Write the finished network of a trial to a file, with its mask applied.
@@ -59,7 +61,7 @@ def export(
     from benchbias.finished.api import export_trial
 
     name = suite if suite is not None else _only_suite(out)
-    asked = Asked(method, None, seeds, seed, set_, limit, device)
+    asked = Asked(method, None, seeds, seed, set_, limit, device, stack)
     plan, last = asked.plan(name, out, config, plugin, data_dir, everything=all_)
     found = export_trial(_settings(data_dir, last), plan, find_trial(plan, trial), output, out, slim=slim)
     same = "exactly" if found.difference == 0 else f"to {found.difference:.1g}"
@@ -92,6 +94,7 @@ def latency(
     set_: Sets = None,
     limit: Limit = None,
     device: AnyDevice = None,
+    stack: Stack = None,
     all_: All = False,
 ) -> None:
     """Measure milliseconds and bytes of each row's finished network, beside its dense one: outside of all ranks.
@@ -104,7 +107,7 @@ def latency(
 
     if to is not None and to.suffix not in (".md", ".json"):
         raise UsageError(f"--to {to}: a table is written to a file that ends in .md or .json")
-    asked = Asked(method, task, seeds, seed, set_, limit, device)
+    asked = Asked(method, task, seeds, seed, set_, limit, device, stack)
     plan, last = asked.plan(suite, out, config, plugin, data_dir, everything=all_)
     every = every_seed or (seeds is not None)
     found = measure(plan, out, _settings(data_dir, last), repeats=repeats, every_seed=every, busy=busy)

@@ -37,6 +37,12 @@ Device = Annotated[str, typer.Option(help="cpu, cuda, or cuda:1.")]
 AnyDevice = Annotated[str | None, typer.Option("--device", help="cpu (default), cuda, or cuda:1.")]
 Gpus = Annotated[str | None, typer.Option("--gpus", help="Cards to use: 0,1 or all; of one model.")]
 PerGpu = Annotated[int, typer.Option("--per-gpu", min=1, max=64, help="Stages at once on a card.")]
+Stack = Annotated[
+    int | None,
+    typer.Option(
+        "--stack", min=1, help="Seeds of a row that are trained at once, for cards (default: the suite's, 1)."
+    ),
+]
 All = Annotated[
     bool, typer.Option("--all", help="The whole suite: take no options from the last run in the results folder.")
 ]
@@ -88,11 +94,13 @@ class Asked:
     sets: list[str] | None = None
     limit: int | None = None
     device: str | None = None
+    stack: int | None = None
 
     @property
     def given(self) -> bool:
         """Whether any of them is."""
-        values = (self.methods, self.tasks, self.seeds, self.seed, self.sets, self.limit, self.device)
+        parts = (self.methods, self.tasks, self.seeds, self.seed)
+        values = (*parts, self.sets, self.limit, self.device, self.stack)
         return any(value is not None and value != [] for value in values)
 
     def plan(
@@ -118,7 +126,7 @@ class Asked:
         if everything or self.given:
             workspace = open_workspace(config, plugins, data_dir)
             chosen = (self.methods, self.tasks, self.seeds, self.seed, self.sets, self.limit, self.device or "cpu")
-            return workspace.plan(suite, selected(*chosen, quiet=quiet), others=others), None
+            return workspace.plan(suite, selected(*chosen, quiet=quiet, stack=self.stack), others=others), None
 
         def opened(known: Path | None, data: Path | None) -> Workspace:
             return open_workspace(known, plugins, data)
@@ -137,6 +145,7 @@ def selected(
     device: str = "cpu",
     *,
     quiet: bool = True,
+    stack: int | None = None,
 ) -> Selection:
     """A selection; unless quiet, says which seeds it took. Raises UsageError."""
     from benchbias.plan.trials import Selection
@@ -145,7 +154,7 @@ def selected(
     if isinstance(chosen, int) and chosen > 0 and not quiet:
         meant = f"0 to {chosen - 1}" if chosen > 1 else "0"
         print(f"--seeds {chosen}: the seeds {meant} (--seed {chosen} is the seed {chosen} alone)", file=sys.stderr)
-    return Selection(methods, tasks, chosen, sets or (), limit, device)
+    return Selection(methods, tasks, chosen, sets or (), limit, device, stack=stack)
 
 
 def chosen_seeds(seeds: str | None, seed: int | None) -> int | range | list[int] | None:

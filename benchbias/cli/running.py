@@ -30,6 +30,7 @@ from benchbias.cli.options import (
     Seed,
     Seeds,
     Sets,
+    Stack,
     Strict,
     SuiteName,
     Tasks,
@@ -64,6 +65,7 @@ def run(
     device: AnyDevice = None,
     gpus: Gpus = None,
     per_gpu: PerGpu = 1,
+    stack: Stack = None,
     offline: Offline = False,
     strict_plugins: Strict = False,
     as_json: Json = False,
@@ -83,7 +85,8 @@ def run(
 
     workspace = open_workspace(config, plugin, data_dir, strict=strict_plugins, offline=offline)
     check_methods(workspace, method or ())
-    selection = selected(method, task, seeds, seed, set_, limit, device_of(device, gpus), quiet=quiet or as_json)
+    chosen = (method, task, seeds, seed, set_, limit, device_of(device, gpus))
+    selection = selected(*chosen, quiet=quiet or as_json, stack=stack)
     shown = reporter(-1 if quiet or as_json else int(verbose))
     options = RunOptions(out=out, jobs=jobs, rerun=rerun, timeout=timeout, memory=memory, per_card=per_gpu)
     results = run_suite(workspace, suite, selection, options, shown)
@@ -168,13 +171,14 @@ def plan(
     set_: Sets = None,
     limit: Limit = None,
     device: Device = "cpu",
+    stack: Stack = None,
     as_json: Json = False,
 ) -> None:
     """Say what a run would do, its cost, and the seeds that a difference of 5 points needs."""
     from benchbias.cli.folders.status import seeds_needed, seeds_text, summary, summary_text
 
     workspace = open_workspace(config, plugin, data_dir)
-    selection = selected(method, task, seeds, seed, set_, limit, device, quiet=as_json)
+    selection = selected(method, task, seeds, seed, set_, limit, device, quiet=as_json, stack=stack)
     made = workspace.plan(suite, selection)
     found = summary(made, out)
     needed = seeds_needed(made, out)
@@ -197,6 +201,7 @@ def status(
     set_: Sets = None,
     limit: Limit = None,
     device: AnyDevice = None,
+    stack: Stack = None,
     all_: All = False,
     as_json: Json = False,
 ) -> None:
@@ -204,7 +209,7 @@ def status(
     from benchbias.cli.folders.states import folder_state, state_document
     from benchbias.cli.folders.status import status_text
 
-    asked = Asked(method, task, seeds, seed, set_, limit, device)
+    asked = Asked(method, task, seeds, seed, set_, limit, device, stack)
     made, last = asked.plan(suite, out, config, plugin, data_dir, everything=all_, quiet=as_json)
     state = folder_state(made, out)
     if as_json:
@@ -226,12 +231,13 @@ def logs(
     set_: Sets = None,
     limit: Limit = None,
     device: Device = "cpu",
+    stack: Stack = None,
 ) -> None:
     """Show what a trial's stages printed and raised."""
     from benchbias.cli.folders.status import log_text
 
     workspace = open_workspace(config, plugin, data_dir)
-    made = workspace.plan(suite, selected(method, None, seeds, seed, set_, limit, device))
+    made = workspace.plan(suite, selected(method, None, seeds, seed, set_, limit, device, stack=stack))
     print(printable(log_text(made, trial, out)))
 
 

@@ -37,7 +37,7 @@ class LocalEngine:
     timeout: seconds that a stage may take. memory: GiB that its processes may hold together; None: no limit.
     settings: environment variables of the workers, such as where the data folder is. cards: the numbers of the cards to
     use, as CUDA_VISIBLE_DEVICES has them; each worker sees one. per_card: workers on a card at once; a worker there is
-    kept for further stages.
+    kept for further stages. most: stages that are computed at once in a stack, at most: they have their time together.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class LocalEngine:
         settings: Mapping[str, str] = MappingProxyType({}),
         cards: Sequence[str] = (),
         per_card: int = 1,
+        most: int = 1,
     ) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the engine)
         self._child = subprocess.Popen(
@@ -66,7 +67,7 @@ class LocalEngine:
         )
         self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
-        self._timeout = timeout
+        self._timeout = timeout * most
         self._open: set[str] = set()  # stages that have not ended
         self._heard = time.monotonic()  # when a stage has ended last, or begun where there was none
         self._slack: float = START_SECONDS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import signal
 import sys
@@ -13,14 +14,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from benchbias.engine.base import FAILED
 from benchbias.engine.log import Log
-from benchbias.engine.slip import Slip
 from benchbias.util.processes import adopt_orphans, die_with_parent
 
 BUG = 70
+SIZE = 4096
+MAX_TEXT = 500
+BEGUN = 1  # in the first byte; above it are exit codes
 CHUNK_BYTES = 1 << 16
 CHUNKS = 64  # read at a time, so that no stage keeps the engine from its other work
-DONE = b"."
+DONE, NOTED = b".", b"!"
+"""A worker's answers where it goes on: the stage is done, or has failed with its mates and that is noted."""
 LINE_BYTES = 256  # an order is shorter
 
 
@@ -34,9 +39,59 @@ class Session(Protocol):
         """
         ...
 
+    def stays(self, key: str, code: int) -> bool:
+        """Whether the process may go on after a stage that has ended so."""
+        ...
+
     def ready_for_more(self) -> bool:
         """Whether the next stage would find the process as a new one finds it."""
         ...
+
+
+class Slip:
+    """A page of memory that the engine shares with a worker, so that one that dies has still said what it called.
+
+    It also holds whether the stage was begun, and the exit code that the worker itself chose: a component that ends the
+    process with one of the engine's own codes is not believed. It is of one stage at a time: that of the worker.
+    """
+
+    def __init__(self) -> None:
+        self._page = mmap.mmap(-1, SIZE)
+
+    def clear(self) -> None:
+        """Forget the stage before: the engine calls it before it gives the next one."""
+        self._page[:3] = bytes(3)
+
+    def begin(self) -> None:
+        """Note that the worker has taken the stage up."""
+        self._page[0] = BEGUN
+
+    @property
+    def begun(self) -> bool:
+        """Whether the worker has taken the stage up."""
+        return self._page[0] != 0
+
+    def write(self, doing: str) -> None:
+        """Note what the worker is calling."""
+        text = doing.encode(errors="replace")[:MAX_TEXT]
+        self._page[1:3] = len(text).to_bytes(2, "big")
+        self._page[3 : 3 + len(text)] = text
+
+    def say(self, code: int) -> None:
+        """Note the exit code that the worker is about to end the stage with."""
+        self._page[0] = BEGUN + 1 + code
+
+    def said(self, code: int) -> bool:
+        """Whether the worker chose this exit code."""
+        return self._page[0] == BEGUN + 1 + code
+
+    def doing(self) -> str:
+        """The last note of what the worker was calling."""
+        length = int.from_bytes(self._page[1:3], "big")
+        return self._page[3 : 3 + min(length, MAX_TEXT)].decode(errors="replace")
+
+    def close(self) -> None:
+        self._page.close()
 
 
 @dataclass
@@ -115,16 +170,16 @@ class Process:
         with contextlib.suppress(OSError):
             os.write(self.orders, f"{turn.key} {int(self.more)}\n".encode())
 
-    def answered(self) -> bool:
-        """Whether the worker has ended its stage and waits for the next one."""
+    def answered(self) -> int | None:
+        """The exit code of the stage that the worker has ended, if it waits for the next one."""
         if self.answers not in self.heard:
-            return False
+            return None
         with contextlib.suppress(BlockingIOError):
             told = os.read(self.answers, 1)
             if not told:
                 self.heard.discard(self.answers)
-            return told == DONE
-        return False
+            return {DONE: 0, NOTED: FAILED}.get(told)
+        return None
 
     def drain(self) -> None:
         """Take what the worker has printed since; output that is of no stage is dropped."""
@@ -198,11 +253,11 @@ class Process:
             code = session.run(key, self.slip.write, more=more)
             sys.stdout.flush()
             sys.stderr.flush()
-            stays = more and code == 0 and session.ready_for_more()
+            stays = more and session.stays(key, code) and session.ready_for_more()
             self.slip.say(code)
             if not stays:
                 return code
-            os.write(self._their_answers, DONE)
+            os.write(self._their_answers, NOTED if code else DONE)
             order = os.read(self._their_orders, LINE_BYTES).decode().split()
             if not order:
                 return 0

@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from benchbias.engine.base import FAILED
+from benchbias.engine.stacks import ended
 from benchbias.engine.traces import Streams, left_behind, tidy, traces
 from benchbias.engine.worker import run_stage, set_torch
 from benchbias.keys.stamps import Kept
@@ -51,6 +53,10 @@ class Stages:
             for name in [name for name in self._shared if not name.startswith(kept)]:
                 del self._shared[name]
         self._measured = measures
+
+    def stays(self, key: str, code: int) -> bool:
+        """Whether the process may go on: after what is done, and after a failure among the stages of a stack."""
+        return code == 0 or (code == FAILED and ended(key) in self._shared)
 
     def ready_for_more(self) -> bool:
         """Whether the next stage would find the process as a new one finds it, but for what stages share."""

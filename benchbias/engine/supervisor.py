@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from benchbias.engine.blame import OURS
+from benchbias.engine.planned import size_of, stands_alone
 from benchbias.engine.workers import Limits, Slots, Workers
 from benchbias.keys.stamps import SETTLED_SECONDS, Kept
 from benchbias.keys.unchanged import first_refusal, plugin_changed, plugin_now
@@ -78,7 +79,6 @@ def main() -> None:
     kept = Kept()
     _import_what_keys_name(plan, store, out, kept)
     from benchbias.engine.session import Stages
-    from benchbias.engine.worker import stands_alone
 
     gc.collect()
     gc.freeze()  # what is imported is never garbage: no worker looks through it, nor copies its pages
@@ -95,6 +95,7 @@ def main() -> None:
         out,
         alone=lambda key: stands_alone(plan, key),
         slots=Slots(cards, int(sys.argv[7])) if cards else None,
+        size=lambda key: size_of(plan, key),
     )
     try:
         _serve(workers, lambda: _settle(plan, kept))

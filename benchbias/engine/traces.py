@@ -1,8 +1,8 @@
-"""The state of a process that one stage could hand on to the next, as a value to compare.
+"""The state of a process that one stage could hand on to the next, as a value to compare; and what is put back of it.
 
 A worker that has changed in any of it after a stage ends with that stage. It is a check of our own components, which
 change nothing on purpose: what a stranger's code may do, patch a function say, nobody can list. So that code has a
-process of its own (`worker.stands_alone`).
+process of its own (`planned.stands_alone`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import builtins
 import contextlib
 import ctypes
 import decimal
+import fcntl
 import gc
 import locale
 import logging
@@ -27,6 +28,8 @@ import torch
 from torch.nn.modules import module
 from torch.optim import optimizer
 
+STANDARD = (0, 1, 2)
+ABOVE = 64  # where the spare descriptors lie
 TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 
 
@@ -167,3 +170,37 @@ class Streams:
         torch.default_generator.set_state(self._torch)
         np.random.set_state(self._numpy)
         random.seed()
+
+
+@contextlib.contextmanager
+def process_kept() -> Iterator[None]:
+    """Put back the working directory, the umask, where packages are found, and the standard descriptors.
+
+    A file that is opened would take the number of a descriptor that is closed.
+    """
+    places = list(sys.path), list(sys.meta_path)
+    folder = os.open(".", os.O_RDONLY | os.O_CLOEXEC)
+    umask = os.umask(0)
+    os.umask(umask)
+    spare = [fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, ABOVE) for number in STANDARD]
+    try:
+        yield
+    finally:
+        os.umask(umask)
+        sys.path[:], sys.meta_path[:] = places
+        for kept, number in zip(spare, STANDARD, strict=True):
+            with contextlib.suppress(OSError):  # where the spare ones are closed too, there is no log
+                os.dup2(kept, number)
+        _fill()
+        with contextlib.suppress(OSError):
+            os.fchdir(folder)
+        for kept in (folder, *spare):
+            with contextlib.suppress(OSError):
+                os.close(kept)
+
+
+def _fill() -> None:
+    """Take every standard number that is still closed."""
+    while (taken := os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)) in STANDARD:
+        pass
+    os.close(taken)

@@ -8,16 +8,17 @@ import importlib
 import os
 import platform
 import resource
-import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from benchbias.data.reading.raw_files import data_folder
 from benchbias.engine.base import CHANGED, DAMAGED, FAILED, STORAGE
-from benchbias.engine.blame import OURS, Blame
-from benchbias.engine.guard import process_kept
+from benchbias.engine.blame import Blame
+from benchbias.engine.planned import lenient, needed_plugins, stack_of
+from benchbias.engine.stacks import Clock, ended, made_together
+from benchbias.engine.traces import process_kept
 from benchbias.errors import (
     LONGEST,
     BenchbiasError,
@@ -36,6 +37,10 @@ from benchbias.plugin.loading import PluginRef, components_of
 from benchbias.stages.job import Job, Made
 from benchbias.store.store import Store
 
+if TYPE_CHECKING:
+    from benchbias.training.baton import Together
+
+Note = Callable[[str], None]
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -47,7 +52,7 @@ def run_stage(
     store: Store,
     plan: Mapping[str, Any],
     key: str,
-    note: Callable[[str], None] = lambda doing: None,
+    note: Note = lambda doing: None,
     shared: dict[str, Any] | None = None,
     kept: Kept | None = None,
 ) -> int:
@@ -60,7 +65,11 @@ def run_stage(
     try:
         if not plan["recompute"] and store.has(key):
             return 0
-        return _compute(work)
+        if not stack_of(plan, key):
+            return _settle(work, lambda: _made_alone(work), Clock())
+        if ended(key) not in work.shared:
+            _compute_stack(work, note)
+        return int(work.shared[ended(key)])
     except DamagedError:
         return DAMAGED
     except StorageError as error:
@@ -86,23 +95,51 @@ class _Work:
     blame: Blame
     shared: dict[str, Any]
     kept: Kept
+    together: Together | None = None
 
 
-def _compute(work: _Work) -> int:
-    """Compute a stage and commit it, or note its failure. Raises StorageError, and ChangedError with nothing stored."""
+def _compute_stack(first: _Work, note: Note) -> None:
+    """Compute a stage's stack, and store what is missing of it; how each has ended is kept for its own turn.
+
+    Raises DamagedError where a parent is gone, and what `_settle` raises.
+    """
+    store, plan = first.store, first.plan
+    works = {mate: replace(first, key=mate, blame=Blame(note)) for mate in stack_of(plan, first.key)}
+
+    def make(mate: str, together: Together) -> Made:
+        return _make(replace(works[mate], together=together))
+
+    _refuse_change(plan["stages"][first.key]["inputs"], first.kept)
+    clock = Clock()
+    with process_kept():
+        taken = made_together(store, plan, first.key, make)
+    set_torch()
+    clock.stop(len(taken))
+    for mate, take in taken.items():
+        there = not plan["recompute"] and store.has(mate)
+        first.shared[ended(mate)] = 0 if there else _settle(works[mate], take, clock)
+
+
+def _made_alone(work: _Work) -> Made:
+    with process_kept():
+        return _make(work)
+
+
+def _settle(work: _Work, take: Callable[[], Made], clock: Clock) -> int:
+    """Commit a stage's product, or note its failure. Raises StorageError, and ChangedError with nothing stored.
+
+    take: returns the product, or raises what has ended the stage.
+    """
     store, plan, key, kept = work.store, work.plan, work.key, work.kept
-    started, cpu = time.monotonic(), time.process_time()
     inputs = plan["stages"][key]["inputs"]
     try:
         _refuse_change(inputs, kept)
-        with process_kept():
-            made = _make(work)
+        made = take()
         _refuse_change(inputs, kept)
         _refuse_changed_plugins(plan, key, kept)
         blobs = {name: store.put_blob(tensors) for name, tensors in made.blobs.items()}
         store.put(key, inputs, made.body, blobs)
-        measured = _measured(time.monotonic() - started, time.process_time() - cpu)
-        store.put_measured(key, measured | plan["provenance"])
+        store.put_measured(key, _measured(*clock.read()) | plan["provenance"])
     except (StorageError, ChangedError):
         raise
     except BaseException as error:
@@ -122,7 +159,7 @@ def _make(work: _Work) -> Made:
     strict = not lenient(plan["stages"], key, plan["device"])
     device = _prepare_torch(plan["device"], strict=strict)
     components: dict[tuple[str, str], Callable[..., Any]] = {}
-    for name in _needed_plugins(plan, key):
+    for name in needed_plugins(plan, key):
         ref = PluginRef(**plan["plugins"][name]["ref"])
         components |= {
             (kind, called): work.blame.watched(kind, called, name, component)
@@ -136,10 +173,11 @@ def _make(work: _Work) -> Made:
         device,
         data_root,
         work.shared,
+        work.together,
     )
     function = importlib.import_module(f"benchbias.stages.{stage['inputs']['kind']}").run
     made: Made = function(job)
-    if not strict:
+    if not strict and work.together is None:
         set_torch()  # the next stage of this process finds it as the first one did
     return made
 
@@ -152,36 +190,9 @@ def _refuse_change(inputs: Mapping[str, Any], kept: Kept) -> None:
 
 def _refuse_changed_plugins(plan: Mapping[str, Any], key: str, kept: Kept) -> None:
     """Raises PluginChangedError where a plugin is no longer the one that the stage's key names."""
-    for name in _needed_plugins(plan, key):
+    for name in needed_plugins(plan, key):
         if plugin_now(plan, name, kept) != plan["plugins"][name]["digest"]:
             raise PluginChangedError(plugin_changed(name))
-
-
-def _needed_plugins(plan: Mapping[str, Any], key: str) -> list[str]:
-    """The stage's own plugins, and those of the model that it rebuilds."""
-    stages = plan["stages"]
-    init = stages[key]["inputs"]["parents"].get("init")
-    return sorted({*stages[key]["plugins"], *(stages[init]["plugins"] if init else ())})
-
-
-def stands_alone(plan: Mapping[str, Any], key: str) -> bool:
-    """Whether a stage must have a process of its own: it runs a component that is not ours, which may do anything."""
-    return not all(name.startswith(OURS) for name in _needed_plugins(plan, key))
-
-
-def lenient(stages: Mapping[str, Mapping[str, Any]], key: str, device: str) -> bool:
-    """Whether a stage lets be what has no deterministic form: by its recipe, or by that of a stage that it rests on.
-
-    On a card so does `init`, which all recipes share: it tries the network's forward pass, and stores no number of it.
-    """
-    waiting, seen = [key], set[str]()
-    while waiting:
-        inputs = stages[one := waiting.pop()]["inputs"]
-        if not inputs.get("recipe", {}).get("deterministic", True):
-            return True
-        seen.add(one)
-        waiting += [parent for parent in inputs["parents"].values() if parent not in seen and parent in stages]
-    return device != "cpu" and stages[key]["inputs"]["kind"] == "init"
 
 
 def set_torch(*, strict: bool = True) -> None:

@@ -54,7 +54,7 @@ class Workers:
     """The workers of an engine.
 
     alone: whether a stage must have a process of its own. slots: the places on cards; None where every batch has a
-    new process at once.
+    new process at once. size: how many stages are computed where one is asked for, and have their time together.
     """
 
     def __init__(
@@ -66,9 +66,10 @@ class Workers:
         *,
         alone: Callable[[str], bool] = lambda key: False,
         slots: Slots | None = None,
+        size: Callable[[str], int] = lambda key: 1,
     ) -> None:
         self.store, self.session, self.limits, self.out = store, session, limits, out
-        self.alone, self.slots = alone, slots
+        self.alone, self.slots, self.size = alone, slots, size
         self.processes: dict[int, Process] = {}
         self.waiting: deque[Batch] = deque()  # for a slot
         self._measured = 0.0
@@ -133,8 +134,8 @@ class Workers:
     def reap(self) -> None:
         """Report every stage that has ended, give its worker the next one, and end those over their time or memory."""
         for process in self.processes.values():
-            if process.answered():
-                self._go_on(process)
+            if (code := process.answered()) is not None:
+                self._go_on(process, code)
         self._end_late()
         self._end_large()
         for pid, process in list(self.processes.items()):
@@ -143,10 +144,10 @@ class Workers:
                 self._settle(process, status)
         self._begin()
 
-    def _go_on(self, process: Process) -> None:
-        """A worker has ended a stage and waits for the next: it has left nothing behind."""
+    def _go_on(self, process: Process, code: int) -> None:
+        """A worker has ended a stage and waits for the next: it has left nothing behind. code: how it has ended."""
         process.drain()
-        self._end_turn(process, 0)
+        self._end_turn(process, code << 8)  # as a process's status has it
         batch = process.batch
         if batch.keys and self.alone(batch.keys[0]):
             self._hand_back(batch)
@@ -160,7 +161,8 @@ class Workers:
         now = time.monotonic()
         for pid, process in self.processes.items():
             turn = process.turn
-            if turn is not None and not turn.timed_out and now - turn.started > self.limits.seconds:
+            late = turn is not None and now - turn.started > self.limits.seconds * self.size(turn.key)
+            if turn is not None and late and not turn.timed_out:
                 turn.timed_out = True
                 kill(pid)
             if process.idle and now - process.idle_since > IDLE_SECONDS and not self.waiting:
@@ -193,7 +195,7 @@ class Workers:
             self.slots.give_back(process.card)
 
     def _end_turn(self, process: Process, status: int) -> None:
-        """Report the stage that a worker was at; status: how its process ended, 0 where it goes on."""
+        """Report the stage that a worker was at; status: of its process; where that goes on, as if it had ended."""
         turn, slip = process.turn, process.slip
         process.turn, process.idle_since = None, time.monotonic()
         if turn is None:

@@ -51,6 +51,7 @@ def export(
     assignments: str | Sequence[str] = (),
     limit: int | None = None,
     device: str = "cpu",
+    stack: int | None = None,
     data_dir: str | Path | None = None,
 ) -> Exported:
     """Write the finished network of a trial to FILE.safetensors, .pt2 or .onnx, with its mask applied.
@@ -68,7 +69,9 @@ def export(
     )
     given = [assignments] if isinstance(assignments, str) else assignments
     name = method.partition("[")[0]
-    plan = workspace.plan(suite, Selection([name], None, [seed], given, limit, device))
+    stacked = workspace.catalogue.suite(suite).population if stack is None else stack > 1
+    seeds = None if stacked else [seed]  # in a stack the suite's other seeds decide with which one is trained
+    plan = workspace.plan(suite, Selection([name], None, seeds, given, limit, device, stack=stack))
     trial = row_trial(plan, method, seed, task, "export")
     return export_trial(workspace.worker_settings, plan, trial, Path(file), Path(out), slim=slim)
 

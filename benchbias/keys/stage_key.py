@@ -13,6 +13,8 @@ from benchbias.plugin.registry import Registry
 from benchbias.util import canonical
 from benchbias.util.packages import version_of
 
+NO_IDENTITY = ("raw", "stack")
+"""Inputs that decide bytes and no identity: two copies of raw files are one trial, so is a seed trained with others."""
 FORMAT = 1  # of objects and keys: raise it when their meaning changes
 
 
@@ -47,7 +49,7 @@ def stage_of(
     are made of it, and survive new versions.
     """
     plain = canonical.plain({"format": FORMAT, "kind": kind, **inputs})  # once for both digests
-    named = {name: value for name, value in _named(plain, components).items() if name != "raw"}  # two copies: one trial
+    named = {name: value for name, value in _named(plain, components).items() if name not in NO_IDENTITY}
     parents = {role: identities[key] for role, key in inputs["parents"].items()}
     plugins = tuple(sorted({component.plugin for component in components}))
     sources = {"core": core_digest(kind), "plugins": sorted(registry.digests[plugin] for plugin in plugins)}

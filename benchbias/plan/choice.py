@@ -14,6 +14,8 @@ from benchbias.suite.catalogue import Catalogue
 from benchbias.suite.settings import Assignments
 from benchbias.suite.tables import MAX_TRIALS, MethodTable, SuiteTable, seed_list
 
+STACKED, MOST_STACKED = 8, 1024  # seeds that are trained at once where a suite asks for it, and at most
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -35,11 +37,19 @@ class Choice:
         methods, templates = _methods(catalogue, registry, table, selection.methods)
         if selection.limit is not None and selection.limit < 2:
             raise UsageError(f"--limit {selection.limit}: at least 2 images")
+        if selection.stack is not None and not 1 <= selection.stack <= MOST_STACKED:
+            raise UsageError(f"--stack {selection.stack}: from 1 (none at once) to {MOST_STACKED} seeds")
         whole = _with_methods(catalogue, suite, templates)
         tasks = _tasks(selection.tasks, table.tasks)
         assigned = Assignments.parse(selection.assignments, whole)
         seeds = table.seeds if selection.seeds is None else selection.seeds
         return Choice(whole, suite, selection, table, tuple(methods), tasks, _seeds(seeds), assigned)
+
+    @property
+    def stack(self) -> int:
+        """How many seeds are trained at once."""
+        asked = self.selection.stack
+        return asked if asked is not None else STACKED if self.table.population else 1
 
     @property
     def is_whole(self) -> bool:

@@ -53,6 +53,9 @@ def make(
         plugins,
         analyses,
         stages.missing(),
+        stack=choice.stack,
+        stacks=stages.stacks.found(stages.found),
+        unstacked=dict(stages.stacks.refused),
     )
     return _with_others(plan, choice.whole(), stages) if others and not choice.is_whole else plan
 

@@ -31,7 +31,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 class Remembered(BaseModel):
     """The options of a run of a suite. None: it was not asked. config, plugins, data_dir: absolute paths.
 
-    seeds: a number of seeds, or a list of them. device: where it ran.
+    seeds: a number of seeds, or a list of them. device: where it ran. stack: seeds that were trained at once.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True)
@@ -45,6 +45,7 @@ class Remembered(BaseModel):
     assignments: Texts = []
     limit: Annotated[int, Field(ge=2, lt=2**63)] | None = None
     device: Text = "cpu"
+    stack: Annotated[int, Field(ge=1, le=MOST)] | None = None
     config: Text | None = None
     plugins: Texts = []
     data_dir: Text | None = None
@@ -61,6 +62,7 @@ class Remembered(BaseModel):
                 assignments=list(selection.assignments),
                 limit=selection.limit,
                 device=selection.device,
+                stack=selection.stack,
                 config=None if config is None else str(config.absolute()),
                 plugins=[str(path.absolute()) for path in plugins],
                 data_dir=None if data_dir is None else str(data_dir.absolute()),
@@ -71,7 +73,8 @@ class Remembered(BaseModel):
     @property
     def selection(self) -> Selection:
         """The part of the suite that was planned."""
-        return Selection(self.methods, self.tasks, self.seeds, self.assignments, self.limit, self.device)
+        chosen = (self.methods, self.tasks, self.seeds, self.assignments, self.limit, self.device)
+        return Selection(*chosen, stack=self.stack)
 
     @property
     def is_whole(self) -> bool:
@@ -90,6 +93,7 @@ class Remembered(BaseModel):
             *_repeated("--set", self.assignments),
             *([] if self.limit is None else ["--limit", str(self.limit)]),
             *([] if self.device == "cpu" else ["--device", self.device]),
+            *([] if self.stack is None else ["--stack", str(self.stack)]),
             *([] if self.config is None else ["--config", self.config]),
             *([] if self.data_dir is None else ["--data-dir", self.data_dir]),
         ]

@@ -11,6 +11,7 @@ from benchbias.errors import UsageError, unknown
 from benchbias.keys.environment import describe_environment
 from benchbias.keys.stage import Stage
 from benchbias.keys.stage_key import stage_of
+from benchbias.plan.stacking import Stacks
 from benchbias.plugin.components import Component, resolve_options
 from benchbias.plugin.registry import Registry
 from benchbias.suite.tables import Use
@@ -30,6 +31,7 @@ class Stages:
         self.found: dict[str, Stage] = {}
         self.identities: dict[str, str] = {}
         self.raw: dict[tuple[str, str], str | None] = {}
+        self.stacks = Stacks()
         self._known: dict[str, str] = {}
         self._resolved: dict[str, dict[str, Any]] = {}
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from benchbias.errors import UsageError, unknown
 from benchbias.plan.choice import Choice
+from benchbias.plan.stacking import chunk_of, refusal
 from benchbias.plan.stages import BlockedError, Stages
 from benchbias.plugin.components import STAGE_KEYS, Component
 from benchbias.records.schema import TRACKS
@@ -168,7 +169,27 @@ class TrialPath:
                 "cut": _cut(use.options, f"{place}.prune"),
                 "updates": _updates(use.options, f"{place}.prune"),
             }
-        return self.add("train", components, inputs)
+        stack = self._stack(stage, number, recipe, components, parents["init"])
+        key = self.add("train", components, inputs | ({"stack": {"seeds": stack}} if stack else {}))
+        if stack:
+            place = repr((self.task, self.name, sorted(self.values.items()), number, stack))
+            self.stages.stacks.note(place, self.seed, key)
+        return key
+
+    def _stack(
+        self, stage: Mapping[str, Any], number: int, recipe: Mapping[str, Any], own: Sequence[Component], init: str
+    ) -> list[int]:
+        """The seeds that a train stage is computed with at once; none where it is in no stack."""
+        choice, stacks = self.choice, self.stages.stacks
+        if choice.stack == 1:
+            return []
+        seeds = chunk_of(self.seed, choice.seeds, choice.stack)
+        plugins = (*(component.plugin for component in own), *self.stages.found[init].plugins)
+        why = refusal(stage, recipe, plugins) or ("there is no other seed" if len(seeds) == 1 else None)
+        if why is None:
+            return seeds
+        stacks.refuse(why, f"{self.name}, stage {number}")
+        return []
 
     def _prune(self, stage: Mapping[str, Any], place: str, number: int, parents: Mapping[str, str]) -> str:
         component, call = self._component("pruner", Use(stage["prune"], stage), place)

@@ -71,7 +71,9 @@ class Plan:
     """The chosen trials of a suite and their distinct stages, parents before children.
 
     others, other_analyses: the rest of the suite at the same settings, for a board that shows all that a folder holds;
-    their stages are not among `stages`. missing: raw files that are not there, (hub or folder, name).
+    their stages are not among `stages`. missing: raw files that are not there, (hub or folder, name). stack: how many
+    seeds are trained at once, 1 where none are. stacks: of each stage in one, all its stages. unstacked: why others are
+    in none, and which.
     """
 
     suite: str
@@ -86,6 +88,9 @@ class Plan:
     missing: tuple[tuple[str, str], ...] = ()
     others: tuple[Trial, ...] = ()
     other_analyses: tuple[PlannedAnalysis, ...] = ()
+    stack: int = 1
+    stacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unstacked: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -101,6 +106,7 @@ class Plan:
                 key: {"inputs": dict(stage.inputs), "plugins": list(stage.plugins), "label": stage.label}
                 for key, stage in self.stages.items()
             },
+            **({"stacks": {key: list(keys) for key, keys in self.stacks.items()}} if self.stacks else {}),
         }
 
 
@@ -109,7 +115,7 @@ class Selection:
     """The part of a suite to plan: None means all of it.
 
     split: the one that trials are scored on: `test`, or a validation split while settings are searched for. analyses:
-    names in place of those of the suite.
+    names in place of those of the suite. stack: seeds that are trained at once (None: as the suite says).
     """
 
     methods: Sequence[str] | None = None
@@ -120,3 +126,4 @@ class Selection:
     device: str = "cpu"
     split: str = "test"
     analyses: Sequence[str] | None = None
+    stack: int | None = None

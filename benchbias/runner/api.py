@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -37,6 +38,7 @@ def run(
     memory: float | None = None,
     device: str = "cpu",
     per_card: int = 1,
+    stack: int | None = None,
     data_dir: str | Path | None = None,
     offline: bool = False,
 ) -> Results:
@@ -45,13 +47,14 @@ def run(
     methods, tasks: names or globs (default: all of the suite). seeds: 5 means 0 to 4. jobs: stages at once (default:
     the number of CPUs, on cards that of slots); changes no number. plugins: loose files. assignments: as `--set`.
     timeout: seconds a stage may take. memory: GiB of the host that it may hold (default: no limit). device: `cpu`,
-    `cuda` (the first card), `cuda:1`, `cuda:0,1` or `cuda:all`. per_card: stages at once on a card. data_dir: where raw
+    `cuda` (the first card), `cuda:1`, `cuda:0,1` or `cuda:all`. per_card: stages at once on a card. stack: seeds of a
+    row that are trained at once (default: as the suite says, else none). data_dir: where raw
     data lie (default: $BENCHBIAS_DATA, else ./data). offline: open no connection. A trial that fails is in the results;
     see `exit_code`. Raises BenchbiasError for a mistake in the arguments, the TOML, a plugin or the data, before
     anything runs.
     """
     workspace = _workspace(config, plugins, data_dir, offline=offline)
-    selection = _selection(methods, tasks, seeds, assignments, limit, device)
+    selection = replace(_selection(methods, tasks, seeds, assignments, limit, device), stack=stack)
     options = RunOptions(out=Path(out), jobs=jobs, rerun=rerun, timeout=timeout, memory=memory, per_card=per_card)
     return run_suite(workspace, suite, selection, options, Silent())
 
@@ -68,6 +71,7 @@ def load_results(
     assignments: str | Sequence[str] = (),
     limit: int | None = None,
     device: str = "cpu",
+    stack: int | None = None,
     data_dir: str | Path | None = None,
 ) -> Results:
     """Read what a results folder holds of a suite: nothing is run or written. The arguments are those of `run`.
@@ -76,7 +80,7 @@ def load_results(
     is no trial at all, it names the command that makes them.
     """
     workspace = _workspace(config, plugins, data_dir)
-    selection = _selection(methods, tasks, seeds, assignments, limit, device)
+    selection = replace(_selection(methods, tasks, seeds, assignments, limit, device), stack=stack)
     plan = workspace.plan(suite, selection)
     store = Store(Path(out))
     records, stale = current_records(plan, store)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +13,7 @@ from benchbias.keys.stage import Stage
 from benchbias.plan.trials import Plan, PlannedAnalysis, Trial
 from benchbias.store.store import Store
 
+FULL_BYTES = 1 << 20  # a disk with less room is called full
 SIGNAL_TRIES = 3  # deaths by signal, memory or timeout of one stage before it counts as failed for good
 
 
@@ -89,3 +92,13 @@ def attempt_of(stage: Stage, ended: Ended) -> dict[str, Any]:
         "reason": ended.reason,
         "traceback": "",
     }
+
+
+def last_words(store: Store, key: str) -> str:
+    """The line by which a worker has said why it could not go on."""
+    if lines := store.log(key):
+        return lines[-1]
+    with contextlib.suppress(OSError):
+        if shutil.disk_usage(store.root).free < FULL_BYTES:  # the log did not fit either
+            return f"No space left: a stage could not write to {store.root}; what is finished is safe"
+    return f"a stage could not write to {store.root}; what is finished is safe"

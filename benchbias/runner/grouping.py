@@ -1,7 +1,8 @@
 """The stages that one process runs in a row, and which of those that are ready begin first. None of it changes a byte.
 
 A train or prune stage goes with the predict and score stages that rest on it and on what is done. Prune stages that
-differ in nothing but their amount, as those of a sweep, go together: the pruner is asked once.
+differ in nothing but their amount, as those of a sweep, go together: the pruner is asked once. So do the train stages
+of a stack: the first computes all of them.
 """
 
 from __future__ import annotations
@@ -26,12 +27,15 @@ LEAST = 0.1
 class Grouping:
     """The part of a plan that decides how its stages are dealt out.
 
-    children: the stages that rest on a stage. sweeps: for each stage of a sweep all of its stages, in the plan's order.
-    ranks: the guessed work, in epochs, of a stage and the longest chain that rests on it.
+    children: the stages that rest on a stage. needs: for each stage those that it waits for: its parents, in a stack
+    those of its mates too. waiters: the stages that wait for a stage. sweeps: for each stage of a sweep all of its
+    stages, in the plan's order. ranks: the guessed work, in epochs, of a stage and the longest chain that rests on it.
     """
 
     plan: Plan
     children: Mapping[str, list[str]]
+    needs: Mapping[str, frozenset[str]]
+    waiters: Mapping[str, list[str]]
     sweeps: Mapping[str, list[str]]
     ranks: Mapping[str, float]
 
@@ -45,7 +49,12 @@ class Grouping:
         ranks: dict[str, float] = {}
         for key, stage in reversed(list(plan.stages.items())):  # children before parents
             ranks[key] = _work(stage) + max((ranks[child] for child in children.get(key, ())), default=0.0)
-        return Grouping(plan, children, _sweeps(plan), ranks)
+        needs = {key: _needs(plan, key) for key in plan.stages}
+        waiters: dict[str, list[str]] = {}
+        for key, parents in needs.items():
+            for parent in parents:
+                waiters.setdefault(parent, []).append(key)
+        return Grouping(plan, children, needs, waiters, _sweeps(plan), ranks)
 
     def together(
         self, key: str, ready: Collection[str], waiting: Mapping[str, Collection[str]], jobs: int
@@ -57,6 +66,8 @@ class Grouping:
         """
         if self.alone(key):
             return [key]
+        if mates := self.plan.stacks.get(key):
+            return [key, *(mate for mate in mates if mate in ready)]
         others = [other for other in self.sweeps.get(key, ()) if other in ready]
         first = [key, *others[: -(-(len(others) + 1) // jobs) - 1]]
         found = dict.fromkeys(first)
@@ -78,6 +89,11 @@ class Grouping:
         init = stage.parents.get("init")
         plugins = (*stage.plugins, *(self.plan.stages[init].plugins if init is not None else ()))
         return not all(plugin.startswith(OURS) for plugin in plugins)
+
+
+def _needs(plan: Plan, key: str) -> frozenset[str]:
+    """The stages that a stage waits for."""
+    return frozenset(parent for mate in plan.stacks.get(key, (key,)) for parent in plan.stages[mate].parents.values())
 
 
 def _work(stage: Stage) -> float:

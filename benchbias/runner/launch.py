@@ -125,8 +125,10 @@ def launch(
             settings={**workspace.worker_settings, **slots.settings},
             cards=slots.cards,
             per_card=slots.per_card,
+            most=max(map(len, plan.stacks.values()), default=1),
         )
 
+    _tell_stacks(plan, reporter)
     with in_use(store):
         computed = compute(
             plan,
@@ -145,6 +147,13 @@ def launch(
     if conflicts:
         reporter.warn(f"`benchbias status -s {plan.suite} -o {store.root}` says how that is resolved")
     return computed
+
+
+def _tell_stacks(plan: Plan, reporter: Reporter) -> None:
+    """Say, where seeds are to be trained at once, which stages are not, and why."""
+    for why, stages in plan.unstacked.items() if plan.stack > 1 else ():
+        more = f" and {len(stages) - 3} more" if len(stages) > 3 else ""
+        reporter.note(f"--stack {plan.stack}: not stacked: {', '.join(stages[:3])}{more}: {why}")
 
 
 def available_cpus() -> int:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
-import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -16,14 +14,13 @@ from benchbias.keys.stage import Stage
 from benchbias.keys.unchanged import refusal
 from benchbias.plan.endings import Endings
 from benchbias.plan.trials import Plan, Trial
-from benchbias.runner.failures import Failure, attempt_of, known_failures, last_failure, with_descendants
+from benchbias.runner.failures import Failure, attempt_of, known_failures, last_failure, last_words, with_descendants
 from benchbias.runner.grouping import Grouping, Ready
-from benchbias.runner.reporter import Reporter
+from benchbias.runner.reporter import Reporter, notes_of
 from benchbias.store.store import Product, Store
 
 POLL_SECONDS = 0.5
 BUSY_SECONDS = 0.2  # before a stage that another run has claimed is asked for again
-FULL_BYTES = 1 << 20  # a disk with less room is called full
 TELL_SECONDS = 10.0  # after which a run says for whom it waits
 MAX_TRIES = 20  # of one stage within a run, where its parents are damaged again and again
 
@@ -102,8 +99,7 @@ def compute(
     rerun: `missing` computes what is neither done nor known to fail, `failed` tries failures again, `all`
     computes everything and compares it with what is there. timeout: seconds that another run's stage is waited for.
     shuffle: dispatch ready stages in a random order (of this seed), which changes no byte; else those first on which
-    most work rests. tell: is called for each
-    trial as soon as it has ended, where a stage of it has in this run.
+    most work rests. tell: is called for each trial as soon as it has ended, where a stage of it has in this run.
     Raises StorageError where the results folder cannot be written, ChangedError where sources or packages are no
     longer those of the plan; nothing finished is lost.
     """
@@ -113,8 +109,9 @@ def compute(
     failures = {} if rerun != "missing" else known_failures(plan, store, done)
     grouping = Grouping.of(plan)
     ready = Ready(grouping.ranks, random.Random(shuffle) if shuffle is not None else None)
-    state = _initial(plan, set(done), failures, ready)
-    settled = done | with_descendants(plan, failures).keys()
+    blocked = with_descendants(plan, failures)
+    state = _initial(grouping, set(done), failures, ready, blocked)
+    settled = done | blocked.keys()
     reporter.begin(plan, len(done), plan.stages.keys() - settled)
     try:
         if state.ready:
@@ -131,11 +128,15 @@ def compute(
     return Computed(len(done), state.computed, state.failures, blocked, time.monotonic() - started, found)
 
 
-def _initial(plan: Plan, done: set[str], failures: Mapping[str, Failure], ready: Ready) -> _State:
+def _initial(
+    grouping: Grouping, done: set[str], failures: Mapping[str, Failure], ready: Ready, blocked: Mapping[str, Failure]
+) -> _State:
+    """The state before the first stage; blocked: stages that have failed, or rest on one that has."""
     waiting: dict[str, set[str]] = {}
-    for key, stage in plan.stages.items():
+    for key, stage in grouping.plan.stages.items():
         if key not in done and key not in failures:
-            waiting[key] = {parent for parent in stage.parents.values() if parent not in done}
+            own = set(stage.parents.values())
+            waiting[key] = {one for one in grouping.needs[key] - done if one in own or one not in blocked}
     for key in [key for key, parents in waiting.items() if not parents]:
         ready.add(key)
         del waiting[key]
@@ -184,7 +185,7 @@ def _settle(run: _Run, ended: Ended) -> None:
         _put_back(run, ended.key)
         return
     if ended.word == STORAGE:
-        raise StorageError(ended.message or _last_words(store, ended.key))
+        raise StorageError(ended.message or last_words(store, ended.key))
     if ended.word == CHANGED and (told := refusal(stage.inputs)) is not None:
         raise ChangedError(told)
     waits = ended.word == BUSY and ended.key not in state.unclaimed
@@ -201,13 +202,14 @@ def _settle(run: _Run, ended: Ended) -> None:
         _wait(run, stage)
     elif ended.word == DAMAGED and state.tries[ended.key] < MAX_TRIES:
         state.tries[ended.key] += 1
-        _again(run.plan, store, state, ended.key)
+        _again(run.grouping, store, state, ended.key)
     else:
         if ended.word != FAILED:
             store.put_attempt(ended.key, attempt_of(stage, ended))
         failure = last_failure(store, stage) or Failure("failed", stage.label, ended.reason)
         state.failures[ended.key] = failure
         run.reporter.stage(stage, failure.status, ended.seconds, failure.reason)
+        _release_mates(run, ended.key)
         _tell_trials(run, ended.key)
 
 
@@ -222,20 +224,36 @@ def _tell_trials(run: _Run, key: str) -> None:
 
 def _release_children(run: _Run, key: str) -> None:
     """A stage is done: its children that waited for nothing else are ready."""
-    state = run.state
-    for child in run.grouping.children.get(key, ()):
-        if child in state.waiting:
-            state.waiting[child].discard(key)
-            if not state.waiting[child]:
-                del state.waiting[child]
-                state.ready.add(child)
+    for child in run.grouping.waiters.get(key, ()):
+        _release(run.state, child, key)
+
+
+def _release(state: _State, child: str, key: str) -> None:
+    """A stage waits for another no longer; it is ready if it waits for none."""
+    if child in state.waiting:
+        state.waiting[child].discard(key)
+        if not state.waiting[child]:
+            del state.waiting[child]
+            state.ready.add(child)
+
+
+def _release_mates(run: _Run, key: str) -> None:
+    """A stage has failed: those of a stack in which another rests on it no longer wait for that one."""
+    if not run.plan.stacks:
+        return
+    blocked = with_descendants(run.plan, run.state.failures)
+    for one in (one for one in blocked if one == key or one not in run.state.done):
+        for waiter in run.grouping.waiters.get(one, ()):
+            if waiter not in blocked:
+                _release(run.state, waiter, one)
 
 
 def _put_back(run: _Run, key: str) -> None:
     """An engine hands back a stage, which was not begun: it waits for its parents, or is ready again."""
     state = run.state
-    if missing := {parent for parent in run.plan.stages[key].parents.values() if parent not in state.done}:
-        state.waiting[key] = missing
+    blocked = with_descendants(run.plan, state.failures) if key in run.plan.stacks else {}
+    if missing := run.grouping.needs[key] - state.done - blocked.keys():
+        state.waiting[key] = set(missing)
     else:
         state.ready.add(key)
 
@@ -247,29 +265,30 @@ def _wait(run: _Run, stage: Stage) -> None:
     """
     state, key, now = run.state, stage.key, time.monotonic()
     waited = now - state.busy.setdefault(key, now)
-    if waited >= run.timeout:
+    patience = run.timeout * len(run.plan.stacks.get(key, (key,)))
+    if waited >= patience:
         state.unclaimed.add(key)
         run.reporter.warn(f"{stage.label}: not done by {run.store.holder(key)} in {waited:.0f} s: computed here too")
     elif waited >= TELL_SECONDS and key not in state.told:
         state.told.add(key)
         run.reporter.warn(f"waiting for {stage.label}: computed by {run.store.holder(key)}")
-    state.later.append((now + min(BUSY_SECONDS, max(run.timeout - waited, 0)), key))
+    state.later.append((now + min(BUSY_SECONDS, max(patience - waited, 0)), key))
 
 
 def _tell_notes(run: _Run, stage: Stage) -> None:
-    """Tell once what data sets and networks say that a user should know, before anything is trained on them."""
-    if stage.kind not in ("data", "init"):
+    """Tell once what stages say that a user should know; of data sets and networks before anything is trained."""
+    if stage.kind not in ("data", "init") and stage.key not in run.plan.stacks:
         return
-    product = run.store.get(stage.key)
-    for note in product.body.get("notes", ()) if product is not None else ():
+    for note in notes_of(run.store.get(stage.key)):
         if note not in run.state.noted:
             run.state.noted.add(note)
             run.reporter.note(f"note: {stage.inputs['component']['name']}: {note}")
 
 
-def _again(plan: Plan, store: Store, state: _State, key: str) -> None:
-    """Dispatch a stage again, after those of its parents whose products are gone."""
-    gone = {parent for parent in plan.stages[key].parents.values() if not store.has(parent)}
+def _again(grouping: Grouping, store: Store, state: _State, key: str) -> None:
+    """Dispatch a stage again, after those that it needs whose products are gone."""
+    blocked = with_descendants(grouping.plan, state.failures)
+    gone = {parent for parent in grouping.needs[key] - blocked.keys() if not store.has(parent)}
     state.done -= gone
     if gone:
         state.waiting[key] = gone
@@ -278,14 +297,4 @@ def _again(plan: Plan, store: Store, state: _State, key: str) -> None:
     for parent in gone:
         known = (*state.ready, *state.running, *state.waiting, *(other for _, other in state.later))
         if parent not in known:
-            _again(plan, store, state, parent)
-
-
-def _last_words(store: Store, key: str) -> str:
-    """The line by which a worker has said why it could not go on."""
-    if lines := store.log(key):
-        return lines[-1]
-    with contextlib.suppress(OSError):
-        if shutil.disk_usage(store.root).free < FULL_BYTES:  # the log did not fit either
-            return f"No space left: a stage could not write to {store.root}; what is finished is safe"
-    return f"a stage could not write to {store.root}; what is finished is safe"
+            _again(grouping, store, state, parent)

@@ -69,6 +69,8 @@ def make_record(
         return None
     stages = [(plan.stages[key].kind, product.body) for key, product in products.items() if product is not None]
     body = head | scored_body(stages) | probes
+    if stacked := max(product.body.get("stacked", {}).get("together", 1) for product in products.values() if product):
+        body["environment"] = head["environment"] | ({"stacked": stacked} if stacked > 1 else {})
     return TrialRecord(body, _measured(trial, store))
 
 

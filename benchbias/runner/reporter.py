@@ -9,6 +9,15 @@ from typing import Protocol
 from benchbias.errors import plain
 from benchbias.keys.stage import Stage
 from benchbias.plan.trials import Plan
+from benchbias.store.store import Product
+
+
+def notes_of(product: Product | None) -> list[str]:
+    """The words of a stage's product for its user: notes, and why seeds were not trained at once."""
+    if product is None:
+        return []
+    why = product.body.get("stacked", {}).get("why", "")
+    return [*product.body.get("notes", ()), *([f"a training of it is not stacked: {why}"] if why else [])]
 
 
 class Reporter(Protocol):

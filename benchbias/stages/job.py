@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -31,11 +31,21 @@ class Made:
     blobs: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
 
 
+class Trainings(Protocol):
+    """The place where a stage of a stack has its trainings done: `benchbias.training.baton.Together`."""
+
+    most: int
+    why: str
+
+    def fit(self, member: Any) -> Any: ...
+
+
 @dataclass(frozen=True)
 class Job:
     """One stage to run: its inputs, those of all stages (by key), its components, and the store.
 
-    shared: what the stages of one process hand on to each other, by name; nobody changes a value in it.
+    shared: what the stages of one process hand on to each other, by name; nobody changes a value in it. together: where
+    a stage of a stack has its trainings done; None for any other stage.
     """
 
     store: Store
@@ -45,6 +55,7 @@ class Job:
     device: torch.device
     data_root: Path
     shared: dict[str, Any] = field(default_factory=dict)
+    together: Trainings | None = None
 
     @property
     def seed(self) -> int:

@@ -30,7 +30,7 @@ from benchbias.stages.make_mask import search_cost
 from benchbias.stages.masking import Masking
 from benchbias.stages.seeding import generator
 from benchbias.suite.tables import GROUP_SELECTIONS, Recipe
-from benchbias.training.context import TrainContext
+from benchbias.training.context import TrainContext, train_alone
 from benchbias.training.fit import EpochSelector, FitReport, eval_copy, snapshot
 
 
@@ -66,6 +66,7 @@ def run(job: Job) -> Made:
         holder=masking.holder,
         reference=eval_copy(job.model(before)) if job.parents[before] != job.parents["init"] else None,
         checkpoints=_checkpoints(job, before),
+        train=train_alone if job.together is None else job.together.fit,
     )
     given: dict[str, Any] = {"model": model, "data": data, "context": context}
     with holding(masking.holder) if masking.holder is not None else nullcontext(), counted_work() as work:
@@ -82,7 +83,7 @@ def run(job: Job) -> Made:
     counted = body["training_flops"] or any(report.steps for report in context.reports)
     if not counted and changed(model, start, masking.mask):
         body["training_flops"] = None  # a closed form, its own code, changes without gradients: nothing tells the cost
-    body |= {"selected_epoch": selected, "cost": count_cost(model, sample).to_json()}
+    body |= {"selected_epoch": selected, "cost": count_cost(model, sample).to_json(), **_stacked(job)}
     blobs = {"weights": snapshot(model)} | {f"epoch-{epoch}": kept for epoch, kept in selector.kept.items()}
     if "prune" in job.inputs:
         final = masking.final(selected is not None).to("cpu")
@@ -105,6 +106,11 @@ def _told(
         "losses": [loss for report in reports for loss in report.losses],
         "training_flops": masking.flops(model, sample, steps, examples) + work.flops,
     }
+
+
+def _stacked(job: Job) -> dict[str, Any]:
+    """Tell of a stage of a stack how many were trained at once, and why a training was done alone."""
+    return {} if job.together is None else {"stacked": {"together": job.together.most, "why": job.together.why}}
 
 
 def _selection_kinds(job: Job, recipe: Recipe, data: TrainingData) -> torch.Tensor | None:

@@ -156,7 +156,10 @@ class TuningTable(TomlTable):
 
 
 class SuiteTable(TomlTable):
-    """`[suites.NAME]`: a grid of tasks, methods and seeds, and how its leaderboard ranks."""
+    """`[suites.NAME]`: a grid of tasks, methods and seeds, and how its leaderboard ranks.
+
+    population: seeds of a row are trained at once, stacked, as by `--stack 8`.
+    """
 
     title: Shown
     version: Shown
@@ -174,6 +177,7 @@ class SuiteTable(TomlTable):
     probed: list[str] = []
     analyses: list[Any] = []
     analysed: list[str] = []
+    population: bool = False
 
 
 class TaskTable(TomlTable):

@@ -24,6 +24,7 @@ from benchbias.sparse.holding import Holder
 from benchbias.sparse.masks import Mask
 from benchbias.training.fit import FitReport, cross_entropy, fit, step_count
 from benchbias.training.losses import weighted_cross_entropy
+from benchbias.training.population import Member
 from benchbias.training.stepping import Loss
 
 if TYPE_CHECKING:
@@ -66,13 +67,18 @@ def _layers(weights: Mapping[str, LayerWeight]) -> list[str]:
     return list(dict.fromkeys(layer for weight in weights.values() for layer in weight.layers))
 
 
+def train_alone(member: Member) -> FitReport:
+    """Train a network by `fit`, as all are that have no mates."""
+    return fit(**member.arguments)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Context:
     """The part that trainers and pruners share.
 
     device: where model and data are. generator: the method's own random numbers; draw from no other.
     recipe: how this stage trains. mask: the mask in force, or None. auxiliary_mask: a mask made by an earlier
-    stage with `mask = "auxiliary"`, not in force.
+    stage with `mask = "auxiliary"`, not in force. train: by what `fit` trains.
     """
 
     device: torch.device
@@ -89,6 +95,7 @@ class Context:
     holder: Holder | None = None
     after_epoch: Callable[[int, nn.Module], None] | None = None
     heads: WeakKeyDictionary[nn.Module, str] = field(default_factory=WeakKeyDictionary)
+    train: Callable[[Member], FitReport] = train_alone
 
     def prunable(self, model: nn.Module) -> dict[str, nn.Parameter]:
         """The weights that can be pruned, by parameter name: those that the stage's `layers` admits."""
@@ -140,15 +147,18 @@ class Context:
         if self.holder is not None:
             self.holder.begin(step_count(data, self.recipe, sampling))
         with uncounted():  # its cost is told by its steps
-            report = fit(
-                model,
-                data,
-                self.recipe,
-                self.order,
-                loss=loss or cross_entropy,
-                parameters=parameters,
-                sampling=sampling,
-                after_epoch=both,
+            report = self.train(
+                Member(
+                    model,
+                    data,
+                    self.recipe,
+                    self.order,
+                    loss=loss or cross_entropy,
+                    parameters=None if parameters is None else list(parameters),
+                    sampling=sampling,
+                    after_epoch=both,
+                    holder=self.holder,
+                )
             )
         self.reports.append(report)
 

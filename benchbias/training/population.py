@@ -48,6 +48,12 @@ class Member:
     streams: Callable[[], AbstractContextManager[None]] = nullcontext
 
     @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of `fit`."""
+        names = ("model", "data", "recipe", "order", "loss", "parameters", "sampling", "after_epoch")
+        return {name: getattr(self, name) for name in names}
+
+    @property
     def chosen(self) -> list[str]:
         """The names of the parameters that the optimizer is given."""
         given = self.model.parameters() if self.parameters is None else self.parameters
@@ -83,14 +89,34 @@ def fit_together(members: Sequence[Member]) -> list[Trained]:
 
     Members that share no stack are alone for a reason, which is told. Raises what `fit` raises.
     """
+    trained: list[Trained] = []
+    for outcome in outcomes_of(members):
+        if not isinstance(outcome, Trained):
+            raise outcome
+        trained.append(outcome)
+    return trained
+
+
+def outcomes_of(members: Sequence[Member]) -> list[Trained | BaseException]:
+    """The same; a member whose training raises has its error for an outcome, and costs the others nothing.
+
+    Where a whole stack cannot be trained, each of its members has that error.
+    """
     groups, alone = _grouped(members)
-    found: dict[int, Trained] = {}
+    found: dict[int, Trained | BaseException] = {}
     for group in groups:
-        chosen = [members[number] for number in group]
-        for number, report in zip(group, _stacked(chosen), strict=True):
-            found[number] = Trained(report, len(group))
+        try:
+            outcomes = _stacked([members[number] for number in group])
+        except Exception as error:
+            outcomes = [error for _ in group]
+        for number, outcome in zip(group, outcomes, strict=True):
+            found[number] = Trained(outcome, len(group)) if isinstance(outcome, FitReport) else outcome
     for number, why in sorted(alone.items()):
-        found[number] = Trained(_fitted(members[number]), why=why)
+        try:
+            with members[number].streams():
+                found[number] = Trained(fit(**members[number].arguments), why=why)
+        except BaseException as error:  # a callback of its own may raise anything
+            found[number] = error
     return [found[number] for number in range(len(members))]
 
 
@@ -106,9 +132,9 @@ def _grouped(members: Sequence[Member]) -> tuple[list[list[int]], dict[int, str]
             groups.append([number])
         else:
             home.append(number)
+    homes = [members[group[0]] for group in groups]
     for number in [group[0] for group in groups if len(group) == 1]:
-        others = (one for other, one in enumerate(members) if other != number and other not in alone)
-        told = next((why for one in others if (why := difference(one, members[number])) is not None), None)
+        told = next((why for one in homes if (why := difference(one, members[number])) is not None), None)
         alone[number] = told or "there is no other"
     return [group for group in groups if len(group) > 1], alone
 
@@ -155,20 +181,6 @@ def difference(one: Member, other: Member) -> str | None:
 def _forms(model: nn.Module) -> dict[str, tuple[Any, ...]]:
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     return {name: (tensor.shape, tensor.dtype, tensor.requires_grad) for name, tensor in tensors.items()}
-
-
-def _fitted(member: Member) -> FitReport:
-    with member.streams():
-        return fit(
-            member.model,
-            member.data,
-            member.recipe,
-            member.order,
-            loss=member.loss,
-            parameters=member.parameters,
-            sampling=member.sampling,
-            after_epoch=member.after_epoch,
-        )
 
 
 @dataclass(frozen=True)
@@ -228,12 +240,16 @@ def _population(members: Sequence[Member]) -> _Population:
     )
 
 
-def _stacked(members: Sequence[Member]) -> list[FitReport]:
-    """Train members that fit together at once."""
+def _stacked(members: Sequence[Member]) -> list[FitReport | BaseException]:
+    """Train members that fit together at once. One whose `after_epoch` raises stays in the stack, and is asked no more.
+
+    So the others come out as if it had not raised.
+    """
     population, recipe = _population(members), members[0].recipe
     device = members[0].data.train.labels.device
     told: list[list[float]] = []
     examples = [0] * len(members)
+    errors: dict[int, BaseException] = {}
     for epoch in range(1, recipe.epochs + 1):
         population.stack.base.train()
         drawn = [_epoch(one.sampling, one.length, recipe.batch_size, one.order, device) for one in members]
@@ -244,14 +260,18 @@ def _stacked(members: Sequence[Member]) -> list[FitReport]:
         examples = [sum(map(len, batches)) + before for batches, before in zip(drawn, examples, strict=True)]
         for number, member in enumerate(members):
             model = population.stack.write_back(number)
-            if member.after_epoch is not None:
+            if member.after_epoch is not None and number not in errors:
                 model.train()
-                with member.streams():
-                    member.after_epoch(epoch, model)
+                try:
+                    with member.streams():
+                        member.after_epoch(epoch, model)
+                except BaseException as error:  # a callback may raise anything
+                    errors[number] = error
                 population.stack.read_in(number)
     steps = recipe.epochs * len(drawn[0])
     for member in members:
         if member.holder is not None:
             member.holder.step += steps
     losses = zip(*told, strict=True)
-    return [FitReport(steps, count, tuple(own)) for count, own in zip(examples, losses, strict=True)]
+    reports = [FitReport(steps, count, tuple(own)) for count, own in zip(examples, losses, strict=True)]
+    return [errors.get(number, report) for number, report in enumerate(reports)]

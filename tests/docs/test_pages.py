@@ -166,10 +166,10 @@ def test_a_column_that_nobody_explains_is_found():
 
 def test_every_mark_and_every_verdict_is_in_the_glossary():
     marks = Marks(
-        collapsed=1, seeds=3, floor=True, ceiling=True, unfitted=0.5, biased=0.1, conflicts=2, lenient=True
+        collapsed=1, seeds=3, floor=True, ceiling=True, unfitted=0.5, biased=0.1, conflicts=2, lenient=True, stacked=8
     ).words()
     for mark in marks:
-        words = re.sub(r"\d+ of \d+ seeds ", "", re.sub(r"\d+( %)?$", r"n\1", mark))
+        words = re.sub(r"\d+ of \d+ seeds ", "", re.sub(r"\d+( %| seeds)?$", r"n\1", mark))
         assert words in TERMS, mark
     for verdict in (*get_args(Verdict), *get_args(AuditVerdict), *get_args(Judgement), *get_args(ClaimVerdict)):
         assert verdict in TERMS, verdict

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from benchbias.engine import building
-from benchbias.engine.worker import lenient
+from benchbias.engine.planned import lenient
 from benchbias.errors import ComponentError
 from benchbias.plan.trials import Selection
 from benchbias.runner.failures import Failure

@@ -51,12 +51,16 @@ class Pretended:
 
     stages: dict[str, Stage]
     spoilt: Sequence[str] = ()
+    noted: Sequence[str] = ()
     last: str = ""
 
     def run(self, key: str, note: Callable[[str], None], *, more: bool) -> int:
         self.last = key
         note(f"stage {key[-2:]}")
         return self.stages.get(key, fine)(key)
+
+    def stays(self, key: str, code: int) -> bool:
+        return code == 0 or key in self.noted
 
     def ready_for_more(self) -> bool:
         return self.last not in self.spoilt
@@ -94,6 +98,8 @@ def driven(
     stages: dict[int, Stage] | None = None,
     *,
     spoilt: Sequence[int] = (),
+    noted: Sequence[int] = (),
+    size: Callable[[str], int] = lambda key: 1,
     alone: Sequence[int] = (),
     seconds: float = 50.0,
     memory: float = 0.0,
@@ -103,7 +109,8 @@ def driven(
     store = Store(root).create()
 
     def session() -> Pretended:
-        return Pretended({key(number): stage for number, stage in (stages or {}).items()}, [key(n) for n in spoilt])
+        found = {key(number): stage for number, stage in (stages or {}).items()}
+        return Pretended(found, [key(n) for n in spoilt], [key(n) for n in noted])
 
     def work(tell: Callable[[str], None]) -> int:
         with tempfile.TemporaryFile("w+") as file:
@@ -114,6 +121,7 @@ def driven(
                 file,
                 alone=lambda one: one in [key(number) for number in alone],
                 slots=None if cards is None else Slots(*cards),
+                size=size,
             )
             answer = drive(Engine(workers, file))
             workers.close()
@@ -327,6 +335,39 @@ def test_a_method_is_handed_nothing_that_was_read_to_measure(tmp_path: Path, mon
     assert handed[2] == {"product:a", "whole:a", "product:b", "whole:b"}
     assert handed[3] == handed[2] | {"product:c", "whole:c", "answer:c"}
     assert handed[4] == set()
+
+
+# stacks
+
+
+def test_a_failure_that_is_noted_with_its_mates_ends_no_process(tmp_path: Path):
+    root = tmp_path / "results"
+
+    def drive(engine: Engine) -> Any:
+        engine.workers.submit([key(1), key(2), key(3), key(4)])
+        return engine.ended(4)
+
+    told = driven(root, drive, {1: lambda one: fine(one) + FAILED, 3: lambda one: fine(one) + FAILED}, noted=[1])
+    assert [(one["exit_code"], one["said"], one["returned"]) for one in told] == [
+        *((FAILED, True, ""), (0, True, ""), (FAILED, True, "")),
+        (None, True, "not begun"),
+    ]
+    assert len({line.split()[2] for number in (1, 2, 3) for line in log(root, number)}) == 1
+
+
+def test_stages_that_are_computed_at_once_have_their_time_together(tmp_path: Path):
+    def slow(one: str) -> int:
+        time.sleep(1.0)
+        return 0
+
+    def drive(engine: Engine) -> Any:
+        engine.workers.submit([key(1)])
+        engine.workers.submit([key(2)])
+        return engine.ended(2)
+
+    sizes = {key(1): 100}
+    found = driven(tmp_path / "results", drive, {1: slow, 2: slow}, seconds=0.3, size=lambda one: sizes.get(one, 1))
+    assert {one["key"]: one["timed_out"] for one in found} == {key(1): False, key(2): True}
 
 
 # cards

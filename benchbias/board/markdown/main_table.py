@@ -11,7 +11,8 @@ from benchbias.board.words import LABELS, times
 from benchbias.statistics.estimates import FEWEST_SEEDS, LEVEL, MARGIN
 from benchbias.statistics.influence import LEASTS
 
-COLLAPSED, FLOOR, CEILING, UNFITTED, RAISED, AGAIN, LENIENT = "‡", "§", "◊", "¶", "△", "≠", "≈"
+COLLAPSED, FLOOR, CEILING, UNFITTED, RAISED, AGAIN = "‡", "§", "◊", "¶", "△", "≠"
+LENIENT, STACKED = "≈", "≡"
 MOST_NAMED = 6  # rows that a line names
 MARKS = (
     (COLLAPSED, "Some seeds collapsed: aligned examples, where the shortcut alone would do, are mostly wrong: {rows}."),
@@ -27,6 +28,10 @@ MARKS = (
     (
         LENIENT,
         "Not deterministic: the recipe lets be what has no deterministic form, so the numbers may not come again.",
+    ),
+    (
+        STACKED,
+        "Trained stacked: several seeds at once, whose sums are rounded otherwise than those of a seed alone.",
     ),
 )
 """Symbols beside a method, and their meaning."""
@@ -78,6 +83,7 @@ def symbols_of(entry: Entry) -> Mapping[str, bool]:
         RAISED: marks.biased is not None,
         AGAIN: marks.conflicts > 0,
         LENIENT: marks.lenient,
+        STACKED: marks.stacked > 1,
     }
 
 
