@@ -79,7 +79,8 @@ def test_two_batches_and_their_streams_are_those_of_the_plain_form(how, shape, c
             expected = plainly_augmented(expected, how, stream, data.mean, data.std)
         batch = data.batch(data.train, index, augment=True)
         assert torch.equal(batch.images, expected)
-        assert batch.images.stride() == expected.stride()  # a convolution goes by it
+        if shape[1] * shape[2] > 1:  # of one pixel there are several ways to say the same strides
+            assert batch.images.stride() == expected.stride()  # a convolution goes by it
         assert torch.equal(batch.labels, data.train.labels[index])
     assert torch.equal(data.augment_generator.get_state(), stream.get_state())
 
