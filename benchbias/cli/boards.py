@@ -129,7 +129,7 @@ def _write(suite: str | None, records: Path | None) -> None:
 
     if records is None or suite is not None:
         raise UsageError("--write goes with --records FOLDER, and writes the boards of all its suites")
-    for name in publishing.write_boards(records):
+    for name in publishing.write_boards(records, tell=_tell):
         print(printable(str(records / name)))
 
 
@@ -144,7 +144,7 @@ def _published(suite: str, folder: Path, *, details: bool) -> Shown:
     page = _page(suite, details=details)
     scored = publishing.published_scores(suite, folder)
     source = f" --records {shlex.quote(str(folder))}"
-    return Shown(publishing.rebuild(suite, folder, scored)[page], lambda: scored, folder / page, source)
+    return Shown(publishing.rebuild(suite, folder, scored, tell=_tell)[page], lambda: scored, folder / page, source)
 
 
 @dataclass(frozen=True)
@@ -176,16 +176,16 @@ class _Chosen:
         return plan, source_of(self.out, config, self.plugins, data)
 
 
+def _tell(line: str) -> None:
+    print(plain(line), file=sys.stderr)
+
+
 def _of_results(chosen: _Chosen, publish: Path | None, *, replace: bool, details: bool) -> Shown:
     """The board of a results folder, or of the folder that it is published to."""
     from benchbias.runner import publishing
 
     (plan, source), out = chosen.plan(publishes=publish is not None), chosen.out
-
-    def tell(line: str) -> None:
-        print(plain(line), file=sys.stderr)
-
-    files = publishing.board(plan, out, publish, replace=replace, tell=tell)
+    files = publishing.board(plan, out, publish, replace=replace, tell=_tell)
     if publish is not None:
         return _published(plan.suite, publish, details=details)
     page = _page(plan.label, details=details)

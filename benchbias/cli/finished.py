@@ -29,6 +29,7 @@ from benchbias.errors import UsageError, plain
 
 if TYPE_CHECKING:
     from benchbias.plan.remembered import Remembered
+    from benchbias.plan.trials import Plan, Trial
 
 ResultsFolder = Annotated[Path, typer.Option("--out", readable=False, help="The results folder.")]
 
@@ -57,13 +58,13 @@ def export(
 
     The file is read again and must give the answers that the trial was scored by; else it is not left there.
     """
-    from benchbias.cli.folders.status import find_trial
     from benchbias.finished.api import export_trial
 
     name = suite if suite is not None else _only_suite(out)
     asked = Asked(method, None, seeds, seed, set_, limit, device, stack)
     plan, last = asked.plan(name, out, config, plugin, data_dir, everything=all_)
-    found = export_trial(_settings(data_dir, last), plan, find_trial(plan, trial), output, out, slim=slim)
+    chosen = _found(plan, trial, name, out, whole=all_ or asked.given)
+    found = export_trial(_settings(data_dir, last), plan, chosen, output, out, slim=slim)
     same = "exactly" if found.difference == 0 else f"to {found.difference:.1g}"
     print(
         plain(
@@ -99,7 +100,7 @@ def latency(
 ) -> None:
     """Measure milliseconds and bytes of each row's finished network, beside its dense one: outside of all ranks.
 
-    It is written to results/latency/SUITE.json, and stands on the board's page of details from then on.
+    It is written to results/latency/SUITE.json. Boards that are made from then on have it on their page of details.
     """
     from benchbias.board.markdown.latency_table import latency_page
     from benchbias.finished.measuring import measure
@@ -108,14 +109,30 @@ def latency(
     if to is not None and to.suffix not in (".md", ".json"):
         raise UsageError(f"--to {to}: a table is written to a file that ends in .md or .json")
     asked = Asked(method, task, seeds, seed, set_, limit, device, stack)
-    plan, last = asked.plan(suite, out, config, plugin, data_dir, everything=all_)
+    plan, last = asked.plan(suite, out, config, plugin, data_dir, everything=all_, others=True)
     every = every_seed or (seeds is not None)
-    found = measure(plan, out, _settings(data_dir, last), repeats=repeats, every_seed=every, busy=busy)
+    found = measure(plan, out, _settings(data_dir, last), repeats=repeats, every_seed=every, busy=busy, tell=_tell)
     if to is not None:
         replace_whole(to, (latency_page(found) if to.suffix == ".md" else found.to_text()).encode())
     print(latency_page(found), end="")
     if found.busy is not None:
         print(plain(f"the machine was busy: {found.busy}"), file=sys.stderr)
+
+
+def _tell(line: str) -> None:
+    print(plain(line), file=sys.stderr)
+
+
+def _found(plan: Plan, trial: str, suite: str, out: Path, *, whole: bool) -> Trial:
+    """The trial that is named. Raises UsageError, with the options that a plan of a part of the suite is of."""
+    from benchbias.cli.folders.status import find_trial
+    from benchbias.plan.remembered import last_run
+
+    try:
+        return find_trial(plan, trial)
+    except UsageError as error:
+        part = "" if whole else last_run(out, suite)
+        raise UsageError(f"{error}{part and part + ' (--all: the whole suite)'}") from None
 
 
 def _settings(data_dir: Path | None, last: Remembered | None) -> dict[str, str]:

@@ -11,7 +11,10 @@ from benchbias.errors import StorageError, UsageError
 from benchbias.finished.asking import ask
 from benchbias.plan.finding import row_trial
 from benchbias.plan.trials import Plan, Selection, Trial
+from benchbias.runner.failures import not_done
 from benchbias.runner.workspace import Workspace
+from benchbias.store.store import FOLDERS, Store
+from benchbias.util.files import told
 
 if TYPE_CHECKING:
     from torch import nn
@@ -60,6 +63,7 @@ def export(
     The other arguments are those of `load_results`. The file is read again and must give the stored answers of the
     trial; else it is not left there. Raises BenchbiasError.
     """
+    _check_types(dict(locals()))
     files = [plugins] if isinstance(plugins, str | Path) else plugins
     workspace = Workspace.open(
         Path(config) if config is not None else None,
@@ -76,6 +80,36 @@ def export(
     return export_trial(workspace.worker_settings, plan, trial, Path(file), Path(out), slim=slim)
 
 
+PATHS, TEXT, WHOLE, NONE = (str, Path), (str,), (int,), (type(None),)
+KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "suite": (TEXT, "a name"),
+    "file": (PATHS, "a path"),
+    "method": (TEXT, "a name"),
+    "seed": (WHOLE, "a whole number"),
+    "task": (TEXT + NONE, "a name"),
+    "slim": ((bool,), "True or False"),
+    "out": (PATHS, "a path"),
+    "config": (PATHS + NONE, "a path"),
+    "limit": (WHOLE + NONE, "a whole number"),
+    "device": (TEXT, "a name"),
+    "stack": (WHOLE + NONE, "a whole number"),
+    "data_dir": (PATHS + NONE, "a path"),
+}
+
+
+def _check_types(given: Mapping[str, object]) -> None:
+    """Refuse arguments of other types. Raises UsageError."""
+    for name, (kinds, wanted) in KINDS.items():
+        value = given[name]
+        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+            raise UsageError(f"export: {name} is {wanted}, not {value!r:.80}")
+    for name, each, wanted in (("plugins", PATHS, "paths"), ("assignments", TEXT, "texts METHOD.OPTION=VALUE")):
+        value = given[name]
+        several = [value] if isinstance(value, each) else value
+        if not isinstance(several, Sequence) or not all(isinstance(one, each) for one in several):
+            raise UsageError(f"export: {name} are {wanted}, not {value!r:.80}")
+
+
 def export_trial(
     settings: Mapping[str, str], plan: Plan, trial: Trial, file: Path, out: Path, *, slim: bool
 ) -> Exported:
@@ -85,10 +119,9 @@ def export_trial(
     """
     if file.suffix not in SUFFIXES:
         raise UsageError(f"{file}: a network is written to a file that ends in {', '.join(SUFFIXES)}")
-    if trial.blocked:
-        raise UsageError(f"{trial.label} cannot run: {trial.blocked}")
-    if file.is_dir() or not file.absolute().parent.is_dir():
-        raise StorageError(f"{file}: {'it is a folder' if file.is_dir() else 'its folder is not there'}")
+    _check_place(file, out)
+    if trial.blocked or not trial.stages or not Store(out).has(trial.stages[-1]):
+        raise UsageError(not_done(plan, trial, out))
     given = {"file": str(file.absolute()), "slim": slim}
     found = ask("export", plan, [trial], out.absolute(), settings, given)
     return Exported(
@@ -100,6 +133,24 @@ def export_trial(
         found["slimmed"],
         tuple(found["left"]),
     )
+
+
+def _check_place(file: Path, out: Path) -> None:
+    """Refuse a place where no file can be, or where the results folder has its own. Raises UsageError, StorageError."""
+    if not str(file).isprintable():
+        raise UsageError(f"{str(file)!r}: a name of a file has no control characters")
+    try:
+        folder = file.absolute().parent
+        if file.is_dir() or not folder.is_dir():
+            raise StorageError(f"{file}: {'it is a folder' if file.is_dir() else 'its folder is not there'}")
+        file.lstat()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise StorageError(f"{file}: {told(error)}") from None
+    inside = [out.resolve() / name for name in FOLDERS if (out / name).is_dir()]
+    if any(folder.resolve().is_relative_to(own) for own in inside):
+        raise UsageError(f"{file}: it lies among the results folder's own files: name another place")
 
 
 def load_network(

@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchbias.errors import DataError
+from benchbias.errors import BenchbiasError, DataError, StorageError
 from benchbias.finished.checking import difference
 from benchbias.finished.description import described, text_of
 from benchbias.finished.formats import FORMATS, own_tensors
 from benchbias.finished.rebuilt import Finished, finished, prepare_torch
 from benchbias.slim.slimming import Slimmed, slimmed
-from benchbias.util.files import write_whole
+from benchbias.util.files import told, write_whole
 
 EXAMPLES = 4  # images of the scored split that a cut is tried on
 
@@ -34,11 +34,11 @@ def export(request: Mapping[str, Any]) -> dict[str, Any]:
     if request["given"]["slim"]:
         slim = slimmed(model, examples(found))
         model = slim.model
-    document = described(found, slim)
-    aside = Path(tempfile.mkdtemp(prefix=".benchbias-export-", dir=path.parent))
+    document = _described(found, model, slim)
+    aside = _aside(path)
     try:
-        partial = aside / path.name
-        largest = _written(found, model, partial, text_of(document))
+        partial = aside / f"network{path.suffix}"
+        largest = _written(found, model, partial, text_of(document), path)
         partial.replace(path)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
@@ -52,14 +52,40 @@ def export(request: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _written(found: Finished, model: nn.Module, partial: Path, text: str) -> float:
-    write_whole(partial, FORMATS[partial.suffix](model, examples(found), text))
+def _aside(path: Path) -> Path:
+    """A new folder beside a file's place. Raises StorageError, which names the file."""
+    try:
+        return Path(tempfile.mkdtemp(prefix=".benchbias-export-", dir=path.parent))
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written: {told(error)}") from None
+
+
+def _described(found: Finished, model: nn.Module, slim: Slimmed | None) -> dict[str, Any]:
+    try:
+        return described(found, model, slim)
+    except DataError as error:
+        raise DataError(f"{found.label}: {error}") from None
+
+
+def _written(found: Finished, model: nn.Module, partial: Path, text: str, path: Path) -> float:
+    """Write a file aside of its place, and read it again. Raises DataError, which names the place."""
+    content = FORMATS[partial.suffix](model, examples(found), text)
+    try:
+        write_whole(partial, content)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written: {told(error)}; what is finished is safe") from None
     try:
         return difference(found, partial, own_tensors(model))
     except DataError as error:
         raise DataError(
-            f"{found.label}: {partial.name} does not give the stored answers back and was not left there: {error}"
+            f"{found.label}: {path} does not give the stored answers back and was not left there: "
+            f"{_named(error, partial)}"
         ) from None
+
+
+def _named(error: BenchbiasError, partial: Path) -> str:
+    """The text of an error without the name of the file aside."""
+    return str(error).replace(f"{partial}: ", "").replace(str(partial), "the file")
 
 
 def examples(found: Finished) -> torch.Tensor:

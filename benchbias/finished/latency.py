@@ -17,8 +17,9 @@ from benchbias.finished.checking import TOLERANCE, same_as_stored
 from benchbias.finished.exporting import examples
 from benchbias.finished.formats import own_tensors
 from benchbias.finished.rebuilt import Finished, finished, prepare_torch
-from benchbias.finished.timing import ProcessClock, Timed, interleaved, is_gain, median_interval, quartiles, ratios
+from benchbias.finished.timing import ProcessClock, Timed, interleaved, median_interval, quartiles, ratios
 from benchbias.keys.environment import THREADS, cpu, device_name
+from benchbias.records.latency_claims import is_gain
 from benchbias.slim.slimming import slimmed
 
 BATCHES = (1, 64)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchbias.errors import StorageError, UsageError
+from benchbias.errors import NewerRecordError, StorageError, UsageError
 from benchbias.finished.asking import ask
+from benchbias.finished.kept import with_earlier
 from benchbias.plan.trials import Plan, Trial
-from benchbias.records.latency import Latency, latency_file
+from benchbias.records.latency import Latency, latency_file, read_latency
+from benchbias.runner.failures import not_done
 from benchbias.store.in_use import alone
 from benchbias.store.store import Store
 
@@ -19,26 +21,37 @@ LEAST_OWN = 0.95  # of the time that passed the process must have been at work: 
 
 
 def measure(
-    plan: Plan, out: Path, settings: Mapping[str, str], *, repeats: int, every_seed: bool, busy: bool
+    plan: Plan,
+    out: Path,
+    settings: Mapping[str, str],
+    *,
+    repeats: int,
+    every_seed: bool,
+    busy: bool,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Latency:
     """Time the finished networks of a plan's rows, and write what was found to the results folder.
 
     every_seed: not only the first seed of a row that is done. busy: also while a run uses the folder; the file says
-    so. settings: environment variables of the workspace's workers. Raises UsageError where nothing is done, or a run
-    goes on, StorageError.
+    so. settings: environment variables of the workspace's workers. tell: is told which rows stay of an earlier
+    measurement, those that were not asked for and are still current (`Plan.others`), and which go. Raises UsageError
+    where nothing is done or can be timed, a run goes on, or a newer benchbias has measured; StorageError.
     """
     if repeats < FEWEST:
         raise UsageError(f"--repeats {repeats}: an interval takes {FEWEST} rounds or more")
-    store = Store(out)
+    store, old = Store(out), _older(out, plan.label, tell)
     chosen, left_out = _chosen(plan, store, every_seed=every_seed)
     if not chosen:
-        raise UsageError(f"{out} has no finished network of suite {plan.suite!r}: `benchbias run -s {plan.suite}`")
+        raise UsageError(_nothing(plan, out))
     before = _used(out)
     if before and not busy:
         raise UsageError(
             f"a run uses {out}: what is timed now would be too slow; wait for its end (--busy measures and says so)"
         )
     found = ask("measure", plan, chosen, out.absolute(), settings, {"repeats": repeats})
+    if not found["rows"]:
+        first = found["left_out"][0]
+        raise UsageError(f"nothing could be timed, and nothing is written: {first['row']}: {first['reason']}")
     used = before or _used(out)
     made = Latency.model_validate(
         {
@@ -53,8 +66,30 @@ def measure(
             "left_out": [*left_out, *found["left_out"]],
         }
     )
+    made, kept, dropped = with_earlier(made, old, plan, store.keys())
     store.create().replace(latency_file(out, plan.label), made.to_text())
+    if kept:
+        tell(f"{kept} rows that were measured earlier, and were not asked for now, stay in the file")
+    if dropped:
+        tell(f"{dropped} rows that were measured earlier go: other seeds, or no longer current")
     return made
+
+
+def _older(out: Path, label: str, tell: Callable[[str], None]) -> Latency | None:
+    """The earlier measurement of a suite. Raises NewerRecordError; a damaged file is said, and written anew."""
+    try:
+        return read_latency(out, label)
+    except NewerRecordError:
+        raise
+    except UsageError as error:
+        tell(f"{error}; nothing of it stays")
+        return None
+
+
+def _nothing(plan: Plan, out: Path) -> str:
+    """The message where no trial that was asked for is done: the reason of the first."""
+    reason = not_done(plan, plan.trials[0], out) if plan.trials else "no trial was asked for"
+    return f"{out} has no finished network of suite {plan.suite!r} among what was asked for: {reason}"
 
 
 def _chosen(plan: Plan, store: Store, *, every_seed: bool) -> tuple[list[Trial], list[dict[str, Any]]]:
@@ -69,7 +104,7 @@ def _chosen(plan: Plan, store: Store, *, every_seed: bool) -> tuple[list[Trial],
         chosen += finished if every_seed else finished[:1]
         if not finished:
             reason = next((trial.blocked for trial in trials if trial.blocked), None)
-            left_out.append({"task": task, "row": row, "reason": reason or "no seed of it is done"})
+            left_out.append({"task": task, "row": row, "reason": reason or "no seed of it was done"})
     return chosen, left_out
 
 

@@ -13,7 +13,6 @@ from typing import Protocol
 LEAST_SECONDS = 0.004  # of one sample: shorter calls are repeated within it
 WARM_UP = 3  # calls before anything is timed
 LEVEL = 0.95
-LEAST_GAIN = 0.02  # of the dense network's time: less is none
 
 
 class Clock(Protocol):
@@ -107,13 +106,3 @@ def median_interval(values: Sequence[float]) -> tuple[float, float, float]:
 def ratios(samples: Sequence[float], dense: Sequence[float]) -> list[float]:
     """Round by round, a call's time over that of another."""
     return [one / other for one, other in zip(samples, dense, strict=True)]
-
-
-def is_gain(interval: tuple[float, float, float], again: tuple[float, float, float]) -> bool:
-    """Whether a ratio to the dense network is a gain: its interval lies below one by more than copies differ.
-
-    again: the ratio of a second copy of the dense network, with its interval. Where memory lies decides on some
-    percent, so LEAST_GAIN is asked for in any case.
-    """
-    apart = max(abs(again[1] - 1), abs(again[2] - 1), LEAST_GAIN)
-    return interval[2] < 1 - apart

@@ -6,12 +6,16 @@ import contextlib
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from benchbias.engine.base import Ended
 from benchbias.keys.stage import Stage
+from benchbias.plan.remembered import last_run
 from benchbias.plan.trials import Plan, PlannedAnalysis, Trial
+from benchbias.records.trial import record_folder
 from benchbias.store.store import Store
+from benchbias.util.files import folders_of, listed
 
 FULL_BYTES = 1 << 20  # a disk with less room is called full
 SIGNAL_TRIES = 3  # deaths by signal, memory or timeout of one stage before it counts as failed for good
@@ -102,3 +106,34 @@ def last_words(store: Store, key: str) -> str:
         if shutil.disk_usage(store.root).free < FULL_BYTES:  # the log did not fit either
             return f"No space left: a stage could not write to {store.root}; what is finished is safe"
     return f"a stage could not write to {store.root}; what is finished is safe"
+
+
+def not_done(plan: Plan, trial: Trial, out: Path) -> str:
+    """The reason why a trial of a plan has no finished network in a results folder, with what can be done about it."""
+    store = Store(out)
+    if trial.blocked is not None:
+        return f"{trial.label} cannot run: {trial.blocked}"
+    failures = {key: found for key in trial.stages if (found := last_failure(store, plan.stages[key])) is not None}
+    failed = next((failures[key] for key in trial.stages if key in failures and not store.has(key)), None)
+    if failed is not None:
+        told = f"{failed.stage} {failed.status} ({failed.reason:.200})"
+        return f"{trial.label} is not done in {out}: {told}; `benchbias logs` shows it all"
+    again = f"run it again: `benchbias run -s {plan.suite} -m {trial.method}`"
+    if (record_folder(out, plan.label) / f"{trial.id}.json").is_file():
+        return (
+            f"{trial.label} is done in {out} by other sources, settings of a machine, or packages than today's, or its "
+            f"products are gone: {again}"
+        )
+    others = [name for name in _labels(out, plan.suite) if name != plan.label]
+    told = f"; the folder has runs of {', '.join(_options(name, plan.suite) for name in others)}" if others else ""
+    return f"{trial.label} is not done in {out} with these options{told}{last_run(out, plan.suite)}"
+
+
+def _labels(out: Path, suite: str) -> list[str]:
+    """The labels of a suite's runs in a results folder, limited ones too."""
+    names = [path.name for path in folders_of(out / "records") if listed(path, ".json")]
+    return [name for name in names if name == suite or name.startswith(f"{suite}.limit-")]
+
+
+def _options(label: str, suite: str) -> str:
+    return "the whole data (no --limit)" if label == suite else f"--limit {label.rpartition('-')[2]}"

@@ -14,7 +14,7 @@ from benchbias.board.published.files import published_files
 from benchbias.board.scored import Scored
 from benchbias.errors import NewerRecordError, StorageError, UsageError
 from benchbias.records.analysis import AnalysisRecord, analysis_folder, read_analyses
-from benchbias.records.latency import Latency, latency_file, read_latency
+from benchbias.records.latency import Latency, latency_file, read_latency, readable_latency
 from benchbias.records.row_name import row_name
 from benchbias.records.trial import TrialRecord, read_records, record_folder
 from benchbias.statistics.cells import MAX_LAYOUT_BYTES, CellLayout, read_layouts
@@ -88,7 +88,7 @@ def publish_to(
     date = date_of(folder) if _unchanged(folder, texts) else datetime.now(UTC).date().isoformat()
     analyses = [content.analyses[file] for file in sorted(content.analyses)]
     scored = Scored.of(list(content.records.values()), content.layouts, analyses)
-    latency = new.latency or read_latency(publish, suite)
+    latency = _latency(publish, suite, new, tell)
     boards = published_files(suite, scored, command, date=date, pages=surroundings(publish), latency=latency)
     _tell_changes(there, new, tell)
     going = [path for path in _files(folder) if str(path.relative_to(folder)) not in new.files] if replace else []
@@ -106,6 +106,19 @@ def publish_to(
     for name, text in boards.items():
         store.replace(publish / name, text)
     return boards
+
+
+def _latency(publish: Path, suite: str, new: Content, tell: Tell) -> Latency | None:
+    """What is measured of the suite, then. Raises NewerRecordError where it would replace a newer benchbias's file."""
+    if new.latency is None:
+        return readable_latency(publish, suite, tell)
+    try:
+        read_latency(publish, suite)
+    except NewerRecordError:
+        raise
+    except UsageError as error:
+        tell(f"replaced: {error}")
+    return new.latency
 
 
 def date_of(folder: Path) -> str | None:

@@ -13,7 +13,7 @@ from benchbias.errors import UsageError
 from benchbias.plan.remembered import last_run
 from benchbias.plan.trials import Plan
 from benchbias.records.analysis import AnalysisRecord, read_analyses
-from benchbias.records.latency import read_latency
+from benchbias.records.latency import readable_latency
 from benchbias.records.trial import TrialRecord, read_records, record_folder
 from benchbias.runner.merging import Content, date_of, publish_to
 from benchbias.runner.report import current_analyses, current_records, other_analyses, stored_records
@@ -43,7 +43,7 @@ def board(
     """
     store = Store(out)
     records, layouts = records_of(plan, out)
-    analyses, latency = analyses_of(plan, out), read_latency(out, plan.label)
+    analyses, latency = analyses_of(plan, out), readable_latency(out, plan.label, tell)
     files = board_files(plan.label, Scored.of(records, layouts, analyses), command_for(plan.suite), latency)
     store.create()
     for name, text in files.items():
@@ -54,13 +54,15 @@ def board(
     return publish_to(publish, plan.suite, new, store, command_for(plan.suite), replace=replace, tell=tell)
 
 
-def rebuild(suite: str, folder: Path, scored: Scored | None = None) -> dict[str, str]:
+def rebuild(
+    suite: str, folder: Path, scored: Scored | None = None, *, tell: Callable[[str], None] = lambda line: None
+) -> dict[str, str]:
     """The files of a published folder's board, from its records and pages.toml alone. Raises UsageError.
 
     They are texts by their paths below the folder; the page to read is `SUITE.md`. scored: its records, if at hand.
     """
     date, known = date_of(record_folder(folder, suite)), scored or published_scores(suite, folder)
-    latency = read_latency(folder, suite)
+    latency = readable_latency(folder, suite, tell)
     return published_files(suite, known, command_for(suite), date=date, pages=surroundings(folder), latency=latency)
 
 
@@ -70,25 +72,25 @@ def published_scores(suite: str, folder: Path) -> Scored:
     return Scored.of(records, layouts, published_analyses(suite, folder))
 
 
-def write_boards(folder: Path) -> list[str]:
+def write_boards(folder: Path, *, tell: Callable[[str], None] = lambda line: None) -> list[str]:
     """Write all boards of a published folder anew, and index.md, the page of all; the names of what was written.
 
     Raises UsageError before anything is written, StorageError.
     """
-    texts = all_boards(folder)
+    texts = all_boards(folder, tell=tell)
     for name, text in texts.items():
         replace_whole(folder / name, text.encode())
     return list(texts)
 
 
-def all_boards(folder: Path) -> dict[str, str]:
+def all_boards(folder: Path, *, tell: Callable[[str], None] = lambda line: None) -> dict[str, str]:
     """The files of all boards of a published folder, and index.md, from records and pages.toml. Raises UsageError."""
     pages = surroundings(folder)
     texts: dict[str, str] = {}
     published = []
     for suite in published_suites(folder):
         scored, date = published_scores(suite, folder), date_of(record_folder(folder, suite))
-        latency = read_latency(folder, suite)
+        latency = readable_latency(folder, suite, tell)
         texts |= published_files(suite, scored, command_for(suite), date=date, pages=pages, latency=latency)
         published.append(Published(suite, scored.suite["title"], date, scored.entries, scored.board.rank_by))
     texts["index.md"] = index_page(published, pages)

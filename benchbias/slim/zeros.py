@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from benchbias.network.inspect import evaluating
 
-DRAWS = 4  # passes of other random numbers: what one of them cancels by chance another one shows
+SCALES = (1.0, 10.0, 100.0, 1000.0)  # of the images of each pass, which are random numbers: what one pass leaves asleep
+# behind a threshold, or cancels by chance, another one shows
 IMAGES = 2  # that each pass sees
 LEAST = 0.5  # of the numbers that are drawn; the largest is LEAST + 1
 
@@ -26,10 +27,10 @@ def live_inputs(model: nn.Module, shape: tuple[int, ...]) -> dict[str, Tensor]:
     device = next(model.parameters()).device
     random = torch.Generator().manual_seed(0)
     live: dict[str, Tensor] = {}
-    for _ in range(DRAWS):
+    for scale in SCALES:
         twin = copy.deepcopy(model)
         make_positive(twin, random)
-        images = (LEAST + torch.rand(IMAGES, *shape, generator=random)).to(device)
+        images = scale * (LEAST + torch.rand(IMAGES, *shape, generator=random)).to(device)
         for name, found in _seen(twin, images).items():
             live[name] = live[name] | found if name in live else found
     return live

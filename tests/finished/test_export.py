@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 from collections.abc import Callable
@@ -17,10 +18,10 @@ from torch import nn
 
 import benchbias
 from benchbias.errors import ComponentError, DataError, StorageError, UsageError
-from benchbias.finished import exporting, formats
+from benchbias.finished import exporting, formats, loading
 from benchbias.finished.api import export_trial
 from benchbias.finished.asking import request_of
-from benchbias.finished.description import SCHEMA
+from benchbias.finished.description import SCHEMA, digest_of
 from benchbias.finished.loading import description_of
 from benchbias.finished.rebuilt import Finished, finished
 from benchbias.plan.finding import row_trial
@@ -169,8 +170,17 @@ def test_a_file_is_only_read_with_a_whole_description(smoke: Path, plan: Plan, t
     refused({"benchbias": json.dumps({**document, "schema": 9})}, r"by a newer benchbias \(schema 9, not 1\)")
     unknown = {**document, "model": {**document["model"], "name": "nobody"}}
     refused({"benchbias": json.dumps(unknown)}, "no plugin here has the network 'nobody'")
-    refused(whole, "it lacks conv1.bias", {k: v for k, v in tensors.items() if k != "conv1.bias"})
-    refused(whole, "do not fit 'lenet_small'", {**tensors, "conv1.bias": torch.zeros(99)})
+    short = {k: v for k, v in tensors.items() if k != "conv1.bias"}
+    refused(with_digest(document, short), "it lacks conv1.bias", short)
+    other_size = {**tensors, "conv1.bias": torch.zeros(99)}
+    refused(with_digest(document, other_size), r"do not fit 'lenet_small': .*conv1\.bias.*\[99\]", other_size)
+    double = {**tensors, "conv1.bias": tensors["conv1.bias"].double()}
+    refused(with_digest(document, double), r"do not fit 'lenet_small': conv1\.bias is torch\.float64", double)
+    nan = {**tensors, "fc3.bias": tensors["fc3.bias"] * float("nan")}
+    refused(with_digest(document, nan), "gives other answers than at its export", nan)
+    one_bit = {**tensors, "conv1.bias": tensors["conv1.bias"] * (1 + 2**-22)}
+    refused(whole, "its tensors are damaged: their SHA-256", one_bit)
+    refused(whole, "its tensors are damaged: their SHA-256", short)
     other.write_bytes(b"nothing")
     with pytest.raises(DataError, match="no safetensors file"):
         benchbias.load_network(other)
@@ -178,6 +188,143 @@ def test_a_file_is_only_read_with_a_whole_description(smoke: Path, plan: Plan, t
         benchbias.load_network(tmp_path / "absent.safetensors")
     with pytest.raises(UsageError, match=r"load_network reads \.safetensors"):
         benchbias.load_network(tmp_path / "net.pt2")
+
+
+def with_digest(document: dict[str, Any], tensors: dict[str, torch.Tensor]) -> dict[str, str]:
+    """Metadata of a file whose damage no digest tells."""
+    return {"benchbias": json.dumps({**document, "sha256": digest_of(tensors)})}
+
+
+DAMAGES: dict[str, tuple[tuple[Any, ...], Any]] = {
+    "no model": (("model",), None),
+    "a model by name alone": (("model",), "lenet_small"),
+    "no name": (("model", "name"), 3),
+    "options in a list": (("model", "options"), []),
+    "a shape of text": (("input_shape",), "388"),
+    "a shape of nothing": (("input_shape",), [3, 0, 8]),
+    "classes as text": (("num_classes",), "2"),
+    "no class": (("num_classes",), 0),
+    "a schema that is true": (("schema",), True),
+    "a schema before the first": (("schema",), 0),
+    "a schema as a fraction": (("schema",), 1.0),
+    "a mean of text": (("mean",), ["a"]),
+    "sizes in a list": (("slimmed",), []),
+    "a size of nothing": (("slimmed",), {"conv1": {"out_channels": 0}}),
+    "a size that is none": (("slimmed",), {"conv1": {"training": 1}}),
+    "a method in place of a size": (("slimmed",), {"conv1": {"forward": 1}}),
+    "a backbone of text": (("backbone",), "lenet"),
+    "a digest of another length": (("sha256",), "ab"),
+    "answers of one image": (("reference",), [[0.0, 1.0]]),
+}
+
+
+@pytest.fixture(scope="module")
+def erm_file(smoke: Path, plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("exported") / "net.safetensors"
+    exporting.export(request(plan, smoke, file, "erm"))
+    return file
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_description_is_one_line_that_names_the_place(damage: str, erm_file: Path, tmp_path: Path):
+    way, value = DAMAGES[damage]
+    document = description_of(erm_file)
+    inner = document
+    for step in way[:-1]:
+        inner = inner[step]
+    inner[way[-1]] = value
+    other = tmp_path / "other.safetensors"
+    save_file(load_file(erm_file), other, {"benchbias": json.dumps(document)})
+    with pytest.raises(UsageError, match="its description is damaged: ") as caught:
+        benchbias.load_network(other)
+    assert way[0] in str(caught.value)
+    assert str(other) in str(caught.value)
+
+
+def test_a_network_of_another_source_is_refused(erm_file: Path, monkeypatch: pytest.MonkeyPatch):
+    """The same name, the same tensors, another activation: no tensor tells it."""
+    real = loading.call_component
+
+    def other(*given: Any) -> nn.Module:
+        model = real(*given)
+        model.register_forward_pre_hook(lambda module, args: (args[0].abs(),))
+        return model  # type: ignore[no-any-return]
+
+    benchbias.load_network(erm_file)
+    monkeypatch.setattr(loading, "call_component", other)
+    with pytest.raises(DataError, match=r"the network 'lenet_small' of .* gives other answers than at its export"):
+        benchbias.load_network(erm_file)
+
+
+def test_options_that_a_factory_does_not_take_are_one_line(erm_file: Path, tmp_path: Path):
+    document, other = description_of(erm_file), tmp_path / "other.safetensors"
+    document["model"]["options"] = {"nobody": 1}
+    save_file(load_file(erm_file), other, {"benchbias": json.dumps(document)})
+    with pytest.raises(ComponentError, match=r"the network 'lenet_small' cannot be made again \(TypeError"):
+        benchbias.load_network(other)
+
+
+def test_what_is_no_plain_file_is_neither_read_nor_waited_for(tmp_path: Path, erm_file: Path):
+    pipe, link = tmp_path / "pipe.safetensors", tmp_path / "link.safetensors"
+    os.mkfifo(pipe)
+    with pytest.raises(UsageError, match=r"pipe\.safetensors: cannot be read: it is not a plain file"):
+        benchbias.load_network(pipe)
+    link.symlink_to(erm_file)
+    assert isinstance(benchbias.load_network(link), nn.Module)
+    with pytest.raises(UsageError, match="null"):
+        benchbias.load_network(tmp_path / "a\0.safetensors")
+    with pytest.raises(StorageError, match="File name too long"):
+        benchbias.load_network(tmp_path / f"{'a' * 300}.safetensors")
+
+
+def test_names_that_no_file_can_have_are_one_line(smoke: Path, plan: Plan, tmp_path: Path):
+    trial = row_trial(plan, "erm", 0, None, "test")
+    for file, error, said in (
+        (tmp_path / f"{'a' * 300}.pt2", StorageError, "File name too long"),
+        (tmp_path / "a\0.pt2", UsageError, "no control characters"),
+        (tmp_path / "a\nb.pt2", UsageError, "no control characters"),
+        (smoke / "blobs/net.safetensors", UsageError, "results folder's own files"),
+        (smoke / "records/../blobs/net.safetensors", UsageError, "results folder's own files"),
+    ):
+        with pytest.raises(error, match=said) as caught:
+            export_trial({}, plan, trial, file, smoke, slim=False)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"suite": 3},
+        {"file": None},
+        {"method": ["erm"]},
+        {"seed": "0"},
+        {"seed": True},
+        {"task": 1},
+        {"plugins": 5},
+        {"plugins": [5]},
+        {"out": None},
+        {"config": 1},
+        {"data_dir": 1},
+        {"limit": "40"},
+        {"device": 3},
+        {"stack": "a"},
+        {"assignments": 3},
+        {"assignments": [3]},
+        {"slim": "yes"},
+    ],
+)
+def test_arguments_of_wrong_types_are_one_message(wrong: dict[str, Any], tmp_path: Path):
+    given: dict[str, Any] = {
+        "suite": "smoke",
+        "file": tmp_path / "net.pt2",
+        "method": "erm",
+        "seed": 0,
+        "out": tmp_path,
+    }
+    given |= wrong
+    suite, file = given.pop("suite"), given.pop("file")
+    with pytest.raises(UsageError, match=f"export: {next(iter(wrong))} "):
+        benchbias.export(suite, file, **given)
 
 
 def test_mistakes_are_one_line_before_anything_runs(smoke: Path, plan: Plan, tmp_path: Path):
@@ -190,6 +337,8 @@ def test_mistakes_are_one_line_before_anything_runs(smoke: Path, plan: Plan, tmp
             export_trial({}, plan, trial, file, smoke, slim=False)
     with pytest.raises(UsageError, match=r"colored-digits-tiny/erm/0 is not done in .*nothing"):
         exporting.export(request(plan, tmp_path / "nothing", tmp_path / "net.pt2", "erm"))
+    with pytest.raises(UsageError, match=r"colored-digits-tiny/erm/0 is not done in .*nothing with these options"):
+        export_trial({}, plan, trial, tmp_path / "net.pt2", tmp_path / "nothing", slim=False)
 
 
 def test_a_factory_that_fails_is_named(smoke: Path, plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

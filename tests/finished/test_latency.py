@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 import benchbias
-from benchbias.errors import UsageError
+from benchbias.errors import NewerRecordError, UsageError
 from benchbias.finished import latency as measuring_in_child
 from benchbias.finished.asking import request_of
 from benchbias.finished.latency import BATCHES, latency
@@ -170,7 +170,7 @@ def test_a_loaded_machine_is_told(plan: Plan, copied: Path, untimed: list[int], 
 def test_what_was_not_run_is_left_out_with_a_reason(copied: Path, untimed: list[int], monkeypatch: pytest.MonkeyPatch):
     whole = Workspace.open(quiet=True).plan("smoke", Selection(["erm", "disent"]))
     found = measured(whole, copied, monkeypatch)
-    assert [(one.row, one.reason) for one in found.left_out] == [("disent", "no seed of it is done")]
+    assert [(one.row, one.reason) for one in found.left_out] == [("disent", "no seed of it was done")]
     nothing = Workspace.open(quiet=True).plan("smoke", Selection(["disent"]))
     with pytest.raises(UsageError, match="has no finished network of suite 'smoke'"):
         measured(nothing, copied, monkeypatch)
@@ -196,13 +196,93 @@ def test_a_published_folder_has_the_file_and_its_board_is_rebuilt_with_it(
     assert board(plan, copied, public) == texts, "what was measured stays until somebody measures anew"
 
 
-def test_a_damaged_file_ends_no_run_and_is_named_by_the_board(plan: Plan, copied: Path):
-    path = latency_file(copied, "smoke")
+def test_a_damaged_or_newer_file_ends_no_run_and_no_board_and_is_named(plan: Plan, copied: Path, tmp_path: Path):
+    wanted = board(plan, copied)
+    path, public = latency_file(copied, "smoke"), tmp_path / "public"
     path.parent.mkdir()
-    path.write_text("{")
-    assert "erm" in benchbias.load_results("smoke", out=copied).text
-    with pytest.raises(UsageError, match=r"latency/smoke\.json"):
-        board(plan, copied)
+    for content in ("{", '{"schema": 2}'):
+        path.write_text(content)
+        said: list[str] = []
+        assert board(plan, copied, tell=said.append) == wanted
+        assert len(said) == 1
+        assert str(path) in said[0]
+        assert "erm" in benchbias.load_results("smoke", out=copied).text
+    board(plan, copied, public)
+    broken = latency_file(public, "smoke")
+    broken.parent.mkdir()
+    broken.write_text('{"schema": 2}')
+    said = []
+    assert "illiseconds" not in all_boards(public, tell=said.append)["details/smoke.md"]
+    assert str(broken) in said[0]
+
+
+def test_a_newer_file_is_never_replaced(
+    plan: Plan, copied: Path, tmp_path: Path, untimed: list[int], monkeypatch: pytest.MonkeyPatch
+):
+    measured(plan, copied, monkeypatch)
+    public = tmp_path / "public"
+    board(plan, copied, public)
+    for path in (latency_file(public, "smoke"), latency_file(copied, "smoke")):
+        path.write_text('{"schema": 2}')
+    with pytest.raises(NewerRecordError, match="newer benchbias"):
+        measured(plan, copied, monkeypatch)
+    assert latency_file(copied, "smoke").read_text() == '{"schema": 2}'
+    latency_file(copied, "smoke").unlink()
+    measured(plan, copied, monkeypatch)
+    with pytest.raises(NewerRecordError, match="newer benchbias"):
+        board(plan, copied, public)
+
+
+def part(*methods: str) -> Plan:
+    return Workspace.open(quiet=True).plan("smoke", Selection(methods), others=True)
+
+
+def test_rows_that_were_not_asked_for_stay_while_they_are_current(
+    plan: Plan, copied: Path, untimed: list[int], monkeypatch: pytest.MonkeyPatch
+):
+    first = measured(plan, copied, monkeypatch, own_time=0.5)
+    said: list[str] = []
+    found = measured(part("erm"), copied, monkeypatch, tell=said.append)
+    assert said == ["2 rows that were measured earlier, and were not asked for now, stay in the file"]
+    assert [(row.row, row.architecture) for row in found.rows] == [
+        ("erm", 0),
+        *((row.row, 1) for row in first.rows if row.method == "magnitude"),
+    ]
+    earlier = found.architectures[1].earlier
+    assert found.architectures[0].earlier is None
+    assert earlier is not None
+    assert (earlier.busy, found.busy) == (first.busy, None)
+    assert read_latency(copied, "smoke") == found
+    again = measured(part("erm"), copied, monkeypatch)
+    assert again.architectures[1].earlier == earlier
+    assert len(again.architectures) == 2
+    whole = measured(part("erm", "magnitude"), copied, monkeypatch)
+    assert [one.earlier for one in whole.architectures] == [None]
+
+
+def test_rows_that_are_not_current_go_and_it_is_said(
+    plan: Plan, copied: Path, untimed: list[int], monkeypatch: pytest.MonkeyPatch
+):
+    measured(plan, copied, monkeypatch)
+    path = latency_file(copied, "smoke")
+    document = json.loads(path.read_text())
+    document["rows"][1]["product"] = "0" * 64
+    path.write_text(json.dumps(document))
+    said: list[str] = []
+    found = measured(part("erm"), copied, monkeypatch, tell=said.append)
+    assert len(found.rows) == 2
+    assert said[1] == "1 rows that were measured earlier go: other seeds, or no longer current"
+
+
+def test_where_nothing_can_be_timed_the_file_stays_as_it_is(
+    plan: Plan, copied: Path, untimed: list[int], monkeypatch: pytest.MonkeyPatch
+):
+    measured(plan, copied, monkeypatch)
+    before = latency_file(copied, "smoke").read_bytes()
+    monkeypatch.setattr(measuring_in_child, "same_as_stored", lambda found: 1e9)
+    with pytest.raises(UsageError, match="nothing could be timed, and nothing is written: erm: .*other answers"):
+        measured(plan, copied, monkeypatch)
+    assert latency_file(copied, "smoke").read_bytes() == before
 
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from benchbias.finished.timing import LEAST_SECONDS, WARM_UP, interleaved, is_gain, median_interval, quartiles, ratios
+from benchbias.finished.timing import LEAST_SECONDS, WARM_UP, interleaved, median_interval, quartiles, ratios
+from benchbias.records.latency_claims import is_gain
 
 
 class Planted:
@@ -109,24 +110,6 @@ def test_quartiles_are_numpys():
 
     values = [3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0]
     assert quartiles(values) == pytest.approx(tuple(np.percentile(values, [50, 25, 75])))
-
-
-@pytest.mark.parametrize(
-    ("interval", "again", "gain"),
-    [
-        ((0.5, 0.4, 0.6), (1.0, 0.99, 1.01), True),
-        ((0.9, 0.8, 1.0), (1.0, 1.0, 1.0), False),
-        ((0.9, 0.8, 1.1), (1.0, 0.99, 1.01), False),
-        ((0.97, 0.96, 0.98), (1.03, 1.02, 1.04), False),  # two copies of one network differ by more
-        ((0.97, 0.96, 0.98), (0.97, 0.96, 0.98), False),
-        ((0.9, 0.88, 0.92), (1.03, 1.02, 1.04), True),
-        ((1.5, 1.4, 1.6), (1.0, 0.99, 1.01), False),
-    ],
-)
-def test_a_gain_is_claimed_where_its_interval_shows_one(
-    interval: tuple[float, float, float], again: tuple[float, float, float], gain: bool
-):
-    assert is_gain(interval, again) is gain
 
 
 def test_copies_of_one_call_are_hardly_ever_a_gain():

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchbias.errors import NewerRecordError, UsageError
-from benchbias.records.latency import Latency, latency_file, read_latency
+from benchbias.records.latency import Latency, latency_file, read_latency, readable_latency
 from support.made_latency import document, latency, network, row
 from support.made_records import record
 
@@ -61,6 +61,17 @@ FAULTS = {
     ),
     "a median beside its bounds": (setting(*TIMED, "ratio", "median", 9.0), "between its"),
     "a row of no network": (setting("rows", 0, "architecture", 3), "a dense network that is not there"),
+    "a timing that a row lacks": (lambda found: found["rows"][0]["finished"]["timings"].pop(), "times of batches of"),
+    "another batch": (setting(*TIMED, "batch", 32), r"the row 'plain' has times of batches of \[32, 64\]"),
+    "a batch twice": (setting(*TIMED, "batch", 64), "two times of one size"),
+    "another batch of a copy": (setting("architectures", 0, "again", "timings", 0, "batch", 2), "second copy"),
+    "a slimmed network that is said to be finished": (
+        setting("rows", 0, "slimmed", network("finished")),
+        "slimmed, is said to be finished, not slimmed",
+    ),
+    "a dense network that is none": (setting("architectures", 0, "dense", "what", "slimmed"), "not dense"),
+    "another task": (setting("rows", 0, "task", "another"), "a dense network of another task"),
+    "no times": (setting("architectures", 0, "dense", "timings", []), "at least 1 item"),
     "a text for a number": (setting("repeats", "30"), "repeats: Input should be a valid integer"),
     "no day": (setting("machine", "date", "today"), "machine.date"),
 }
@@ -75,6 +86,15 @@ def test_anything_else_is_refused_with_its_file_and_place(fault: str, tmp_path: 
     with pytest.raises(UsageError, match=said) as caught:
         read_latency(tmp_path, "probe")
     assert str(path) in str(caught.value)
+    assert "Value error" not in str(caught.value)
+
+
+def test_a_board_does_without_a_file_that_cannot_be_read_and_says_it(tmp_path: Path):
+    for content in ("{", json.dumps(document(RECORDS, schema=2)), json.dumps({"schema": 1})):
+        path, said = written(tmp_path, content), list[str]()
+        assert readable_latency(tmp_path, "probe", said.append) is None
+        assert len(said) == 1
+        assert str(path) in said[0]
 
 
 def test_a_file_of_a_newer_benchbias_or_another_suite_is_refused(tmp_path: Path):

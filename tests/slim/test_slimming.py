@@ -140,6 +140,40 @@ def test_a_unit_that_no_image_here_makes_active_is_not_taken_for_a_removed_one()
     assert slimmed(model, torch.rand(2, 3, 8, 8)).cut == {}
 
 
+class Behind(nn.Module):
+    """A first layer that is only seen above a threshold, and one that is always."""
+
+    def __init__(self, threshold: float) -> None:
+        super().__init__()
+        self.a, self.b, self.threshold = nn.Linear(12, 6), nn.Linear(12, 6), threshold
+        self.c, self.d = nn.Linear(6, 2), nn.Linear(6, 2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        flat = images.flatten(1)
+        seen: Tensor = self.c((self.a(flat) - self.threshold).relu()) + self.d(self.b(flat).relu())
+        return seen
+
+
+@pytest.mark.parametrize("threshold", [5.0, 50.0, 500.0])
+def test_a_unit_behind_a_threshold_is_alive(threshold: float):
+    torch.manual_seed(0)
+    model = Behind(threshold)
+    assert slimmed(model, torch.rand(2, 3, 2, 2)).cut == {}
+    with torch.no_grad():
+        model.b.weight[:2], model.b.bias[:2] = 0, 0
+    assert slimmed(model, torch.rand(2, 3, 2, 2)).cut == {"b": (6, 4)}
+
+
+def test_a_small_logit_counts_beside_a_large_one(monkeypatch: pytest.MonkeyPatch):
+    """A cut that changes the answers to a real image is taken back, however large those to another are."""
+    small, large = torch.tensor([[1.0, 2.0]]), torch.tensor([[1e6, 2e6]])
+    wanted = torch.cat([small, large])
+    assert slimming._close(torch.cat([small, large + 1]), wanted)
+    assert not slimming._close(torch.cat([small + 1e-3, large]), wanted)
+    overflow = torch.cat([wanted, torch.tensor([[float("inf"), 0.0]])])
+    assert slimming._close(torch.cat([wanted, torch.zeros(1, 2)]), overflow)
+
+
 def test_a_unit_that_nobody_reads_goes():
     model, _ = masked(*OWN["lenet_small"], 0, 0)
     with torch.no_grad():

@@ -16,6 +16,8 @@ from benchbias.data.reading.raw_files import READERS
 from benchbias.errors import NewerError, StorageError, UsageError, plain
 from benchbias.keys.cards import cards_here, visible_cards
 from benchbias.keys.environment import PACKAGES, cpu, provenance, torch_version, worker_environment
+from benchbias.records.latency import FOLDER as LATENCY
+from benchbias.records.latency import read_latency
 from benchbias.records.trial import record_folder
 from benchbias.runner.launch import available_cpus
 from benchbias.runner.report import current_records
@@ -155,6 +157,7 @@ def _folder(workspace: Workspace, out: Path) -> Iterator[Finding]:
     yield from _damage(store, keys)
     yield from _aside(out)
     yield from _stale(workspace, store, keys)
+    yield from _measured(out)
 
 
 def _damage(store: Store, keys: set[str]) -> Iterator[Finding]:
@@ -221,3 +224,12 @@ def _stale(workspace: Workspace, store: Store, keys: set[str]) -> Iterator[Findi
             f"{len(keys - planned)} products and {records} records of other sources, settings, seeds or machines than "
             f"today's of the suites that have records here ({', '.join(suites)}): on no leaderboard of theirs",
         )
+
+
+def _measured(out: Path) -> Iterator[Finding]:
+    """Files of milliseconds and bytes that no board can read."""
+    for path in listed(out / LATENCY, ".json"):
+        try:
+            read_latency(out, path.stem)
+        except (UsageError, StorageError) as error:
+            yield Finding("latency", f"{error}: boards are without it", problem=True)
