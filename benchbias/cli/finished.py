@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from benchbias.plan.remembered import Remembered
     from benchbias.plan.trials import Plan, Trial
 
+MOST_LINES = 8  # on layers that keep removed units
 ResultsFolder = Annotated[Path, typer.Option("--out", readable=False, help="The results folder.")]
 
 
@@ -74,8 +75,10 @@ def export(
     )
     if found.slimmed is not None:
         print(plain(f"slimmed: {found.slimmed}"))
-    for line in found.left:
+    for line in found.left[:MOST_LINES]:
         print(plain(f"  {line}"), file=sys.stderr)
+    if len(found.left) > MOST_LINES:
+        print(f"  and {len(found.left) - MOST_LINES} more layers, see `not_cut` in its description", file=sys.stderr)
 
 
 def latency(

@@ -12,7 +12,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
 
-from benchbias.errors import DataError, UsageError
+from benchbias.errors import BenchbiasError, DataError, UsageError
 from benchbias.finished.rebuilt import Finished
 from benchbias.network.inspect import evaluating
 from benchbias.slim.slimming import SIZE_NAMES, Slimmed
@@ -116,7 +116,7 @@ class Description(BaseModel):
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True, allow_inf_nan=False, populate_by_name=True)
 
-    schema_: Annotated[Literal[1], Field(alias="schema")]
+    schema_: Annotated[int, Field(alias="schema", ge=SCHEMA, le=SCHEMA)]
     model: Spec
     backbone: Spec | None
     input_shape: Annotated[list[Place], Field(min_length=1, max_length=4)]
@@ -134,7 +134,7 @@ def read_description(text: str | None, path: object) -> dict[str, Any]:
         raise UsageError(f"{path} has no description of benchbias: it is none of its exported files")
     try:
         document = canonical.loads(text.encode())
-    except (UsageError, UnicodeEncodeError) as error:
+    except (BenchbiasError, UnicodeEncodeError) as error:
         raise UsageError(f"{path}: its description is damaged: {error}") from None
     schema = document.get("schema") if isinstance(document, dict) else None
     if type(schema) is int and schema > SCHEMA:

@@ -154,7 +154,7 @@ class Latency(_Closed):
     own_time: the share of the wall time that the process was at work while it measured, on a CPU.
     """
 
-    schema_: Annotated[Literal[1], Field(alias="schema")] = 1
+    schema_: Annotated[int, Field(alias="schema", ge=SCHEMA, le=SCHEMA)] = SCHEMA
     suite: Name
     version: Text
     limit: Annotated[int, Field(ge=2, lt=2**63)] | None
@@ -210,7 +210,7 @@ def read_latency(root: Path, label: str) -> Latency | None:
     try:
         document = canonical.loads(read_regular(path, MAX_BYTES))
         schema = document.get("schema") if isinstance(document, dict) else None
-        if isinstance(schema, int) and schema > SCHEMA:
+        if type(schema) is int and schema > SCHEMA:
             raise NewerRecordError(f"its schema is {schema}, not {SCHEMA}: it was made by a newer benchbias; upgrade")
         found = Latency.model_validate(document)
     except (FileNotFoundError, NotADirectoryError):

@@ -24,7 +24,7 @@ def is_none(ratio: Interval, again: Interval) -> bool:
 
 
 def claim(ratio: Interval, again: Interval, *, busy: bool) -> Claim:
-    """What a ratio shows. busy: the machine had other work: then nothing is shown."""
+    """The claim that a ratio allows. busy: the machine had other work: then nothing is shown."""
     if busy:
         return "not shown"
     if is_gain(ratio, again):

@@ -109,7 +109,7 @@ def publish_to(
 
 
 def _latency(publish: Path, suite: str, new: Content, tell: Tell) -> Latency | None:
-    """What is measured of the suite, then. Raises NewerRecordError where it would replace a newer benchbias's file."""
+    """The milliseconds and bytes that the folder then has. Raises NewerRecordError where it would replace a newer benchbias's file."""
     if new.latency is None:
         return readable_latency(publish, suite, tell)
     try:

@@ -1,4 +1,4 @@
-"""What a pydantic model finds wrong with a document, as one line. No pydantic is imported."""
+"""One line on what a pydantic model finds wrong with a document. No pydantic is imported."""
 
 from __future__ import annotations
 

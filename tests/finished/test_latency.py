@@ -280,7 +280,7 @@ def test_where_nothing_can_be_timed_the_file_stays_as_it_is(
     measured(plan, copied, monkeypatch)
     before = latency_file(copied, "smoke").read_bytes()
     monkeypatch.setattr(measuring_in_child, "same_as_stored", lambda found: 1e9)
-    with pytest.raises(UsageError, match="nothing could be timed, and nothing is written: erm: .*other answers"):
+    with pytest.raises(UsageError, match=r"nothing could be timed, and nothing is written: erm: .*other answers"):
         measured(plan, copied, monkeypatch)
     assert latency_file(copied, "smoke").read_bytes() == before
 

@@ -71,6 +71,7 @@ FAULTS = {
     ),
     "a dense network that is none": (setting("architectures", 0, "dense", "what", "slimmed"), "not dense"),
     "another task": (setting("rows", 0, "task", "another"), "a dense network of another task"),
+    "a schema that is true": (setting("schema", True), "schema: Input should be"),
     "no times": (setting("architectures", 0, "dense", "timings", []), "at least 1 item"),
     "a text for a number": (setting("repeats", "30"), "repeats: Input should be a valid integer"),
     "no day": (setting("machine", "date", "today"), "machine.date"),
