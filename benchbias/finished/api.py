@@ -166,6 +166,8 @@ def load_network(
     from benchbias.finished.rebuilt import components_from
     from benchbias.plugin.registry import load_registry
 
+    if not isinstance(file, PATHS):
+        raise UsageError(f"load_network: file is a path, not {file!r:.80}")
     path = Path(file)
     if path.suffix != ".safetensors":
         raise UsageError(f"{path}: load_network reads .safetensors; torch.export.load and onnxruntime read the others")

@@ -109,7 +109,10 @@ def publish_to(
 
 
 def _latency(publish: Path, suite: str, new: Content, tell: Tell) -> Latency | None:
-    """The milliseconds and bytes that the folder then has. Raises NewerRecordError where it would replace a newer benchbias's file."""
+    """The milliseconds and bytes that the folder then has.
+
+    Raises NewerRecordError where a newer benchbias's file would be replaced.
+    """
     if new.latency is None:
         return readable_latency(publish, suite, tell)
     try:

@@ -187,3 +187,14 @@ def test_a_folder_that_is_not_ours_is_a_problem(tmp_path: Path, examined):
     code, found = examined("-o", str(tmp_path))
     assert code == 1
     assert "is no results folder (it has no objects, " in str(found["results"]["found"])
+
+
+def test_a_latency_file_that_no_board_can_read_is_named(doctor: Callable[..., tuple[int, str]], results: Path):
+    folder = results / "latency"
+    folder.mkdir()
+    (folder / "smoke.json").write_text("{")
+    code, text = doctor("-o", str(results))
+    assert code == 1
+    (line,) = [line for line in text.splitlines() if line.startswith("! latency")]
+    assert "smoke.json" in line
+    assert "boards are without it" in line

@@ -265,6 +265,8 @@ def test_options_that_a_factory_does_not_take_are_one_line(erm_file: Path, tmp_p
 
 
 def test_what_is_no_plain_file_is_neither_read_nor_waited_for(tmp_path: Path, erm_file: Path):
+    with pytest.raises(UsageError, match="load_network: file is a path, not None"):
+        benchbias.load_network(None)  # type: ignore[arg-type]
     pipe, link = tmp_path / "pipe.safetensors", tmp_path / "link.safetensors"
     os.mkfifo(pipe)
     with pytest.raises(UsageError, match=r"pipe\.safetensors: cannot be read: it is not a plain file"):
