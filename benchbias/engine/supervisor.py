@@ -23,11 +23,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from benchbias.engine.blame import OURS
 from benchbias.engine.planned import size_of, stands_alone
 from benchbias.engine.workers import Limits, Slots, Workers
 from benchbias.keys.stamps import SETTLED_SECONDS, Kept
 from benchbias.keys.unchanged import first_refusal, plugin_changed, plugin_now
+from benchbias.plugin.foreign import OURS
 from benchbias.plugin.loading import PluginRef
 from benchbias.store.store import Store
 from benchbias.util.packages import spare_broken_distributions
