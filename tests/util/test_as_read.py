@@ -8,6 +8,7 @@ import os
 import py_compile
 import sys
 from collections.abc import Iterator
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 
 import pytest
@@ -66,7 +67,9 @@ def test_only_the_modules_that_are_named_are_covered_and_all_of_a_top_package(fo
     (folder / "spaced").mkdir()
     stale(folder / "spaced" / "deep.py")  # a namespace package
     run_as_read(["ours.named"], ["theirs", "spaced"])
-    values = {name: value(name) for name in ("ours", "ours.named", "ours.other", "theirs", "theirs.deep", "spaced.deep")}
+    values = {
+        name: value(name) for name in ("ours", "ours.named", "ours.other", "theirs", "theirs.deep", "spaced.deep")
+    }
     assert values == {"ours": 1, "ours.named": 2, "ours.other": 1, "theirs": 2, "theirs.deep": 2, "spaced.deep": 2}
     assert set(run_as_read().read) == {
         str(folder / name) for name in ("ours/named.py", "theirs/__init__.py", "theirs/deep.py", "spaced/deep.py")
@@ -79,10 +82,26 @@ def test_one_process_has_one_such_finder_and_it_stands_first(folder: Path):
     assert run_as_read().packages == {"b"}
 
 
+class _Own(SourceFileLoader):
+    """The loader of another, such as one that rewrites assertions."""
+
+
+class _Finder:
+    def __init__(self, path: Path) -> None:
+        self._path = str(path)
+
+    def find_spec(self, name: str, *_: object) -> ModuleSpec | None:
+        loader = _Own(name, self._path)
+        return importlib.util.spec_from_loader(name, loader) if name == "rewritten" else None
+
+
 def test_what_another_finder_loads_in_its_own_way_is_left_to_it(folder: Path):
-    run_as_read(packages=["nowhere_at_all", "math", "sys"])
+    (folder / "rewritten.py").write_text("VALUE = 3\n")
+    sys.meta_path.insert(0, _Finder(folder / "rewritten.py"))
+    run_as_read(packages=["nowhere_at_all", "rewritten", "sys"])
+    assert value("rewritten") == 3
+    assert type(sys.modules["rewritten"].__loader__) is _Own
     assert importlib.util.find_spec("nowhere_at_all") is None
-    assert importlib.util.find_spec("math") == AsRead().find_spec("x") or "math" in sys.modules
     assert run_as_read().read == {}
 
 
