@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchbias.errors import first_line
-
-OURS = "benchbias:"  # how the names of our own plugins begin
+from benchbias.plugin.foreign import OURS
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from benchbias.engine.blame import OURS
+from benchbias.plugin.foreign import runs_foreign_code
 
 
 def stack_of(plan: Mapping[str, Any], key: str) -> list[str]:
@@ -27,8 +27,11 @@ def needed_plugins(plan: Mapping[str, Any], key: str) -> list[str]:
 
 
 def stands_alone(plan: Mapping[str, Any], key: str) -> bool:
-    """Whether a stage must have a process of its own: it runs a component that is not ours, which may do anything."""
-    return not all(name.startswith(OURS) for name in needed_plugins(plan, key))
+    """Whether a stage must have a process of its own: it runs code that is not ours, which may do anything."""
+    stages = plan["stages"]
+    init = stages[key]["inputs"]["parents"].get("init")
+    called = [stages[one]["inputs"] for one in (key, init) if one is not None]
+    return any(runs_foreign_code(inputs, needed_plugins(plan, key)) for inputs in called)
 
 
 def lenient(stages: Mapping[str, Mapping[str, Any]], key: str, device: str) -> bool:

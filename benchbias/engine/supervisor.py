@@ -23,12 +23,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from benchbias.engine.blame import OURS
 from benchbias.engine.planned import size_of, stands_alone
 from benchbias.engine.workers import Limits, Slots, Workers
 from benchbias.keys.sources import module_names
 from benchbias.keys.stamps import SETTLED_SECONDS, Kept
 from benchbias.keys.unchanged import another_was_run, first_refusal, plugin_changed, plugin_now
+from benchbias.plugin.foreign import OURS
 from benchbias.plugin.loading import PluginRef, run_plugins_as_read
 from benchbias.store.store import Store
 from benchbias.util.as_read import run_as_read

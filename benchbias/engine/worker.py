@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchbias.data.reading.raw_files import data_folder
 from benchbias.engine.base import CHANGED, DAMAGED, FAILED, STORAGE
-from benchbias.engine.blame import OURS, Blame
+from benchbias.engine.blame import Blame
 from benchbias.engine.planned import lenient, needed_plugins, stack_of
 from benchbias.engine.stacks import Clock, ended, made_together
 from benchbias.engine.traces import process_kept
@@ -33,6 +33,7 @@ from benchbias.keys.cards import memory_fraction
 from benchbias.keys.environment import THREADS
 from benchbias.keys.stamps import Kept
 from benchbias.keys.unchanged import another_was_run, plugin_changed, plugin_now, refusal
+from benchbias.plugin.foreign import OURS
 from benchbias.plugin.loading import PluginRef, components_of
 from benchbias.stages.job import Job, Made
 from benchbias.store.store import Store

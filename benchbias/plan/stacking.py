@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-OURS = "benchbias:"  # how the names of our own plugins begin
+from benchbias.plugin.foreign import OURS
 
 
 def chunk_of(seed: int, seeds: Sequence[int], size: int) -> list[int]:

@@ -10,6 +10,7 @@ from benchbias.plan.choice import Choice
 from benchbias.plan.stacking import chunk_of, refusal
 from benchbias.plan.stages import BlockedError, Stages
 from benchbias.plugin.components import STAGE_KEYS, Component
+from benchbias.plugin.foreign import runs_foreign_code
 from benchbias.records.schema import TRACKS
 from benchbias.suite.settings import recipe_of, recipe_settings, substitute
 from benchbias.suite.tables import GROUP_SELECTIONS, LATER_UPDATE_KEYS, UPDATE_KEYS, UpdatesTable, Use, checked
@@ -169,7 +170,7 @@ class TrialPath:
                 "cut": _cut(use.options, f"{place}.prune"),
                 "updates": _updates(use.options, f"{place}.prune"),
             }
-        stack = self._stack(stage, number, recipe, components, parents["init"])
+        stack = self._stack(stage, number, inputs, components)
         key = self.add("train", components, inputs | ({"stack": {"seeds": stack}} if stack else {}))
         if stack:
             place = repr((self.task, self.name, sorted(self.values.items()), number, stack))
@@ -177,15 +178,18 @@ class TrialPath:
         return key
 
     def _stack(
-        self, stage: Mapping[str, Any], number: int, recipe: Mapping[str, Any], own: Sequence[Component], init: str
+        self, stage: Mapping[str, Any], number: int, inputs: Mapping[str, Any], own: Sequence[Component]
     ) -> list[int]:
         """The seeds that a train stage is computed with at once; none where it is in no stack."""
         choice, stacks = self.choice, self.stages.stacks
         if choice.stack == 1:
             return []
         seeds = chunk_of(self.seed, choice.seeds, choice.stack)
-        plugins = (*(component.plugin for component in own), *self.stages.found[init].plugins)
-        why = refusal(stage, recipe, plugins) or ("there is no other seed" if len(seeds) == 1 else None)
+        init = self.stages.found[inputs["parents"]["init"]]
+        plugins = (*(component.plugin for component in own), *init.plugins)
+        why = refusal(stage, inputs["recipe"], plugins) or ("there is no other seed" if len(seeds) == 1 else None)
+        if why is None and any(runs_foreign_code(one, ()) for one in (inputs, init.inputs)):
+            why = "an option names code of others, which needs a process of its own"
         if why is None:
             return seeds
         stacks.refuse(why, f"{self.name}, stage {number}")

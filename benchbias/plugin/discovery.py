@@ -125,6 +125,8 @@ def _add_loose(path: Path, found: dict[str, PluginRef]) -> None:
         raise UsageError(f"--plugin {path}: no such file")
     if path.suffix != ".py":
         raise UsageError(f"--plugin {path}: not a Python file (its name must end in .py)")
+    if ":" in path.name:  # as in names of plugins of distributions
+        raise UsageError(f"--plugin {path}: the name of a plugin file must have no colon")
     module = "benchbias_loose_" + "".join(c if c.isalnum() else "_" for c in path.stem)
     ref = PluginRef(path.name, module, "", "", str(path.resolve()))
     if ref.name in found and found[ref.name] != ref:

@@ -13,9 +13,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from benchbias.board.sweeps import AMOUNTS
-from benchbias.engine.blame import OURS
 from benchbias.keys.stage import Stage
 from benchbias.plan.trials import Plan
+from benchbias.plugin.foreign import runs_foreign_code
 
 FOLLOWING = ("predict", "score")
 EPOCHS = {"prune": 1.0, "predict": 0.5, "probe": 1.0, "analyse": 0.5}
@@ -84,11 +84,10 @@ class Grouping:
                 self._follow(child, found, waiting)
 
     def alone(self, key: str) -> bool:
-        """Whether a stage needs a process of its own, as all do that run a component which is not ours."""
-        stage = self.plan.stages[key]
-        init = stage.parents.get("init")
-        plugins = (*stage.plugins, *(self.plan.stages[init].plugins if init is not None else ()))
-        return not all(plugin.startswith(OURS) for plugin in plugins)
+        """Whether a stage needs a process of its own, as all do that run code which is not ours."""
+        init = self.plan.stages[key].parents.get("init")
+        called = [self.plan.stages[one] for one in (key, init) if one is not None]
+        return any(runs_foreign_code(stage.inputs, stage.plugins) for stage in called)
 
 
 def _needs(plan: Plan, key: str) -> frozenset[str]:

@@ -118,6 +118,6 @@ def by_sorting(values: Tensor, among: Tensor | None = None) -> Highest:
             return within
         next_one = torch.searchsorted(counted, count + 1).view(1)
         left_over = ordered.index_select(0, next_one.clamp(max=len(order) - 1))
-        return within & ((values > left_over) | (next_one == len(order)))
+        return within & ((values > left_over) | (values.isnan() & ~left_over.isnan()) | (next_one == len(order)))
 
     return marked

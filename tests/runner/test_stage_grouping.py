@@ -19,7 +19,7 @@ schema = 1
 title = "Sweeps"
 version = "1"
 tasks = ["colored-digits-tiny"]
-methods = ["levels", "strange"]
+methods = ["levels", "strange", "named"]
 seeds = 2
 metrics = ["accuracy"]
 rank_by = "accuracy"
@@ -28,6 +28,11 @@ stages = [{ train = "erm" }, { prune = "magnitude", sparsity = "$sparsity" }]
 sweep = { sparsity = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7] }
 [methods.strange]
 stages = [{ train = "erm" }, { prune = "stranger", sparsity = "$sparsity" }]
+sweep = { sparsity = [0.1, 0.2, 0.3] }
+"""
+OWN += """
+[methods.named]
+stages = [{ train = "erm" }, { prune = "torch_prune", custom = "a.package:Pruning", sparsity = "$sparsity" }]
 sweep = { sparsity = [0.1, 0.2, 0.3] }
 """
 STRANGER = """
@@ -124,7 +129,7 @@ def test_a_sweep_is_dealt_out_over_the_jobs_and_pruned_before_it_is_measured(swe
     ours = [
         keys
         for keys in calls
-        if swept.stages[keys[0]].kind == "prune" and swept.stages[keys[0]].plugins[0].startswith("benchbias:")
+        if swept.stages[keys[0]].kind == "prune" and swept.stages[keys[0]].inputs["component"]["name"] == "magnitude"
     ]
     for seed in range(2):
         sizes = [sum(swept.stages[key].kind == "prune" for key in keys) for keys in ours
@@ -142,9 +147,15 @@ def test_a_strangers_stages_have_processes_of_their_own(swept: Plan):
     calls = dealt(swept, 2, None, set(), random.Random(0))
     strange = [keys for keys in calls if "stranger.py" in swept.stages[keys[0]].plugins]
     assert [len(keys) for keys in strange] == [1] * 6
+    named = [
+        keys
+        for keys in calls
+        if any(swept.stages[key].inputs.get("component", {}).get("name") == "torch_prune" for key in keys)
+    ]
+    assert [len(keys) for keys in named] == [1] * 6, "an option names a class of others"
     after = [keys for keys in calls if swept.stages[keys[0]].kind == "predict"]
     assert {kinds(swept, keys) for keys in after} == {"predict score"}
-    assert len(after) == 6
+    assert len(after) == 12
 
 
 def test_of_all_that_is_ready_that_comes_first_on_which_most_training_rests(plans: list[Plan]):
@@ -190,4 +201,4 @@ def test_the_amounts_of_a_sweep_are_those_that_a_prune_stage_sets(swept: Plan):
             inputs = swept.stages[other].inputs
             assert {**inputs, "cut": 0} == {**mine, "cut": 0}
             assert {**inputs["cut"], "sparsity": 0} == {**mine["cut"], "sparsity": 0}
-    assert Counter(len(others) for others in grouping.sweeps.values()) == {7: 14, 3: 6}
+    assert Counter(len(others) for others in grouping.sweeps.values()) == {7: 14, 3: 12}

@@ -246,6 +246,10 @@ def test_a_pickle_is_opened_nowhere(store: Store, tmp_path: Path, extension: str
         with pytest.raises(UsageError):
             read(file)
     if extension == "py":
+        named = tmp_path / "benchbias:data.py"
+        named.write_bytes(content)
+        with pytest.raises(UsageError, match="must have no colon"):
+            discover([named])
         assert load_registry([file], quiet=True).broken["data.py"].reason
     else:
         with pytest.raises(UsageError, match="not a Python file"):
