@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from benchbias.data.reading.raw_files import SOURCES, data_folder
 from benchbias.errors import BenchbiasError, ComponentError, DataError, Skip, plain
+from benchbias.keys.sources import module_names
 from benchbias.plugin.loading import PluginRef, components_of
+from benchbias.util.as_read import run_as_read
 from benchbias.util.packages import spare_broken_distributions
 from benchbias.util.processes import die_with_parent
 from benchbias.util.streams import ended, steady_streams
@@ -36,6 +38,7 @@ def main() -> None:
     die_with_parent(int(sys.argv[1]))
     steady_streams()
     spare_broken_distributions()
+    run_as_read(module_names())  # decoded pixels are kept under the sources that decode them
     codes = [_prepared(spec) for spec in json.load(sys.stdin)]
     sys.exit(ended(max(codes)))
 

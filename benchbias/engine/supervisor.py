@@ -25,11 +25,13 @@ from typing import Any, TextIO
 
 from benchbias.engine.planned import size_of, stands_alone
 from benchbias.engine.workers import Limits, Slots, Workers
+from benchbias.keys.sources import module_names
 from benchbias.keys.stamps import SETTLED_SECONDS, Kept
-from benchbias.keys.unchanged import first_refusal, plugin_changed, plugin_now
+from benchbias.keys.unchanged import another_was_run, first_refusal, plugin_changed, plugin_now
 from benchbias.plugin.foreign import OURS
-from benchbias.plugin.loading import PluginRef
+from benchbias.plugin.loading import PluginRef, run_plugins_as_read
 from benchbias.store.store import Store
+from benchbias.util.as_read import run_as_read
 from benchbias.util.packages import spare_broken_distributions
 from benchbias.util.processes import adopt_orphans, die_with_parent
 
@@ -77,6 +79,8 @@ def main() -> None:
     plan = json.loads(plan_file.read_bytes())
     spare_broken_distributions()
     kept = Kept()
+    run_as_read(module_names())
+    run_plugins_as_read(PluginRef(**plugin["ref"]) for plugin in plan["plugins"].values())
     _import_what_keys_name(plan, store, out, kept)
     from benchbias.engine.session import Stages
 
@@ -107,8 +111,8 @@ def main() -> None:
 def _import_what_keys_name(plan: Mapping[str, Any], store: Store, out: TextIO, kept: Kept) -> None:
     """Import what workers need, once; end this process where it is not what the plan's keys name.
 
-    Before and after: sources that are as the keys say both times have been imported as the keys say. A plugin that is
-    another one already is not imported: its stages say so.
+    Before and after: sources that are as the keys say both times, and are what was run of them, have been imported as
+    the keys say. A plugin that is another one already is not imported: its stages say so.
     """
     from benchbias.engine.warm import preload, preload_plugins
 
@@ -119,10 +123,11 @@ def _import_what_keys_name(plan: Mapping[str, Any], store: Store, out: TextIO, k
         plugins = [name for name in _own_plugins(plan, store) if _as_planned(plan, name, kept)]
         preload_plugins(PluginRef(**plan["plugins"][name]["ref"]) for name in plugins)
         changed = next((name for name in plugins if not _as_planned(plan, name, kept)), None)
-        told = first_refusal(inputs, kept) or (plugin_changed(changed) if changed is not None else None)
+        told = first_refusal(inputs, kept) or (plugin_changed(changed) if changed is not None else another_was_run())
     if told is not None:
         print(json.dumps({"changed": told}), file=out, flush=True)
         sys.exit(1)
+    run_as_read().read.clear()  # it was what the keys name: workers look only at what they import themselves
 
 
 def _own_plugins(plan: Mapping[str, Any], store: Store) -> list[str]:

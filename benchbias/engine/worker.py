@@ -32,7 +32,8 @@ from benchbias.errors import (
 from benchbias.keys.cards import memory_fraction
 from benchbias.keys.environment import THREADS
 from benchbias.keys.stamps import Kept
-from benchbias.keys.unchanged import plugin_changed, plugin_now, refusal
+from benchbias.keys.unchanged import another_was_run, plugin_changed, plugin_now, refusal
+from benchbias.plugin.foreign import OURS
 from benchbias.plugin.loading import PluginRef, components_of
 from benchbias.stages.job import Job, Made
 from benchbias.store.store import Store
@@ -137,6 +138,7 @@ def _settle(work: _Work, take: Callable[[], Made], clock: Clock) -> int:
         made = take()
         _refuse_change(inputs, kept)
         _refuse_changed_plugins(plan, key, kept)
+        _refuse_another_run()
         blobs = {name: store.put_blob(tensors) for name, tensors in made.blobs.items()}
         store.put(key, inputs, made.body, blobs)
         store.put_measured(key, _measured(*clock.read()) | plan["provenance"])
@@ -147,7 +149,7 @@ def _settle(work: _Work, take: Callable[[], Made], clock: Clock) -> int:
             label = plan["stages"][key]["label"]
             raise StorageError(f"{label}: {error}; what is finished is safe") from error
         _refuse_change(inputs, kept)  # what is half upgraded fails in any way
-        return _note_failure(store, plan["stages"][key], key, error, work.blame)
+        return _note_failure(store, plan["stages"][key], key, _cause(work, error), work.blame)
     return 0
 
 
@@ -189,10 +191,29 @@ def _refuse_change(inputs: Mapping[str, Any], kept: Kept) -> None:
 
 
 def _refuse_changed_plugins(plan: Mapping[str, Any], key: str, kept: Kept) -> None:
-    """Raises PluginChangedError where a plugin is no longer the one that the stage's key names."""
+    """Raises PluginChangedError where a plugin is no longer the one that the stage's key names.
+
+    Raises ChangedError for one of ours: as with the core, all stages that it has a part in would fail.
+    """
     for name in needed_plugins(plan, key):
         if plugin_now(plan, name, kept) != plan["plugins"][name]["digest"]:
-            raise PluginChangedError(plugin_changed(name))
+            raise (ChangedError if name.startswith(OURS) else PluginChangedError)(plugin_changed(name))
+
+
+def _refuse_another_run() -> None:
+    """Raises PluginChangedError where this process has run what no longer lies there, and a key cannot name."""
+    if (told := another_was_run()) is not None:
+        raise PluginChangedError(told)
+
+
+def _cause(work: _Work, error: BaseException) -> BaseException:
+    """The cause of a failure: that what was run is not what the key names, or else the error. Raises ChangedError."""
+    try:
+        _refuse_changed_plugins(work.plan, work.key, work.kept)
+        _refuse_another_run()
+    except PluginChangedError as changed:
+        return changed
+    return error
 
 
 def set_torch(*, strict: bool = True) -> None:

@@ -10,7 +10,8 @@ from benchbias.keys.environment import torch_version
 from benchbias.keys.sources import READING, SOURCES, digest_now, source_places
 from benchbias.keys.stamps import Kept
 from benchbias.plugin.loading import PluginRef
-from benchbias.plugin.registry import plugin_places, source_digest
+from benchbias.plugin.registry import OWN_DISTRIBUTION, plugin_places, source_digest
+from benchbias.util.as_read import run_as_read
 from benchbias.util.packages import places_of, version_now
 
 NO_PACKAGES = ("torch", "packages", "device", "cpu", "threads", "deterministic")
@@ -44,9 +45,26 @@ def plugin_now(plan: Mapping[str, Any], name: str, kept: Kept) -> str:
         return ""
 
 
+def own_refusal(plan: Mapping[str, Any], kept: Kept | None = None) -> str | None:
+    """The words for the first plugin of ours that is no longer the one that the plan's keys name; None: all are."""
+    known = kept if kept is not None else Kept()
+    own = (name for name, plugin in plan["plugins"].items() if plugin["ref"]["distribution"] == OWN_DISTRIBUTION)
+    changed = next((name for name in own if plugin_now(plan, name, known) != plan["plugins"][name]["digest"]), None)
+    return None if changed is None else plugin_changed(changed)
+
+
 def plugin_changed(name: str) -> str:
     """The words for a plugin that is no longer the one that keys name."""
     return f"plugin {name!r} was changed while this run was going on; run again"
+
+
+def another_was_run() -> str | None:
+    """The words for a file of which this process has run something else than lies there now; None: there is none.
+
+    It was edited, and the edit taken back: a digest before and another one after do not see that.
+    """
+    path = run_as_read().changed()
+    return None if path is None else f"{path} was changed while this run was going on; run again"
 
 
 def _compared(inputs: Mapping[str, Any], kept: Kept) -> Iterator[tuple[str, object, object]]:

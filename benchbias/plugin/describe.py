@@ -12,21 +12,31 @@ import os
 import signal
 import sys
 import traceback
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from benchbias.errors import BenchbiasError
-from benchbias.plugin.components import describe, tracker
-from benchbias.plugin.loading import PluginRef, offered
+from benchbias.errors import BenchbiasError, UsageError
+from benchbias.util.as_read import run_as_read
 from benchbias.util.packages import spare_broken_distributions
 from benchbias.util.processes import adopt_orphans, end_children
+
+if TYPE_CHECKING:
+    from benchbias.plugin.loading import PluginRef
+
+DESCRIBERS = tuple(f"benchbias.plugin.{name}" for name in ("components", "hookspecs", "loading", "marks"))
+"""The modules that read signatures: a description is kept under their sources and the plugin's."""
 
 
 def answer(ref: PluginRef) -> dict[str, Any]:
     """Describe one plugin, or say what is wrong with it."""
+    from benchbias.plugin.components import describe, tracker
+    from benchbias.plugin.loading import offered
+
     try:
         found, tracking = offered(ref)
         components = [describe(kind, name, component) for (kind, name), component in sorted(found.items())]
         components += [] if tracking is None else [tracker(ref.name, tracking)]
+        if (path := run_as_read().changed()) is not None:
+            raise UsageError(f"{path} was changed while it was read; run again")
     except BenchbiasError as error:
         return {"plugin": ref.name, "error": str(error), "traceback": traceback.format_exc()}
     except (Exception, SystemExit) as error:
@@ -60,7 +70,11 @@ def _answer_all() -> None:
     """Answer in the child: never returns, whatever a plugin raises."""
     code = 1
     try:
+        run_as_read(DESCRIBERS)
+        from benchbias.plugin.loading import PluginRef, run_plugins_as_read
+
         refs = [PluginRef(**item) for item in json.load(sys.stdin)]
+        run_plugins_as_read(refs)
         with os.fdopen(os.dup(1), "w") as out:
             os.dup2(2, 1)
             for ref in refs:

@@ -7,7 +7,7 @@ import importlib.util
 import inspect
 import operator
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +17,7 @@ import pluggy
 
 from benchbias.errors import UsageError, unknown
 from benchbias.plugin import hookspecs
+from benchbias.util.as_read import run_as_read
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,19 @@ def import_plugin(ref: PluginRef) -> object:
     return plugin
 
 
+def run_plugins_as_read(refs: Iterable[PluginRef]) -> None:
+    """Let the packages of plugins run as they are read, and never as they were compiled before."""
+    run_as_read(packages={ref.module.partition(".")[0] for ref in refs})
+
+
 def _imported(ref: PluginRef) -> ModuleType:
+    run_plugins_as_read([ref])
     if ref.path is None:
         return importlib.import_module(ref.module)
     spec = importlib.util.spec_from_file_location(ref.module, Path(ref.path))
     if spec is None or spec.loader is None:
         raise UsageError(f"{ref.path}: not a Python file")
+    spec.loader = run_as_read().loader(ref.module, ref.path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[ref.module] = module
     try:

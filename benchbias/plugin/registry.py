@@ -194,11 +194,20 @@ def load_registry(loose: Iterable[Path] = (), *, quiet: bool = False) -> Registr
             if isinstance(result, BrokenPlugin):
                 broken[ref.name] = result
             else:
-                _write_cache(_cache_file(ref, digests[ref.name]), result)
+                if _same(ref, digests[ref.name]):
+                    _write_cache(_cache_file(ref, digests[ref.name]), result)
                 described[ref.name] = [Component.from_json(ref.name, item) for item in result]
     plugins = {ref.name: ref for ref in refs}
     trackers = {name: one.summary for name, found in sorted(described.items()) for one in found if one.kind == TRACKER}
     return Registry(_collect(described), plugins, digests, broken, discovered.unreadable, trackers)
+
+
+def _same(ref: PluginRef, digest: str) -> bool:
+    """Whether a plugin's sources still have the digest: else what was described is not what has it."""
+    try:
+        return source_digest(ref) == digest
+    except Exception:  # gone meanwhile, or whatever a finder of modules raises
+        return False
 
 
 def _collect(described: Mapping[str, list[Component]]) -> dict[tuple[str, str], Component]:

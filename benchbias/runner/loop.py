@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from benchbias.engine.base import BUSY, CHANGED, DAMAGED, FAILED, STORAGE, TIMEOUT_SECONDS, Ended, Engine
 from benchbias.errors import ChangedError, StorageError
 from benchbias.keys.stage import Stage
-from benchbias.keys.unchanged import refusal
+from benchbias.keys.unchanged import own_refusal, refusal
 from benchbias.plan.endings import Endings
 from benchbias.plan.trials import Plan, Trial
 from benchbias.runner.failures import Failure, attempt_of, known_failures, last_failure, last_words, with_descendants
@@ -186,7 +186,7 @@ def _settle(run: _Run, ended: Ended) -> None:
         return
     if ended.word == STORAGE:
         raise StorageError(ended.message or last_words(store, ended.key))
-    if ended.word == CHANGED and (told := refusal(stage.inputs)) is not None:
+    if ended.word == CHANGED and (told := refusal(stage.inputs) or own_refusal({"plugins": run.plan.plugins})):
         raise ChangedError(told)
     waits = ended.word == BUSY and ended.key not in state.unclaimed
     if waits and run.recompute:  # what is there is what this run is to be compared with

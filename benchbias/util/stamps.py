@@ -1,4 +1,4 @@
-"""The stamp of a file: another one as soon as the file was written to, or is another file."""
+"""The stamp of a file: another one once the file was written to, or is another file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ def stamp_of(path: str | Path) -> Stamp:
     """The identity, size and times of a file or folder; None where it cannot be opened.
 
     It is opened, and not only asked for: a file system of another machine looks there then. No program can set the time
-    of the last change of what the file system knows of a file.
+    of the last change of what the file system knows of a file. A write through a mapping (mmap) is the exception: to a
+    page that waits to be written already it changes no time, until the system writes that page.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

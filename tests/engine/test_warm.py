@@ -26,6 +26,7 @@ from benchbias.keys.stamps import Kept
 from benchbias.plugin.loading import PluginRef
 from benchbias.plugin.registry import plugin_files
 from benchbias.store.store import Store
+from benchbias.util.as_read import AsRead, run_as_read
 from support import ROOT
 from support.picture_folder import write_pictures
 
@@ -275,6 +276,31 @@ def test_a_plugin_is_imported_as_keys_name_it_or_not_at_all(
         assert json.loads(out.getvalue()) == {"changed": told}
     assert len(taken) == imported
     assert left == []
+
+
+def test_an_edit_that_is_taken_back_while_an_engine_imports_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Digests before and after say the same, and something else was imported."""
+    path, out = tmp_path / "edited_while_imported.py", io.StringIO()
+    path.write_text("VALUE = 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "meta_path", [finder for finder in sys.meta_path if not isinstance(finder, AsRead)])
+    run_as_read([path.stem])
+
+    def preload() -> None:
+        path.write_text("VALUE = 2\n")
+        importlib.import_module(path.stem)
+        path.write_text("VALUE = 1\n")
+
+    monkeypatch.setattr(warm, "preload", preload)
+    plan = {"stages": {}, "plugins": {}, "recompute": False}
+    with pytest.raises(SystemExit):
+        supervisor._import_what_keys_name(plan, Store(tmp_path), out, Kept())
+    assert json.loads(out.getvalue()) == {"changed": f"{path} was changed while this run was going on; run again"}
+    del sys.modules[path.stem]
+    monkeypatch.setattr(warm, "preload", lambda: importlib.import_module(path.stem))
+    supervisor._import_what_keys_name(plan, Store(tmp_path), io.StringIO(), Kept())
+    assert run_as_read().read == {}, "each worker would read again what its engine has compared"
+    del sys.modules[path.stem]
 
 
 @pytest.mark.parametrize("answers", [["changed"], [None, "changed"]], ids=["before the imports", "while they went on"])
