@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -17,10 +18,11 @@ def stamp_of(path: str | Path) -> Stamp:
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            found = os.fstat(descriptor)
+        finally:
+            with contextlib.suppress(OSError):  # nothing was written: nothing can be lost
+                os.close(descriptor)
     except OSError:
         return None
-    try:
-        found = os.fstat(descriptor)
-    finally:
-        os.close(descriptor)
     return found.st_dev, found.st_ino, found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns
