@@ -25,8 +25,8 @@ def highest(
     """Mark the `count` highest values, bool of their shape, on their device.
 
     among: bool of the same shape, the values that are ranked; all if not given. ties: of values equal to the highest
-    one that is left over, the first are marked until there are `count`, or none, and then fewer are. NaN is higher
-    than all else. Raises ValueError for a count below 0, or of more values than there are.
+    one that is left over, the first are marked until there are `count`, or none, and then fewer are: those above it
+    by `>`, as NaN never is. Otherwise NaN is higher than all else. Raises ValueError for a count below 0, or of more values than there are.
     """
     inside = None if among is None else among.to(values.device).flatten()
     there = values.numel() if inside is None else int(inside.count_nonzero())
@@ -118,6 +118,6 @@ def by_sorting(values: Tensor, among: Tensor | None = None) -> Highest:
             return within
         next_one = torch.searchsorted(counted, count + 1).view(1)
         left_over = ordered.index_select(0, next_one.clamp(max=len(order) - 1))
-        return within & ((values > left_over) | (values.isnan() & ~left_over.isnan()) | (next_one == len(order)))
+        return within & ((values > left_over) | (next_one == len(order)))
 
     return marked
