@@ -26,7 +26,8 @@ def highest(
 
     among: bool of the same shape, the values that are ranked; all if not given. ties: of values equal to the highest
     one that is left over, the first are marked until there are `count`, or none, and then fewer are: those above it
-    by `>`, as NaN never is. Otherwise NaN is higher than all else. Raises ValueError for a count below 0, or of more values than there are.
+    by `>`, as NaN never is. Otherwise NaN is higher than all else. Raises ValueError for a count below 0, or of more
+    values than there are.
     """
     inside = None if among is None else among.to(values.device).flatten()
     there = values.numel() if inside is None else int(inside.count_nonzero())
