@@ -11,8 +11,8 @@ from benchbias.errors import StorageError, UsageError
 from benchbias.finished.asking import ask
 from benchbias.plan.finding import row_trial
 from benchbias.plan.trials import Plan, Selection, Trial
+from benchbias.runner.api import opened_workspace, several
 from benchbias.runner.failures import not_done
-from benchbias.runner.workspace import Workspace
 from benchbias.store.store import FOLDERS, Store
 from benchbias.util.files import told
 
@@ -64,18 +64,11 @@ def export(
     trial; else it is not left there. Raises BenchbiasError.
     """
     _check_types(dict(locals()))
-    files = [plugins] if isinstance(plugins, str | Path) else plugins
-    workspace = Workspace.open(
-        Path(config) if config is not None else None,
-        [Path(one) for one in files],
-        quiet=True,
-        data=Path(data_dir) if data_dir is not None else None,
-    )
-    given = [assignments] if isinstance(assignments, str) else assignments
+    workspace = opened_workspace(config, plugins, data_dir)
     name = method.partition("[")[0]
     stacked = workspace.catalogue.suite(suite).population if stack is None else stack > 1
     seeds = None if stacked else [seed]  # in a stack the suite's other seeds decide with which one is trained
-    plan = workspace.plan(suite, Selection([name], None, seeds, given, limit, device, stack=stack))
+    plan = workspace.plan(suite, Selection([name], None, seeds, several(assignments) or (), limit, device, stack=stack))
     trial = row_trial(plan, method, seed, task, "export")
     return export_trial(workspace.worker_settings, plan, trial, Path(file), Path(out), slim=slim)
 

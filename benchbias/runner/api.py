@@ -53,7 +53,7 @@ def run(
     see `exit_code`. Raises BenchbiasError for a mistake in the arguments, the TOML, a plugin or the data, before
     anything runs.
     """
-    workspace = _workspace(config, plugins, data_dir, offline=offline)
+    workspace = opened_workspace(config, plugins, data_dir, offline=offline)
     selection = replace(_selection(methods, tasks, seeds, assignments, limit, device), stack=stack)
     options = RunOptions(out=Path(out), jobs=jobs, rerun=rerun, timeout=timeout, memory=memory, per_card=per_card)
     return run_suite(workspace, suite, selection, options, Silent())
@@ -79,7 +79,7 @@ def load_results(
     Trials that were made at other settings or by other sources are not among them. Raises BenchbiasError; where there
     is no trial at all, it names the command that makes them.
     """
-    workspace = _workspace(config, plugins, data_dir)
+    workspace = opened_workspace(config, plugins, data_dir)
     selection = replace(_selection(methods, tasks, seeds, assignments, limit, device), stack=stack)
     plan = workspace.plan(suite, selection)
     store = Store(Path(out))
@@ -96,13 +96,14 @@ def load_results(
     return results_of(plan, store, report)
 
 
-def _workspace(
+def opened_workspace(
     config: str | Path | None,
     plugins: str | Path | Sequence[str | Path],
     data_dir: str | Path | None,
     *,
     offline: bool = False,
 ) -> Workspace:
+    """Open a workspace from the arguments that functions of Python take. Raises BenchbiasError."""
     files = [plugins] if isinstance(plugins, str | Path) else plugins
     return Workspace.open(
         Path(config) if config is not None else None,
@@ -121,9 +122,9 @@ def _selection(
     limit: int | None,
     device: str,
 ) -> Selection:
-    return Selection(_several(methods), _several(tasks), seeds, _several(assignments) or (), limit, device)
+    return Selection(several(methods), several(tasks), seeds, several(assignments) or (), limit, device)
 
 
-def _several(given: str | Sequence[str] | None) -> Sequence[str] | None:
+def several(given: str | Sequence[str] | None) -> Sequence[str] | None:
     """A string alone stands for a list of one: as a sequence it would be its letters."""
     return [given] if isinstance(given, str) else given

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from benchbias.network.inspect import evaluating
+from benchbias.network.inspect import look
 
 SCALES = (1.0, 10.0, 100.0, 1000.0)  # of the images of each pass, which are random numbers: what one pass leaves asleep
 # behind a threshold, or cancels by chance, another one shows
@@ -65,7 +64,7 @@ def _seen(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
     layers = {module: name for name, module in model.named_modules() if channel_axis(module) is not None}
     live: dict[str, Tensor] = {}
 
-    def watch(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    def watch(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         given = args[0] if args else next(iter(kwargs.values()))
         axis = channel_axis(module)
         assert axis is not None
@@ -73,13 +72,7 @@ def _seen(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
         name = layers[module]
         live[name] = live[name] | found if name in live else found
 
-    handles = [layer.register_forward_pre_hook(watch, with_kwargs=True) for layer in layers]
-    try:
-        with evaluating(model):
-            model(images)
-    finally:
-        for handle in handles:
-            handle.remove()
+    look(model, images, layers, watch)
     return live
 
 
